@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The pool's epoll set and parking lot; pool.h has the idea.
+ *
+ * Deadlines are not kept in an ordered structure: it would need a lock that 64
+ * processes share and that a killed one may hold. A request costs one store into
+ * its record, and a few times a second one pass over the records (64 bytes each)
+ * finds what has expired.
+ */
+#include "models/pool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "http/connection.h"
+#include "log.h"
+#include "server.h"
+
+enum { COMPLAINT_INTERVAL_MS = 1000 };
+
+struct pool *pool_new(struct server *server, int stop_fd)
+{
+    size_t size = sizeof(struct pool) + server->descriptors * sizeof(struct pool_record);
+    struct epoll_event event = {.events = EPOLLIN};
+    int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;
+    struct pool *pool = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+
+    if (pool == MAP_FAILED)
+        return NULL;
+    pool->server = server;
+    pool->stop_fd = stop_fd;
+    pool->size = size;
+    pool->spill_size = server->descriptors * server->config->max_header;
+    pool->spill = mmap(NULL, pool->spill_size, PROT_READ | PROT_WRITE, flags, -1, 0);
+    pool->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    event.data.fd = stop_fd;
+    if (pool->spill == MAP_FAILED || pool->epoll_fd < 0 ||
+        epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, stop_fd, &event) < 0)
+        goto fail;
+    event.events = EPOLLIN | EPOLLONESHOT;
+    event.data.fd = server->listen_fd;
+    if (epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, server->listen_fd, &event) < 0)
+        goto fail;
+    return pool;
+fail:
+    pool_free(pool);
+    return NULL;
+}
+
+void pool_free(struct pool *pool)
+{
+    int saved = errno;
+
+    if (pool->epoll_fd >= 0)
+        close(pool->epoll_fd);
+    if (pool->spill != MAP_FAILED)
+        munmap(pool->spill, pool->spill_size);
+    munmap(pool, pool->size);
+    errno = saved;
+}
+
+static uint32_t owner_of(const struct io *io)
+{
+    return io->stats == server_master_stats(io->server) ? OWNER_MASTER
+                                                        : io->worker + OWNER_WORKERS;
+}
+
+static bool claim(struct pool_record *record, uint32_t owner)
+{
+    uint32_t expected = OWNER_PARKED;
+
+    return atomic_compare_exchange_strong_explicit(&record->owner, &expected, owner,
+                                                   memory_order_acquire, memory_order_relaxed);
+}
+
+/* Gives a record up: what was written to it is seen by its next owner. */
+static void yield(struct pool_record *record, uint32_t owner)
+{
+    atomic_store_explicit(&record->owner, owner, memory_order_release);
+}
+
+static void arm_listener(struct pool *pool)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT,
+                                .data.fd = pool->server->listen_fd};
+
+    /* Fails only once the socket has been closed for draining. */
+    (void)epoll_ctl(pool->epoll_fd, EPOLL_CTL_MOD, pool->server->listen_fd, &event);
+}
+
+static void resume_accepting(struct pool *pool)
+{
+    bool paused = true;
+
+    if (!server_is_full(pool->server) &&
+        atomic_compare_exchange_strong(&pool->accept_paused, &paused, false))
+        arm_listener(pool);
+}
+
+static void pause_accepting(struct pool *pool)
+{
+    atomic_store(&pool->accept_paused, true);
+}
+
+static void close_record(struct pool *pool, struct pool_record *record, struct io *io)
+{
+    int fd = record->conn.fd;
+
+    if (record->conn.dirty) /* give the touched pages back */
+        madvise(record->conn.spill, pool->server->config->max_header, MADV_REMOVE);
+    yield(record, OWNER_NONE); /* before close(): the number may be taken again at once */
+    close(fd);
+    server_connection_closed(pool->server, io->stats);
+    if (atomic_load_explicit(&pool->accept_paused, memory_order_relaxed))
+        resume_accepting(pool);
+}
+
+/* Asks the kernel to hand the connection to a worker once it is readable. The record is parked
+ * already, so whoever gets the event may claim it at once. */
+static bool arm(struct pool *pool, int fd, bool added)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.fd = fd};
+    int operation = added ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+    if (epoll_ctl(pool->epoll_fd, operation, fd, &event) == 0)
+        return true;
+    if (errno != ENOENT && errno != EEXIST) /* EBADF: closed meanwhile by who claimed it */
+        return errno == EBADF;
+    operation = errno == ENOENT ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    return epoll_ctl(pool->epoll_fd, operation, fd, &event) == 0 || errno == EBADF;
+}
+
+static void put_back(struct pool *pool, struct pool_record *record, enum conn_next next,
+                     struct io *io)
+{
+    int fd = record->conn.fd;
+    bool added = record->in_epoll;
+
+    if (next == CONN_CLOSE) {
+        close_record(pool, record, io);
+        return;
+    }
+    record->in_epoll = true;
+    yield(record, OWNER_PARKED);
+    if (!arm(pool, fd, added) && claim(record, owner_of(io)))
+        close_record(pool, record, io); /* the kernel has no room for it */
+}
+
+static void serve(struct pool *pool, struct pool_record *record, struct io *io)
+{
+    enum conn_next next;
+
+    server_context_enter(pool->server, io->stats);
+    next = connection_serve(&record->conn, io);
+    server_context_leave(pool->server, io->stats);
+    put_back(pool, record, next, io);
+}
+
+/* Says once a second at most why no connection is accepted. */
+static void complain(struct pool *pool, int error)
+{
+    int64_t now = io_now_ms();
+    int64_t last = atomic_load(&pool->last_complaint_ms);
+
+    if (now - last >= COMPLAINT_INTERVAL_MS &&
+        atomic_compare_exchange_strong(&pool->last_complaint_ms, &last, now))
+        log_line(LOG_WARN, "accept: %s; connections wait until others close", strerror(error));
+}
+
+static void raise_high(struct pool *pool, unsigned fd)
+{
+    unsigned high = atomic_load_explicit(&pool->high, memory_order_relaxed);
+
+    while (high <= fd && !atomic_compare_exchange_weak_explicit(
+                             &pool->high, &high, fd + 1, memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
+/* Takes one connection, lets another worker take the next, and serves it. */
+static void accept_one(struct pool *pool, struct io *io)
+{
+    struct server *server = pool->server;
+    struct pool_record *record;
+    bool room;
+    int fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (fd < 0) {
+        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+            complain(pool, errno);
+            pause_accepting(pool); /* the next close or sweep resumes */
+        } else if (errno != EINVAL) { /* EINVAL: shut down for draining */
+            arm_listener(pool);
+        }
+        return;
+    }
+    record = &pool->records[fd];
+    record->in_epoll = false;
+    connection_init(&record->conn, fd, pool->spill + (size_t)fd * server->config->max_header,
+                    server->config);
+    yield(record, owner_of(io));
+    raise_high(pool, (unsigned)fd);
+    room = server_connection_opened(server, io->stats);
+    if (room) {
+        arm_listener(pool);
+    } else {
+        pause_accepting(pool);
+        resume_accepting(pool); /* one may have closed just before the pause was seen */
+    }
+    serve(pool, record, io);
+}
+
+void pool_work(struct pool *pool, struct io *io)
+{
+    for (;;) {
+        struct epoll_event event;
+        int count = epoll_wait(pool->epoll_fd, &event, 1, -1);
+
+        if (count < 0 && errno != EINTR) {
+            log_line(LOG_ERROR, "epoll_wait: %s", strerror(errno));
+            return;
+        }
+        if (count <= 0)
+            continue;
+        if (event.data.fd == pool->stop_fd)
+            return;
+        if (event.data.fd == pool->server->listen_fd)
+            accept_one(pool, io);
+        else if (claim(&pool->records[event.data.fd], owner_of(io)))
+            serve(pool, &pool->records[event.data.fd], io);
+    }
+}
+
+void pool_sweep(struct pool *pool, struct io *io)
+{
+    unsigned high = atomic_load_explicit(&pool->high, memory_order_relaxed);
+    int64_t now = io_now_ms();
+    int32_t before = atomic_load(&pool->server->shared->open_connections);
+    int32_t seen = 0;
+
+    for (unsigned fd = 0; fd < high; fd++) {
+        struct pool_record *record = &pool->records[fd];
+        uint32_t owner = atomic_load_explicit(&record->owner, memory_order_relaxed);
+
+        if (owner == OWNER_NONE || (owner & OWNER_HELD))
+            continue;
+        seen++;
+        if (owner == OWNER_PARKED &&
+            atomic_load_explicit(&record->conn.deadline_ms, memory_order_relaxed) <= now &&
+            claim(record, owner_of(io))) {
+            if (atomic_load_explicit(&record->conn.deadline_ms, memory_order_relaxed) <= now)
+                put_back(pool, record, connection_expire(&record->conn, io), io);
+            else /* served and parked again between the two looks */
+                put_back(pool, record, CONN_PARK, io);
+        }
+    }
+    /* A worker killed between accepting and counting leaves the count wrong, and a connection
+     * that comes or goes during the pass makes it seem so; only the first stays. */
+    if (seen != before && seen - before == pool->miscount)
+        atomic_fetch_add(&pool->server->shared->open_connections, seen - before);
+    pool->miscount = seen - before;
+    if (atomic_load(&pool->accept_paused))
+        resume_accepting(pool);
+}
+
+bool pool_drain(struct pool *pool, struct io *io)
+{
+    unsigned high = atomic_load_explicit(&pool->high, memory_order_relaxed);
+    bool empty = true;
+
+    for (unsigned fd = 0; fd < high; fd++) {
+        struct pool_record *record = &pool->records[fd];
+
+        if (claim(record, owner_of(io)))
+            put_back(pool, record, connection_drain(&record->conn, io), io);
+        if (atomic_load_explicit(&record->owner, memory_order_relaxed) != OWNER_NONE)
+            empty = false;
+    }
+    return empty;
+}
+
+void pool_release(struct pool *pool, struct io *io, unsigned worker)
+{
+    unsigned high = atomic_load_explicit(&pool->high, memory_order_relaxed);
+
+    for (unsigned fd = 0; fd < high; fd++) {
+        struct pool_record *record = &pool->records[fd];
+        uint32_t owner = atomic_load_explicit(&record->owner, memory_order_acquire);
+
+        if (owner == worker + OWNER_WORKERS) {
+            close_record(pool, record, io);
+        } else if (owner == ((worker + OWNER_WORKERS) | OWNER_HELD)) {
+            yield(record, OWNER_NONE);
+            close((int)fd);
+        } else if (owner == OWNER_PARKED) {
+            arm(pool, (int)fd, true); /* it may have got the event and not claimed it */
+        }
+    }
+    atomic_store(&pool->accept_paused, true); /* it may have held the listening socket's */
+    resume_accepting(pool);
+}
+
+void pool_hold(struct pool *pool, struct io *io, int fd)
+{
+    struct pool_record *record = &pool->records[fd];
+
+    yield(record, owner_of(io) | OWNER_HELD);
+    raise_high(pool, (unsigned)fd);
+}
+
+void pool_drop(struct pool *pool, int fd)
+{
+    yield(&pool->records[fd], OWNER_NONE);
+}

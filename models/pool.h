@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The pool of prefork and threads: workers that are taken for one request and go
+ * back when it is done.
+ *
+ * All workers wait on one epoll set. A parked connection is in it with
+ * EPOLLONESHOT, so the kernel hands it, once readable, to one idle worker; that
+ * worker serves it and arms it again. The parking lot is an array of records
+ * indexed by descriptor: a descriptor number is unique among the workers, so
+ * finding, making and freeing a record needs neither lock nor allocation.
+ *
+ * Who may touch a connection is decided by its record's owner word alone, by
+ * compare-and-swap. An event is only a hint: whoever gets one must win the
+ * record first. So events may be lost, late or double (a worker killed between
+ * epoll_wait() and claiming, an entry armed twice) without two workers ever
+ * serving the same connection.
+ */
+#ifndef MODELS_POOL_H
+#define MODELS_POOL_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "http/conn.h"
+#include "io.h"
+
+struct server;
+
+/* Owner words. A worker's is its index + OWNER_WORKERS; with OWNER_HELD added the descriptor is
+ * no connection but one that its owner opened for itself (io_hold()). */
+enum { OWNER_NONE = 0, OWNER_PARKED = 1, OWNER_MASTER = 2, OWNER_WORKERS = 3 };
+#define OWNER_HELD (UINT32_C(1) << 31)
+
+struct pool_record {
+    _Atomic uint32_t owner;
+    bool in_epoll; /* has been added to the epoll set; its owner's, like conn */
+    struct conn conn;
+};
+
+/* Lives, with its records, in one shared mapping. */
+struct pool {
+    struct server *server;
+    int epoll_fd;
+    int stop_fd;                /* readable: idle workers return from pool_work() */
+    _Atomic bool accept_paused; /* the listening socket is left unarmed for now */
+    _Atomic int64_t last_complaint_ms;
+    _Atomic unsigned high;      /* one more than the highest descriptor with a record yet */
+    int32_t miscount;           /* the sweeper's own: by how much the last count was off */
+    size_t size;                /* bytes mapped */
+    char *spill;                /* max_header bytes for each descriptor, untouched until needed */
+    size_t spill_size;
+    struct pool_record records[];
+};
+
+/* Makes a pool whose memory forked and cloned processes share. stop_fd stays the caller's. Returns
+ * NULL with errno set. */
+struct pool *pool_new(struct server *server, int stop_fd);
+void pool_free(struct pool *pool);
+
+/* One worker: serves connections through io until pool->stop_fd is readable. */
+void pool_work(struct pool *pool, struct io *io);
+
+/* Closes or answers the parked connections whose deadline has passed, and lets accepting go on
+ * where it had to stop. To be called a few times a second, through an io that never waits. */
+void pool_sweep(struct pool *pool, struct io *io);
+
+/* While draining: closes what is idle. True once no connection is left. */
+bool pool_drain(struct pool *pool, struct io *io);
+
+/* A worker process that shared the descriptor table was killed: closes what it owned and arms
+ * again what it may have left unarmed. */
+void pool_release(struct pool *pool, struct io *io, unsigned worker);
+
+/* io_ops.hold and .drop of workers that share a descriptor table. */
+void pool_hold(struct pool *pool, struct io *io, int fd);
+void pool_drop(struct pool *pool, int fd);
+
+#endif

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * threads: a pool of POSIX threads; each request is given a thread, which goes
+ * back to the pool when the request is done.
+ *
+ * The same pool as prefork's with one difference, which is the experiment: the
+ * workers share their memory. So a switch between two of them keeps the address
+ * space, and a crash of one is a crash of all. They run in one process under the
+ * master, which replaces it when that happens; its first thread serves nothing,
+ * it keeps the time for parked connections and watches for the order to stop.
+ *
+ * --gil puts one lock around handler code (gil.h), as a thread pool in CPython
+ * has it: waiting overlaps, computing does not.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "io.h"
+#include "log.h"
+#include "models/blocking.h"
+#include "models/dedicated.h"
+#include "models/gil.h"
+#include "models/master.h"
+#include "models/model.h"
+#include "models/pool.h"
+#include "server.h"
+
+enum {
+    THREAD_STACK = 256 * 1024, /* bytes of address space; a handler uses a few pages of it */
+    TICK_MS = 250,
+    DRAIN_TICK_MS = 20,
+};
+
+struct team; /* the process: its threads and what they share */
+
+struct member {
+    struct io io; /* first: the io functions below are given this */
+    struct team *team;
+    pthread_t thread;
+};
+
+struct team {
+    struct server *server;
+    struct pool *pool; /* NULL with --dispatch=connection */
+    struct gil gil;
+    pthread_barrier_t started; /* all threads and the first */
+    int stop_fd;               /* the threads', not the process's */
+    struct member *members;
+    unsigned count; /* threads started */
+};
+
+static struct gil *gil_of(struct io *io)
+{
+    return &((struct member *)io)->team->gil;
+}
+
+static const struct io_ops FREE_OPS = {
+    .wait = blocking_wait,
+    .sleep = blocking_sleep,
+    .gather = blocking_gather,
+    .offload = blocking_offload,
+    .model = "threads",
+    .gather_how = "one after another",
+    .context_is = "thread",
+};
+
+/* With --gil: the lock is held by handler code, except while it waits. */
+
+static int gil_wait(struct io *io, int fd, int events, int64_t deadline_ms)
+{
+    int result;
+
+    gil_release(gil_of(io));
+    result = blocking_wait(io, fd, events, deadline_ms);
+    gil_acquire(gil_of(io));
+    return result;
+}
+
+static int gil_sleep(struct io *io, int64_t ms)
+{
+    int result;
+
+    gil_release(gil_of(io));
+    result = blocking_sleep(io, ms);
+    gil_acquire(gil_of(io));
+    return result;
+}
+
+static int gil_offload(struct io *io, void (*call)(void *arg), void *arg)
+{
+    gil_release(gil_of(io));
+    call(arg);
+    gil_acquire(gil_of(io));
+    return 0;
+}
+
+static void gil_offer(struct io *io)
+{
+    gil_checkpoint(gil_of(io));
+}
+
+static void gil_begin(struct io *io)
+{
+    gil_acquire(gil_of(io));
+}
+
+static void gil_end(struct io *io)
+{
+    gil_release(gil_of(io));
+}
+
+static const struct io_ops GIL_OPS = {
+    .wait = gil_wait,
+    .sleep = gil_sleep,
+    .gather = blocking_gather,
+    .offload = gil_offload,
+    .checkpoint = gil_offer,
+    .begin = gil_begin,
+    .end = gil_end,
+    .model = "threads",
+    .gather_how = "one after another",
+    .context_is = "thread",
+};
+
+static void *thread_main(void *arg)
+{
+    struct member *self = arg;
+    struct team *team = self->team;
+
+    server_worker_begins(team->server, self->io.worker, getpid(), gettid());
+    pthread_barrier_wait(&team->started);
+    if (team->pool != NULL)
+        pool_work(team->pool, &self->io);
+    else if (dedicated_work(&self->io, team->stop_fd) < 0)
+        log_line(LOG_ERROR, "thread %u cannot serve", self->io.worker);
+    return NULL;
+}
+
+static int start_threads(struct team *team)
+{
+    const struct io_ops *ops = team->server->config->gil ? &GIL_OPS : &FREE_OPS;
+    pthread_attr_t attributes;
+    int result = 0;
+
+    pthread_barrier_init(&team->started, NULL, team->server->workers + 1);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, THREAD_STACK);
+    while (result == 0 && team->count < team->server->workers) {
+        struct member *member = &team->members[team->count];
+
+        member->team = team;
+        result = blocking_io_init(&member->io, ops, team->server, team->count);
+        if (result == 0)
+            result = -pthread_create(&member->thread, &attributes, thread_main, member);
+        if (result == 0)
+            team->count++;
+    }
+    pthread_attr_destroy(&attributes);
+    if (result < 0)
+        log_line(LOG_ERROR, "cannot start thread %u of %u: %s", team->count + 1,
+                 team->server->workers, strerror(-result));
+    return result;
+}
+
+/* True once fd is readable; waits for it at most timeout_ms. */
+static bool wait_for(int fd, int timeout_ms)
+{
+    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
+
+    return poll(&poll_fd, 1, timeout_ms) > 0;
+}
+
+/* The first thread's work, until the server has drained or its time is up: false then. */
+static bool keep_time(struct team *team, int process_stop_fd, struct io *io)
+{
+    while (!wait_for(process_stop_fd, TICK_MS))
+        if (team->pool != NULL)
+            pool_sweep(team->pool, io);
+    if (team->pool == NULL)
+        return true;
+    while (!pool_drain(team->pool, io)) {
+        if (io_now_ms() >= atomic_load(&team->server->shared->drain_deadline_ms))
+            return false;
+        poll(NULL, 0, DRAIN_TICK_MS);
+        pool_sweep(team->pool, io);
+    }
+    return true;
+}
+
+/* Waits for all threads to end, at most until the drain deadline: false then. */
+static bool join_threads(struct team *team)
+{
+    struct timespec until;
+    int64_t left = atomic_load(&team->server->shared->drain_deadline_ms) - io_now_ms();
+
+    if (left < 0)
+        left = 0;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (time_t)(left / 1000);
+    until.tv_nsec += (long)(left % 1000) * 1000000;
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    for (unsigned i = 0; i < team->count; i++)
+        if (pthread_timedjoin_np(team->members[i].thread, NULL, &until) != 0)
+            return false;
+    return true;
+}
+
+static void free_team(struct team *team, struct io *io)
+{
+    for (unsigned i = 0; i < team->count; i++)
+        blocking_io_term(&team->members[i].io);
+    free(team->members);
+    blocking_io_term(io);
+    if (team->pool != NULL)
+        pool_free(team->pool);
+    close(team->stop_fd);
+    pthread_barrier_destroy(&team->started);
+    gil_term(&team->gil);
+}
+
+static int work(struct server *server, const struct master_worker *self, void *arg)
+{
+    struct team team = {.server = server};
+    struct io io; /* the first thread's: never waits */
+
+    (void)arg;
+    gil_init(&team.gil);
+    team.stop_fd = master_stop_new();
+    team.members = calloc(server->workers, sizeof *team.members);
+    if (team.stop_fd < 0 || team.members == NULL ||
+        blocking_io_init(&io, &blocking_never_ops, server, server->workers) < 0)
+        return EXIT_FAILURE;
+    if (server->config->dispatch == DISPATCH_REQUEST) {
+        team.pool = pool_new(server, team.stop_fd);
+        if (team.pool == NULL) {
+            log_line(LOG_ERROR, "cannot make the pool: %s", strerror(errno));
+            return EXIT_FAILURE;
+        }
+    }
+    if (start_threads(&team) < 0)
+        return EXIT_FAILURE;
+    pthread_barrier_wait(&team.started);
+    master_worker_ready(self);
+    if (!keep_time(&team, self->stop_fd, &io))
+        _exit(EXIT_SUCCESS); /* threads still serve: their requests are cut off */
+    master_stop(team.stop_fd);
+    if (!join_threads(&team))
+        _exit(EXIT_SUCCESS);
+    free_team(&team, &io);
+    return EXIT_SUCCESS;
+}
+
+/* The process, and with it every thread and connection, is gone. */
+static void died(struct server *server, unsigned process, void *arg)
+{
+    (void)process;
+    (void)arg;
+    for (unsigned i = 0; i < server->workers; i++)
+        server_worker_died(server, i);
+    for (unsigned i = 0; i <= server->workers; i++) /* the first thread's closes count too */
+        server_worker_lost_connections(server, i);
+}
+
+static int threads_run(struct server *server)
+{
+    struct master_plan plan = {.processes = 1, .work = work, .died = died};
+    int result;
+
+    plan.stop_fd = master_stop_new();
+    if (plan.stop_fd < 0)
+        return plan.stop_fd;
+    result = master_run(server, &plan);
+    close(plan.stop_fd);
+    return result;
+}
+
+static int threads_check(const struct config *config, char *error, size_t error_size)
+{
+    (void)config;
+    (void)error;
+    (void)error_size;
+    return 0;
+}
+
+const struct model threads_model = {
+    .name = "threads",
+    .summary = "a pool of POSIX threads: one is taken for each request and blocks while it waits",
+    .workers_per_core = 16,
+    .check = threads_check,
+    .run = threads_run,
+};

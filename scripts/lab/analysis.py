@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+"""Samples to rows: one per configuration of a cell, medians over the blocks that count."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import Callable, Iterable, Sequence
+
+from . import ceilings, gates, stats
+from .ceilings import Ceiling
+from .measure import Sample
+from .plan import AGAIN, Cell, Configuration
+from .stats import Ratio
+
+
+@dataclass(frozen=True)
+class Row:
+    configuration: Configuration
+    samples: tuple[Sample, ...]
+    rps: float
+    cpu_us: float
+    percentiles_us: dict[str, float | None]
+    max_us: float
+    switches: float
+    memory_bytes: float
+    memory_per_worker_bytes: float
+    server_cores: float
+    load_cpu_share: float
+    ceiling: Ceiling
+    limiter: str
+    void_reasons: tuple[str, ...]
+    phantoms: int
+
+    @property
+    def label(self) -> str:
+        return self.configuration.label
+
+    @property
+    def valid(self) -> tuple[Sample, ...]:
+        return tuple(sample for sample in self.samples if not sample.void)
+
+    @property
+    def void(self) -> bool:
+        """Half of the blocks or more cannot be believed; no comparison is made with it."""
+        return len(self.valid) * 2 <= len(self.samples)
+
+    @property
+    def share(self) -> float | None:
+        """Throughput as a share of the ceiling."""
+        return self.rps / self.ceiling.rps if self.ceiling.rps and not self.void else None
+
+
+@dataclass(frozen=True)
+class CellResult:
+    cell: Cell
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+
+    def row(self, label: str) -> Row | None:
+        return next((row for row in self.rows if row.label == label), None)
+
+    @property
+    def floor(self) -> Row | None:
+        return next((row for row in self.rows if row.configuration.floor), None)
+
+    @property
+    def models(self) -> list[Row]:
+        """Rows to be compared: neither the floor nor the second half of the A/A pair."""
+        return [
+            row
+            for row in self.rows
+            if not row.configuration.floor and not row.configuration.again
+        ]
+
+
+Metric = Callable[[Sample], float]
+
+
+def rps(sample: Sample) -> float:
+    return sample.rps
+
+
+def cpu_us(sample: Sample) -> float:
+    return sample.cpu_us
+
+
+def ratio(first: Row, second: Row, metric: Metric) -> Ratio | None:
+    """first to second, within the blocks in which both can be believed."""
+    if first.void or second.void:
+        return None
+    others = {sample.block: sample for sample in second.valid}
+    pairs = [
+        (metric(sample), metric(others[sample.block]))
+        for sample in first.valid
+        if sample.block in others
+    ]
+    return stats.paired_ratio(pairs)
+
+
+def aa_pair(result: CellResult, metric: Metric) -> tuple[Row, Ratio] | None:
+    """The configuration that was run twice, and its ratio to itself: the noise floor."""
+    for again in result.rows:
+        if again.configuration.again:
+            once = result.row(again.label[: -len(AGAIN)])
+            found = ratio(again, once, metric) if once else None
+            return (once, found) if once and found else None
+    return None
+
+
+def analyse(cell: Cell, samples: Iterable[Sample]) -> CellResult:
+    mine = [s for s in samples if (s.workload, s.connections) == (cell.workload.name, cell.connections)]
+    compute = [s.single_cpu_us for s in mine if s.single_cpu_us and not s.answer_problem]
+    compute_us = statistics.median(compute) if compute else None
+    floor = [s.cpu_us for s in mine if not s.void and s.configuration == "floor"]
+    floor_us = statistics.median(floor) if floor else None
+    rows = tuple(
+        _row(cell, c, [s for s in mine if s.configuration == c.label], compute_us, floor_us)
+        for c in cell.configurations
+    )
+    return CellResult(cell, rows, tuple(_notes(mine)))
+
+
+def _row(
+    cell: Cell,
+    configuration: Configuration,
+    samples: Sequence[Sample],
+    compute_us: float | None,
+    floor_us: float | None,
+) -> Row:
+    valid = [s for s in samples if not s.void and s.load]
+    # A void row still shows what was seen, marked; that is what one debugs with.
+    shown = valid or [s for s in samples if s.load]
+    ceiling = ceilings.for_configuration(
+        cell.workload, cell.connections, configuration, compute_us, floor_us
+    )
+    throughput = _median(s.rps for s in shown)
+    server_cores = _median(s.server_cores for s in shown)
+    load_cpu = _median(s.load.cpu_share for s in shown if s.load)
+    percentiles: dict[str, float | None] = {}
+    for name in ("p50", "p90", "p99", "p999"):
+        values = [s.load.percentiles_us[name] for s in shown if s.load]
+        known = [value for value in values if value is not None]
+        percentiles[name] = statistics.median(known) if known and len(known) == len(values) else None
+    return Row(
+        configuration=configuration,
+        samples=tuple(samples),
+        rps=throughput,
+        cpu_us=_median(s.cpu_us for s in shown),
+        percentiles_us=percentiles,
+        max_us=max((s.load.max_us for s in shown if s.load), default=0.0),
+        switches=_median(s.switches for s in shown),
+        memory_bytes=_median(s.memory_bytes + s.master_bytes for s in shown),
+        memory_per_worker_bytes=_median(s.memory_bytes / configuration.workers for s in shown),
+        server_cores=server_cores,
+        load_cpu_share=load_cpu,
+        ceiling=ceiling,
+        limiter=ceilings.limiter(configuration, ceiling, throughput, server_cores, load_cpu),
+        void_reasons=tuple(dict.fromkeys(reason for s in samples for reason in s.gates)),
+        phantoms=sum(s.load.phantoms for s in shown if s.load),
+    )
+
+
+def _median(values: Iterable[float]) -> float:
+    known = list(values)
+    return statistics.median(known) if known else 0.0
+
+
+def _notes(samples: Sequence[Sample]) -> list[str]:
+    """What does not void a sample but should be known."""
+    notes = []
+    loud = [s for s in samples if s.others_cores >= gates.OTHERS_NOTE]
+    if loud:
+        worst = max(s.others_cores for s in loud)
+        notes.append(
+            f"other programs used up to {worst * 100:.0f} % of a core during {len(loud)} of "
+            f"{len(samples)} runs"
+        )
+    overflows = sum(s.listen_overflows for s in samples)
+    if overflows:
+        notes.append(f"{overflows} connections did not fit in the listen backlog at first")
+    return notes

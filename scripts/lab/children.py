@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""Child processes: started pinned, recorded, and none of them left behind.
+
+Every child runs in a session of its own, so that Ctrl-C reaches the lab alone and the lab
+decides the order of ending. A child is ended by its recorded id, together with the
+descendants seen below it, each checked by its start time so that a reused id is left alone.
+Should the lab itself be killed, the kernel tells the child (PR_SET_PDEATHSIG).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Callable, Sequence
+
+from . import procfs
+
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _prepare(cpus: Sequence[int]) -> Callable[[], None]:
+    """What runs in the child between fork and exec."""
+
+    def prepare() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        os.sched_setaffinity(0, cpus)
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+    return prepare
+
+
+class Children:
+    """The processes started and not yet ended. A context manager: leaving it ends them all."""
+
+    def __init__(self) -> None:
+        self._alive: dict[int, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> "Children":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for child in list(self._alive.values()):
+            self.kill(child)
+
+    def start(
+        self,
+        argv: Sequence[str],
+        cpus: Sequence[int],
+        cwd: Path,
+        stdout: int | IO[bytes] = subprocess.DEVNULL,
+        stderr: int | IO[bytes] = subprocess.DEVNULL,
+    ) -> subprocess.Popen[bytes]:
+        """Raises OSError where the program cannot be run."""
+        # An interruption between the fork and the record would leave a process behind.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+        try:
+            child = subprocess.Popen(
+                list(argv),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+                preexec_fn=_prepare(cpus),
+            )
+            self._alive[child.pid] = child
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+        return child
+
+    def ended(self, child: subprocess.Popen[bytes]) -> None:
+        """The child has been waited for; forget it."""
+        self._alive.pop(child.pid, None)
+
+    def terminate(self, child: subprocess.Popen[bytes], timeout_s: float) -> int | None:
+        """SIGTERM, then wait. The exit status, or None if it had to be killed."""
+        family = _family(child.pid)
+        child.terminate()
+        try:
+            status = child.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill(child)
+            return None
+        _kill_survivors(family)
+        self.ended(child)
+        return status
+
+    def kill(self, child: subprocess.Popen[bytes]) -> None:
+        family = _family(child.pid)
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+        _kill_survivors(family)
+        self.ended(child)
+
+
+def _family(pid: int) -> dict[int, int | None]:
+    """The descendants now alive, each with its start time."""
+    return {child: procfs.start_ticks(child) for child in procfs.descendants(pid)}
+
+
+def _kill_survivors(family: dict[int, int | None]) -> None:
+    for pid, started in family.items():
+        if started is not None and procfs.start_ticks(pid) == started:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: MIT
+"""A minimal HTTP client that keeps the answer's bytes as they came.
+
+Used for checking one answer byte by byte and for requests one at a time; the load is wrk's.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from dataclasses import dataclass
+from types import TracebackType
+
+_DATE = re.compile(rb"(\r\nDate: )[^\r\n]*", re.IGNORECASE)
+_LENGTH = re.compile(rb"\r\nContent-Length: *(\d+)", re.IGNORECASE)
+
+
+class BadAnswer(Exception):
+    """The peer closed, timed out, or sent something that is not an answer with a length."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    head: bytes
+    body: bytes
+
+    def masked(self) -> bytes:
+        """The whole answer with the Date, the one thing that may differ, blanked out."""
+        return _DATE.sub(rb"\1*", self.head) + self.body
+
+
+class Client:
+    """One keep-alive connection."""
+
+    def __init__(self, host: str, port: int, timeout_s: float = 5.0) -> None:
+        self._host = f"{host}:{port}"
+        self._rest = b""
+        try:
+            self._socket = socket.create_connection((host, port), timeout_s)
+        except OSError as error:
+            raise BadAnswer(f"cannot connect to {host}:{port}: {error}") from None
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._socket.close()
+
+    def get(self, target: str) -> Answer:
+        request = f"GET {target} HTTP/1.1\r\nHost: {self._host}\r\n\r\n"
+        try:
+            self._socket.sendall(request.encode("ascii"))
+            data = self._rest
+            while b"\r\n\r\n" not in data:
+                data += self._receive(data)
+            end = data.index(b"\r\n\r\n") + 4
+            length = _LENGTH.search(data[:end])
+            if length is None:
+                raise BadAnswer(f"{target}: an answer without Content-Length: {data[:80]!r}")
+            whole = end + int(length.group(1))
+            while len(data) < whole:
+                data += self._receive(data)
+        except OSError as error:
+            raise BadAnswer(f"{target}: {error}") from None
+        self._rest = data[whole:]
+        fields = data[:end].split(None, 2)
+        if not data.startswith(b"HTTP/1.1 ") or not fields[1].isdigit():
+            raise BadAnswer(f"{target}: not an HTTP/1.1 answer: {data[:80]!r}")
+        return Answer(int(fields[1]), data[:end], data[end:whole])
+
+    def _receive(self, so_far: bytes) -> bytes:
+        more = self._socket.recv(65536)
+        if not more:
+            raise BadAnswer(f"connection closed after {len(so_far)} bytes of an answer")
+        return more

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""May a sample be believed? Each gate that fails voids it, and says why in a few words.
+
+Little's law: a closed load of C connections keeps C requests in progress, so throughput
+times mean latency is C, unless answers were lost or samples dropped. Two corrections make
+the law hold for a short run of a real load generator:
+
+* the requests cut off at the end were in progress too. Their mean age is, by renewal
+  theory, E[L^2] / 2 E[L]; C of them were so cut.
+* between an answer and the next request a connection waits for wrk itself. A wrk that is
+  itself the bottleneck holds half the connections that way, so for a busy wrk (beyond
+  BUSY_WRK of its cores) only the upper bound is checked; connections that starve are then
+  still found by the kernel's count of bytes received on each.
+"""
+
+from __future__ import annotations
+
+from .measure import Sample
+from .plan import Configuration, Workload
+from .procfs import TICKS_PER_S
+from .wrk import Load
+
+LITTLE_TOLERANCE = 0.05
+BUSY_WRK = 0.5
+ABOVE_CEILING = 1.05
+STEAL_LIMIT = 0.01
+_ERROR_NAMES = {"status": "statuses over 399", "timeout": "answers later than wrk waits"}
+OTHERS_NOTE = 0.10  # cores' worth of other programs, from which the table says so
+
+
+def little_share(load: Load, connections: int) -> float:
+    """Requests in progress by Little's law, as a share of the connections; 1 is perfect."""
+    if load.duration_s <= 0 or load.mean_us <= 0:
+        return 0.0
+    in_progress = load.rps * load.mean_us / 1e6
+    cut_off = connections * load.mean_square_us2 / (2 * load.mean_us) / 1e6 / load.duration_s
+    return (in_progress + cut_off) / connections
+
+
+def wait_ceiling(
+    workload: Workload, connections: int, configuration: Configuration
+) -> float | None:
+    """Requests/s that waiting alone allows: a server beyond it does not wait."""
+    if workload.wait_ms <= 0:
+        return None
+    return configuration.contexts(connections) / (workload.wait_ms / 1e3)
+
+
+def check(sample: Sample, workload: Workload, configuration: Configuration) -> list[str]:
+    """The gates that fail, in words; empty for a sample that may be believed."""
+    failed = [sample.answer_problem] if sample.answer_problem else []
+    load = sample.load
+    if load is None or load.requests == 0:
+        return failed or ["no request was answered"]
+    for kind, count in load.errors.items():
+        if count:
+            failed.append(f"{count} {_ERROR_NAMES.get(kind, kind + ' errors')}")
+    if load.unanswered:
+        failed.append(f"{load.unanswered} connections never got an answer")
+    if load.established is not None and load.established < sample.connections:
+        failed.append(f"only {load.established} of {sample.connections} connections stood at the end")
+    share = little_share(load, sample.connections)
+    if share > 1 + LITTLE_TOLERANCE or (
+        share < 1 - LITTLE_TOLERANCE and load.cpu_share < BUSY_WRK and not configuration.shares_cores
+    ):
+        failed.append(f"Little's law: throughput × latency accounts for {share * 100:.0f} % of the connections")
+    ceiling = wait_ceiling(workload, sample.connections, configuration)
+    if ceiling and load.rps > ABOVE_CEILING * ceiling:
+        failed.append(f"{load.rps:,.0f}/s is more than waiting allows ({ceiling:,.0f}/s)")
+    # The kernel shows steal in whole ticks: one tick more or less proves nothing.
+    steal_s = sample.steal_s - 1 / TICKS_PER_S
+    if sample.cpu_total_s > 0 and steal_s >= STEAL_LIMIT * sample.cpu_total_s:
+        share = sample.steal_s / sample.cpu_total_s
+        failed.append(f"the hypervisor took {share * 100:.1f} % of the CPU (steal)")
+    if sample.pids_changed:
+        failed.append("the server's worker processes changed")
+    if sample.exit_status != 0:
+        how = "had to be killed" if sample.exit_status is None else f"exited with {sample.exit_status}"
+        failed.append(f"the server {how} at SIGTERM")
+    return failed

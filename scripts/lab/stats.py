@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+"""The statistics: medians over blocks, ratios pair by pair, an honest interval.
+
+Ratios are taken inside a block, between runs a few seconds apart, so that whatever slows
+the machine for longer than that slows both. The interval is the percentile bootstrap of
+the ratios' median. With fewer than ENOUGH_BLOCKS blocks no interval of 95 % exists for a
+median (its widest, smallest to largest, covers 1 - 2 * 0.5**n); then the range is given,
+and called a range.
+"""
+
+from __future__ import annotations
+
+import random
+import statistics
+from dataclasses import dataclass
+from typing import Sequence
+
+ENOUGH_BLOCKS = 6
+RESAMPLES = 4000
+CONFIDENCE = 0.95
+_SEED = 20  # of the resampling: the same samples give the same interval
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """Median ratio with [low, high]; a range, not an interval, where confidence < 0.95."""
+
+    median: float
+    low: float
+    high: float
+    blocks: int
+    confidence: float
+
+    @property
+    def tie(self) -> bool:
+        return self.low <= 1.0 <= self.high
+
+
+def range_confidence(n: int) -> float:
+    """How often [smallest, largest] of n independent values holds the true median."""
+    return max(0.0, 1.0 - 2.0 * 0.5**n)
+
+
+def bootstrap_median(values: Sequence[float]) -> tuple[float, float]:
+    """The 95 % percentile bootstrap interval of the median."""
+    dice = random.Random(_SEED)
+    medians = sorted(
+        statistics.median(dice.choices(values, k=len(values))) for _ in range(RESAMPLES)
+    )
+    tail = (1.0 - CONFIDENCE) / 2
+    return medians[int(tail * RESAMPLES)], medians[int((1.0 - tail) * RESAMPLES) - 1]
+
+
+def paired_ratio(pairs: Sequence[tuple[float, float]]) -> Ratio | None:
+    """Of first to second, one pair a block. None without a pair, or where a second is 0."""
+    if not pairs or any(second <= 0 for _, second in pairs):
+        return None
+    ratios = [first / second for first, second in pairs]
+    if len(ratios) < ENOUGH_BLOCKS:
+        low, high = min(ratios), max(ratios)
+        confidence = range_confidence(len(ratios))
+    else:
+        low, high = bootstrap_median(ratios)
+        confidence = CONFIDENCE
+    return Ratio(statistics.median(ratios), low, high, len(ratios), confidence)

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""A cell's result in one sentence.
+
+    sleep, 256 connections: coro 3.98 × threads(64) [3.95, 4.01]; threads(64) limited by
+    the pool: 64/20 ms = 3,200/s, 99 % reached
+
+Throughput is compared unless the load generator was what limited it; then it says nothing
+of the servers, and CPU time per request is compared instead.
+"""
+
+from __future__ import annotations
+
+from . import analysis
+from .analysis import CellResult, Row
+from .stats import ENOUGH_BLOCKS, Ratio
+
+REFERENCE_MODEL = "threads"
+
+
+def by_cpu(result: CellResult) -> bool:
+    """Whether CPU per request is the figure to compare: wrk, not a server, was the limit."""
+    return result.cell.workload.floor or any(
+        row.limiter == "wrk" and not row.void for row in result.models
+    )
+
+
+def reference(result: CellResult) -> Row | None:
+    """What the others are compared with: threads where it ran, else the first that counts."""
+    alive = [row for row in result.models if not row.void]
+    threads = [row for row in alive if row.configuration.model == REFERENCE_MODEL]
+    return next(iter(threads + alive), None)
+
+
+def sentence(result: CellResult, noise: float) -> str:
+    """noise: how far the A/A pair was from 1; with few blocks, less than that is a tie."""
+    cpu = by_cpu(result)
+    base = reference(result)
+    parts = []
+    if base is None:
+        parts.append("no configuration gave a result that can be believed")
+    else:
+        comparisons = _comparisons(result, base, cpu, noise)
+        if comparisons:
+            parts.append(("CPU per request: " if cpu else "") + ", ".join(comparisons))
+        parts += _floor_part(result) if cpu else []
+        parts += _limits(result)
+    void = [row.label for row in result.rows if row.void]
+    if void:
+        parts.append(f"void: {', '.join(void)}")
+    return f"{result.cell.name}: " + "; ".join(parts)
+
+
+def percent(share: float) -> str:
+    return f"{share * 100:.0f} %"
+
+
+def ratio_text(found: Ratio) -> str:
+    return f"{found.median:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+
+def is_tie(found: Ratio, noise: float) -> bool:
+    """A few blocks' range misses 1 by chance too often: then the A/A pair must be beaten."""
+    if found.tie:
+        return True
+    return found.blocks < ENOUGH_BLOCKS and abs(found.median - 1.0) <= noise
+
+
+def _comparisons(result: CellResult, base: Row, cpu: bool, noise: float) -> list[str]:
+    """Each row against the base: the different ones first, then the ties together."""
+    different, ties = [], []
+    for row in result.models:
+        found = analysis.ratio(row, base, analysis.cpu_us if cpu else analysis.rps)
+        if row is base or found is None:
+            continue
+        interval = f"[{found.low:.2f}, {found.high:.2f}]"
+        if is_tie(found, noise):
+            ties.append(f"{row.label} {interval}")
+        else:
+            different.append(f"{row.label} {found.median:.2f} × {base.label} {interval}")
+    if ties:
+        verb = "ties" if len(ties) == 1 else "tie"
+        different.append(f"{' and '.join(ties)} {verb} with {base.label}")
+    return different
+
+
+def _floor_part(result: CellResult) -> list[str]:
+    floor = result.floor
+    if floor is None or floor.void:
+        return []
+    multiples = []
+    for row in result.models:
+        found = analysis.ratio(row, floor, analysis.cpu_us)
+        if found:
+            multiples.append(f"{row.label} {found.median:.2f}")
+    if not multiples:
+        return []
+    return [f"× floor ({floor.cpu_us:.1f} µs): " + ", ".join(multiples)]
+
+
+def _limits(result: CellResult) -> list[str]:
+    """Rows grouped by what limited them: a reason is said once."""
+    groups: dict[str, list[Row]] = {}
+    for row in result.models:
+        if row.void or not row.limiter:
+            continue
+        groups.setdefault(_limit_text(row), []).append(row)
+    texts: list[str] = []
+    for text, rows in groups.items():
+        names = " and ".join(row.label for row in rows)
+        shares = [row.share for row in rows if row.share is not None]
+        reached = f", {percent(min(shares))} reached" if shares and ":" in text else ""
+        verb = "by" if texts else "limited by"
+        texts.append(f"{names} {verb} {text}{reached}")
+    return texts
+
+
+def _limit_text(row: Row) -> str:
+    formula = row.ceiling.formula
+    if row.limiter in ("pool size", "connections"):
+        return f"the {'pool' if row.limiter == 'pool size' else 'connections'}: {formula}"
+    if row.limiter == "wrk":
+        return "wrk, the load generator"
+    if row.ceiling.kind == "cores" and row.limiter in ("server CPU", "one loop's core"):
+        return f"{row.limiter}: {formula}"
+    return row.limiter

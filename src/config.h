@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The settings of one server, and where they come from.
+ *
+ * One table in config_option.c describes every option: its name, type, range, default
+ * and help text. The command line, the configuration file, the environment,
+ * --help and --print-config are all readings of that table, so they cannot
+ * disagree. Precedence: default < file < environment < command line.
+ */
+#ifndef CONFIG_H
+#define CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum config_dispatch { DISPATCH_REQUEST, DISPATCH_CONNECTION };
+
+/* What the process was asked to do; everything but RUN prints and exits. */
+enum config_action {
+    CONFIG_RUN,
+    CONFIG_LIST_MODELS,
+    CONFIG_CHECK,
+    CONFIG_PRINT,
+    CONFIG_VERSION,
+    CONFIG_HELP,
+};
+
+struct config {
+    const char *model;  /* name of a row of models[]; not checked here */
+    const char *listen; /* as given: "ADDR:PORT", "[ADDR]:PORT", "unix:/path" */
+    unsigned workers;   /* 0: the model's default */
+    enum config_dispatch dispatch;
+    bool gil;
+    const char *root;         /* NULL: no files are served */
+    unsigned max_connections; /* 0: as many as descriptors allow */
+
+    /* Time limits, in milliseconds. */
+    int64_t header_timeout_ms;
+    int64_t body_timeout_ms;
+    int64_t write_timeout_ms;
+    int64_t keepalive_timeout_ms;
+    int64_t shutdown_timeout_ms;
+
+    /* Sizes, in bytes. */
+    size_t max_header;
+    uint64_t max_body;
+    size_t stack_size;
+
+    const char *access_log; /* NULL: off; "-": standard output */
+
+    char *file_text; /* owned: the configuration file, cut into values; or NULL */
+};
+
+/*
+ * Reads all sources into *config.
+ *
+ * argv is main()'s and must outlive *config (strings may point into it);
+ * environ_names is main()'s environment. error receives one line without a
+ * newline, always terminated: it names the option, what was given, what is
+ * accepted and, for a misspelt name, the closest valid one.
+ *
+ * Returns 0, or -EINVAL for a bad option, value or configuration file line, or
+ * -ENOMEM, or another negative errno when the configuration file cannot be read.
+ * A combination that only a model can judge is left to that model's check().
+ */
+int config_load(struct config *config, int argc, char **argv, char **environ_names,
+                enum config_action *action, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
+
+/* Frees what config_load() allocated. */
+void config_free(struct config *config);
+
+/* Writes every option with its help text, its range and its default to fd. Returns 0 or a
+ * negative errno. */
+int config_print_help(int fd);
+
+/*
+ * Writes a configuration file to fd that reproduces *config; settings that are
+ * at their default are written as comments. Returns 0 or a negative errno.
+ */
+int config_print(const struct config *config, int fd);
+
+/*
+ * The closest of count names to word by edit distance, or NULL when none is
+ * near enough to be worth suggesting.
+ */
+const char *config_suggest(const char *word, const char *const *names, size_t count);
+
+/*
+ * Renders the value of option number index (0, 1, ... in table order) as its
+ * configuration file spelling into value, and sets *name. For the index page and
+ * /status. Returns false when there is no such option.
+ */
+bool config_describe(const struct config *config, size_t index, const char **name, char *value,
+                     size_t value_size);
+
+#endif

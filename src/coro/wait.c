@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+/* Waits built from the one in task.c: time, descriptors, several calls at once. Each keeps what
+ * it waits with in its own frame and looks at its condition again after every wake-up.
+ */
+#include "coro/internal.h"
+#include "coro/task.h"
+
+#include <assert.h>
+
+int coro_sleep(int64_t ms)
+{
+    if (ms <= 0)
+        return coro_pause();
+    int64_t until = coro_now_ns() + coro_ms_to_ns(ms);
+    int rc;
+    while ((rc = coro_block(until)) == 0)
+        continue;
+    return rc == -ETIMEDOUT ? 0 : rc;
+}
+
+struct fd_wait {
+    struct coro_task *task;
+    int events;
+};
+
+static void on_fd(struct coro_loop *loop, struct coro_watch *watch, int events)
+{
+    struct fd_wait *wait = watch->data;
+    coro_watch_stop(loop, watch);
+    wait->events = events;
+    coro_wake(wait->task);
+}
+
+int coro_wait_fd(int fd, int events, int64_t deadline_ms)
+{
+    struct coro_task *t = coro_thread.task;
+    struct fd_wait wait = {.task = t};
+    struct coro_watch watch;
+    int rc = coro_cancellation_point();
+    if (rc != 0)
+        return rc;
+    coro_watch_init(&watch, fd, events, on_fd, &wait);
+    coro_watch_start(t->loop, &watch);
+    while (wait.events == 0 && rc == 0)
+        rc = coro_block(coro_ms_to_ns(deadline_ms));
+    coro_watch_stop(t->loop, &watch);
+    return wait.events != 0 ? wait.events : rc;
+}
+
+/* ---- several calls at once ---- */
+
+/* Each call is a task of its own that tells the group when it ends. */
+struct group {
+    struct coro_task *waiter;
+    size_t left;
+};
+
+static void *call_main(void *arg)
+{
+    struct coro_call *call = arg;
+    struct group *group = call->group;
+    call->result = call->fn(call->arg);
+    call->error = coro_task_error(coro_thread.task);
+    call->task = NULL;
+    group->left--;
+    coro_wake(group->waiter);
+    return NULL;
+}
+
+static void start_calls(struct group *group, struct coro_call *calls, size_t n)
+{
+    struct coro_task *self = group->waiter;
+    for (size_t i = 0; i < n; i++) {
+        calls[i].result = NULL;
+        calls[i].error = 0;
+        calls[i].group = group;
+        calls[i].task = coro_spawn(self->loop, call_main, &calls[i], self->name);
+        if (calls[i].task != NULL)
+            group->left++;
+        else
+            calls[i].error = -errno;
+    }
+}
+
+int coro_run_all(struct coro_call *calls, size_t n, int64_t deadline_ms)
+{
+    struct group group = {.waiter = coro_thread.task};
+    int rc = coro_cancellation_point();
+    if (rc != 0) {
+        for (size_t i = 0; i < n; i++) {
+            calls[i].result = NULL;
+            calls[i].error = rc;
+        }
+        return rc;
+    }
+    start_calls(&group, calls, n);
+    while (group.left > 0 && rc == 0)
+        rc = coro_block(coro_ms_to_ns(deadline_ms));
+    if (group.left > 0) {
+        for (size_t i = 0; i < n; i++) {
+            if (calls[i].task != NULL)
+                (void)coro_task_cancel(calls[i].task);
+        }
+        while (group.left > 0)
+            coro_block_uncancellable();
+        return rc;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (calls[i].error != 0)
+            return calls[i].error;
+    }
+    return 0;
+}

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the headers of a request for a file mean: media types, entity tags,
+ * conditions and ranges, as RFC 9110 has them. Pure functions; see files.h.
+ *
+ * The entity tag is made of the modification time to the nanosecond and the
+ * size: strong, as far as a file system's clock ticks between two changes that
+ * keep the size, and the same from every worker and after a restart.
+ */
+#include "files.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+/* One row an ending; text in UTF-8, which is what text files are today. */
+static const struct {
+    char ending[8];
+    const char *type;
+} types[] = {
+    {"avif", "image/avif"},
+    {"bin", "application/octet-stream"},
+    {"bz2", "application/x-bzip2"},
+    {"c", "text/plain; charset=utf-8"},
+    {"css", "text/css; charset=utf-8"},
+    {"csv", "text/csv; charset=utf-8"},
+    {"gif", "image/gif"},
+    {"gz", "application/gzip"},
+    {"h", "text/plain; charset=utf-8"},
+    {"htm", "text/html; charset=utf-8"},
+    {"html", "text/html; charset=utf-8"},
+    {"ico", "image/vnd.microsoft.icon"},
+    {"jpeg", "image/jpeg"},
+    {"jpg", "image/jpeg"},
+    {"js", "text/javascript; charset=utf-8"},
+    {"json", "application/json"},
+    {"md", "text/markdown; charset=utf-8"},
+    {"mjs", "text/javascript; charset=utf-8"},
+    {"mp3", "audio/mpeg"},
+    {"mp4", "video/mp4"},
+    {"ogg", "audio/ogg"},
+    {"pdf", "application/pdf"},
+    {"png", "image/png"},
+    {"svg", "image/svg+xml"},
+    {"tar", "application/x-tar"},
+    {"ttf", "font/ttf"},
+    {"txt", "text/plain; charset=utf-8"},
+    {"wasm", "application/wasm"},
+    {"wav", "audio/wav"},
+    {"webm", "video/webm"},
+    {"webp", "image/webp"},
+    {"woff", "font/woff"},
+    {"woff2", "font/woff2"},
+    {"xml", "application/xml"},
+    {"xz", "application/x-xz"},
+    {"zip", "application/zip"},
+    {"zst", "application/zstd"},
+};
+
+const char *files_content_type(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *dot = strrchr(slash != NULL ? slash + 1 : path, '.');
+
+    if (dot != NULL)
+        for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+            if (strcasecmp(dot + 1, types[i].ending) == 0)
+                return types[i].type;
+    return "application/octet-stream";
+}
+
+void files_describe(struct files_meta *meta, const struct stat *st, int64_t now)
+{
+    meta->size = (uint64_t)st->st_size;
+    meta->modified = st->st_mtim.tv_sec;
+    if (meta->modified > now)
+        meta->modified = now;
+    if (meta->modified < 0) /* HTTP could tell a time before 1970, but nobody else may */
+        meta->modified = 0;
+    snprintf(meta->etag, sizeof meta->etag, "\"%llx.%lx-%llx\"",
+             (unsigned long long)st->st_mtim.tv_sec, (unsigned long)st->st_mtim.tv_nsec,
+             (unsigned long long)st->st_size);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+bool files_etag_matches(struct http_slice list, const char *etag, bool weak)
+{
+    const char *at = list.data;
+    const char *end = list.data + list.length;
+    size_t etag_length = strlen(etag);
+
+    if (list.length == 1 && *at == '*')
+        return true; /* the file exists, or this would not be asked */
+    while (at < end) {
+        bool member_weak = false;
+        if (*at == ',' || is_blank(*at)) {
+            at++;
+            continue;
+        }
+        if (end - at >= 2 && at[0] == 'W' && at[1] == '/') {
+            member_weak = true;
+            at += 2;
+        }
+        if (at == end || *at != '"')
+            return false;
+        const char *closing = memchr(at + 1, '"', (size_t)(end - at - 1));
+        if (closing == NULL)
+            return false;
+        size_t length = (size_t)(closing + 1 - at);
+        if ((weak || !member_weak) && length == etag_length && memcmp(at, etag, length) == 0)
+            return true;
+        at = closing + 1;
+        while (at < end && is_blank(*at))
+            at++;
+        if (at < end && *at != ',')
+            return false;
+    }
+    return false;
+}
+
+/* The same over all fields of that name: a list may be spread over several lines
+ * (RFC 9110 section 5.3). Sets *present when there is any. */
+static bool any_etag_matches(const struct http_request *request, const char *name, const char *etag,
+                             bool weak, bool *present)
+{
+    bool matches = false;
+
+    *present = false;
+    for (unsigned i = 0; i < request->field_count; i++) {
+        const struct http_field *field = &request->fields[i];
+        if (!http_slice_is_nocase(field->name, name))
+            continue;
+        *present = true;
+        matches = matches || files_etag_matches(field->value, etag, weak);
+    }
+    return matches;
+}
+
+/* Reads the date field of that name; false when absent or invalid. */
+static bool date_field(const struct http_request *request, const char *name, int64_t *seconds)
+{
+    struct http_slice value = http_field(request, name);
+    return value.data != NULL && http_date_parse(value, seconds);
+}
+
+enum files_verdict files_judge(const struct http_request *request, const struct files_meta *meta)
+{
+    int64_t date;
+    bool present;
+
+    bool matches = any_etag_matches(request, "If-Match", meta->etag, false, &present);
+    if (!present)
+        matches = !date_field(request, "If-Unmodified-Since", &date) || meta->modified <= date;
+    if (!matches)
+        return FILES_PRECONDITION_FAILED;
+
+    if (any_etag_matches(request, "If-None-Match", meta->etag, true, &present))
+        return FILES_NOT_MODIFIED;
+    if (!present && date_field(request, "If-Modified-Since", &date) && meta->modified <= date)
+        return FILES_NOT_MODIFIED;
+    return FILES_SEND;
+}
+
+/* Reads decimal digits at *at; false when there are none. A number too large for
+ * 64 bits becomes UINT64_MAX, which is beyond the end of every file. */
+static bool read_number(const char **at, const char *end, uint64_t *number)
+{
+    const char *start = *at;
+
+    *number = 0;
+    for (; *at < end && **at >= '0' && **at <= '9'; ++*at) {
+        uint64_t digit = (uint64_t)(**at - '0');
+        if (*number > (UINT64_MAX - digit) / 10)
+            *number = UINT64_MAX;
+        else
+            *number = *number * 10 + digit;
+    }
+    return *at > start;
+}
+
+enum files_extent files_range(struct http_slice value, uint64_t size, uint64_t *offset,
+                              uint64_t *length)
+{
+    static const char unit[] = "bytes=";
+    const size_t unit_length = sizeof unit - 1;
+    uint64_t first, last;
+
+    *offset = 0;
+    *length = size;
+    if (value.length <= unit_length || strncasecmp(value.data, unit, unit_length) != 0)
+        return FILES_WHOLE;
+
+    const char *at = value.data + unit_length;
+    const char *end = value.data + value.length;
+    bool has_first = read_number(&at, end, &first);
+    if (at == end || *at != '-')
+        return FILES_WHOLE;
+    at++;
+    bool has_last = read_number(&at, end, &last);
+    if (at != end || (!has_first && !has_last) || (has_first && has_last && last < first))
+        return FILES_WHOLE; /* a list, or nonsense */
+
+    if (!has_first) { /* the last so many bytes */
+        if (size == 0 && last > 0)
+            return FILES_WHOLE; /* satisfiable, but "bytes 0--1/0" cannot be said */
+        first = last < size ? size - last : 0;
+        has_last = false;
+        if (last == 0)
+            first = size;
+    }
+    if (first >= size) {
+        *length = 0;
+        return FILES_UNSATISFIABLE;
+    }
+    if (!has_last || last >= size)
+        last = size - 1;
+    *offset = first;
+    *length = last - first + 1;
+    return FILES_PART;
+}
+
+/* True when the representation is still the one of which the client has a part:
+ * no If-Range, or one that names it by a strong tag or its exact date. */
+static bool range_holds(const struct http_request *request, const struct files_meta *meta)
+{
+    struct http_slice value = http_field(request, "If-Range");
+    int64_t date;
+
+    if (value.data == NULL)
+        return true;
+    if (http_slice_is(value, meta->etag))
+        return true;
+    return http_date_parse(value, &date) && date == meta->modified;
+}
+
+enum files_extent files_select(const struct http_request *request, const struct files_meta *meta,
+                               uint64_t *offset, uint64_t *length)
+{
+    struct http_slice range = {.data = NULL};
+    unsigned count = 0;
+
+    *offset = 0;
+    *length = meta->size;
+    if (request->method != HTTP_METHOD_GET)
+        return FILES_WHOLE;
+    for (unsigned i = 0; i < request->field_count; i++) {
+        if (!http_slice_is_nocase(request->fields[i].name, "Range"))
+            continue;
+        range = request->fields[i].value;
+        count++;
+    }
+    if (count != 1 || !range_holds(request, meta))
+        return FILES_WHOLE;
+    return files_range(range, meta->size, offset, length);
+}

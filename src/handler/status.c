@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * GET /status: settings and counters as JSON, summed over all workers.
+ *
+ * The counters are read while their owners go on counting, each at a moment of
+ * its own: a sum is exact once the server is quiet, and never far off. What the
+ * master counts (connections that it accepts or closes for a dead worker) is in
+ * the sums, but in no row of the list of workers.
+ */
+#include "handler.h"
+
+#include <inttypes.h>
+
+#include "server.h"
+#include "settings.h"
+#include "text.h"
+
+struct totals {
+    uint64_t requests;
+    uint64_t responses[6];
+    uint64_t bytes_in, bytes_out;
+    uint64_t stack_peak;
+};
+
+static void totals_add(struct totals *totals, const struct worker_stats *stats)
+{
+    uint64_t stack_peak = stats_get(&stats->stack_peak);
+
+    totals->requests += stats_get(&stats->requests);
+    for (size_t class = 1; class < 6; class ++)
+        totals->responses[class] += stats_get(&stats->responses[class]);
+    totals->bytes_in += stats_get(&stats->bytes_in);
+    totals->bytes_out += stats_get(&stats->bytes_out);
+    if (stack_peak > totals->stack_peak)
+        totals->stack_peak = stack_peak;
+}
+
+/* "settings":{...}, with values as they are written in a configuration file. */
+static void add_settings(struct text *text, const struct server *server)
+{
+    char value[SETTINGS_VALUE_SIZE];
+    const char *name;
+
+    text_add(text, "\"settings\":{");
+    for (size_t i = 0; settings_in_force(server, i, &name, value); i++) {
+        text_add(text, "%s", i == 0 ? "" : ",");
+        text_add_json(text, name);
+        text_add(text, ":");
+        text_add_json(text, value);
+    }
+    text_add(text, "},\n");
+}
+
+static void add_connections(struct text *text, const struct server *server)
+{
+    const struct server_shared *shared = server->shared;
+    int32_t open = atomic_load_explicit(&shared->open_connections, memory_order_relaxed);
+    int32_t active = atomic_load_explicit(&shared->contexts, memory_order_relaxed);
+    int32_t peak = atomic_load_explicit(&shared->contexts_peak, memory_order_relaxed);
+    int32_t parked = open > active ? open - active : 0;
+
+    text_add(text, "\"connections\":{\"open\":%d,\"parked\":%d,\"active\":%d},\n", open, parked,
+             active);
+    text_add(text, "\"contexts\":{\"in_use\":%d,\"peak\":%d},\n", active, peak);
+}
+
+static void add_totals(struct text *text, const struct totals *totals)
+{
+    text_add(text, "\"requests\":%" PRIu64 ",\n\"responses\":{", totals->requests);
+    for (unsigned class = 1; class < 6; class ++)
+        text_add(text, "%s\"%uxx\":%" PRIu64, class == 1 ? "" : ",", class,
+                 totals->responses[class]);
+    text_add(text, "},\n\"bytes\":{\"in\":%" PRIu64 ",\"out\":%" PRIu64 "},\n", totals->bytes_in,
+             totals->bytes_out);
+    text_add(text, "\"stack_peak\":%" PRIu64 ",\n", totals->stack_peak);
+}
+
+static void add_workers(struct text *text, const struct server *server)
+{
+    text_add(text, "\"workers\":[");
+    for (unsigned i = 0; i < server->workers; i++) {
+        const struct worker_stats *stats = &server->shared->workers[i];
+        text_add(text,
+                 "%s\n{\"worker\":%u,\"pid\":%d,\"tid\":%d,\"requests\":%" PRIu64
+                 ",\"accepted\":%" PRIu64 ",\"closed\":%" PRIu64 ",\"active\":%" PRIu64 "}",
+                 i == 0 ? "" : ",", i, atomic_load_explicit(&stats->pid, memory_order_relaxed),
+                 atomic_load_explicit(&stats->tid, memory_order_relaxed),
+                 stats_get(&stats->requests), stats_get(&stats->accepted),
+                 stats_get(&stats->closed), stats_get(&stats->contexts));
+    }
+    text_add(text, "]");
+}
+
+int handler_status(struct http_exchange *x)
+{
+    const struct server *server = x->io->server;
+    struct totals totals = {.requests = 0};
+    struct text text;
+    int error;
+
+    if (!http_query_check(x, NULL, 0, &error))
+        return error;
+
+    for (unsigned i = 0; i < server->workers; i++)
+        totals_add(&totals, &server->shared->workers[i]);
+    totals_add(&totals, server_master_stats(server));
+
+    text_init(&text);
+    text_add(&text, "{\"model\":");
+    text_add_json(&text, x->io->ops->model);
+    text_add(&text, ",\n\"version\":");
+    text_add_json(&text, SERVER_VERSION);
+    text_add(&text, ",\n\"uptime_s\":%.3f,\n", (double)(io_now_ms() - server->started_ms) / 1000.0);
+    add_settings(&text, server);
+    add_connections(&text, server);
+    add_totals(&text, &totals);
+    add_workers(&text, server);
+    text_add(&text, "}\n");
+    http_add_header(x, "Cache-Control", "no-store");
+    return text_reply(&text, x, "application/json");
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The HTTP code's own view of a request body; handlers use http_read_body().
+ */
+#ifndef HTTP_BODY_H
+#define HTTP_BODY_H
+
+#include <stdbool.h>
+
+#include "http.h"
+#include "http/stream.h"
+
+/* The most bytes of an unread body that are read and dropped to keep a connection. */
+enum { BODY_DISCARD_LIMIT = 64 * 1024 };
+
+/* Makes ready to read the body of a request whose head ends at s->start. */
+void body_init(struct connection_stream *s, const struct http_request *request);
+
+/* Reads and drops what the handler left unread. True when the body's end was reached: the
+ * connection can serve another request. May wait for the client. */
+bool body_discard(struct http_exchange *x);
+
+/* False when body_discard() is bound to fail, or the client still waits for 100 Continue: the
+ * answer should then say Connection: close. */
+bool body_worth_discarding(const struct connection_stream *s);
+
+#endif

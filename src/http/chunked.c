@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * chunk   = 1*HEXDIG [ extensions ] CRLF data CRLF
+ * last    = 1*"0"    [ extensions ] CRLF trailers CRLF
+ * extensions = *( ";" name [ "=" ( token / quoted-string ) ] ), white space allowed
+ *              around name and value but not before the first ";"
+ *
+ * Framing is bounded in proportion to data, so that neither long extensions nor
+ * a body cut into single bytes can make the server read for ever for nothing.
+ */
+#include "http/chunked.h"
+
+#include <stdbool.h>
+
+#include "http/chars.h"
+
+enum chunked_state {
+    SIZE_1, /* a size's first digit */
+    SIZE,   /* further digits, or what ends them */
+    SIZE_LF,
+    EXT_NAME_1,  /* before an extension's name */
+    EXT_NAME,    /* within it */
+    EXT_AFTER,   /* white space after a name or value */
+    EXT_VALUE_1, /* before its value */
+    EXT_VALUE,   /* within a token */
+    EXT_QUOTED,  /* within a quoted string */
+    EXT_ESCAPE,  /* after a backslash there */
+    EXT_CLOSED,  /* after the closing quote */
+    DATA,        /* data, or the CR after it */
+    DATA_LF,
+    TRAILERS,
+};
+
+enum {
+    MAX_EXTENSIONS = 16 * 1024,  /* bytes of extensions in one body */
+    FRAMING_ALLOWANCE = 16 * 1024, /* framing bytes allowed in any body ... */
+    FRAMING_PER_BYTE = 8,        /* ... and for each byte of data: a one-byte chunk takes 5 */
+};
+
+void chunked_init(struct chunked *c)
+{
+    *c = (struct chunked){.state = SIZE_1};
+}
+
+static int hex_value(char byte)
+{
+    if (byte >= '0' && byte <= '9')
+        return byte - '0';
+    if (byte >= 'a' && byte <= 'f')
+        return byte - 'a' + 10;
+    if (byte >= 'A' && byte <= 'F')
+        return byte - 'A' + 10;
+    return -1;
+}
+
+static bool is_blank(char byte)
+{
+    return byte == ' ' || byte == '\t';
+}
+
+static bool size_digit(struct chunked *c, char byte)
+{
+    int digit = hex_value(byte);
+
+    if (digit < 0 || c->left > (uint64_t)(INT64_MAX >> 4))
+        return false;
+    c->left = c->left << 4 | (unsigned)digit;
+    c->state = SIZE;
+    return true;
+}
+
+/* What may follow a size, an extension's name or its value; `blank` says whether white space
+ * may, `value` whether "=" may. */
+static bool size_ends(struct chunked *c, char byte, bool blank, bool value)
+{
+    if (byte == '\r')
+        c->state = SIZE_LF;
+    else if (byte == ';')
+        c->state = EXT_NAME_1;
+    else if (blank && is_blank(byte))
+        c->state = value ? EXT_AFTER : EXT_CLOSED;
+    else if (value && byte == '=')
+        c->state = EXT_VALUE_1;
+    else
+        return false;
+    return true;
+}
+
+static bool extension_byte(struct chunked *c, char byte)
+{
+    if (++c->extensions > MAX_EXTENSIONS)
+        return false;
+    switch ((enum chunked_state)c->state) {
+    case EXT_NAME_1:
+        if (is_blank(byte))
+            return true;
+        c->state = EXT_NAME;
+        return http_char_is(byte, CHAR_TOKEN);
+    case EXT_NAME:
+        return http_char_is(byte, CHAR_TOKEN) || size_ends(c, byte, true, true);
+    case EXT_AFTER:
+        return size_ends(c, byte, true, true);
+    case EXT_VALUE_1:
+        if (is_blank(byte))
+            return true;
+        c->state = byte == '"' ? EXT_QUOTED : EXT_VALUE;
+        return byte == '"' || http_char_is(byte, CHAR_TOKEN);
+    case EXT_VALUE:
+        return http_char_is(byte, CHAR_TOKEN) || size_ends(c, byte, true, false);
+    case EXT_QUOTED:
+        if (byte == '\\')
+            c->state = EXT_ESCAPE;
+        else if (byte == '"')
+            c->state = EXT_CLOSED;
+        return http_char_is(byte, CHAR_VALUE);
+    case EXT_ESCAPE:
+        c->state = EXT_QUOTED;
+        return http_char_is(byte, CHAR_VALUE);
+    default: /* EXT_CLOSED */
+        return size_ends(c, byte, true, false);
+    }
+}
+
+/* Takes one byte of framing outside the trailers; false when it may not stand here. */
+static bool framing_byte(struct chunked *c, char byte)
+{
+    switch ((enum chunked_state)c->state) {
+    case SIZE_1:
+        return size_digit(c, byte);
+    case SIZE:
+        return size_digit(c, byte) || size_ends(c, byte, false, false);
+    case SIZE_LF:
+        if (byte != '\n')
+            return false;
+        c->data += c->left;
+        c->state = c->left > 0 ? DATA : TRAILERS;
+        if (c->left == 0)
+            guard_init_trailers(&c->trailers);
+        return true;
+    case DATA:
+        c->state = DATA_LF;
+        return byte == '\r';
+    case DATA_LF:
+        c->state = SIZE_1;
+        return byte == '\n';
+    default:
+        return extension_byte(c, byte);
+    }
+}
+
+static bool too_much_framing(const struct chunked *c)
+{
+    return c->framing > FRAMING_ALLOWANCE && (c->framing - FRAMING_ALLOWANCE) / FRAMING_PER_BYTE > c->data;
+}
+
+static enum chunked_event read_trailers(struct chunked *c, const char *input, size_t length,
+                                        size_t *consumed)
+{
+    size_t used;
+    enum guard_verdict verdict = guard_feed(&c->trailers, input, length, &used);
+
+    *consumed += used;
+    c->framing += used;
+    if (verdict == GUARD_DONE)
+        return CHUNKED_END;
+    return verdict == GUARD_MORE && !too_much_framing(c) ? CHUNKED_MORE : CHUNKED_BAD;
+}
+
+enum chunked_event chunked_next(struct chunked *c, const char *input, size_t length,
+                                size_t *consumed)
+{
+    *consumed = 0;
+    while (c->state != TRAILERS) {
+        if (c->state == DATA && c->left > 0)
+            return CHUNKED_DATA;
+        if (*consumed == length)
+            return CHUNKED_MORE;
+        if (!framing_byte(c, input[*consumed]))
+            return CHUNKED_BAD;
+        ++*consumed;
+        ++c->framing;
+        if (too_much_framing(c))
+            return CHUNKED_BAD;
+    }
+    if (*consumed == length)
+        return CHUNKED_MORE;
+    return read_trailers(c, input + *consumed, length - *consumed, consumed);
+}

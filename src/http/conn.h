@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The record of one connection: all that is kept of it while it is parked.
+ *
+ * A connection is parked between requests, while its request head is incomplete,
+ * and while it lingers after an error. It then holds no process, thread,
+ * coroutine or buffer: bytes of an incomplete head lie in `spill`, memory that
+ * the parking lot set aside (and which costs nothing until it is touched).
+ */
+#ifndef HTTP_CONN_H
+#define HTTP_CONN_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "http/guard.h"
+
+enum conn_phase {
+    CONN_IDLE,   /* no byte of a request has come */
+    CONN_HEAD,   /* part of a head is in spill */
+    CONN_LINGER, /* answered and half-closed: input is read and dropped */
+};
+
+struct conn {
+    int fd;
+    uint8_t phase; /* enum conn_phase */
+    bool dirty;    /* spill has been written since the connection was opened */
+    struct guard guard;
+    uint32_t spilled;  /* bytes in spill */
+    uint32_t requests; /* served on this connection */
+    /* When the parking lot is to call connection_expire(), in io_now_ms() time. Written by the
+     * context that serves the connection, read by whoever looks for expired ones. */
+    _Atomic int64_t deadline_ms;
+    char *spill; /* max_header bytes, owned by the parking lot */
+};
+
+/* Where a connection goes when a context has done what can be done now. */
+enum conn_next {
+    CONN_PARK,  /* wait until it is readable or its deadline has passed */
+    CONN_CLOSE, /* close its socket and forget it */
+};
+
+#endif

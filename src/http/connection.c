@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The life of a connection, from readable to parked or closed.
+ *
+ *     read ──► guard ──► parse ──► handler ──► finish ──► next request, if its head is there
+ *               │          │                     │
+ *               ▼          ▼                     ▼
+ *             park       refuse ──► linger     close
+ *
+ * Nothing here waits while no request is under way: an incomplete head is copied
+ * to the record's spill and the connection parked.
+ */
+#include "http/connection.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "handler/handler.h"
+#include "http.h"
+#include "http/access_log.h"
+#include "http/body.h"
+#include "http/request.h"
+#include "http/response.h"
+#include "http/stream.h"
+#include "server.h"
+
+enum {
+    LINGER_MS = 10000,      /* how long a refused client's input is read and dropped */
+    LINGER_DRAIN_MS = 500,  /* the same once the server is being stopped */
+    LINGER_READS = 32,      /* reads of one such client before others get their turn */
+    BODY_WINDOW = 8 * 1024, /* room to read on behind the largest head */
+};
+
+size_t connection_in_size(const struct config *config)
+{
+    return config->max_header + BODY_WINDOW;
+}
+
+static void set_deadline(struct conn *c, int64_t deadline_ms)
+{
+    atomic_store_explicit(&c->deadline_ms, deadline_ms, memory_order_relaxed);
+}
+
+static int64_t deadline_of(const struct conn *c)
+{
+    return atomic_load_explicit(&c->deadline_ms, memory_order_relaxed);
+}
+
+void connection_init(struct conn *c, int fd, char *spill, const struct config *config)
+{
+    c->fd = fd;
+    c->phase = CONN_IDLE;
+    c->dirty = false;
+    c->spilled = 0;
+    c->requests = 0;
+    c->spill = spill;
+    guard_init_head(&c->guard);
+    set_deadline(c, io_now_ms() + config->header_timeout_ms);
+}
+
+/* Half-closes and lets the parking lot read what the client still sends: closing with unread
+ * input would reset the connection and destroy the answer on its way. */
+static enum conn_next linger(struct conn *c)
+{
+    if (shutdown(c->fd, SHUT_WR) < 0)
+        return CONN_CLOSE;
+    c->phase = CONN_LINGER;
+    c->spilled = 0;
+    set_deadline(c, io_now_ms() + LINGER_MS);
+    return CONN_PARK;
+}
+
+static enum conn_next linger_on(struct conn *c, struct io *io)
+{
+    for (int i = 0; i < LINGER_READS; i++) {
+        ssize_t count = recv(c->fd, io->in, io->in_size, 0);
+
+        if (count > 0)
+            stats_add(&io->stats->bytes_in, (uint64_t)count);
+        else if (count == 0 || (errno != EAGAIN && errno != EINTR))
+            return CONN_CLOSE;
+        else if (errno == EAGAIN)
+            return CONN_PARK;
+    }
+    return CONN_PARK;
+}
+
+static void count_request(struct io *io, const struct http_exchange *x)
+{
+    stats_add(&io->stats->requests, 1);
+    if (x->status >= 100 && x->status < 600)
+        stats_add(&io->stats->responses[x->status / 100], 1);
+}
+
+/* Answers a request that never reaches a handler, then closes. */
+static enum conn_next refuse(struct connection_stream *s, struct http_request *request,
+                             const struct request_error *error)
+{
+    struct http_exchange x;
+    int result;
+
+    request->keep_alive = false;
+    s->body_done = true;
+    s->continue_due = false;
+    exchange_init(&x, s, request);
+    if (error->status == 405)
+        http_add_header(&x, "Allow", "GET, HEAD, POST, OPTIONS");
+    result = http_error(&x, error->status, "%s", error->reason);
+    count_request(s->io, &x);
+    access_log_write(&x, 0);
+    if (result < 0 || stream_flush(s, false) < 0)
+        return CONN_CLOSE;
+    return linger(s->conn);
+}
+
+/* A refusal by the guard: nothing is known of the request but its first bytes. */
+static enum conn_next refuse_raw(struct connection_stream *s, unsigned status, const char *reason)
+{
+    struct request_error error = {.status = status, .reason = reason, .close = true};
+    struct http_request request;
+    const char *head = s->io->in + s->start;
+
+    memset(&request, 0, offsetof(struct http_request, fields));
+    request.version_minor = 1;
+    if (s->end - s->start >= 5 && memcmp(head, "HEAD ", 5) == 0)
+        request.method = HTTP_METHOD_HEAD;
+    return refuse(s, &request, &error);
+}
+
+static enum conn_next refuse_verdict(struct connection_stream *s, enum guard_verdict verdict)
+{
+    switch (verdict) {
+    case GUARD_TARGET_TOO_LONG:
+        return refuse_raw(s, 414, "request target too long");
+    case GUARD_TOO_MANY_FIELDS:
+        return refuse_raw(s, 431, "too many header fields");
+    case GUARD_VERSION:
+        return refuse_raw(s, 505, "only HTTP/1.0 and HTTP/1.1 are served here");
+    default:
+        return refuse_raw(s, 400, "malformed request");
+    }
+}
+
+/* The status owed for an error of http_read_body(); 0 when the client is gone. */
+static unsigned status_of(int error)
+{
+    switch (error) {
+    case -EBADMSG:
+        return 400;
+    case -ETIMEDOUT:
+        return 408;
+    case -EMSGSIZE:
+        return 413;
+    case -ECANCELED:
+    case -ENOMEM:
+        return 503;
+    default:
+        return 0;
+    }
+}
+
+static const char *reason_of(unsigned status)
+{
+    switch (status) {
+    case 400:
+        return "malformed chunked body";
+    case 408:
+        return "the request body came too slowly";
+    case 413:
+        return "request body larger than --max-body";
+    default:
+        return "the server is stopping or out of memory";
+    }
+}
+
+/* Runs the handler; makes the answer it owes if it gave up without one. */
+static void run_handler(const struct route *route, struct http_exchange *x)
+{
+    int result;
+
+    io_begin(x->io);
+    result = handler_serve(route, x);
+    io_end(x->io);
+    if (x->status == 0 && !x->failed) {
+        unsigned status = status_of(x->stream->body_error != 0 ? x->stream->body_error : result);
+
+        x->close = true;
+        if (status == 0 || http_error(x, status, "%s", reason_of(status)) < 0)
+            x->failed = true;
+    } else if (result < 0) {
+        x->failed = true; /* broken off in mid-answer */
+    }
+}
+
+/* After the handler: what becomes of the connection. Sets *next and returns false when it
+ * serves no further request now. */
+static bool finish(struct connection_stream *s, struct http_exchange *x, enum conn_next *next)
+{
+    bool clean = exchange_end(x) == 0;
+
+    *next = CONN_CLOSE;
+    if (!clean) {
+        /* What was written before the failure may be a whole answer to an earlier request. */
+        if (s->out_length > 0)
+            (void)!stream_flush(s, false);
+        return false;
+    }
+    if (!x->close && !s->body_done) {
+        if (stream_flush(s, false) < 0)
+            return false;
+        x->close = !body_discard(x);
+    }
+    if (!x->close)
+        return true;
+    if (stream_flush(s, false) < 0)
+        return false;
+    if (!s->body_done || s->start < s->end || x->status >= 400)
+        *next = linger(s->conn);
+    return false;
+}
+
+/* Serves the request whose head is io->in[start, start + length). Returns as finish(). */
+static bool serve_request(struct connection_stream *s, size_t length, enum conn_next *next)
+{
+    struct http_request request;
+    struct http_exchange x;
+    struct request_error error;
+    const struct route *route;
+    int64_t started_ns = s->io->server->access_log_fd >= 0 ? io_now_ns() : 0;
+
+    error = request_parse(&request, s->io->in + s->start, length);
+    s->start += length;
+    s->floor = s->start;
+    if (error.status == 0 && request.content_length > s->config->max_body)
+        error = (struct request_error){413, reason_of(413), true};
+    if (error.status != 0 && error.close) {
+        *next = refuse(s, &request, &error);
+        return false;
+    }
+    body_init(s, &request);
+    exchange_init(&x, s, &request);
+    s->conn->requests++;
+    if (error.status != 0) {
+        if (http_error(&x, error.status, "%s", error.reason) < 0)
+            x.failed = true;
+    } else {
+        route = handler_find(&request);
+        if (s->out_length > 0 && route != NULL && (route->flags & ROUTE_WAITS) &&
+            stream_flush(s, false) < 0) {
+            *next = CONN_CLOSE;
+            return false;
+        }
+        run_handler(route, &x);
+    }
+    count_request(s->io, &x);
+    if (started_ns != 0)
+        access_log_write(&x, io_now_ns() - started_ns);
+    if (!finish(s, &x, next))
+        return false;
+    s->floor = 0;
+    return true;
+}
+
+static void open_stream(struct connection_stream *s, struct conn *c, struct io *io)
+{
+    s->io = io;
+    s->conn = c;
+    s->config = io->server->config;
+    s->start = 0;
+    s->end = c->spilled;
+    s->floor = 0;
+    s->drained = false;
+    s->out_length = 0;
+    s->reading = s->writing = (struct client_pace){0};
+    if (c->spilled > 0)
+        memcpy(io->in, c->spill, c->spilled);
+}
+
+/* No complete head is there: sends what is to be sent and parks. */
+static enum conn_next park(struct connection_stream *s)
+{
+    struct conn *c = s->conn;
+    size_t partial = s->end - s->start;
+
+    if (stream_flush(s, false) < 0)
+        return CONN_CLOSE;
+    c->spilled = (uint32_t)partial;
+    if (partial > 0) {
+        memcpy(c->spill, s->io->in + s->start, partial);
+        c->dirty = true;
+        if (c->phase != CONN_HEAD && c->requests > 0) /* a first head's time runs since accept */
+            set_deadline(c, io_now_ms() + s->config->header_timeout_ms);
+        c->phase = CONN_HEAD;
+        return CONN_PARK;
+    }
+    if (c->requests > 0) {
+        if (server_draining(s->io->server))
+            return CONN_CLOSE;
+        set_deadline(c, io_now_ms() + s->config->keepalive_timeout_ms);
+    }
+    c->phase = CONN_IDLE;
+    return CONN_PARK;
+}
+
+/* Brings the unread input to the front of the buffer when the head being read could not
+ * be completed, or its body not be read, where it is. */
+static void settle(struct connection_stream *s)
+{
+    if (s->start == 0 || s->io->in_size - s->start >= s->config->max_header + BODY_WINDOW / 2)
+        return;
+    memmove(s->io->in, s->io->in + s->start, s->end - s->start);
+    s->end -= s->start;
+    s->start = 0;
+}
+
+enum conn_next connection_serve(struct conn *c, struct io *io)
+{
+    struct connection_stream s;
+    size_t scanned; /* of the unread input, by the guard */
+    enum conn_next next;
+
+    if (c->phase == CONN_LINGER)
+        return linger_on(c, io);
+    open_stream(&s, c, io);
+    scanned = c->spilled;
+    for (;;) {
+        size_t used;
+        ssize_t count;
+        enum guard_verdict verdict = guard_feed(&c->guard, io->in + s.start + scanned,
+                                                s.end - s.start - scanned, &used);
+
+        scanned += used;
+        if (verdict != GUARD_TOO_MANY_FIELDS && scanned > s.config->max_header)
+            return refuse_raw(&s, 431, "request head larger than --max-header");
+        if (verdict == GUARD_DONE) {
+            settle(&s);
+            if (!serve_request(&s, scanned, &next))
+                return next;
+            guard_init_head(&c->guard);
+            c->phase = CONN_IDLE;
+            scanned = 0;
+            continue;
+        }
+        if (verdict != GUARD_MORE)
+            return refuse_verdict(&s, verdict);
+        if (s.drained)
+            return park(&s);
+        settle(&s);
+        count = stream_fill(&s);
+        if (count == -EAGAIN)
+            return park(&s);
+        if (count <= 0) {
+            (void)!stream_flush(&s, false); /* a client may half-close and still read */
+            return CONN_CLOSE;
+        }
+    }
+}
+
+enum conn_next connection_expire(struct conn *c, struct io *io)
+{
+    struct connection_stream s;
+
+    if (c->phase != CONN_HEAD)
+        return CONN_CLOSE;
+    open_stream(&s, c, io);
+    return refuse_raw(&s, 408, "the request head did not come in time");
+}
+
+enum conn_next connection_drain(struct conn *c, struct io *io)
+{
+    char byte;
+
+    (void)io;
+    if (c->phase == CONN_LINGER) {
+        int64_t limit = io_now_ms() + LINGER_DRAIN_MS;
+
+        if (deadline_of(c) > limit)
+            set_deadline(c, limit);
+        return CONN_PARK;
+    }
+    if (c->phase == CONN_HEAD || recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+        return CONN_PARK; /* a request under way: its deadline ends it at the latest */
+    return CONN_CLOSE;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Serving a connection: the same code under every model.
+ *
+ * The model owns the socket and the record; it calls connection_serve() in an
+ * execution context whenever the socket is readable, and the two others when the
+ * deadline of a parked connection has passed or the server is being stopped. It
+ * must not call any of them for the same connection at the same time.
+ */
+#ifndef HTTP_CONNECTION_H
+#define HTTP_CONNECTION_H
+
+#include "http/conn.h"
+#include "io.h"
+
+struct config;
+
+/* Bytes a context needs for io.in: one request head of the largest size and room to read on. */
+size_t connection_in_size(const struct config *config);
+
+/*
+ * Makes a record for a socket just accepted: fd non-blocking, spill max_header
+ * bytes of memory. The header timeout starts to run.
+ */
+void connection_init(struct conn *conn, int fd, char *spill, const struct config *config);
+
+/*
+ * Serves every request that is ready, pipelined ones in order with their answers
+ * coalesced, then says where the connection goes: CONN_PARK with deadline_ms
+ * set, or CONN_CLOSE. May wait through io inside a request. All scratch of io is
+ * free again when it returns.
+ */
+enum conn_next connection_serve(struct conn *conn, struct io *io);
+
+/* The deadline of a parked connection has passed: answers 408 where a request has begun,
+ * and lingers; else closes. Does not wait. */
+enum conn_next connection_expire(struct conn *conn, struct io *io);
+
+/* The server is being stopped: closes a parked connection that is idle; one with a request under
+ * way, or unread input, stays parked. Does not wait. */
+enum conn_next connection_drain(struct conn *conn, struct io *io);
+
+#endif

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Two readings of the same head: http-parser's, for method, target, version and
+ * fields; and this file's own, for the fields that decide framing. Where the two
+ * disagree about framing the request is refused.
+ */
+#include "http/request.h"
+
+#include <http_parser.h>
+#include <string.h>
+#include <strings.h>
+
+#include "http/chars.h"
+
+/* What on_...() callbacks collect and what the framing fields said. */
+struct reading {
+    struct http_request *request;
+    unsigned hosts;
+    unsigned lengths;      /* Content-Length fields */
+    unsigned codings;      /* transfer codings listed, in all fields */
+    unsigned encodings;    /* Transfer-Encoding fields */
+    bool chunked_last;     /* the last coding listed is "chunked" */
+    unsigned chunked_count;
+    bool unknown_coding;
+    bool bad_coding;       /* an empty element */
+    bool bad_length;
+    bool bad_host;
+    bool bad_expect;
+    bool wants_close;
+    bool wants_keep_alive;
+};
+
+static const struct request_error OK = {0};
+
+static struct request_error refuse(unsigned status, const char *reason)
+{
+    return (struct request_error){.status = status, .reason = reason, .close = true};
+}
+
+static struct http_slice trim(struct http_slice s)
+{
+    while (s.length > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {
+        s.data++;
+        s.length--;
+    }
+    while (s.length > 0 && (s.data[s.length - 1] == ' ' || s.data[s.length - 1] == '\t'))
+        s.length--;
+    return s;
+}
+
+/* Splits the next element off a comma-separated list; false at its end. */
+static bool next_element(struct http_slice *list, struct http_slice *element)
+{
+    const char *comma;
+
+    if (list->data == NULL)
+        return false;
+    comma = memchr(list->data, ',', list->length);
+    *element = *list;
+    if (comma == NULL) {
+        list->data = NULL;
+    } else {
+        element->length = (size_t)(comma - list->data);
+        list->data = comma + 1;
+        list->length -= element->length + 1;
+    }
+    *element = trim(*element);
+    return true;
+}
+
+static bool is_digit(char byte)
+{
+    return byte >= '0' && byte <= '9';
+}
+
+/* The inside of an IP literal's brackets: an IPv6 address, or "v1.something". */
+static bool ip_literal_valid(const char *data, size_t length)
+{
+    for (size_t i = 0; i < length; i++)
+        if (!http_char_is(data[i], CHAR_HOST | CHAR_HEX) && data[i] != ':')
+            return false;
+    return length >= 2;
+}
+
+/* uri-host [ ":" port ] of RFC 9110, 7.2, the host not empty. */
+static bool authority_valid(struct http_slice s)
+{
+    size_t at = 0;
+
+    if (s.length > 0 && s.data[0] == '[') {
+        const char *close = memchr(s.data, ']', s.length);
+
+        if (close == NULL || !ip_literal_valid(s.data + 1, (size_t)(close - s.data) - 1))
+            return false;
+        at = (size_t)(close - s.data) + 1;
+    } else {
+        while (at < s.length && http_char_is(s.data[at], CHAR_HOST))
+            at++;
+    }
+    if (at == 0)
+        return false;
+    if (at == s.length)
+        return true;
+    if (s.data[at++] != ':' || s.length - at > 5)
+        return false;
+    while (at < s.length && is_digit(s.data[at]))
+        at++;
+    return at == s.length;
+}
+
+static void read_host(struct reading *r, struct http_slice value)
+{
+    r->hosts++;
+    r->bad_host |= !authority_valid(value);
+    r->request->authority = value;
+}
+
+static void read_content_length(struct reading *r, struct http_slice value)
+{
+    uint64_t total = 0;
+
+    r->lengths++;
+    r->bad_length |= value.length == 0;
+    for (size_t i = 0; i < value.length && !r->bad_length; i++) {
+        unsigned digit = (unsigned)(value.data[i] - '0');
+
+        if (!is_digit(value.data[i]) || total > ((uint64_t)INT64_MAX - digit) / 10)
+            r->bad_length = true;
+        else
+            total = total * 10 + digit;
+    }
+    r->request->content_length = total;
+}
+
+static void read_transfer_encoding(struct reading *r, struct http_slice list)
+{
+    struct http_slice coding;
+
+    r->encodings++;
+    while (next_element(&list, &coding)) {
+        r->codings++;
+        r->bad_coding |= coding.length == 0;
+        r->chunked_last = http_slice_is_nocase(coding, "chunked");
+        if (r->chunked_last)
+            r->chunked_count++;
+        else
+            r->unknown_coding = true;
+    }
+}
+
+static void read_connection(struct reading *r, struct http_slice list)
+{
+    struct http_slice option;
+
+    while (next_element(&list, &option)) {
+        r->wants_close |= http_slice_is_nocase(option, "close");
+        r->wants_keep_alive |= http_slice_is_nocase(option, "keep-alive");
+    }
+}
+
+static void read_expect(struct reading *r, struct http_slice value)
+{
+    if (http_slice_is_nocase(value, "100-continue"))
+        r->request->expects_continue = true;
+    else
+        r->bad_expect = true;
+}
+
+/* The fields that decide framing, connection and target; all others are the handler's. */
+static void read_field(struct reading *r, const struct http_field *field)
+{
+    switch (field->name.length) {
+    case 4:
+        if (http_slice_is_nocase(field->name, "host"))
+            read_host(r, field->value);
+        break;
+    case 6:
+        if (http_slice_is_nocase(field->name, "expect"))
+            read_expect(r, field->value);
+        break;
+    case 10:
+        if (http_slice_is_nocase(field->name, "connection"))
+            read_connection(r, field->value);
+        break;
+    case 14:
+        if (http_slice_is_nocase(field->name, "content-length"))
+            read_content_length(r, field->value);
+        break;
+    case 17:
+        if (http_slice_is_nocase(field->name, "transfer-encoding"))
+            read_transfer_encoding(r, field->value);
+        break;
+    default:
+        break;
+    }
+}
+
+static int on_url(http_parser *parser, const char *at, size_t length)
+{
+    struct reading *r = parser->data;
+
+    r->request->target = (struct http_slice){at, length};
+    return 0;
+}
+
+static int on_header_field(http_parser *parser, const char *at, size_t length)
+{
+    struct reading *r = parser->data;
+
+    if (r->request->field_count == HTTP_MAX_FIELDS)
+        return 1;
+    r->request->fields[r->request->field_count].name = (struct http_slice){at, length};
+    r->request->fields[r->request->field_count].value = (struct http_slice){at, 0};
+    r->request->field_count++;
+    return 0;
+}
+
+static int on_header_value(http_parser *parser, const char *at, size_t length)
+{
+    struct reading *r = parser->data;
+    struct http_field *field = &r->request->fields[r->request->field_count - 1];
+
+    field->value = trim((struct http_slice){at, length});
+    read_field(r, field);
+    return 0;
+}
+
+/* 1: the parser is to read no body; bodies are read by chunked.h and body.c. */
+static int on_headers_complete(http_parser *parser)
+{
+    (void)parser;
+    return 1;
+}
+
+static const http_parser_settings SETTINGS = {
+    .on_url = on_url,
+    .on_header_field = on_header_field,
+    .on_header_value = on_header_value,
+    .on_headers_complete = on_headers_complete,
+};
+
+static void run(http_parser *parser, struct reading *r, struct http_request *request,
+                const char *prefix, const char *head, size_t length)
+{
+    *r = (struct reading){.request = request};
+    request->field_count = 0;
+    request->content_length = 0;
+    request->expects_continue = false;
+    request->authority = (struct http_slice){0};
+    http_parser_init(parser, HTTP_REQUEST);
+    parser->data = r;
+    if (prefix != NULL)
+        http_parser_execute(parser, &SETTINGS, prefix, strlen(prefix));
+    http_parser_execute(parser, &SETTINGS, head, length);
+}
+
+static enum request_method method_of(const http_parser *parser)
+{
+    switch (parser->method) {
+    case HTTP_GET:
+        return HTTP_METHOD_GET;
+    case HTTP_HEAD:
+        return HTTP_METHOD_HEAD;
+    case HTTP_POST:
+        return HTTP_METHOD_POST;
+    case HTTP_OPTIONS:
+        return HTTP_METHOD_OPTIONS;
+    case HTTP_CONNECT:
+        return HTTP_METHOD_CONNECT;
+    default:
+        return HTTP_METHOD_OTHER;
+    }
+}
+
+/* Content-Length and Transfer-Encoding (RFC 9112, 6). */
+static struct request_error judge_framing(struct reading *r, const http_parser *parser)
+{
+    struct http_request *request = r->request;
+
+    if (r->encodings > 0 && r->lengths > 0)
+        return refuse(400, "both Transfer-Encoding and Content-Length");
+    if (r->lengths > 1)
+        return refuse(400, "Content-Length given more than once");
+    if (r->bad_length)
+        return refuse(400, "Content-Length is not a decimal number below 2^63");
+    if (r->encodings > 0) {
+        if (request->version_minor == 0)
+            return refuse(400, "Transfer-Encoding in an HTTP/1.0 request");
+        if (r->bad_coding || !r->chunked_last || r->chunked_count > 1)
+            return refuse(400, "Transfer-Encoding must end in chunked, named once");
+        if (r->unknown_coding)
+            return refuse(501, "only the transfer coding chunked is implemented");
+    }
+    if (HTTP_PARSER_ERRNO(parser) != HPE_OK)
+        return refuse(400, http_errno_description(HTTP_PARSER_ERRNO(parser)));
+    request->chunked = r->encodings > 0;
+    if (request->chunked != ((parser->flags & F_CHUNKED) != 0) ||
+        (r->lengths > 0 && parser->content_length != request->content_length))
+        return refuse(400, "ambiguous message framing");
+    request->has_body = request->chunked || request->content_length > 0;
+    return OK;
+}
+
+/* Splits the target into path and query, by its form (RFC 9112, 3.2). */
+static struct request_error judge_target(struct http_request *request)
+{
+    struct http_slice rest = request->target;
+    const char *query;
+
+    if (rest.length == 1 && rest.data[0] == '*') {
+        if (request->method != HTTP_METHOD_OPTIONS)
+            return (struct request_error){400, "\"*\" is a target for OPTIONS only", false};
+    } else if (rest.data[0] != '/') {
+        size_t scheme = rest.length > 7 && strncasecmp(rest.data, "http://", 7) == 0    ? 7
+                        : rest.length > 8 && strncasecmp(rest.data, "https://", 8) == 0 ? 8
+                                                                                        : 0;
+        size_t length = 0;
+
+        if (scheme == 0)
+            return (struct request_error){400, "request target of no form that is served here", false};
+        rest.data += scheme;
+        rest.length -= scheme;
+        while (length < rest.length && rest.data[length] != '/' && rest.data[length] != '?')
+            length++;
+        request->authority = (struct http_slice){rest.data, length};
+        if (!authority_valid(request->authority))
+            return refuse(400, "invalid authority in the request target");
+        rest.data += length;
+        rest.length -= length;
+    }
+    query = memchr(rest.data, '?', rest.length);
+    request->path = rest;
+    request->query = (struct http_slice){rest.data + rest.length, 0};
+    if (query != NULL) {
+        request->path.length = (size_t)(query - rest.data);
+        request->query.data = query + 1;
+        request->query.length = rest.length - request->path.length - 1;
+    }
+    if (request->path.length == 0)
+        request->path = (struct http_slice){"/", 1};
+    return OK;
+}
+
+static struct request_error judge(struct reading *r, const http_parser *parser)
+{
+    struct http_request *request = r->request;
+    struct request_error error;
+
+    request->version_minor = parser->http_minor > 0;
+    error = judge_framing(r, parser);
+    if (error.status != 0)
+        return error;
+    if (r->hosts > 1)
+        return refuse(400, "Host given more than once");
+    if (r->hosts == 0 && request->version_minor > 0)
+        return refuse(400, "no Host in an HTTP/1.1 request");
+    if (r->bad_host)
+        return refuse(400, "invalid Host");
+    if (request->method == HTTP_METHOD_CONNECT)
+        return refuse(405, "CONNECT is not served here");
+    error = judge_target(request);
+    if (error.status != 0)
+        return error;
+    request->keep_alive =
+        !r->wants_close && (request->version_minor > 0 || r->wants_keep_alive);
+    if (request->version_minor == 0)
+        request->expects_continue = false; /* RFC 9110, 10.1.1 */
+    else if (r->bad_expect)
+        return refuse(417, "only Expect: 100-continue is understood");
+    return OK;
+}
+
+struct request_error request_parse(struct http_request *request, const char *head, size_t length)
+{
+    http_parser parser;
+    struct reading r;
+    const char *space;
+
+    if (head[0] == '\r') { /* the one empty line that may come first */
+        head += 2;
+        length -= 2;
+    }
+    run(&parser, &r, request, NULL, head, length);
+    space = memchr(head, ' ', length);
+    request->method_name = (struct http_slice){head, (size_t)(space - head)};
+    if (HTTP_PARSER_ERRNO(&parser) == HPE_INVALID_METHOD) {
+        /* Not a method the parser knows, yet its message has a length like any other's:
+         * read on behind a method that may have a body. */
+        run(&parser, &r, request, "POST", space, length - request->method_name.length);
+        request->method = HTTP_METHOD_UNKNOWN;
+    } else {
+        request->method = method_of(&parser);
+    }
+    return judge(&r, &parser);
+}
+
+void request_set_max_header(size_t bytes)
+{
+    http_parser_set_max_header_size((uint32_t)bytes + 1024);
+}

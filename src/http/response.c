@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Writing an answer: status line, header, body in the framing the client can
+ * read. Head and body go into the context's output buffer, so a small answer,
+ * and a row of pipelined ones, leaves in one send.
+ */
+#include "http/response.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "http/body.h"
+#include "http/date.h"
+#include "server.h"
+
+enum {
+    /* An upper bound of status line, own header lines and content type; extra lines come on top. */
+    HEAD_RESERVE = 512,
+    MAX_CONTENT_TYPE = 200,
+};
+
+static const struct {
+    unsigned status;
+    const char *reason;
+} REASONS[] = {
+    {200, "OK"},
+    {204, "No Content"},
+    {206, "Partial Content"},
+    {301, "Moved Permanently"},
+    {304, "Not Modified"},
+    {400, "Bad Request"},
+    {403, "Forbidden"},
+    {404, "Not Found"},
+    {405, "Method Not Allowed"},
+    {408, "Request Timeout"},
+    {412, "Precondition Failed"},
+    {413, "Content Too Large"},
+    {414, "URI Too Long"},
+    {416, "Range Not Satisfiable"},
+    {417, "Expectation Failed"},
+    {431, "Request Header Fields Too Large"},
+    {500, "Internal Server Error"},
+    {501, "Not Implemented"},
+    {503, "Service Unavailable"},
+    {505, "HTTP Version Not Supported"},
+};
+
+const char *http_reason(unsigned status)
+{
+    for (size_t i = 0; i < sizeof REASONS / sizeof REASONS[0]; i++)
+        if (REASONS[i].status == status)
+            return REASONS[i].reason;
+    return "Unknown";
+}
+
+void exchange_init(struct http_exchange *x, struct connection_stream *s,
+                   const struct http_request *request)
+{
+    x->io = s->io;
+    x->request = request;
+    x->stream = s;
+    x->extra_length = 0;
+    x->status = 0;
+    x->body_forbidden = request->method == HTTP_METHOD_HEAD;
+    x->chunked = false;
+    x->close = !request->keep_alive || server_draining(s->io->server);
+    x->failed = false;
+    x->body_remaining = 0;
+    x->body_sent = 0;
+}
+
+/* Notes a result: after a failure the connection is of no use. */
+static int note(struct http_exchange *x, int result)
+{
+    if (result < 0)
+        x->failed = true;
+    return result;
+}
+
+static char *append(char *p, const char *text, size_t length)
+{
+    memcpy(p, text, length);
+    return p + length;
+}
+
+static char *append_text(char *p, const char *text)
+{
+    return append(p, text, strlen(text));
+}
+
+static char *append_number(char *p, uint64_t value)
+{
+    char digits[20];
+    size_t at = sizeof digits;
+
+    do
+        digits[--at] = (char)('0' + value % 10);
+    while ((value /= 10) > 0);
+    return append(p, digits + at, sizeof digits - at);
+}
+
+#define APPEND_LITERAL(p, text) append((p), (text), sizeof(text) - 1)
+
+static char *append_status_line(char *p, unsigned status)
+{
+    if (status == 200)
+        return APPEND_LITERAL(p, "HTTP/1.1 200 OK\r\n");
+    p = APPEND_LITERAL(p, "HTTP/1.1 ");
+    p = append_number(p, status);
+    p = APPEND_LITERAL(p, " ");
+    p = append_text(p, http_reason(status));
+    return APPEND_LITERAL(p, "\r\n");
+}
+
+static char *append_framing(char *p, const struct http_exchange *x, unsigned status,
+                            uint64_t length)
+{
+    if (x->chunked)
+        p = APPEND_LITERAL(p, "Transfer-Encoding: chunked\r\n");
+    else if (length != HTTP_UNKNOWN_LENGTH && status != 204 && status != 304) {
+        p = APPEND_LITERAL(p, "Content-Length: ");
+        p = append_number(p, length);
+        p = APPEND_LITERAL(p, "\r\n");
+    }
+    if (x->close)
+        return APPEND_LITERAL(p, "Connection: close\r\n");
+    if (x->request->version_minor == 0)
+        return APPEND_LITERAL(p, "Connection: keep-alive\r\n");
+    return p;
+}
+
+int http_begin(struct http_exchange *x, unsigned status, const char *content_type, uint64_t length)
+{
+    struct connection_stream *s = x->stream;
+    char *p;
+    int result;
+
+    assert(x->status == 0);
+    assert(content_type == NULL || strlen(content_type) <= MAX_CONTENT_TYPE);
+    result = stream_reserve(s, HEAD_RESERVE + sizeof x->extra_buffer);
+    if (result < 0)
+        return note(x, result);
+    x->status = status;
+    x->body_forbidden |= status == 204 || status == 304;
+    x->body_remaining = length;
+    if (length == HTTP_UNKNOWN_LENGTH) {
+        x->chunked = x->request->version_minor > 0;
+        x->close |= !x->chunked;
+    }
+    x->close |= s->body_read == 0 && !body_worth_discarding(s);
+
+    p = append_status_line(s->io->out + s->out_length, status);
+    p = append(p, http_clock_line(s->io->clock), HTTP_DATE_LINE);
+    if (content_type != NULL) {
+        p = APPEND_LITERAL(p, "Content-Type: ");
+        p = append_text(p, content_type);
+        p = APPEND_LITERAL(p, "\r\n");
+    }
+    p = append_framing(p, x, status, length);
+    p = append(p, x->extra_buffer, x->extra_length);
+    p = APPEND_LITERAL(p, "\r\n");
+    s->out_length = (size_t)(p - s->io->out);
+    return 0;
+}
+
+void http_add_header(struct http_exchange *x, const char *name, const char *format, ...)
+{
+    char *line = x->extra_buffer + x->extra_length;
+    size_t space = sizeof x->extra_buffer - x->extra_length;
+    int head = snprintf(line, space, "%s: ", name);
+    va_list args;
+    int length;
+
+    assert(head > 0 && (size_t)head < space);
+    va_start(args, format);
+    length = vsnprintf(line + head, space - (size_t)head, format, args);
+    va_end(args);
+    assert(length >= 0 && (size_t)(head + length + 2) <= space);
+    for (int i = head; i < head + length; i++)
+        if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+            line[i] = '?';
+    memcpy(line + head + length, "\r\n", 2);
+    x->extra_length += (size_t)(head + length + 2);
+}
+
+/* One chunk: its size and its end are counted in with the data by the output buffer. */
+static int write_chunk(struct connection_stream *s, const void *data, size_t length)
+{
+    char size[20];
+    int digits = snprintf(size, sizeof size, "%zx\r\n", length);
+    int result = stream_put(s, size, (size_t)digits);
+
+    if (result == 0)
+        result = stream_put(s, data, length);
+    return result < 0 ? result : stream_put(s, "\r\n", 2);
+}
+
+/* Accounts for length bytes of body; 1 when they are to be sent, 0 when not, or -EMSGSIZE. */
+static int account(struct http_exchange *x, uint64_t length)
+{
+    assert(x->status != 0);
+    if (x->failed)
+        return -EPIPE;
+    if (x->body_remaining != HTTP_UNKNOWN_LENGTH) {
+        if (length > x->body_remaining)
+            return -EMSGSIZE;
+        x->body_remaining -= length;
+    }
+    if (x->body_forbidden)
+        return 0;
+    x->body_sent += length;
+    return length > 0;
+}
+
+int http_write(struct http_exchange *x, const void *data, size_t length)
+{
+    int result = account(x, length);
+
+    if (result <= 0)
+        return result;
+    return note(x, x->chunked ? write_chunk(x->stream, data, length)
+                              : stream_put(x->stream, data, length));
+}
+
+int http_flush(struct http_exchange *x)
+{
+    return note(x, stream_flush(x->stream, false));
+}
+
+int http_send_file(struct http_exchange *x, int fd, uint64_t offset, uint64_t length)
+{
+    int result = account(x, length);
+
+    assert(!x->chunked);
+    if (result <= 0)
+        return result;
+    return note(x, stream_send_file(x->stream, fd, offset, length));
+}
+
+int http_reply(struct http_exchange *x, unsigned status, const char *content_type,
+               const void *body, size_t length)
+{
+    int result = http_begin(x, status, content_type, length);
+
+    if (result < 0 || length == 0)
+        return result;
+    return http_write(x, body, length);
+}
+
+int http_error(struct http_exchange *x, unsigned status, const char *format, ...)
+{
+    char line[256];
+    va_list args;
+    int length;
+
+    va_start(args, format);
+    length = vsnprintf(line, sizeof line - 1, format, args);
+    va_end(args);
+    if (length < 0)
+        length = 0;
+    if ((size_t)length > sizeof line - 2)
+        length = sizeof line - 2;
+    for (int i = 0; i < length; i++)
+        if ((unsigned char)line[i] < ' ' || (unsigned char)line[i] > '~')
+            line[i] = '?';
+    line[length++] = '\n';
+    return http_reply(x, status, "text/plain", line, (size_t)length);
+}
+
+int exchange_end(struct http_exchange *x)
+{
+    if (x->failed)
+        return -EPIPE;
+    if (x->chunked)
+        return x->body_forbidden ? 0 : note(x, stream_put(x->stream, "0\r\n\r\n", 5));
+    if (x->body_remaining > 0 && x->body_remaining != HTTP_UNKNOWN_LENGTH && !x->body_forbidden)
+        return note(x, -EPROTO); /* shorter than announced: the client must see it fail */
+    return 0;
+}

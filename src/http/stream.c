@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The only file that reads from and writes to client sockets: short counts, EINTR
+ * and EAGAIN are dealt with here and nowhere else. Sockets are non-blocking; the
+ * kernel is asked first, and waited for only when it has nothing.
+ */
+#include "http/stream.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <string.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+
+#include "http.h"
+#include "server.h"
+
+/* Moves unread input to the front of the buffer's free part, to read on behind it. */
+static void make_room(struct connection_stream *s)
+{
+    if (s->start > s->floor) {
+        memmove(s->io->in + s->floor, s->io->in + s->start, s->end - s->start);
+        s->end -= s->start - s->floor;
+        s->start = s->floor;
+    }
+}
+
+ssize_t stream_read(struct connection_stream *s, void *buffer, size_t capacity)
+{
+    ssize_t count;
+
+    do
+        count = recv(s->conn->fd, buffer, capacity, 0);
+    while (count < 0 && errno == EINTR);
+    s->drained = count < (ssize_t)capacity;
+    if (count < 0)
+        return -errno;
+    s->reading.bytes += (uint64_t)count;
+    stats_add(&s->io->stats->bytes_in, (uint64_t)count);
+    return count;
+}
+
+ssize_t stream_fill(struct connection_stream *s)
+{
+    ssize_t count;
+
+    if (s->start == s->end)
+        s->start = s->end = s->floor;
+    if (s->end == s->io->in_size)
+        make_room(s);
+    if (s->end == s->io->in_size)
+        return -ENOBUFS;
+    count = stream_read(s, s->io->in + s->end, s->io->in_size - s->end);
+    if (count > 0)
+        s->end += (size_t)count;
+    return count;
+}
+
+int stream_wait(struct connection_stream *s, int events)
+{
+    struct client_pace *pace = events == IO_READ ? &s->reading : &s->writing;
+    int64_t limit = events == IO_READ ? s->config->body_timeout_ms : s->config->write_timeout_ms;
+    int64_t allowance = PACE_GRACE_MS +
+                        (int64_t)(pace->bytes / PACE_BYTES_PER_SECOND * 1000) - pace->waited_ms;
+    int64_t from = io_now_ms();
+    int result;
+
+    if (events == IO_READ) { /* what the client may be waiting for must not wait with us */
+        result = stream_flush(s, false);
+        if (result < 0)
+            return result;
+    }
+    if (allowance <= 0)
+        return -ETIMEDOUT;
+    result = io_wait(s->io, s->conn->fd, events, from + (allowance < limit ? allowance : limit));
+    pace->waited_ms += io_now_ms() - from;
+    return result < 0 ? result : 0;
+}
+
+/* Drops `sent` bytes from the front of iov; returns the number of entries left. */
+static int advance(struct iovec **iov, int count, size_t sent)
+{
+    while (count > 0 && sent >= (*iov)->iov_len) {
+        sent -= (*iov)->iov_len;
+        ++*iov;
+        count--;
+    }
+    if (count > 0) {
+        (*iov)->iov_base = (char *)(*iov)->iov_base + sent;
+        (*iov)->iov_len -= sent;
+    }
+    return count;
+}
+
+static void sent_bytes(struct connection_stream *s, size_t count)
+{
+    s->writing.bytes += count;
+    stats_add(&s->io->stats->bytes_out, count);
+}
+
+static int send_all(struct connection_stream *s, struct iovec *iov, int count, int flags)
+{
+    while (count > 0) {
+        struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
+        ssize_t sent = count == 1 ? send(s->conn->fd, iov->iov_base, iov->iov_len, flags)
+                                  : sendmsg(s->conn->fd, &message, flags);
+
+        if (sent >= 0) {
+            sent_bytes(s, (size_t)sent);
+            count = advance(&iov, count, (size_t)sent);
+        } else if (errno == EAGAIN) {
+            int result = stream_wait(s, IO_WRITE);
+
+            if (result < 0)
+                return result;
+        } else if (errno != EINTR) {
+            return -errno;
+        }
+    }
+    return 0;
+}
+
+int stream_flush(struct connection_stream *s, bool more)
+{
+    struct iovec iov = {s->io->out, s->out_length};
+
+    s->out_length = 0;
+    return iov.iov_len == 0 ? 0 : send_all(s, &iov, 1, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+}
+
+int stream_reserve(struct connection_stream *s, size_t count)
+{
+    assert(count <= s->io->out_size);
+    return count <= s->io->out_size - s->out_length ? 0 : stream_flush(s, true);
+}
+
+int stream_put(struct connection_stream *s, const void *data, size_t length)
+{
+    struct iovec iov[2] = {{s->io->out, s->out_length}, {(void *)(uintptr_t)data, length}};
+
+    if (length <= s->io->out_size - s->out_length) {
+        memcpy(s->io->out + s->out_length, data, length);
+        s->out_length += length;
+        return 0;
+    }
+    s->out_length = 0;
+    return send_all(s, iov, 2, MSG_NOSIGNAL);
+}
+
+int stream_send_file(struct connection_stream *s, int fd, uint64_t offset, uint64_t length)
+{
+    off_t at = (off_t)offset;
+    int result = stream_flush(s, true);
+
+    while (result == 0 && length > 0) {
+        size_t count = length < (1U << 30) ? (size_t)length : (size_t)1 << 30;
+        ssize_t sent = sendfile(s->conn->fd, fd, &at, count);
+
+        if (sent > 0) {
+            sent_bytes(s, (size_t)sent);
+            length -= (uint64_t)sent;
+        } else if (sent == 0) {
+            result = -EIO;
+        } else if (errno == EAGAIN) {
+            result = stream_wait(s, IO_WRITE);
+        } else if (errno != EINTR) {
+            result = -errno;
+        }
+    }
+    return result;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A connection while it is being served: its socket seen through the context's
+ * two buffers, and the waiting for a client that is slow either way.
+ *
+ * Everything here lives in the context that serves (on its stack and in its io's
+ * scratch) and is gone when the connection is parked.
+ */
+#ifndef HTTP_STREAM_H
+#define HTTP_STREAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "config.h"
+#include "http/chunked.h"
+#include "http/conn.h"
+#include "io.h"
+
+/* What a client owes: after a grace period it must keep up a minimum rate, counted over the time
+ * the server waited for it, not the time the handler took. */
+struct client_pace {
+    int64_t waited_ms;
+    uint64_t bytes;
+};
+
+enum {
+    PACE_GRACE_MS = 5000,
+    PACE_BYTES_PER_SECOND = 500,
+};
+
+struct connection_stream {
+    struct io *io;
+    struct conn *conn;
+    const struct config *config;
+
+    size_t start, end; /* unread input is io->in[start, end) */
+    size_t floor;      /* io->in[0, floor) is in use (the head being served) */
+    bool drained;      /* the last read came back short: no more input is there now */
+    size_t out_length; /* unsent output is io->out[0, out_length) */
+    struct client_pace reading, writing;
+
+    /* The body of the request being served. */
+    bool body_chunked;
+    bool body_done;       /* read to its end */
+    bool continue_due;    /* the client waits for 100 Continue */
+    int body_error;       /* what http_read_body() keeps returning once it failed */
+    uint64_t body_left;   /* of a Content-Length */
+    uint64_t body_read;
+    struct chunked chunked;
+};
+
+/* Reads once, without waiting, behind the unread input, making room when needed.
+ * Returns the count, 0 at end of input, -EAGAIN, -ENOBUFS when the buffer is full, or the
+ * socket's error. */
+ssize_t stream_fill(struct connection_stream *s);
+
+/* Reads once, without waiting, straight into buffer. Returns as stream_fill(). */
+ssize_t stream_read(struct connection_stream *s, void *buffer, size_t capacity);
+
+/* Waits until the client has sent more (IO_READ; sends all output first) or taken some
+ * (IO_WRITE). Returns 0, -ETIMEDOUT when it fell below its pace or was silent for too long, or
+ * -ECANCELED. */
+int stream_wait(struct connection_stream *s, int events);
+
+/* Makes sure that count bytes (at most HTTP_OUT_SIZE) fit behind io->out + out_length; sends what
+ * is there if they do not. Returns as stream_flush(). */
+int stream_reserve(struct connection_stream *s, size_t count);
+
+/* Adds to the output: copies what fits, else sends all of it at once. */
+int stream_put(struct connection_stream *s, const void *data, size_t length);
+
+/* Sends all output. `more` announces that more follows at once (MSG_MORE). Returns 0, or the
+ * socket's negative errno, -ETIMEDOUT or -ECANCELED. */
+int stream_flush(struct connection_stream *s, bool more);
+
+/* Sends length bytes of file fd from offset, after the output. -EIO: the file was shorter. */
+int stream_send_file(struct connection_stream *s, int fd, uint64_t offset, uint64_t length);
+
+#endif

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The second seam: how code inside a request waits.
+ *
+ * Handler and HTTP code is plain, synchronous C. Wherever it must wait it calls
+ * a function of this file, and the running model decides what waiting means: the
+ * pools block the worker in the kernel, coro suspends the coroutine while its
+ * loop serves others. Nothing else in src/http or src/handler may block, sleep
+ * or ask which model is running.
+ *
+ * Every function takes the struct io of the context (process, thread or
+ * coroutine) that runs the request, and may be called in that context only.
+ * Deadlines are absolute, in milliseconds of CLOCK_MONOTONIC (io_now_ms()), or
+ * IO_FOREVER. A wait that ends because the server is being stopped returns
+ * -ECANCELED; the caller then gives up the request and returns.
+ */
+#ifndef IO_H
+#define IO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct server;
+struct worker_stats;
+struct http_clock;
+struct io;
+
+#define IO_FOREVER ((int64_t)-1)
+
+enum { IO_READ = 1, IO_WRITE = 2 };
+
+/* One of the concurrent jobs of io_gather(); returns 0 or a negative errno. */
+typedef int io_job(struct io *io, void *arg);
+
+/* What a model supplies. A NULL optional member means "nothing to do". */
+struct io_ops {
+    int (*wait)(struct io *io, int fd, int events, int64_t deadline_ms);
+    int (*sleep)(struct io *io, int64_t ms);
+    int (*gather)(struct io *io, io_job *job, void *args, size_t arg_size, size_t count);
+    int (*offload)(struct io *io, void (*call)(void *arg), void *arg);
+    void (*checkpoint)(struct io *io);   /* optional */
+    void (*begin)(struct io *io);        /* optional: handler code starts */
+    void (*end)(struct io *io);          /* optional: handler code has ended */
+    void (*hold)(struct io *io, int fd); /* optional: see io_hold() */
+    void (*drop)(struct io *io, int fd); /* optional */
+
+    const char *model;      /* "prefork", "threads", "coro" */
+    const char *gather_how; /* how gathered jobs run, for the answer of /fanout */
+    const char *context_is; /* "process", "thread" or "coroutine" */
+};
+
+/*
+ * One execution context. Made by the model, one for each process, thread or
+ * coroutine that serves requests; it and its buffers belong to that context alone.
+ */
+struct io {
+    const struct io_ops *ops;
+    struct server *server;
+    struct worker_stats *stats; /* the counters of the worker this runs in */
+    unsigned worker;            /* index of that worker, from 0 */
+    unsigned context;           /* number of this context within the server, from 1 */
+    struct http_clock *clock;   /* the worker's cached Date; shared by its coroutines */
+
+    char *in;        /* scratch for one request head and some of its body */
+    size_t in_size;  /* bytes: connection_in_size() */
+    char *out;       /* scratch for answers on their way out */
+    size_t out_size; /* bytes: HTTP_OUT_SIZE */
+};
+
+/* CLOCK_MONOTONIC in milliseconds, to the kernel's tick (1 to 10 ms); no system call. */
+int64_t io_now_ms(void);
+
+/* The same to the nanosecond's resolution, for measuring; no system call. */
+int64_t io_now_ns(void);
+
+/*
+ * Waits until fd is ready for one of events (IO_READ, IO_WRITE or both).
+ * Returns the ready events (> 0; errors and hang-ups count as ready for what was
+ * asked), -ETIMEDOUT when deadline_ms has passed, -ECANCELED, or -ENOMEM.
+ */
+static inline int io_wait(struct io *io, int fd, int events, int64_t deadline_ms)
+{
+    return io->ops->wait(io, fd, events, deadline_ms);
+}
+
+/* Waits for ms milliseconds (0 or more), never less. Returns 0, -ECANCELED or -ENOMEM. */
+static inline int io_sleep(struct io *io, int64_t ms)
+{
+    return io->ops->sleep(io, ms);
+}
+
+/*
+ * Runs job(io, args + i * arg_size) for i in 0 .. count - 1 and waits for all of
+ * them: concurrently where the model can, one after another where it cannot (see
+ * io_ops.gather_how). Each job gets an io of its own for waiting; it must not
+ * touch the connection. Returns 0, or the first error after all have ended.
+ */
+static inline int io_gather(struct io *io, io_job *job, void *args, size_t arg_size, size_t count)
+{
+    return io->ops->gather(io, job, args, arg_size, count);
+}
+
+/*
+ * Runs call(arg) where its blocking stalls nobody but this request: on the spot
+ * in the pools, on a helper thread in coro. call must not use any io_ function.
+ * arg must stay valid until io_offload() returns; it always does so after call
+ * has ended, or without its having begun. Returns 0, -ECANCELED or -ENOMEM
+ * (call was not run).
+ */
+static inline int io_offload(struct io *io, void (*call)(void *arg), void *arg)
+{
+    return io->ops->offload(io, call, arg);
+}
+
+/* To be called now and then (about every 100 µs) by a handler that computes for long:
+ * where handler code shares a lock (--gil) this is where others get their turn. */
+static inline void io_checkpoint(struct io *io)
+{
+    if (io->ops->checkpoint != NULL)
+        io->ops->checkpoint(io);
+}
+
+/*
+ * Notes that the worker now owns fd, beyond the connection it serves (a file, a
+ * database socket), and io_drop() that it no longer does, before closing it.
+ * Where workers share one descriptor table a killed worker's descriptors outlive
+ * it; its master closes those it held.
+ */
+static inline void io_hold(struct io *io, int fd)
+{
+    if (io->ops->hold != NULL)
+        io->ops->hold(io, fd);
+}
+static inline void io_drop(struct io *io, int fd)
+{
+    if (io->ops->drop != NULL)
+        io->ops->drop(io, fd);
+}
+
+/* Called by the HTTP code around every run of handler code. */
+static inline void io_begin(struct io *io)
+{
+    if (io->ops->begin != NULL)
+        io->ops->begin(io);
+}
+static inline void io_end(struct io *io)
+{
+    if (io->ops->end != NULL)
+        io->ops->end(io);
+}
+
+#endif

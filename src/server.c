@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Making a server from its configuration: everything that is opened or mapped
+ * before there is a worker.
+ */
+#include "server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "io.h"
+#include "listen.h"
+
+enum {
+    /* Descriptors beside connections: the log, the root, files being sent, loops' own. */
+    DESCRIPTOR_RESERVE = 64,
+    /* More are not asked for: the parking lot reserves address space for each. */
+    MAX_DESCRIPTORS = 1 << 20,
+};
+
+static int fail(char *error, size_t error_size, const char *what, const char *name)
+{
+    int code = errno;
+
+    snprintf(error, error_size, "cannot %s %s: %s", what, name, strerror(code));
+    return -code;
+}
+
+/* Raises the soft descriptor limit as far as it goes and is useful. */
+static int raise_descriptors(struct server *server, char *error, size_t error_size)
+{
+    struct rlimit limit;
+    rlim_t wanted;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return fail(error, error_size, "read", "RLIMIT_NOFILE");
+    wanted = limit.rlim_max < MAX_DESCRIPTORS ? limit.rlim_max : MAX_DESCRIPTORS;
+    if (wanted > limit.rlim_cur) {
+        limit.rlim_cur = wanted;
+        if (setrlimit(RLIMIT_NOFILE, &limit) < 0 && getrlimit(RLIMIT_NOFILE, &limit) < 0)
+            return fail(error, error_size, "raise", "RLIMIT_NOFILE");
+    }
+    server->descriptors =
+        limit.rlim_cur < MAX_DESCRIPTORS ? (unsigned)limit.rlim_cur : MAX_DESCRIPTORS;
+    return 0;
+}
+
+static int map_shared(struct server *server, char *error, size_t error_size)
+{
+    size_t size = sizeof *server->shared + (server->workers + 1) * sizeof(struct worker_stats);
+    void *memory =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (memory == MAP_FAILED)
+        return fail(error, error_size, "map", "the shared counters");
+    server->shared = memory;
+    server->shared_size = size;
+    return 0;
+}
+
+static int open_access_log(struct server *server, char *error, size_t error_size)
+{
+    const char *path = server->config->access_log;
+
+    if (path == NULL)
+        return 0;
+    if (strcmp(path, "-") == 0)
+        server->access_log_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+    else
+        server->access_log_fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    return server->access_log_fd < 0 ? fail(error, error_size, "open the access log", path) : 0;
+}
+
+int server_open(struct server *server, const struct config *config, const struct model *model,
+                unsigned workers, char *error, size_t error_size)
+{
+    int result;
+
+    *server = (struct server){
+        .config = config,
+        .model = model,
+        .workers = workers,
+        .listen_fd = -1,
+        .root_fd = -1,
+        .access_log_fd = -1,
+        .started_ms = io_now_ms(),
+    };
+    result = raise_descriptors(server, error, error_size);
+    if (result == 0)
+        result = map_shared(server, error, error_size);
+    if (result == 0 && config->root != NULL) {
+        server->root_fd = open(config->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (server->root_fd < 0)
+            result = fail(error, error_size, "open --root", config->root);
+    }
+    if (result == 0)
+        result = open_access_log(server, error, error_size);
+    if (result == 0) {
+        server->listen_fd = listen_open(config->listen, server->listen_name,
+                                        sizeof server->listen_name, error, error_size);
+        if (server->listen_fd < 0)
+            result = server->listen_fd;
+    }
+    server->max_connections =
+        server->descriptors > 2 * DESCRIPTOR_RESERVE ? server->descriptors - DESCRIPTOR_RESERVE
+                                                     : server->descriptors / 2;
+    if (config->max_connections > 0 && config->max_connections < server->max_connections)
+        server->max_connections = config->max_connections;
+    if (result < 0)
+        server_close(server);
+    return result;
+}
+
+void server_stop_listening(struct server *server)
+{
+    if (server->listen_fd < 0)
+        return;
+    shutdown(server->listen_fd, SHUT_RD); /* for every process that shares it */
+    if (strncmp(server->listen_name, "unix:", 5) == 0)
+        unlink(server->listen_name + 5);
+    close(server->listen_fd);
+    server->listen_fd = -1;
+}
+
+void server_close(struct server *server)
+{
+    server_stop_listening(server);
+    if (server->root_fd >= 0)
+        close(server->root_fd);
+    if (server->access_log_fd >= 0)
+        close(server->access_log_fd);
+    if (server->shared != NULL)
+        munmap(server->shared, server->shared_size);
+    server->shared = NULL;
+}
+
+void server_reopen_log(struct server *server)
+{
+    const char *path = server->config->access_log;
+    int fd;
+
+    if (path == NULL || strcmp(path, "-") == 0)
+        return;
+    fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    if (fd < 0)
+        return; /* the old file is better than none */
+    dup3(fd, server->access_log_fd, O_CLOEXEC);
+    close(fd);
+}
+
+void server_context_enter(struct server *server, struct worker_stats *stats)
+{
+    int32_t now = atomic_fetch_add_explicit(&server->shared->contexts, 1, memory_order_relaxed) + 1;
+    int32_t peak = atomic_load_explicit(&server->shared->contexts_peak, memory_order_relaxed);
+
+    stats_add(&stats->contexts, 1);
+    while (now > peak && !atomic_compare_exchange_weak_explicit(&server->shared->contexts_peak,
+                                                                &peak, now, memory_order_relaxed,
+                                                                memory_order_relaxed))
+        ;
+}
+
+void server_context_leave(struct server *server, struct worker_stats *stats)
+{
+    atomic_fetch_sub_explicit(&server->shared->contexts, 1, memory_order_relaxed);
+    stats_add(&stats->contexts, (uint64_t)-1);
+}
+
+bool server_connection_opened(struct server *server, struct worker_stats *stats)
+{
+    int32_t open =
+        atomic_fetch_add_explicit(&server->shared->open_connections, 1, memory_order_relaxed) + 1;
+
+    stats_add(&stats->accepted, 1);
+    return (uint32_t)open < server->max_connections;
+}
+
+void server_connection_closed(struct server *server, struct worker_stats *stats)
+{
+    atomic_fetch_sub_explicit(&server->shared->open_connections, 1, memory_order_relaxed);
+    stats_add(&stats->closed, 1);
+}
+
+void server_worker_begins(struct server *server, unsigned worker, int32_t pid, int32_t tid)
+{
+    struct worker_stats *stats = &server->shared->workers[worker];
+
+    atomic_store_explicit(&stats->requests_before, stats_get(&stats->requests),
+                          memory_order_relaxed);
+    atomic_store_explicit(&stats->tid, tid, memory_order_relaxed);
+    atomic_store_explicit(&stats->pid, pid, memory_order_relaxed);
+}
+
+void server_worker_died(struct server *server, unsigned worker)
+{
+    struct worker_stats *stats = &server->shared->workers[worker];
+    int32_t contexts = (int32_t)stats_get(&stats->contexts);
+
+    atomic_fetch_sub_explicit(&server->shared->contexts, contexts, memory_order_relaxed);
+    atomic_store_explicit(&stats->contexts, 0, memory_order_relaxed);
+    atomic_store_explicit(&stats->pid, 0, memory_order_relaxed);
+    atomic_store_explicit(&stats->tid, 0, memory_order_relaxed);
+}
+
+void server_worker_lost_connections(struct server *server, unsigned worker)
+{
+    struct worker_stats *stats = &server->shared->workers[worker];
+    uint64_t lost = stats_get(&stats->accepted) - stats_get(&stats->closed);
+
+    atomic_fetch_sub_explicit(&server->shared->open_connections, (int32_t)lost,
+                              memory_order_relaxed);
+    stats_add(&stats->closed, lost);
+}

@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: MIT
+"""SIGTERM finishes what has begun; a second one, or the master's death, ends it all."""
+
+import signal
+import threading
+import time
+from typing import List
+
+import pytest
+
+from support import processes
+from support.client import Closed, Connection, message, open_socket
+from support.configurations import only, per_request
+from support.server import Launcher, Server
+from support.variant import patience
+from support.waiting import eventually
+
+IN_FLIGHT = 6
+
+
+def _in_flight(server: Server, target: str, count: int = IN_FLIGHT) -> List[Connection]:
+    """So many connections, each with a request that a context is serving."""
+    connections = [server.connect(15) for _ in range(count)]
+    for connection in connections:
+        assert connection.get("/hello").status == 200
+    for connection in connections:
+        connection.send(message("GET", target))
+    if server.configuration.per_connection:
+        return connections  # no worker of a small pool is free to be asked
+    eventually("all are being served", lambda: _contexts(server), lambda n: n >= count + 1)
+    return connections
+
+
+def _contexts(server: Server) -> int:
+    text = server.get("/status").text
+    return int(text.split('"in_use":')[1].split(",")[0])
+
+
+def _close(connections: List[Connection]) -> None:
+    for connection in connections:
+        connection.close()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_requests_in_progress_are_finished(launch: Launcher, number: int) -> None:
+    server = launch()
+    busy = _in_flight(server, "/sleep?ms=1000")
+    try:
+        began = time.monotonic()
+        server.signal(number)
+        for connection in busy:
+            answer = connection.read_response()
+            assert answer.text == "slept 1000\n"
+            assert answer.closes
+            assert connection.read_to_end() == b""
+        assert server.wait() == 0
+        assert time.monotonic() - began < patience(4)
+    finally:
+        _close(busy)
+
+
+@per_request
+def test_idle_connections_are_closed(launch: Launcher) -> None:
+    """While a request is still being served; so they do not wait for it."""
+    server = launch()
+    unused = [server.connect() for _ in range(20)]
+    used = [server.connect() for _ in range(20)]
+    for connection in used:
+        assert connection.get("/hello").status == 200
+    busy = _in_flight(server, "/sleep?ms=2000", 1)
+    try:
+        server.signal(signal.SIGTERM)
+        for connection in unused + used:
+            assert connection.read_to_end() == b""
+        assert processes.alive(server.pid)
+        assert busy[0].read_response().status == 200
+        assert server.wait() == 0
+    finally:
+        _close(unused + used + busy)
+
+
+def test_idle_server_ends_at_once(launch: Launcher) -> None:
+    server = launch()
+    idle = [server.connect() for _ in range(6)]
+    try:
+        for connection in idle:
+            assert connection.get("/hello").status == 200
+        began = time.monotonic()
+        server.signal(signal.SIGTERM)
+        for connection in idle:
+            assert connection.read_to_end() == b""
+        assert server.wait() == 0
+        assert time.monotonic() - began < patience(3)
+    finally:
+        _close(idle)
+
+
+def test_no_connection_is_accepted_any_more(launch: Launcher) -> None:
+    server = launch()
+    busy = _in_flight(server, "/sleep?ms=1500", 1)
+    try:
+        server.signal(signal.SIGTERM)
+        eventually("a new connection is refused", lambda: _refused(server), within=1)
+        assert busy[0].read_response().status == 200
+        assert server.wait() == 0
+    finally:
+        _close(busy)
+
+
+def test_body_in_progress_is_read(launch: Launcher) -> None:
+    server = launch()
+    body = b"x" * 100000
+    with server.connect() as connection:
+        connection.send(message("POST", "/echo", f"Content-Length: {len(body)}", body=body[:5000]))
+        assert connection.read_head().status == 200
+        connection.read_bytes(5000)
+        server.signal(signal.SIGTERM)
+        connection.send(body[5000:])
+        assert connection.read_bytes(95000) == body[5000:]
+        assert connection.read_to_end() == b""
+    assert server.wait() == 0
+
+
+def test_stream_in_progress_is_finished(launch: Launcher) -> None:
+    server = launch()
+    with server.connect() as connection:
+        connection.send(message("GET", "/stream?chunks=10&ms=50&size=100"))
+        assert connection.read_head().status == 200
+        server.signal(signal.SIGTERM)
+        rest = connection.read_to_end()
+        assert rest.count(b"\r\n") == 2 * 11
+        assert rest.endswith(b"\r\n0\r\n\r\n")
+    assert server.wait() == 0
+
+
+def test_under_load(launch: Launcher) -> None:
+    """Every request that was sent on a connection in use is answered or not begun at all."""
+    server = launch()
+    broken: List[str] = []
+    started = threading.Semaphore(0)
+
+    def ask() -> None:
+        with server.connect() as connection:
+            for count in range(100000):
+                try:
+                    answer = connection.get("/sleep?ms=5")
+                except Closed as closed:
+                    # An idle connection is closed as the next request is on its way.
+                    if closed.received or "timed out" in str(closed):
+                        broken.append(str(closed))
+                    return
+                except OSError:
+                    return
+                if answer.status != 200:
+                    broken.append(f"status {answer.status}")
+                if count == 10:
+                    started.release()
+                if answer.closes:
+                    return
+
+    threads = [threading.Thread(target=ask) for _ in range(IN_FLIGHT)]
+    for thread in threads:
+        thread.start()
+    for _ in threads:
+        assert started.acquire(timeout=patience(10))
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    for thread in threads:
+        thread.join()
+    assert not broken
+
+
+def test_second_signal_stops_at_once(launch: Launcher) -> None:
+    server = launch("--shutdown-timeout=60")
+    busy = _in_flight(server, "/sleep?ms=50000", 3)
+    try:
+        began = time.monotonic()
+        workers = server.worker_pids()
+        server.signal(signal.SIGTERM)
+        # The first has been taken note of when new connections are refused.
+        eventually("draining", lambda: _refused(server))
+        assert processes.alive(server.pid)
+        server.signal(signal.SIGTERM)
+        server.wait(any_status=True)
+        assert time.monotonic() - began < patience(4)
+        eventually("no worker is left", lambda: not any(processes.alive(pid) for pid in workers))
+        for connection in busy:
+            with pytest.raises(Closed):
+                connection.read_response()
+    finally:
+        _close(busy)
+
+
+def _refused(server: Server) -> bool:
+    try:
+        open_socket(server.address).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_shutdown_timeout(launch: Launcher) -> None:
+    """What does not end in time is cut off; the exit status is 0 all the same."""
+    server = launch("--shutdown-timeout=0.5")
+    busy = _in_flight(server, "/sleep?ms=50000", 3)
+    try:
+        began = time.monotonic()
+        server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        assert 0.4 <= time.monotonic() - began < patience(4)
+        for connection in busy:
+            with pytest.raises(Closed):
+                connection.read_response()
+    finally:
+        _close(busy)
+
+
+@only("threads", "coro", "prefork")
+def test_shutdown_timeout_in_a_call_that_blocks(launch: Launcher) -> None:
+    """Not even a handler that never comes back keeps the server from ending."""
+    server = launch("--shutdown-timeout=0.5")
+    connection = server.connect()
+    try:
+        assert connection.get("/hello").status == 200
+        connection.send(message("GET", "/block?ms=50000"))
+        eventually("the call has begun", lambda: _blocked(server))
+        server.signal(signal.SIGTERM)
+        server.wait(5, any_status=True)
+    finally:
+        connection.close()
+
+
+def _blocked(server: Server) -> bool:
+    return any(processes.in_nanosleep(pid) for pid in server.worker_pids())
+
+
+def test_death_of_the_master(launch: Launcher) -> None:
+    """SIGKILL of the master takes the workers with it."""
+    server = launch()
+    workers = server.wait_for_workers()
+    with server.connect() as connection:
+        assert connection.get("/hello").status == 200
+        server.signal(signal.SIGKILL)
+        server.wait(any_status=True)
+        eventually("no worker is left", lambda: not any(processes.alive(pid) for pid in workers))
+        assert connection.read_to_end() == b""

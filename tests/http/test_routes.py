@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: MIT
+"""What single routes answer, beyond what a row of the table can say."""
+
+import json
+import os
+from typing import Any, Dict
+
+import pytest
+
+from judge import date_faults
+from support.client import Response, message
+from support.server import Server
+from support.waiting import eventually
+
+# Headers that may differ between two answers of one kind.
+VARYING = {"date"}
+
+GET_TARGETS = [
+    "/", "/hello", "/json", "/cpu?n=10", "/sleep?ms=1", "/block?ms=1", "/block?ms=1&offload=1",
+    "/mix?cpu=5&wait=1&rounds=2", "/fanout?n=2&ms=1", "/stream?chunks=3&ms=1&size=10",
+    "/files/text.txt", "/files/folder/", "/files/big.bin", "/files/nothing", "/nothing", "/cpu?n=0",
+]
+
+
+def _facts(response: Response) -> Dict[str, str]:
+    return {name.lower(): value for name, value in response.fields if name.lower() not in VARYING}
+
+
+@pytest.mark.parametrize("target", GET_TARGETS)
+def test_head_is_get_without_a_body(server: Server, target: str) -> None:
+    with server.connect() as connection:
+        got = connection.get(target)
+        head = connection.get(target, method="HEAD")
+        assert head.status == got.status
+        assert _facts(head) == _facts(got)
+        assert not date_faults(head)
+        # Had a body followed, this would not be an answer.
+        assert connection.get("/hello").body == b"Hello, World!"
+
+
+# Their lengths may differ from one answer to the next.
+@pytest.mark.parametrize("target", ["/whoami", "/status"])
+def test_head_of_what_varies(server: Server, target: str) -> None:
+    with server.connect() as connection:
+        got = _facts(connection.get(target))
+        head = _facts(connection.get(target, method="HEAD"))
+        assert got.pop("content-length") and head.pop("content-length")
+        assert head == got
+        assert connection.get("/hello").status == 200
+
+
+def test_cpu_is_a_function_of_n(server: Server) -> None:
+    with server.connect() as connection:
+        first = connection.get("/cpu?n=100").body
+        assert connection.get("/cpu?n=100").body == first
+        assert connection.get("/cpu?n=101").body != first
+        assert connection.get("/mix?cpu=100&wait=0&rounds=1").status == 200
+
+
+def test_stream_sends_one_chunk_each(server: Server) -> None:
+    with server.connect() as connection:
+        answer = connection.get("/stream?chunks=5&ms=1&size=100")
+        assert answer.chunks == [100] * 5 + [0]
+
+
+def test_whoami(server: Server) -> None:
+    workers = server.worker_pids()
+    with server.connect() as connection:
+        who = json.loads(connection.get("/whoami").text)
+    assert set(who) >= {"model", "pid", "tid", "worker", "context", "requests"}
+    assert who["model"] == server.configuration.model
+    assert who["pid"] in workers
+    assert os.path.exists(f"/proc/{who['pid']}/task/{who['tid']}")
+    assert 0 <= who["worker"] < server.workers
+    assert who["requests"] >= 0
+
+
+def _status(server: Server) -> Dict[str, Any]:
+    status: Dict[str, Any] = json.loads(server.get("/status").text)
+    return status
+
+
+def test_status_says_what_runs(server: Server, site: Any) -> None:
+    status = _status(server)
+    assert status["model"] == server.configuration.model
+    assert status["uptime_s"] >= 0
+    settings = status["settings"]
+    assert settings["model"] == server.configuration.model
+    assert settings["listen"] == server.listen
+    assert settings["workers"] == str(server.workers)
+    assert settings["root"] == str(site)
+    assert settings["dispatch"] == (
+        "connection" if server.configuration.per_connection else "request"
+    )
+    assert len(status["workers"]) == server.workers
+    assert {w["pid"] for w in status["workers"]} <= set(server.worker_pids())
+
+
+def test_status_counts(server: Server) -> None:
+    before = _status(server)
+    with server.connect() as connection:
+        for _ in range(20):
+            connection.get("/hello")
+        connection.get("/nothing")
+        connection.request(message("POST", "/echo", "Content-Length: 5000", body=b"x" * 5000))
+
+    # Counted when the answer has been sent: perhaps a moment after it was read.
+    def grown() -> bool:
+        now = _status(server)
+        return bool(
+            now["requests"] - before["requests"] >= 23
+            and now["responses"]["2xx"] - before["responses"]["2xx"] >= 22
+            and now["responses"]["4xx"] - before["responses"]["4xx"] == 1
+            and now["bytes"]["in"] - before["bytes"]["in"] > 5000
+            and now["bytes"]["out"] - before["bytes"]["out"] > 5000 + 21 * 13
+        )
+
+    eventually("the counters have grown as they must", grown)
+    status = _status(server)
+    assert status["requests"] == sum(status["responses"].values())
+    listed = sum(worker["requests"] for worker in status["workers"])
+    assert abs(listed - status["requests"]) <= 1  # this request itself
+
+
+def test_status_counts_connections(server: Server) -> None:
+    def open_now() -> int:
+        return int(_status(server)["connections"]["open"])
+
+    eventually("earlier connections are gone", open_now, lambda count: count == 1)
+    held = [server.connect() for _ in range(5)]
+    try:
+        for connection in held:
+            connection.get("/hello")
+        eventually("five connections and the one that asks", open_now, lambda count: count == 6)
+    finally:
+        for connection in held:
+            connection.close()
+    eventually("they are gone", open_now, lambda count: count == 1)
+
+
+def test_index_says_what_runs(server: Server) -> None:
+    page = server.get("/").text
+    assert f"{server.configuration.model}" in page
+    for route in ["/hello", "/json", "/cpu", "/sleep", "/block", "/mix", "/fanout", "/stream",
+                  "/files/", "/echo", "/whoami", "/status"]:
+        assert route in page
+    assert 'href="/cpu?n=' in page
+
+
+def test_date_on_every_answer(server: Server) -> None:
+    with server.connect() as connection:
+        for target in GET_TARGETS:
+            assert not date_faults(connection.get(target)), target

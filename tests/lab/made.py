@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""What the lab's tests share: the way to it, and made-up measurements to be spoilt.
+
+Importing this makes the lab importable; it comes first in every test file.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+from lab.measure import Sample
+from lab.plan import WORKLOADS, Cell, Configuration, Cores, Plan
+from lab.procfs import Usage
+from lab.wrk import Load
+
+FAKE = str(Path(__file__).with_name("fake_server.py"))
+needs_wrk = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+
+OWN = ((0,), (1,))
+CORO = Configuration("coro", 1, *OWN)
+THREADS = Configuration("threads", 64, *OWN)
+PREFORK = Configuration("prefork", 64, *OWN)
+SHARED = Configuration("coro", 2, (0, 1), (0, 1))
+FLOOR = Configuration("floor", 1, *OWN, floor=True)
+AGAIN = replace(CORO, again=True)
+NO_ERRORS = {"connect": 0, "read": 0, "write": 0, "status": 0, "timeout": 0}
+
+
+def load(rps: float = 3200.0, connections: int = 256, seconds: float = 10.0, **fields: Any) -> Load:
+    """Constant latency, such that Little's law holds, the requests cut off at the end included."""
+    latency_us = connections / (rps + connections / 2 / seconds) * 1e6
+    made = Load(
+        duration_s=seconds,
+        requests=round(rps * seconds),
+        bytes=1000,
+        errors=dict(NO_ERRORS),
+        samples=round(rps * seconds),
+        phantoms=0,
+        mean_us=latency_us,
+        mean_square_us2=latency_us**2,
+        max_us=latency_us,
+        percentiles_us={name: latency_us for name in ("p50", "p90", "p99", "p999")},
+        corrected_us={},
+        cpu_share=0.2,
+        established=connections,
+        unanswered=0,
+    )
+    return replace(made, **fields)
+
+
+def sample(
+    configuration: Configuration = THREADS,
+    workload: str = "sleep",
+    block: int = 0,
+    rps: float = 3168.0,
+    cpu_us: float = 20.0,
+    connections: int = 256,
+    load_fields: dict[str, Any] | None = None,
+    **fields: Any,
+) -> Sample:
+    made = load(rps, connections, **(load_fields or {}))
+    base: dict[str, Any] = dict(
+        block=block,
+        order=0,
+        workload=workload,
+        connections=connections,
+        configuration=configuration.label,
+        server_command="./server",
+        wrk_command="wrk",
+        load=made,
+        usage=Usage(cpu_s=cpu_us * made.requests / 1e6, voluntary_switches=made.requests * 2),
+        window_s=made.duration_s,
+        memory_bytes=configuration.workers * 300 * 1024,
+        master_bytes=200 * 1024,
+        processes=1,
+        threads=configuration.workers,
+        cpu_total_s=made.duration_s * 2,
+        exit_status=0,
+    )
+    base.update(fields)
+    return Sample(**base)
+
+
+def cell(workload: str = "sleep", *configurations: Configuration, connections: int = 256) -> Cell:
+    return Cell(WORKLOADS[workload], connections, configurations or (PREFORK, THREADS, CORO))
+
+
+def plan(cells: tuple[Cell, ...], blocks: int = 3) -> Plan:
+    return Plan(cells, blocks, 10.0, 1.0, 7, "test", Cores((0,), (1,)))

@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: MIT
+"""The lab from outside: scripts/bench against a stand-in server, sound and faulty."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from made import FAKE, ROOT, needs_wrk
+from lab import procfs, servers
+from lab.children import Children
+from lab.client import BadAnswer, Client
+from lab.errors import LabError
+
+BENCH = str(ROOT / "scripts/bench")
+SHORT = ["--duration=0.2", "--warmup=0", "--blocks=1", "--no-aa", "--workers=4", "--server", FAKE]
+
+
+def bench(*arguments: Any, **environment: Any) -> Any:
+    return subprocess.run(
+        [sys.executable, BENCH, *arguments],
+        capture_output=True, text=True, env={**os.environ, **environment}, timeout=120,
+    )  # fmt: skip
+
+
+def below(pid: Any) -> Any:
+    return procfs.descendants(pid)
+
+
+# --- servers, one by one ---------------------------------------------------------------
+
+
+def start(children: Children, fault: str = "", monkeypatch: pytest.MonkeyPatch | None = None) -> Any:
+    if monkeypatch:
+        monkeypatch.setenv("FAKE_FAULT", fault)
+    argv = [FAKE, "--model=prefork", "--workers=3", "--listen=127.0.0.1:0"]
+    wanted = {"model": "prefork", "workers": "3"}
+    return servers.start(children, argv, sorted(os.sched_getaffinity(0)), ROOT, wanted)
+
+
+def test_a_server_is_started_pinned_asked_and_drained() -> None:
+    with Children() as children:
+        with start(children) as server:
+            assert len(server.worker_pids()) == 3
+            assert server.pid not in server.worker_pids()
+            with Client("127.0.0.1", server.ready.port) as client:
+                first, second = client.get("/hello"), client.get("/hello")
+            assert first.status == 200 and first.body == b"Hello, World!"
+            assert first.masked() == second.masked()
+            assert b"\r\nDate: *\r\n" in first.masked()
+            workers, master = server.memory()
+            assert workers > 0 and master > 0
+            pids = server.worker_pids()
+        assert server.exit_status == 0
+        assert all(procfs.start_ticks(pid) is None for pid in pids)
+
+
+@pytest.mark.parametrize(
+    "fault, words",
+    [
+        ("exit", "did not start .exit 1.: fake: cannot bind: address in use"),
+        ("model", "says model=another, asked for was prefork"),
+    ],
+)
+def test_a_server_that_is_not_what_was_asked_for(fault: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with Children() as children:
+        with pytest.raises(LabError, match=words):
+            start(children, fault, monkeypatch=monkeypatch)
+    assert below(os.getpid()) == []
+
+
+def test_a_server_that_never_gets_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "READY_TIMEOUT_S", 0.3)
+    with Children() as children:
+        with pytest.raises(LabError, match="no ready line"):
+            start(children, "mute", monkeypatch=monkeypatch)
+    assert below(os.getpid()) == []
+
+
+def test_a_server_deaf_to_sigterm_is_killed_with_its_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(servers, "STOP_TIMEOUT_S", 0.3)
+    with Children() as children:
+        with start(children, "deaf", monkeypatch=monkeypatch) as server:
+            pids = server.worker_pids()
+        assert server.exit_status is None
+    assert all(procfs.start_ticks(pid) is None or procfs.parent_of(pid) == 1 for pid in pids)
+    assert below(os.getpid()) == []
+
+
+def test_leaving_by_an_exception_leaves_no_process() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        with Children() as children:
+            with start(children):
+                raise KeyboardInterrupt
+    assert below(os.getpid()) == []
+
+
+def test_no_such_program() -> None:
+    with Children() as children, pytest.raises(LabError, match="cannot run"):
+        servers.start(children, ["./no-such-server"], [0], ROOT, {})
+
+
+@pytest.mark.parametrize(
+    "line", ["", "ready", "ready model=x pid=1", "ready listen=nowhere pid=1", "not ready listen=a:1 pid=1"]
+)
+def test_ready_lines_that_are_none(line: str) -> None:
+    with pytest.raises(ValueError):
+        servers.parse_ready(line)
+
+
+def test_a_ready_line() -> None:
+    ready = servers.parse_ready("ready model=coro workers=1 listen=[::1]:8080 pid=12 version=1")
+    assert (ready.host, ready.port, ready.pid, ready.fields["version"]) == ("::1", 8080, 12, "1")
+
+
+def test_nobody_listens() -> None:
+    with pytest.raises(BadAnswer, match="cannot connect"):
+        Client("127.0.0.1", 1)
+
+
+# --- the whole -------------------------------------------------------------------------
+
+
+@needs_wrk
+def test_a_run_writes_what_it_shows(tmp_path: Path) -> None:
+    done = bench(*SHORT, "--workloads=sleep,cpu", "--models=coro,coro:cores", "--connections=4",
+                 "--seed=3", "--label=trial", f"--results={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    (folder,) = tmp_path.glob("*-trial")
+    run = json.loads((folder / "run.json").read_text())
+    assert run["schema"] == 1 and run["complete"] and run["plan"]["seed"] == 3
+    assert len(run["samples"]) == 4
+    for sample in run["samples"]:
+        assert sample["load"]["requests"] > 0
+        assert sample["derived"]["cpu_us_per_request"] > 0
+        assert sample["memory_bytes"] > 0
+        assert sample["processes"] == (2 if "(2)" in sample["configuration"] else 1)
+        assert "--model=coro" in sample["server_command"] and "-c4" in sample["wrk_command"]
+    assert [cell["workload"]["name"] for cell in run["cells"]] == ["sleep", "cpu"]
+    assert "GET /sleep?ms=20, 4 connections" in done.stdout
+    assert (folder / "table.md").read_text().count("\n## ") == 3
+    assert (tmp_path / "README.md").exists()
+
+
+@needs_wrk
+@pytest.mark.parametrize(
+    "fault, words",
+    [
+        ("status", "statuses over 399"),
+        ("close", "read errors"),
+        ("worker", "worker processes changed"),
+        ("code", "exited with 3 at SIGTERM"),
+        ("starve", "never got an answer"),
+    ],
+)
+def test_a_staged_fault_voids_the_cell(fault: str, words: str, tmp_path: Path) -> None:
+    done = bench(*SHORT, "--workloads=sleep", "--models=coro", "--connections=16",
+                 f"--results={tmp_path}", FAKE_FAULT=fault)
+    assert done.returncode == 0, done.stderr
+    assert words in " ".join(done.stdout.split())
+    assert "void: coro" in done.stdout
+
+
+@needs_wrk
+def test_a_wrong_answer_voids_before_any_load(tmp_path: Path) -> None:
+    done = bench(*SHORT, "--workloads=hello", "--models=coro", f"--results={tmp_path}", FAKE_FAULT="body")
+    if "no floor server" in done.stderr:
+        pytest.skip("build/floor is not built")
+    assert "body b'hello?'" in done.stdout
+
+
+def one_line(done: Any, code: Any, words: str) -> None:
+    assert done.returncode == code
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 1 and words in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments, code, words",
+    [
+        (["--models=treads"], 1, "did you mean threads"),
+        (["--workloads=helo"], 1, "did you mean hello"),
+        (["--blocks=0"], 1, "--blocks"),
+        (["--blocks=many"], 64, "--blocks"),
+        (["--duration=0.01"], 1, "--duration"),
+        (["--label=a/b"], 1, "--label"),
+        (["--cpus-server=4095"], 1, "4095"),
+        (["--nonsense"], 64, "--nonsense"),
+        (["--server=no/such/server"], 1, "no server at"),
+    ],
+)
+def test_mistakes_get_one_clear_line(arguments: Any, code: Any, words: str) -> None:
+    one_line(bench(*arguments), code, words)
+
+
+def test_without_wrk_it_says_how_to_get_it(tmp_path: Path) -> None:
+    one_line(bench(*SHORT, PATH=str(tmp_path)), 1, "wrk is not installed")
+
+
+@needs_wrk
+def test_a_server_that_fails_to_start_is_quoted(tmp_path: Path) -> None:
+    done = bench(*SHORT, "--workloads=cpu", f"--results={tmp_path}", FAKE_FAULT="exit")
+    one_line(done, 1, "cannot bind: address in use")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_list_runs_nothing() -> None:
+    done = bench("--list")
+    assert done.returncode == 0
+    for word in ("hello", "prefork(64)", "coro(2)", "about"):
+        assert word in done.stdout or (word == "coro(2)" and os.cpu_count() != 2)
+
+
+@needs_wrk
+@pytest.mark.parametrize("number, code", [(signal.SIGINT, 130), (signal.SIGTERM, 130)])
+def test_interrupted_it_ends_everything_it_started(number: Any, code: Any, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, BENCH, *SHORT, "--duration=30", "--workloads=sleep", f"--results={tmp_path}"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    # Until wrk makes its load; the server's processes are then there too.
+    started: list[int] = []
+    while process.poll() is None and not any(loads(pid) for pid in started):
+        started = below(process.pid)
+    tracked = {pid: procfs.start_ticks(pid) for pid in started}
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert stdout == "" and "nothing was written" in stderr
+    survivors = [pid for pid, ticks in tracked.items() if ticks and procfs.start_ticks(pid) == ticks]
+    assert [pid for pid in survivors if state_of(pid) != "Z"] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def loads(pid: int) -> bool:
+    """Whether this is wrk at work, and not the lab asking it for its version."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1].startswith(b"-t")
+    except (OSError, IndexError):
+        return False
+
+
+def state_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1][0]
+    except OSError:
+        return "Z"

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: MIT
+"""Each gate opens for a sound sample and closes for the one fault it is there for."""
+
+from dataclasses import replace
+from typing import Any
+
+import made
+import pytest
+from lab import gates
+from lab.plan import WORKLOADS
+from lab.procfs import TICKS_PER_S
+
+SLEEP = WORKLOADS["sleep"]
+
+
+def check(configuration: Any = made.THREADS, **spoilt: Any) -> Any:
+    return gates.check(made.sample(configuration, **spoilt), SLEEP, configuration)
+
+
+def test_a_sound_sample_passes() -> None:
+    assert check() == []
+
+
+@pytest.mark.parametrize("kind", ["connect", "read", "write", "status", "timeout"])
+def test_any_error_voids(kind: str) -> None:
+    reasons = check(load_fields={"errors": {**made.NO_ERRORS, kind: 1}})
+    assert len(reasons) == 1 and reasons[0].startswith("1 ")
+
+
+@pytest.mark.parametrize(
+    "spoilt, words",
+    [
+        ({"load": None}, "no request"),
+        ({"load_fields": {"requests": 0}}, "no request"),
+        ({"answer_problem": "GET /x answered 404"}, "answered 404"),
+        ({"pids_changed": True}, "processes changed"),
+        ({"exit_status": 3}, "exited with 3"),
+        ({"exit_status": None}, "killed"),
+        ({"steal_s": 0.3}, "1.5 %"),
+        ({"load_fields": {"unanswered": 192}}, "192 connections never"),
+        ({"load_fields": {"established": 255}}, "255 of 256"),
+        ({"rps": 4000.0}, "more than waiting allows"),
+    ],
+)
+def test_each_fault_is_named(spoilt: Any, words: str) -> None:
+    reasons = check(**spoilt)
+    assert len(reasons) == 1 and words in reasons[0]
+
+
+def test_one_tick_of_steal_in_a_short_run_proves_nothing() -> None:
+    tick = 1 / TICKS_PER_S
+    assert check(steal_s=tick, cpu_total_s=50 * tick) == []
+    assert check(steal_s=2 * tick, cpu_total_s=50 * tick) != []
+
+
+def with_latency(share: Any, **load_fields: Any) -> Any:
+    """A sample whose throughput x latency accounts for this share of the connections."""
+    mean = made.load().mean_us * share
+    return {"load_fields": {"mean_us": mean, "mean_square_us2": mean**2, **load_fields}}
+
+
+@pytest.mark.parametrize("share, sound", [(1.0, True), (0.96, True), (1.04, True), (0.9, False), (1.1, False)])
+def test_littles_law(share: Any, sound: Any) -> None:
+    reasons = check(rps=3200.0, **with_latency(share))
+    assert (reasons == []) is sound
+    assert sound or "Little" in reasons[0]
+
+
+def test_littles_law_counts_the_requests_cut_off_at_the_end() -> None:
+    # 80 ms latency in a run of 0.8 s: the naive product is 5 % short, and that is no fault.
+    load = made.load(rps=3040.0, connections=256, seconds=0.8, mean_us=80_000.0, mean_square_us2=80_000.0**2)
+    assert load.rps * load.mean_us / 1e6 / 256 == pytest.approx(0.95, abs=0.001)
+    assert gates.little_share(load, 256) == pytest.approx(1.0, abs=0.001)
+
+
+def test_a_busy_load_generator_holds_connections_itself() -> None:
+    assert check(rps=3200.0, **with_latency(0.6, cpu_share=0.95)) == []
+    assert check(rps=3200.0, **with_latency(1.2, cpu_share=0.95)) != []
+
+
+def test_the_ceiling_of_waiting_does_not_bind_coroutines() -> None:
+    coro = replace(made.CORO)
+    assert check(coro, rps=12_000.0) == []
+    assert check(coro, rps=14_000.0) != []
+
+
+@pytest.mark.parametrize("others, noted", [(0.0, False), (0.5, True)])
+def test_other_programs_are_noted_but_void_nothing(others: Any, noted: Any) -> None:
+    from lab import analysis
+
+    sample = made.sample(others_cores=others)
+    sample.gates = gates.check(sample, SLEEP, made.THREADS)
+    result = analysis.analyse(made.cell("sleep", made.THREADS), [sample])
+    assert sample.gates == []
+    assert any("other programs" in note for note in result.notes) is noted

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: MIT
+"""Counters from /proc, against what this process itself does."""
+
+import os
+import socket
+import subprocess
+import threading
+
+import made  # noqa: F401  makes the lab importable
+from lab import procfs, sockets
+from lab.procfs import Usage
+
+
+def test_usage_sums_over_threads_not_the_first_alone() -> None:
+    begin, finish = threading.Event(), threading.Event()
+
+    def work() -> None:
+        begin.wait()
+        sum(range(3_000_000))
+        finish.wait()
+
+    workers = [threading.Thread(target=work) for _ in range(3)]
+    for worker in workers:
+        worker.start()
+    before = procfs.usage([os.getpid()])
+    start = procfs.thread_usage(os.getpid(), os.getpid())
+    begin.set()
+    while procfs.cpu_seconds([os.getpid()]) - before.cpu_s < 0.01:
+        pass
+    total = procfs.usage([os.getpid()]) - before
+    first = procfs.thread_usage(os.getpid(), os.getpid()) - start
+    finish.set()
+    for worker in workers:
+        worker.join()
+    assert total.cpu_s >= 0.01
+    assert total.cpu_s > first.cpu_s
+    assert total.voluntary_switches + total.involuntary_switches > 0
+
+
+def test_the_tree_below_a_process_is_found() -> None:
+    # A shell, a shell below it, and below that one cat that ends with its input.
+    inner = "cat; true"
+    outer = subprocess.Popen(
+        ["sh", "-c", f"echo up; sh -c '{inner}'; true"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert outer.stdin and outer.stdout
+    outer.stdout.readline()
+    while len(found := procfs.descendants(outer.pid)) < 2:
+        pass
+    assert outer.pid not in found
+    assert procfs.parent_of(found[0]) in (outer.pid, *found)
+    assert outer.pid in procfs.descendants(os.getpid())
+    outer.communicate()
+    assert procfs.descendants(outer.pid) == []
+
+
+def test_what_has_ended_reads_as_nothing() -> None:
+    child = subprocess.Popen(["true"])
+    child.wait()
+    assert procfs.start_ticks(child.pid) is None
+    assert procfs.usage([child.pid]) == Usage()
+    assert procfs.pss_bytes(child.pid) == 0
+
+
+def test_memory_of_a_process() -> None:
+    assert procfs.pss_bytes(os.getpid()) > 1 << 20
+
+
+def test_cpu_line_leaves_idle_out_of_busy_and_guest_out_twice() -> None:
+    ticks = procfs.TICKS_PER_S
+    line = "cpu  " + " ".join(str(n * ticks) for n in (1, 2, 3, 100, 50, 4, 5, 6, 9, 9)) + "\ncpu0 1\n"
+    assert procfs.parse_cpu_line(line) == (15.0, 6.0, 171.0)
+
+
+def test_context_switches_of_a_status_file() -> None:
+    text = "Name:\tx\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t3\n"
+    assert procfs.parse_status_switches(text) == (7, 3)
+
+
+def test_usage_arithmetic() -> None:
+    a, b = Usage(2.0, 1.0, 5, 4, 3, 2), Usage(0.5, 0.5, 1, 1, 1, 1)
+    assert a - b == Usage(1.5, 0.5, 4, 3, 2, 1)
+    assert (a - b) + b == a
+
+
+def test_machine_counters_grow() -> None:
+    first, second = procfs.machine(), procfs.machine()
+    assert second.total_s >= first.total_s > 0
+    assert first.busy_s <= first.total_s
+
+
+def test_connections_without_an_answer_are_counted() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(3)]
+        peers = [listener.accept()[0] for _ in clients]
+        seen = sockets.connections_to(port)
+        if seen is not None:  # the kernel may not offer it
+            assert (seen.established, seen.unanswered) == (3, 3)
+            peers[1].sendall(b"x")
+            clients[1].recv(1)
+            assert sockets.connections_to(port) == sockets.Connections(3, 2)
+        for each in clients + peers:
+            each.close()

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""From samples to the sentence and the table a reader sees."""
+
+from typing import Any
+
+import made
+import pytest
+from lab import analysis, ceilings, gates, table, verdict
+from lab.plan import WORKLOADS
+
+
+def analysed(cell: Any, samples: Any) -> Any:
+    by_label = {c.label: c for c in cell.configurations}
+    for sample in samples:
+        sample.gates = gates.check(sample, cell.workload, by_label[sample.configuration])
+    return analysis.analyse(cell, samples)
+
+
+def sleep_result(
+    blocks: int = 3, coro_rps: tuple[float, ...] = (12_600, 12_610, 12_620), **threads: Any
+) -> Any:
+    cell = made.cell("sleep", made.PREFORK, made.THREADS, made.CORO)
+    samples = []
+    for block in range(blocks):
+        samples += [
+            made.sample(made.PREFORK, block=block, rps=3165 + 2 * block),
+            made.sample(made.THREADS, block=block, rps=3168, **threads),
+            made.sample(made.CORO, block=block, rps=coro_rps[block % len(coro_rps)]),
+        ]
+    return analysed(cell, samples)
+
+
+def hello_result(blocks: Any = 3, floor_us: Any = 7.5) -> Any:
+    configurations = (made.THREADS, made.CORO, made.SHARED, made.AGAIN, made.FLOOR)
+    cell = made.cell("hello", *configurations, connections=64)
+    costs = {made.THREADS: 10.0, made.CORO: 7.8, made.SHARED: 8.2, made.AGAIN: 7.7, made.FLOOR: floor_us}
+    samples = [
+        made.sample(
+            configuration, "hello", block, rps=100_000, cpu_us=cost + 0.01 * block,
+            connections=64, load_fields={"cpu_share": 0.99},
+        )
+        for block in range(blocks)
+        for configuration, cost in costs.items()
+    ]  # fmt: skip
+    return analysed(cell, samples)
+
+
+def test_the_sentence_compares_and_names_the_limit() -> None:
+    assert verdict.sentence(sleep_result(), noise=0.0) == (
+        "sleep, 256 connections: coro 3.98 × threads(64) [3.98, 3.98], prefork(64) [1.00, 1.00] "
+        "ties with threads(64); prefork(64) and threads(64) limited by the pool: "
+        "64/20 ms = 3,200/s, 99 % reached; coro by the connections: 256/20 ms = 12,800/s, 99 % reached"
+    )
+
+
+def test_where_wrk_was_the_limit_cpu_per_request_is_compared() -> None:
+    sentence = verdict.sentence(hello_result(), noise=0.0)
+    assert "CPU per request: coro 0.78 × threads(64)" in sentence
+    assert "× floor (7.5 µs): threads(64) 1.33, coro 1.04, coro(2) 1.09" in sentence
+    assert "limited by wrk, the load generator" in sentence
+    assert "again" not in sentence
+
+
+@pytest.mark.parametrize("noise, tie", [(0.0, False), (0.05, True)])
+def test_few_blocks_must_beat_the_noise(noise: Any, tie: Any) -> None:
+    result = sleep_result(coro_rps=(3168 * 1.02, 3168 * 1.03, 3168 * 1.04))
+    assert ("coro [1.02, 1.04] and" not in verdict.sentence(result, noise)) is not tie or tie
+    found = analysis.ratio(result.row("coro"), result.row("threads(64)"), analysis.rps)
+    assert found is not None and not found.tie
+    assert verdict.is_tie(found, noise) is tie
+
+
+def test_with_enough_blocks_the_interval_alone_decides() -> None:
+    result = sleep_result(blocks=8, coro_rps=(3168 * 1.02, 3168 * 1.03))
+    found = analysis.ratio(result.row("coro"), result.row("threads(64)"), analysis.rps)
+    assert found is not None and found.confidence == 0.95
+    assert not verdict.is_tie(found, noise=0.2)
+
+
+def test_a_void_configuration_is_left_out_of_the_comparison_and_named() -> None:
+    result = sleep_result(pids_changed=True)
+    sentence = verdict.sentence(result, 0.0)
+    assert sentence.endswith("void: threads(64)")
+    assert "× threads" not in sentence and "× prefork(64)" in sentence
+    cells = table.row_cells(result.row("threads(64)"))
+    assert cells[1] == "!3,168" and cells[-1] == "void" and cells[-2] == "–"
+    assert any("void: the server's worker processes changed" in n for n in table.footnotes(result))
+
+
+def test_one_bad_block_of_three_is_left_out_and_said() -> None:
+    cell = made.cell("sleep", made.CORO)
+    samples = [made.sample(made.CORO, block=b, rps=12_000 + b) for b in range(3)]
+    samples[1].steal_s = 5.0
+    result = analysed(cell, samples)
+    row = result.row("coro")
+    assert not row.void
+    assert row.rps == pytest.approx(12_001)
+    assert [s.block for s in row.valid] == [0, 2]
+    assert "1 of 3 blocks left out" in " ".join(table.footnotes(result))
+
+
+def test_nothing_believable_is_said_so() -> None:
+    cell = made.cell("sleep", made.CORO)
+    result = analysed(cell, [made.sample(made.CORO, load=None)])
+    assert "no configuration gave a result" in verdict.sentence(result, 0.0)
+    assert table.row_cells(result.row("coro"))[1] == "void"
+
+
+def test_ratios_use_only_blocks_in_which_both_count() -> None:
+    cell = made.cell("sleep", made.THREADS, made.CORO)
+    samples = []
+    for block in range(4):
+        samples += [
+            made.sample(made.THREADS, block=block, rps=3000),
+            made.sample(made.CORO, block=block, rps=9000 if block != 2 else 3000),
+        ]
+    samples[4].pids_changed = True  # threads in block 2
+    result = analysed(cell, samples)
+    found = analysis.ratio(result.row("coro"), result.row("threads(64)"), analysis.rps)
+    assert found is not None and found.blocks == 3
+    assert found.low == pytest.approx(3.0, rel=1e-3) == found.high
+
+
+CEILINGS = [
+    # workload, connections, configuration, compute, floor -> rps, kind
+    ("sleep", 256, made.THREADS, None, None, 3200, "pool"),
+    ("sleep", 16, made.THREADS, None, None, 800, "connections"),
+    ("sleep", 256, made.CORO, None, None, 12_800, "connections"),
+    ("cpu", 16, made.CORO, 500.0, None, 2000, "cores"),
+    ("cpu", 16, made.SHARED, 500.0, None, 4000, "cores"),
+    ("hello", 64, made.CORO, None, 8.0, 125_000, "floor"),
+    ("mix", 256, made.THREADS, 125.0, None, 3200, "pool"),
+    ("mix", 256, made.CORO, 125.0, None, 8000, "cores"),
+]
+
+
+@pytest.mark.parametrize("workload, connections, configuration, compute, floor, rps, kind", CEILINGS)
+def test_the_lowest_ceiling_counts(workload: Any, connections: Any, configuration: Any, compute: Any, floor: Any, rps: Any, kind: str) -> None:
+    found = ceilings.for_configuration(WORKLOADS[workload], connections, configuration, compute, floor)
+    assert found.rps == pytest.approx(rps)
+    assert found.kind == kind
+    assert f"{rps:,}/s" in found.formula
+
+
+def test_without_a_floor_hello_has_no_ceiling() -> None:
+    found = ceilings.for_configuration(WORKLOADS["hello"], 64, made.CORO, None, None)
+    assert found.rps is None and found.kind == "unknown"
+
+
+LIMITERS = [
+    # configuration, ceiling kind, rps of 1000, server cores, wrk's share -> limiter
+    (made.CORO, "floor", 500, 0.80, 0.97, "wrk"),
+    (made.THREADS, "pool", 980, 0.10, 0.20, "pool size"),
+    (made.CORO, "connections", 970, 0.40, 0.20, "connections"),
+    (made.CORO, "connections", 600, 0.99, 0.20, "one loop's core"),
+    (made.THREADS, "cores", 990, 0.99, 0.20, "server CPU"),
+    (made.SHARED, "cores", 900, 1.50, 0.20, "CPU shared with wrk"),
+    (made.SHARED, "connections", 990, 0.50, 0.20, "connections"),
+    (made.CORO, "connections", 600, 0.50, 0.20, ""),
+]
+
+
+@pytest.mark.parametrize("configuration, kind, rps, cores, wrk_share, expected", LIMITERS)
+def test_the_limiter_is_what_was_used_up(configuration: Any, kind: str, rps: Any, cores: Any, wrk_share: Any, expected: Any) -> None:
+    ceiling = ceilings.Ceiling(1000.0, kind, "")
+    assert ceilings.limiter(configuration, ceiling, rps, cores, wrk_share) == expected
+
+
+def test_the_terminal_table_lines_up_and_fits() -> None:
+    results = [hello_result(), sleep_result()]
+    plan = made.plan(tuple(r.cell for r in results))
+    wide = table.render_text(plan, results)
+    assert "coro(2)*" in wide and "share cores 0 and 1" in wide
+    assert "noise: coro against itself (hello, CPU/request): 0.99" in wide
+    for width in (110, 80):
+        for line in table.render_text(plan, results, width).splitlines():
+            assert len(line) <= width, line
+    narrow = table.render_text(plan, results, 80)
+    assert "memory  " not in narrow and "CPU µs" in narrow
+
+
+def test_markdown_has_every_column_and_row() -> None:
+    results = [sleep_result()]
+    text = table.render_markdown(made.plan((results[0].cell,)), results, "Run x", "how")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len(rows) == 2 + 3
+    assert {line.count("|") for line in rows} == {len(table.COLUMNS) + 1}
+    assert "**sleep, 256 connections: coro 3.98 × threads(64)" in text
+
+
+@pytest.mark.parametrize(
+    "us, text", [(None, "–"), (245.4, "245 µs"), (20_100, "20.1 ms"), (1_500_000, "1.5 s")]
+)
+def test_durations_are_readable(us: Any, text: str) -> None:
+    assert table.duration_text(us) == text
+
+
+def test_three_blocks_admit_what_they_cannot_show() -> None:
+    assert "75 % of the time" in table.interval_line(3)
+    assert "95 % bootstrap" in table.interval_line(10)

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: MIT
+"""What is taken from the pool: for a request, or for a connection."""
+
+import json
+import socket
+import time
+from typing import Any, Dict, List
+
+from support.client import message, parse
+from support.configurations import POOL, only, per_request
+from support.load import Load, crowd, disperse
+from support.server import Launcher, Server
+from support.variant import patience
+
+
+@only("prefork", "threads", "coro")
+def test_more_connections_than_workers(server: Server) -> None:
+    """256 keep-alive connections on 8 workers: every one is served, none waits a second."""
+    with Load(server.address, 256, pause=0.005) as load:
+        time.sleep(5)  # the length of the trial
+    assert not load.failures
+    assert min(client.answers for client in load.clients) > 10
+    assert load.longest < patience(1)
+
+
+@only("prefork-connection", "threads-connection")
+def test_a_connection_takes_its_worker(launch: Launcher) -> None:
+    """The textbook variant: as many connections are served as there are workers."""
+    server = launch()
+    with Load(server.address, 64, pause=0.005) as load:
+        time.sleep(1.5)  # the length of the trial
+    assert not load.failures
+    assert sum(1 for client in load.clients if client.answers > 0) == POOL
+    # The others had only to wait: when workers are free again, they serve.
+    assert server.get("/hello").status == 200
+
+
+@per_request
+def test_idle_connections_take_no_worker(server: Server) -> None:
+    idle = crowd(server.address, 300)
+    try:
+        began = time.monotonic()
+        for _ in range(10):
+            assert server.get("/hello").status == 200
+        assert time.monotonic() - began < patience(2)
+    finally:
+        disperse(idle)
+
+
+def _who_sleeps(server: Server, count: int) -> List[Dict[str, Any]]:
+    """What /whoami says in each of so many contexts that have just slept side by side."""
+    request = message("GET", "/sleep?ms=200") + message("GET", "/whoami", "Connection: close")
+    opened = crowd(server.address, count, request)
+    try:
+        return [_whoami(connected) for connected in opened]
+    finally:
+        disperse(opened)
+
+
+def _whoami(connected: socket.socket) -> Dict[str, Any]:
+    data = bytearray()
+    while True:
+        received = connected.recv(65536)
+        assert received, f"closed after {bytes(data)!r}"
+        data += received
+        slept = parse(data, "GET", False)
+        if slept is not None:
+            answer = parse(data, "GET", False, slept[1])
+            if answer is not None:
+                who: Dict[str, Any] = json.loads(answer[0].text)
+                return who
+
+
+def _different(facts: List[Dict[str, Any]], *names: str) -> int:
+    return len({tuple(fact[name] for name in names) for fact in facts})
+
+
+@only("prefork", "prefork-connection")
+def test_contexts_of_prefork(server: Server) -> None:
+    facts = _who_sleeps(server, 2 * POOL)
+    assert {fact["pid"] for fact in facts} == set(server.worker_pids())
+    assert all(fact["tid"] == fact["pid"] for fact in facts)
+    assert _different(facts, "worker", "context") == POOL
+
+
+@only("threads", "threads-gil", "threads-connection")
+def test_contexts_of_threads(server: Server) -> None:
+    facts = _who_sleeps(server, 2 * POOL)
+    assert [facts[0]["pid"]] == server.worker_pids()
+    assert _different(facts, "pid") == 1
+    assert _different(facts, "tid") == POOL
+    assert _different(facts, "worker", "context") == POOL
+
+
+@only("coro")
+def test_contexts_of_coro(server: Server) -> None:
+    facts = _who_sleeps(server, 40)
+    assert [facts[0]["pid"]] == server.worker_pids()
+    assert _different(facts, "pid", "tid", "worker") == 1
+    assert _different(facts, "context") == 40
+
+
+@only("coro-2")
+def test_contexts_of_two_loops(server: Server) -> None:
+    """Both loops serve; how the kernel spreads connections over them is its own affair."""
+    facts: List[Dict[str, Any]] = []
+    for _ in range(10):
+        facts += _who_sleeps(server, 40)
+        if _different(facts, "pid") == 2:
+            break
+    assert {fact["pid"] for fact in facts} == set(server.worker_pids())
+    assert all(fact["tid"] == fact["pid"] for fact in facts)
+    assert _different(facts, "context") > 2
+
+
+def test_requests_of_a_worker_are_counted(launch: Launcher) -> None:
+    server = launch()
+    with server.connect() as connection:
+        counts: Dict[int, int] = {}
+        for _ in range(50):
+            who = json.loads(connection.get("/whoami").text)
+            assert who["requests"] >= counts.get(who["worker"], 0)
+            counts[who["worker"]] = who["requests"]
+    assert 45 <= sum(counts.values()) <= 50

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: MIT
+"""The ways of running the server that every test is repeated for."""
+
+from dataclasses import dataclass
+from typing import Any, List, Tuple
+
+import pytest
+
+from support.variant import VARIANT
+
+POOL = 8  # workers of a pool under test
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One model with its options."""
+
+    name: str
+    options: Tuple[str, ...]
+
+    @property
+    def model(self) -> str:
+        return self.name.split("-")[0]
+
+    @property
+    def pool(self) -> bool:
+        """Workers are blocked while they serve."""
+        return self.model != "coro"
+
+    @property
+    def per_connection(self) -> bool:
+        """A connection keeps its worker until it closes."""
+        return self.name.endswith("-connection")
+
+    @property
+    def worker_processes(self) -> int:
+        """How many processes the master has below it."""
+        if self.model == "prefork":
+            return POOL
+        return 2 if self.name == "coro-2" else 1
+
+    @property
+    def width(self) -> int:
+        """How many connections may be open at once without one of them starving."""
+        return POOL - 2 if self.per_connection else 64
+
+
+_POOL = f"--workers={POOL}"
+CONFIGURATIONS = (
+    Configuration("prefork", ("--model=prefork", _POOL)),
+    Configuration("threads", ("--model=threads", _POOL)),
+    Configuration("threads-gil", ("--model=threads", _POOL, "--gil")),
+    Configuration("coro", ("--model=coro",)),
+    Configuration("coro-2", ("--model=coro", "--workers=2")),
+    Configuration("prefork-connection", ("--model=prefork", _POOL, "--dispatch=connection")),
+    Configuration("threads-connection", ("--model=threads", _POOL, "--dispatch=connection")),
+)
+NAMES = tuple(c.name for c in CONFIGURATIONS)
+
+
+def supported(configuration: Configuration) -> bool:
+    """ThreadSanitizer follows neither fork() in numbers nor a shared descriptor table."""
+    return not (VARIANT == "tsan" and configuration.model == "prefork")
+
+
+def params(*names: str) -> List[Any]:
+    """Parameters for the configurations of these names; all when none is given."""
+    unknown = set(names) - set(NAMES)
+    assert not unknown, f"no such configuration: {unknown}"
+    return [
+        pytest.param(
+            c,
+            id=c.name,
+            marks=[] if supported(c) else [pytest.mark.skip(reason="prefork does not run under TSan")],
+        )
+        for c in CONFIGURATIONS
+        if not names or c.name in names
+    ]
+
+
+def only(*names: str) -> pytest.MarkDecorator:
+    """Restricts a test to some configurations."""
+    return pytest.mark.parametrize("configuration", params(*names), indirect=True, scope="session")
+
+
+# Where a client that says nothing costs no worker: everything but --dispatch=connection.
+per_request = only("prefork", "threads", "threads-gil", "coro", "coro-2")

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""What /proc says of the server's processes."""
+
+import os
+from pathlib import Path
+from typing import Iterator, List, Tuple
+
+
+def _stat(pid: int) -> Tuple[str, List[str]]:
+    """The state letter and the fields after it of /proc/PID/stat."""
+    text = Path(f"/proc/{pid}/stat").read_text()
+    fields = text[text.rindex(")") + 2 :].split()
+    return fields[0], fields[1:]
+
+
+def _all_pids() -> Iterator[int]:
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            yield int(name)
+
+
+def children(pid: int) -> List[int]:
+    """The living child processes of pid, zombies not counted."""
+    found = []
+    for other in _all_pids():
+        try:
+            state, fields = _stat(other)
+        except (OSError, ValueError):
+            continue
+        if int(fields[0]) == pid and state not in "ZX":
+            found.append(other)
+    return sorted(found)
+
+
+def alive(pid: int) -> bool:
+    """True while pid is a process that is not a zombie."""
+    try:
+        return _stat(pid)[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def descriptors(pid: int) -> int:
+    """How many file descriptors pid has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of pid so far."""
+    _, fields = _stat(pid)
+    ticks = int(fields[10]) + int(fields[11])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def memory_bytes(pid: int) -> int:
+    """The process's proportional share of memory: what its going away would free."""
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1]) * 1024
+    raise AssertionError(f"no Pss line for process {pid}")
+
+
+def in_nanosleep(pid: int) -> bool:
+    """True when a thread of pid is in the system call clock_nanosleep (x86-64 or AArch64)."""
+    for task in os.listdir(f"/proc/{pid}/task"):
+        try:
+            call = Path(f"/proc/{pid}/task/{task}/syscall").read_text()
+        except OSError:  # it has just ended
+            continue
+        if call.split()[0] in ("230", "115"):
+            return True
+    return False

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * log.h: a line is one write, is cut where the header says, and what log_escape()
+ * lets through can harm neither the log nor a terminal.
+ *
+ * Standard error is replaced by a SOCK_SEQPACKET socket, which keeps writes
+ * apart: what one recv() returns is what one write() sent.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "log.h"
+
+enum { LINE_MAX_BYTES = 1000 };
+
+/* Standard error as it was, and the end of the socket to read from. */
+struct capture {
+    int saved;
+    int reader;
+};
+
+static int capture_start(void **state)
+{
+    static struct capture capture;
+    int ends[2];
+
+    fflush(stderr);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        return -1;
+    capture.saved = dup(STDERR_FILENO);
+    capture.reader = ends[0];
+    if (capture.saved < 0 || dup2(ends[1], STDERR_FILENO) < 0)
+        return -1;
+    close(ends[1]);
+    *state = &capture;
+    return 0;
+}
+
+static int capture_stop(void **state)
+{
+    struct capture *capture = *state;
+
+    dup2(capture->saved, STDERR_FILENO);
+    close(capture->saved);
+    close(capture->reader);
+    return 0;
+}
+
+/* The next write to standard error, as a string. */
+static size_t captured(struct capture *capture, char *line, size_t size)
+{
+    ssize_t n = recv(capture->reader, line, size - 1, MSG_DONTWAIT);
+    if (n < 0)
+        return 0;
+    line[n] = '\0';
+    return (size_t)n;
+}
+
+static void a_line_is_one_write(void **state)
+{
+    char line[2000];
+    log_line(LOG_ERROR, "%s %d", "bind", 7);
+    log_line(LOG_WARN, "two");
+    log_line(LOG_INFO, "%s", "");
+    captured(*state, line, sizeof(line));
+    assert_string_equal(line, "error: bind 7\n");
+    captured(*state, line, sizeof(line));
+    assert_string_equal(line, "warning: two\n");
+    captured(*state, line, sizeof(line));
+    assert_string_equal(line, "info: \n");
+    assert_int_equal(captured(*state, line, sizeof(line)), 0);
+}
+
+static void a_long_line_is_cut_and_ends_with_a_newline(void **state)
+{
+    char text[2000];
+    char line[3000];
+    /* "info: " is 6 bytes, the newline one. */
+    for (size_t length = LINE_MAX_BYTES - 10; length < LINE_MAX_BYTES + 10; length++) {
+        memset(text, 'a', length);
+        text[length] = '\0';
+        log_line(LOG_INFO, "%s", text);
+        size_t expected = length + 7 < LINE_MAX_BYTES ? length + 7 : LINE_MAX_BYTES;
+        assert_int_equal(captured(*state, line, sizeof(line)), expected);
+        assert_int_equal(line[expected - 1], '\n');
+        assert_int_equal(line[expected - 2], 'a');
+        assert_int_equal(strlen(line), expected);
+    }
+}
+
+static void errno_is_left_alone(void **state)
+{
+    char line[100];
+    errno = ENOENT;
+    log_line(LOG_INFO, "%m");
+    assert_int_equal(errno, ENOENT);
+    captured(*state, line, sizeof(line));
+    assert_string_equal(line, "info: No such file or directory\n");
+}
+
+static void a_closed_standard_error_is_survived(void **state)
+{
+    (void)state;
+    close(STDERR_FILENO);
+    errno = 0;
+    log_line(LOG_ERROR, "lost");
+    assert_int_equal(errno, 0);
+}
+
+static void every_byte_is_printed_or_escaped(void **state)
+{
+    (void)state;
+    for (unsigned byte = 0; byte < 256; byte++) {
+        char in = (char)byte;
+        char out[8];
+        char expected[8];
+        if (byte < 0x20 || byte > 0x7e || byte == '"' || byte == '\\')
+            snprintf(expected, sizeof(expected), "\\x%02x", byte);
+        else
+            snprintf(expected, sizeof(expected), "%c", (int)byte);
+        assert_int_equal(log_escape(out, sizeof(out), &in, 1), strlen(expected));
+        assert_string_equal(out, expected);
+    }
+}
+
+static void an_escape_is_never_cut(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t size;
+        const char *expected;
+    } cases[] = {
+        {1, ""},
+        {2, "a"},
+        {3, "a"},
+        {5, "a"},
+        {6, "a\\x0a"},
+        {7, "a\\x0ab"},
+        {8, "a\\x0ab"},
+        {10, "a\\x0ab"},
+        {11, "a\\x0ab\\xff"},
+        {12, "a\\x0ab\\xff"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char out[16];
+        memset(out, 'x', sizeof(out));
+        size_t length = log_escape(out, cases[i].size, "a\nb\xff", 4);
+        assert_int_equal(length, strlen(cases[i].expected));
+        assert_string_equal(out, cases[i].expected);
+        assert_int_equal(out[cases[i].size], 'x');
+    }
+}
+
+static void no_room_at_all_is_left_alone(void **state)
+{
+    (void)state;
+    char out = 'x';
+    assert_int_equal(log_escape(&out, 0, "a", 1), 0);
+    assert_int_equal(out, 'x');
+    assert_int_equal(log_escape(&out, 1, "a", 1), 0);
+    assert_int_equal(out, '\0');
+    assert_int_equal(log_escape(&out, 1, "", 0), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_line_is_one_write, capture_start, capture_stop),
+        cmocka_unit_test_setup_teardown(a_long_line_is_cut_and_ends_with_a_newline, capture_start,
+                                        capture_stop),
+        cmocka_unit_test_setup_teardown(errno_is_left_alone, capture_start, capture_stop),
+        cmocka_unit_test_setup_teardown(a_closed_standard_error_is_survived, capture_start,
+                                        capture_stop),
+        cmocka_unit_test(every_byte_is_printed_or_escaped),
+        cmocka_unit_test(an_escape_is_never_cut),
+        cmocka_unit_test(no_room_at_all_is_left_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
