@@ -9,7 +9,7 @@ B         := build/$(VARIANT)
 PREFIX    ?= /usr/local
 BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -Isrc -O2 -g -fno-plt -MMD -MP \
                -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
-               -Wpointer-arith -Wvla -DSERVER_VERSION='"$(VERSION)"'
+               -Wpointer-arith -Wvla
 LIBS      := -lhttp_parser -lev -lpthread -lm
 
 ifeq ($(VARIANT),asan)
@@ -49,6 +49,12 @@ $(B)/%.a:
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+$(B)/src/version.o: private CPPFLAGS += -DSERVER_VERSION='"$(VERSION)"'
+$(B)/src/version.o: $(B)/version
+$(B)/version: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
 
 # Rebuild when the compiler or its flags change.
 $(B)/flags: FORCE

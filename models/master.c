@@ -176,6 +176,10 @@ static void worker_died(struct master *m, unsigned index, int status)
     if (now - place->started_ms >= QUICK_DEATH_MS)
         place->pause_ms = 0;
     place->due_ms = now + place->pause_ms;
+    if (m->draining) {
+        log_line(LOG_WARN, "worker process %u (pid %d) %s", index, (int)pid, how);
+        return;
+    }
     log_line(LOG_WARN, "worker process %u (pid %d) %s; replacing it in %d ms", index, (int)pid, how,
              place->pause_ms);
     place->pause_ms = place->pause_ms == 0 ? FIRST_PAUSE_MS : 2 * place->pause_ms;
@@ -244,7 +248,7 @@ static void announce(struct master *m)
     m->announced = true;
     dprintf(STDERR_FILENO, "ready model=%s workers=%u listen=%s pid=%d version=%s\n",
             m->server->model->name, m->server->workers, m->server->listen_name, (int)getpid(),
-            SERVER_VERSION);
+            server_version);
 }
 
 /* Kills what is left and waits for it. */

@@ -12,8 +12,8 @@
  *
  * A descriptor table that is shared outlives a killed process with all that it
  * had open, so the master closes on its behalf: what the records say it owned at
- * once (pool_release), and what it had opened but not yet recorded when the same
- * stray descriptor is seen on several ticks (strays.h).
+ * once (pool_release), and what it had opened but not yet recorded a little later
+ * (strays.h).
  */
 #include <errno.h>
 #include <stdio.h>
@@ -110,7 +110,8 @@ static void died_by_request(struct server *server, unsigned process, void *arg)
     struct prefork *prefork = arg;
 
     pool_release(prefork->pool, &prefork->master_io, process);
-    strays_expect(&prefork->strays);
+    if (!server_draining(server))
+        strays_expect(&prefork->strays);
     server_worker_died(server, process);
 }
 
@@ -125,9 +126,9 @@ static void tick(struct server *server, void *arg)
 {
     struct prefork *prefork = arg;
 
-    (void)server;
     pool_sweep(prefork->pool, &prefork->master_io);
-    strays_close(&prefork->strays, prefork->pool);
+    if (!server_draining(server))
+        strays_close(&prefork->strays, prefork->pool);
 }
 
 static bool drained(struct server *server, void *arg)

@@ -11,17 +11,18 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "io.h"
 #include "log.h"
 #include "models/pool.h"
 
 enum {
-    LOOKS = 8,    /* ticks on which to look after a death */
-    SIGHTINGS = 4 /* ticks in a row on which a stray must be seen: over half a second */
+    LOOK_MS = 3000,  /* how long to look after a death */
+    STRAY_MS = 1000, /* how long a descriptor must have been there without an owner */
 };
 
 void strays_expect(struct strays *strays)
 {
-    strays->looks = LOOKS;
+    strays->until_ms = io_now_ms() + LOOK_MS;
 }
 
 void strays_term(struct strays *strays)
@@ -87,10 +88,10 @@ static bool sight(const struct strays *strays, int fd, struct strays_entry *entr
 
     if (fstat(fd, &st) < 0)
         return false;
-    *entry = (struct strays_entry){fd, 1, st.st_dev, st.st_ino};
+    *entry = (struct strays_entry){fd, io_now_ms(), st.st_dev, st.st_ino};
     if (before != NULL && before->device == st.st_dev && before->inode == st.st_ino)
-        entry->seen = before->seen + 1;
-    return entry->seen >= SIGHTINGS;
+        entry->since_ms = before->since_ms;
+    return io_now_ms() - entry->since_ms >= STRAY_MS;
 }
 
 static void look(struct strays *strays, struct pool *pool, const int *list, size_t count)
@@ -128,9 +129,8 @@ void strays_close(struct strays *strays, struct pool *pool)
         strays->known_count = count < 0 ? 0 : (size_t)count;
         return;
     }
-    if (strays->looks == 0 || strays->known_count == 0)
+    if (strays->known_count == 0 || io_now_ms() >= strays->until_ms)
         return;
-    strays->looks--;
     count = list_open(&list);
     if (count < 0)
         return;

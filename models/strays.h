@@ -3,9 +3,9 @@
  * Stray descriptors: open in a shared descriptor table, owned by nobody.
  *
  * A process killed between the system call that opens a descriptor and the line
- * that records it leaves one. After a death the master looks at its table (the
- * shared one) on some ticks; what is there without a record, is none of those open from
- * the start, and is the same open file each time, no living worker is still about to
+ * that records it leaves one. For some seconds after a death the master looks at its
+ * table, the shared one. What is there without a record, was not open from the start,
+ * and has been the same open file for a second, no living worker is still about to
  * record: it is closed.
  */
 #ifndef MODELS_STRAYS_H
@@ -18,20 +18,20 @@ struct pool;
 
 struct strays_entry {
     int fd;
-    unsigned seen; /* on how many ticks in a row */
+    int64_t since_ms; /* seen at every look from then on */
     dev_t device;
     ino_t inode;
 };
 
 struct strays {
-    unsigned looks; /* ticks left on which to look */
+    int64_t until_ms; /* when to stop looking */
     int *known;     /* descriptors open from the start, ascending */
     size_t known_count;
     struct strays_entry *entries;
     size_t count;
 };
 
-/* Notes that there may be strays: a worker has died. */
+/* Notes that there may be strays: a worker was killed. */
 void strays_expect(struct strays *strays);
 
 /* One tick: looks if it should, closes what has been stray for long enough. Must have been called

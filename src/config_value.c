@@ -194,17 +194,26 @@ static uint64_t field_load(const struct config *config, const struct config_opti
     return value;
 }
 
+/* What is not a path is shown in messages and in the ready line: one word or more, one line. */
+static bool is_name(const char *text)
+{
+    for (const char *p = text; *p != '\0'; p++) {
+        if ((unsigned char)*p < ' ' || *p == '\x7f')
+            return false;
+    }
+    return text[0] != '\0';
+}
+
 static int set_text(struct config *config, const struct config_option *option, const char *text)
 {
     const char *stored = text;
 
     if (option->kind == KIND_LISTEN && !listen_is_valid(text))
         return -EINVAL;
-    if (text[0] == '\0') {
-        if (option->initial[0] != '\0')
-            return -EINVAL;
+    if (option->initial[0] != '\0' && !is_name(text))
+        return -EINVAL;
+    if (text[0] == '\0')
         stored = NULL;
-    }
     memcpy((char *)config + option->offset, &stored, sizeof(stored));
     return 0;
 }

@@ -94,7 +94,7 @@ static int act(const struct config *config, enum config_action action)
     case CONFIG_HELP:
         return config_print_help(STDOUT_FILENO) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     case CONFIG_VERSION:
-        printf("server %s\n", SERVER_VERSION);
+        printf("server %s\n", server_version);
         return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     case CONFIG_LIST_MODELS:
         return list_models();

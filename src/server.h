@@ -24,6 +24,9 @@ struct model;
 
 enum { SERVER_CACHE_LINE = 64 };
 
+/* The version, with the commit it was built from where that is known. */
+extern const char server_version[];
+
 /* A counter with one writer at a time; readers may be anywhere. */
 typedef _Atomic uint64_t stats_counter;
 

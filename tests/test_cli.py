@@ -83,6 +83,7 @@ def settings(text: str) -> dict[str, str]:
         (["--model=prefrok"], ["prefrok", "--model", *MODELS, "did you mean prefork?"]),
         (["--model", "epoll"], ["epoll", "--model", *MODELS]),
         (["--model="], ["--model"]),
+        (["--model=a\nb"], ["a\\x0ab", "--model"]),
         (["--listen=8080"], ['"8080"', "--listen", "ADDR:PORT", "unix:/path"]),
         (["--listen=127.0.0.1:65536"], ["--listen"]),
         (["--listen=[::1:80"], ["--listen"]),
@@ -138,6 +139,16 @@ def test_a_mistake_in_the_environment(name: str, value: str, parts: list[str]) -
 @pytest.mark.parametrize("name", ["SERVER_NAME", "SERVER_PORT", "SERVER_VERSION", "SERVER_HOST"])
 def test_variables_of_other_programs_are_ignored(name: str) -> None:
     assert run("--check-config", **{name: "x"}).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"), [("none", "No such file or directory"), ("", "Is a directory")]
+)
+def test_a_file_that_cannot_be_read(tmp_path: Path, name: str, reason: str) -> None:
+    line = refusal(run("--check-config", f"--config={tmp_path / name}"), USAGE)
+    assert str(tmp_path / name) in line
+    assert "config file" in line
+    assert reason in line
 
 
 @pytest.mark.parametrize(
@@ -263,8 +274,6 @@ def test_a_port_in_use_fails_the_start(taken: int, model: str) -> None:
         ("access-log", "{tmp}", "Is a directory"),
         ("listen", "unix:{tmp}/none/socket", "No such file or directory"),
         ("listen", "203.0.113.1:0", "Cannot assign requested address"),
-        ("config", "{tmp}/none", "No such file or directory"),
-        ("config", "{tmp}", "Is a directory"),
     ],
 )
 def test_a_failed_start_exits_with_1_and_says_why(

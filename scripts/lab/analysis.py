@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from dataclasses import dataclass
 from typing import Callable, Iterable, Sequence
@@ -156,8 +157,19 @@ def _row(
         load_cpu_share=load_cpu,
         ceiling=ceiling,
         limiter=ceilings.limiter(configuration, ceiling, throughput, server_cores, load_cpu),
-        void_reasons=tuple(dict.fromkeys(reason for s in samples for reason in s.gates)),
+        void_reasons=merge_reasons([reason for s in samples for reason in s.gates]),
         phantoms=sum(s.load.phantoms for s in shown if s.load),
+    )
+
+
+def merge_reasons(reasons: Sequence[str]) -> tuple[str, ...]:
+    """Reasons that differ in their figures alone are said once, with the first figures."""
+    kinds: dict[str, list[str]] = {}
+    for reason in reasons:
+        kinds.setdefault(re.sub(r"[\d.,]+", "#", reason), []).append(reason)
+    return tuple(
+        said[0] + (f" (and so in {len(said)} blocks)" if len(said) > 1 else "")
+        for said in kinds.values()
     )
 
 
@@ -173,8 +185,8 @@ def _notes(samples: Sequence[Sample]) -> list[str]:
     if loud:
         worst = max(s.others_cores for s in loud)
         notes.append(
-            f"other programs used up to {worst * 100:.0f} % of a core during {len(loud)} of "
-            f"{len(samples)} runs"
+            f"the machine was not idle: other programs used up to {worst * 100:.0f} % of a core "
+            f"during {len(loud)} of {len(samples)} runs"
         )
     overflows = sum(s.listen_overflows for s in samples)
     if overflows:

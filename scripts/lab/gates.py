@@ -8,8 +8,8 @@ the law hold for a short run of a real load generator:
 * the requests cut off at the end were in progress too. Their mean age is, by renewal
   theory, E[L^2] / 2 E[L]; C of them were so cut.
 * between an answer and the next request a connection waits for wrk itself. A wrk that is
-  itself the bottleneck holds half the connections that way, so for a busy wrk (beyond
-  BUSY_WRK of its cores) only the upper bound is checked; connections that starve are then
+  itself the bottleneck holds half the connections that way, so for a busy wrk (running, or
+  waiting for its core, for BUSY_WRK of the time) only the upper bound is checked; connections that starve are then
   still found by the kernel's count of bytes received on each.
 """
 
@@ -61,7 +61,7 @@ def check(sample: Sample, workload: Workload, configuration: Configuration) -> l
         failed.append(f"only {load.established} of {sample.connections} connections stood at the end")
     share = little_share(load, sample.connections)
     if share > 1 + LITTLE_TOLERANCE or (
-        share < 1 - LITTLE_TOLERANCE and load.cpu_share < BUSY_WRK and not configuration.shares_cores
+        share < 1 - LITTLE_TOLERANCE and load.runnable_share < BUSY_WRK and not configuration.shares_cores
     ):
         failed.append(f"Little's law: throughput × latency accounts for {share * 100:.0f} % of the connections")
     ceiling = wait_ceiling(workload, sample.connections, configuration)

@@ -138,15 +138,22 @@ def usage(pids: list[int]) -> Usage:
 
 
 def cpu_seconds(pids: list[int]) -> float:
-    """Only the CPU time of usage(): one small file a thread, for readings under load."""
-    total_ns = 0
+    """Only the CPU time of usage()."""
+    return cpu_and_queue_seconds(pids)[0]
+
+
+def cpu_and_queue_seconds(pids: list[int]) -> tuple[float, float]:
+    """CPU time and run-queue delay: one small file a thread, for readings under load."""
+    cpu_ns = queue_ns = 0
     for pid in pids:
         for tid in threads(pid):
             try:
-                total_ns += int((PROC / f"{pid}/task/{tid}/schedstat").read_text().split()[0])
-            except (OSError, IndexError):
+                fields = (PROC / f"{pid}/task/{tid}/schedstat").read_text().split()
+            except OSError:
                 continue
-    return total_ns / 1e9
+            cpu_ns += int(fields[0])
+            queue_ns += int(fields[1])
+    return cpu_ns / 1e9, queue_ns / 1e9
 
 
 def pss_bytes(pid: int) -> int:

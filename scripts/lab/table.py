@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import Sequence
 
@@ -24,7 +25,7 @@ LEGEND = (
     ("CPU µs", "server CPU time per request, all workers and threads summed"),
     ("p50, p99", "latency; a percentile needs 10 samples beyond it, else –"),
     ("switches", "context switches per request, voluntary and not"),
-    ("memory", "of all server processes (PSS); /worker: without the master, by workers"),
+    ("memory", "of all server processes (PSS); /worker: without the master, by workers; a loop's holds its coroutines"),
     ("ceiling", "share reached of what cores, pool size or connections allow at best"),
     ("limited by", "what was used up; wrk: the load generator, so req/s says little of the server"),
 )
@@ -163,9 +164,11 @@ def render_text(plan: Plan, results: Sequence[CellResult], width: int = WIDTH) -
 
 
 def _wrap(text: str, indent: str, width: int) -> list[str]:
-    return textwrap.wrap(
-        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    kept = re.sub(r"(?<=\d) (?=%|ms|µs|×)", "\u00a0", text)  # a figure stays with its unit
+    lines = textwrap.wrap(
+        kept, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
     )
+    return [line.replace("\u00a0", " ") for line in lines]
 
 
 def _fitted(rows: list[list[str]], width: int) -> list[str]:

@@ -57,6 +57,7 @@ class Load:
     percentiles_us: Mapping[str, float | None]
     corrected_us: Mapping[str, float]
     cpu_share: float = 0.0
+    runnable_share: float = 0.0  # cpu_share, and the time it waited for its cores
     cpus: int = 1
     established: int | None = None
     unanswered: int | None = None
@@ -168,8 +169,8 @@ def run(
     begun = time.monotonic()
     process = children.start(argv, cpus, cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     time.sleep(max(0.0, duration_s - SAMPLE_BEFORE_END_S))
-    cpu_s = procfs.cpu_seconds([process.pid])
-    cpu_share = cpu_s / ((time.monotonic() - begun) * len(cpus))
+    cpu_s, queue_s = procfs.cpu_and_queue_seconds([process.pid])
+    window_s = (time.monotonic() - begun) * len(cpus)
     seen = sockets.connections_to(port)
     time.sleep(max(0.0, begun + duration_s - time.monotonic()))
     stdout, stderr = _end(children, process)
@@ -178,7 +179,8 @@ def run(
         raise LabError(f"wrk failed (exit {process.returncode}): {said[-200:]}")
     return replace(
         parse(stdout.decode(errors="replace"), connections),
-        cpu_share=cpu_share,
+        cpu_share=cpu_s / window_s,
+        runnable_share=(cpu_s + queue_s) / window_s,
         cpus=len(cpus),
         established=seen.established if seen else None,
         unanswered=seen.unanswered if seen else None,

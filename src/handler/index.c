@@ -100,7 +100,7 @@ static void add_intro(struct text *text, const struct io *io)
     text_add(text, "<h1>This is <b>");
     text_add_html(text, io->ops->model);
     text_add(text, "</b></h1>\n<p class=\"soft\">version ");
-    text_add_html(text, SERVER_VERSION);
+    text_add_html(text, server_version);
     text_add(text, ", %u %s</p>\n", io->server->workers,
              io->server->workers == 1 ? "worker" : "workers");
     text_add(

@@ -109,7 +109,7 @@ int handler_status(struct http_exchange *x)
     text_add(&text, "{\"model\":");
     text_add_json(&text, x->io->ops->model);
     text_add(&text, ",\n\"version\":");
-    text_add_json(&text, SERVER_VERSION);
+    text_add_json(&text, server_version);
     text_add(&text, ",\n\"uptime_s\":%.3f,\n", (double)(io_now_ms() - server->started_ms) / 1000.0);
     add_settings(&text, server);
     add_connections(&text, server);

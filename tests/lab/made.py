@@ -51,6 +51,7 @@ def load(rps: float = 3200.0, connections: int = 256, seconds: float = 10.0, **f
         percentiles_us={name: latency_us for name in ("p50", "p90", "p99", "p999")},
         corrected_us={},
         cpu_share=0.2,
+        runnable_share=0.2,
         established=connections,
         unanswered=0,
     )

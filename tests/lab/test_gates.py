@@ -74,8 +74,8 @@ def test_littles_law_counts_the_requests_cut_off_at_the_end() -> None:
 
 
 def test_a_busy_load_generator_holds_connections_itself() -> None:
-    assert check(rps=3200.0, **with_latency(0.6, cpu_share=0.95)) == []
-    assert check(rps=3200.0, **with_latency(1.2, cpu_share=0.95)) != []
+    assert check(rps=3200.0, **with_latency(0.6, runnable_share=0.95)) == []
+    assert check(rps=3200.0, **with_latency(1.2, runnable_share=0.95)) != []
 
 
 def test_the_ceiling_of_waiting_does_not_bind_coroutines() -> None:
@@ -92,4 +92,4 @@ def test_other_programs_are_noted_but_void_nothing(others: Any, noted: Any) -> N
     sample.gates = gates.check(sample, SLEEP, made.THREADS)
     result = analysis.analyse(made.cell("sleep", made.THREADS), [sample])
     assert sample.gates == []
-    assert any("other programs" in note for note in result.notes) is noted
+    assert any("not idle" in note for note in result.notes) is noted

@@ -256,7 +256,11 @@ static void run(uint64_t seed, unsigned rounds)
 static void test_random_interleavings(void **state)
 {
     (void)state;
-    unsigned rounds = RUNNING_ON_VALGRIND ? 500 : 3000;
+#ifdef CORO_TSAN
+    unsigned rounds = 150; /* ThreadSanitizer takes milliseconds to make a fibre */
+#else
+    unsigned rounds = RUNNING_ON_VALGRIND ? 300 : 1000;
+#endif
     for (uint64_t seed = 1; seed <= 4; seed++)
         run(seed * UINT64_C(0x9E3779B97F4A7C15), rounds);
 }
