@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Sequence
 
-from . import procfs, servers, wrk
+from . import procfs, servers, sockets, wrk
 from .children import Children
 from .client import Answer, BadAnswer, Client
 from .errors import LabError
@@ -18,6 +18,7 @@ from .wrk import Load
 
 # Requests for the CPU time of one alone, after one that is not counted.
 SINGLES = 10
+SETTLE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -156,6 +157,16 @@ def measure(
     return sample
 
 
+def _settle(port: int) -> None:
+    """Wait until the warm-up's connections are closed: their last requests, whose client has
+    left, still occupy a pool and would be charged to what is measured next."""
+    deadline = time.monotonic() + SETTLE_S
+    while time.monotonic() < deadline:
+        if sockets.held_by_server(port) == 0:
+            return
+        time.sleep(0.005)
+
+
 def _with_cores(argv: Sequence[str], cpus: Sequence[int]) -> str:
     return " ".join(["taskset", "-c", ",".join(map(str, cpus)), *argv])
 
@@ -200,6 +211,7 @@ def _load(
         wrk.run(
             children, argv, configuration.load_cpus, root, sample.connections, warmup_s, port
         )
+        _settle(port)
     pids = server.worker_pids()
     workers, _ = server.memory()
     sample.memory_before_bytes = workers

@@ -17,7 +17,7 @@ SOCK_DIAG_BY_FAMILY = 20
 NLM_F_REQUEST_DUMP = 0x301
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 INET_DIAG_INFO = 2
-TCP_ESTABLISHED = 1
+TCP_ESTABLISHED, TCP_CLOSE_WAIT = 1, 8
 # struct inet_diag_msg: four bytes, the socket's id (48 bytes), five words.
 MESSAGE_BYTES = 72
 # Offset of tcpi_bytes_received in struct tcp_info (linux/tcp.h; fixed by the ABI).
@@ -30,14 +30,18 @@ class Connections:
     unanswered: int
 
 
-def _request(port: int) -> bytes:
-    # struct inet_diag_req_v2; the kernel's own filter by port is for bound ports only, so
-    # the peer's port is compared here.
-    sockid = struct.pack("!HH", 0, port) + bytes(32) + struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)
-    body = struct.pack(
-        "=BBBBI", socket.AF_INET, socket.IPPROTO_TCP, 1 << (INET_DIAG_INFO - 1), 0, 1 << TCP_ESTABLISHED
-    )
-    body += sockid
+@dataclass(frozen=True)
+class _Socket:
+    port: int
+    peer_port: int
+    bytes_received: int | None
+
+
+def _request(states: int, info: bool) -> bytes:
+    """struct inet_diag_req_v2 for every IPv4 socket in these states; ports are compared here."""
+    extensions = 1 << (INET_DIAG_INFO - 1) if info else 0
+    body = struct.pack("=BBBBI", socket.AF_INET, socket.IPPROTO_TCP, extensions, 0, states)
+    body += bytes(36) + struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)  # any address, any port
     header = struct.pack("=IHHII", 16 + len(body), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST_DUMP, 1, 0)
     return header + body
 
@@ -56,33 +60,43 @@ def _bytes_received(attributes: bytes) -> int | None:
     return None
 
 
-def connections_to(port: int) -> Connections | None:
-    """Connections made to a local port, seen from the client's end.
-
-    None where the kernel does not offer this (sock_diag not built in or not permitted).
-    """
-    established = unanswered = 0
+def _sockets(states: int, info: bool) -> list[_Socket] | None:
+    """None where the kernel does not offer this (sock_diag not built in or not permitted)."""
+    found = []
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
             netlink.settimeout(1.0)
-            netlink.send(_request(port))
+            netlink.send(_request(states, info))
             while True:
                 data = netlink.recv(1 << 18)
                 offset = 0
                 while offset + 16 <= len(data):
                     length, kind = struct.unpack_from("=IH", data, offset)
                     if kind == NLMSG_DONE:
-                        return Connections(established, unanswered)
+                        return found
                     if kind == NLMSG_ERROR or length < 16:
                         return None
                     message = data[offset + 16 : offset + length]
-                    (peer_port,) = struct.unpack_from("!H", message, 6)
-                    if peer_port == port:
-                        received = _bytes_received(message[MESSAGE_BYTES:])
-                        if received is None:
-                            return None
-                        established += 1
-                        unanswered += received == 0
+                    port, peer_port = struct.unpack_from("!HH", message, 4)
+                    received = _bytes_received(message[MESSAGE_BYTES:])
+                    found.append(_Socket(port, peer_port, received))
                     offset += (length + 3) & ~3
     except OSError:
         return None
+
+
+def connections_to(port: int) -> Connections | None:
+    """Connections made to a local port, seen from the client's end; None: cannot be known."""
+    found = _sockets(1 << TCP_ESTABLISHED, info=True)
+    if found is None:
+        return None
+    clients = [each for each in found if each.peer_port == port]
+    if any(each.bytes_received is None for each in clients):
+        return None
+    return Connections(len(clients), sum(each.bytes_received == 0 for each in clients))
+
+
+def held_by_server(port: int) -> int | None:
+    """Connections a server at this port has not yet closed, whether or not the client has."""
+    found = _sockets(1 << TCP_ESTABLISHED | 1 << TCP_CLOSE_WAIT, info=False)
+    return None if found is None else sum(each.port == port for each in found)

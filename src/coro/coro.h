@@ -46,6 +46,7 @@ struct coro_thread {
     struct coro *current;   /* NULL before the first switch: the host */
     struct coro_task *task; /* running task or NULL */
     struct coro host;       /* the thread's own stack */
+    struct coro *sender;    /* who resumed a generator last: a guess, see generator_inline.h */
 #ifdef CORO_ASAN
     struct coro *left; /* whom the last switch left: learns its stack's bounds on arrival */
 #endif

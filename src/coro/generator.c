@@ -2,12 +2,10 @@
 /* Generators. A resume switches from the caller's stack to the generator's, a yield back to
  * whoever resumed it (g->caller), so generators may nest to any depth, each on its own stack.
  *
- * The hot path is a send to a suspended generator and the yield that answers it: two switches,
- * a handful of stores, no call. `thrown` is what the last resume brought the body (code 0: a
- * plain send), `raised` what the body wants to end with, `error` what the caller was last told.
+ * The hot paths, send and yield, are inline in their callers (generator_inline.h, which says why
+ * and has the struct); here is everything else.
  */
 #include "coro/generator.h"
-#include "coro/coro.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -15,20 +13,6 @@
 #include <stddef.h>
 
 #define WARM_STACKS 16
-
-struct coro_gen {
-    struct coro co; /* must be first: coro_gen_self() finds the generator by it */
-    struct coro *caller;
-    void *value; /* outwards: yielded or returned */
-    void *sent;  /* inwards */
-    struct coro_error thrown;
-    enum coro_gen_state state;
-    enum coro_status status;
-    struct coro_error raised, error;
-    coro_gen_fn *fn;
-    void *arg;
-    struct coro_stack_pool *pool;
-};
 
 static_assert(sizeof(struct coro_gen) <= CORO_RECORD_BYTES, "lives in its stack's record");
 static_assert(offsetof(struct coro_gen, co) == 0, "a generator's coroutine is its address");
@@ -68,9 +52,9 @@ static void gen_main(void *arg)
     struct coro_gen *g = arg;
     coro_arrived(&g->co);
     g->value = g->fn(g->arg);
-    g->status = CORO_RETURNED;
+    g->ended = CORO_RETURNED;
     if (g->raised.code != 0) {
-        g->status = CORO_FAILED;
+        g->ended = CORO_FAILED;
         g->error = g->raised;
         g->value = NULL;
     }
@@ -112,25 +96,11 @@ static enum coro_status failed(struct coro_gen *g, int code, const char *message
     return CORO_FAILED;
 }
 
-/* To the body and back; g is CREATED or SUSPENDED and knows what it is resumed with. */
-__attribute__((always_inline)) static inline enum coro_status resume(struct coro_gen *g,
-                                                                     void **out)
-{
-    struct coro *self = coro_running();
-    g->caller = self;
-    g->state = CORO_GEN_RUNNING;
-    coro_switch(self, &g->co);
-    if (out != NULL)
-        *out = g->value;
-    return g->status;
-}
-
 /* Every state but SUSPENDED. */
-static __attribute__((noinline)) enum coro_status send_else(struct coro_gen *g, void *value,
-                                                            void **out)
+enum coro_status coro_gen_send_else(struct coro_gen *g, void *value, void **out)
 {
     if (g->state == CORO_GEN_CREATED && value == NULL)
-        return resume(g, out);
+        return coro_gen_resume(g, out);
     if (out != NULL)
         *out = NULL;
     if (g->state == CORO_GEN_CLOSED)
@@ -140,13 +110,10 @@ static __attribute__((noinline)) enum coro_status send_else(struct coro_gen *g, 
     return failed(g, -EBUSY, "generator already executing");
 }
 
-enum coro_status coro_send(struct coro_gen *g, void *value, void **out)
+/* The body has come to its end. */
+enum coro_status coro_gen_ended(const struct coro_gen *g)
 {
-    if (g->state != CORO_GEN_SUSPENDED)
-        return send_else(g, value, out);
-    g->sent = value;
-    g->thrown.code = 0;
-    return resume(g, out);
+    return g->ended;
 }
 
 enum coro_status coro_throw(struct coro_gen *g, struct coro_error error, void **out)
@@ -154,8 +121,8 @@ enum coro_status coro_throw(struct coro_gen *g, struct coro_error error, void **
     assert(error.code < 0);
     if (g->state == CORO_GEN_SUSPENDED) {
         g->sent = NULL;
-        g->thrown = error;
-        return resume(g, out);
+        g->incoming = error;
+        return coro_gen_resume(g, out);
     }
     if (out != NULL)
         *out = NULL;
@@ -205,17 +172,11 @@ struct coro_gen *coro_gen_self(void)
     return c != NULL && c->is_generator ? (struct coro_gen *)c : NULL;
 }
 
-int coro_yield(void *value, void **sent)
+/* The body was resumed by a throw or a close. */
+int coro_gen_take_error(struct coro_gen *g)
 {
-    struct coro_gen *g = (struct coro_gen *)coro_thread.current;
-    assert(g != NULL && g->co.is_generator);
-    g->raised.code = 0;
-    g->value = value;
-    g->status = CORO_YIELDED;
-    g->state = CORO_GEN_SUSPENDED;
-    coro_switch(&g->co, g->caller);
-    if (sent != NULL)
-        *sent = g->sent;
+    g->thrown = g->incoming;
+    g->incoming.code = 0;
     return g->thrown.code;
 }
 
@@ -232,7 +193,7 @@ int coro_yield_from(struct coro_gen *sub, void **result)
         } else if (rc != CORO_EXIT) {
             status = coro_throw(sub, g->thrown, &value);
         } else {
-            if ((rc = coro_close(sub)) != 0)
+            if (coro_close(sub) != 0)
                 g->thrown = sub->error;
             return g->thrown.code;
         }
@@ -263,5 +224,5 @@ struct coro_error coro_thrown(void)
 {
     struct coro_gen *g = coro_gen_self();
     assert(g != NULL);
-    return g->thrown.code != 0 ? g->thrown : (struct coro_error){0, NULL};
+    return g->thrown;
 }

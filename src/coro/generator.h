@@ -68,7 +68,7 @@ void coro_gen_free(struct coro_gen *g);
 
 /* Resumes the body; its yield returns 0 and gives `value`. The first send begins the body and
  * must carry NULL. *out (may be NULL): see the status. */
-enum coro_status coro_send(struct coro_gen *g, void *value, void **out);
+static inline enum coro_status coro_send(struct coro_gen *g, void *value, void **out);
 
 /* Resumes the body; its yield returns error.code. */
 enum coro_status coro_throw(struct coro_gen *g, struct coro_error error, void **out);
@@ -87,14 +87,15 @@ struct coro_error coro_gen_error(const struct coro_gen *g);
 /* Suspends the running generator and hands `value` to whoever resumed it. On a send returns 0
  * with *sent (may be NULL) set; on a throw or close returns the error's code, and the body either
  * handles it and goes on, or ends, usually by `return coro_raise_again();`. */
-int coro_yield(void *value, void **sent) __attribute__((warn_unused_result));
+__attribute__((warn_unused_result)) static inline int coro_yield(void *value, void **sent);
 
 /* Runs another generator in this one's place: what it yields is yielded, what is sent or thrown
  * goes to it, a close closes it first. 0 when it has returned, with *result (may be NULL) set;
  * else the code of the error it ended with, or of the closing. sub stays the caller's to free. */
 int coro_yield_from(struct coro_gen *sub, void **result) __attribute__((warn_unused_result));
 
-/* Makes the body end with an error: `return coro_raise(error);`. Returns NULL. */
+/* Makes the body end with an error, when it returns, which it must do without another yield:
+ * `return coro_raise(error);`. Returns NULL. */
 void *coro_raise(struct coro_error error);
 
 /* The same with the error that this generator's last yield or yield_from returned. */
@@ -105,5 +106,7 @@ struct coro_error coro_thrown(void);
 
 /* The generator whose body is running, or NULL. */
 struct coro_gen *coro_gen_self(void);
+
+#include "coro/generator_inline.h"
 
 #endif

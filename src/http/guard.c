@@ -12,6 +12,7 @@
 #include "http/guard.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 #include "http.h"
 #include "http/chars.h"
@@ -38,6 +39,10 @@ enum guard_state {
 
 static const char PROTOCOL_NAME[] = "HTTP/";
 
+/* What nearly always follows a target; passing it at once is a fifth of the guard's work. */
+static const char USUAL_VERSION[] = " HTTP/1.1\r\n";
+enum { USUAL_VERSION_LENGTH = sizeof USUAL_VERSION - 1 };
+
 void guard_init_head(struct guard *guard)
 {
     *guard = (struct guard){.state = START};
@@ -49,11 +54,41 @@ void guard_init_trailers(struct guard *guard)
 }
 
 /* The first byte from p on that is not of the class, or end. */
-static const char *skip(const char *p, const char *end, unsigned class)
+static inline const char *skip(const char *p, const char *end, unsigned class)
 {
+    while (end - p >= 4) { /* fewer comparisons with end */
+        if (!http_char_is(p[0], class))
+            return p;
+        if (!http_char_is(p[1], class))
+            return p + 1;
+        if (!http_char_is(p[2], class))
+            return p + 2;
+        if (!http_char_is(p[3], class))
+            return p + 3;
+        p += 4;
+    }
     while (p < end && http_char_is(*p, class))
         p++;
     return p;
+}
+
+/* The first byte from p on that may not stand in a field value, or end: eight at a time while
+ * none of them can be a control byte. */
+static inline const char *skip_value(const char *p, const char *end)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
+
+    while (end - p >= 8) {
+        uint64_t word, del, low;
+
+        memcpy(&word, p, 8);
+        del = word ^ ones * 0x7f;
+        low = (word - ones * 0x20) & ~word; /* high bit where a byte is below 0x20, at least */
+        if (((low | ((del - ones) & ~del)) & highs) != 0)
+            break;
+        p += 8;
+    }
+    return skip(p, end, CHAR_VALUE);
 }
 
 /* The states that take exactly one byte. Returns GUARD_MORE, GUARD_DONE or a refusal. */
@@ -123,6 +158,21 @@ static enum guard_verdict step(struct guard *g, char byte)
     return GUARD_BAD;
 }
 
+/* Passes what usually ends a run, when all of it is there: its length, or 0 for anything else. */
+static size_t usual_end(struct guard *g, const char *p, const char *end)
+{
+    if (g->state == VALUE && end - p >= 2 && p[0] == '\r' && p[1] == '\n') {
+        g->state = FIELD;
+        return 2;
+    }
+    if (g->state == TARGET && end - p >= USUAL_VERSION_LENGTH &&
+        memcmp(p, USUAL_VERSION, USUAL_VERSION_LENGTH) == 0) {
+        g->state = FIELD;
+        return USUAL_VERSION_LENGTH;
+    }
+    return 0;
+}
+
 /* The end of a run: what must stand there, and what follows it. */
 static bool run_ends(struct guard *g, char byte)
 {
@@ -150,6 +200,7 @@ enum guard_verdict guard_feed(struct guard *g, const char *data, size_t length, 
     *consumed = 0;
     while (p < end) {
         const char *from = p;
+        size_t usual;
 
         switch ((enum guard_state)g->state) {
         case METHOD:
@@ -163,7 +214,7 @@ enum guard_verdict guard_feed(struct guard *g, const char *data, size_t length, 
             g->target = (uint16_t)(g->target + (p - from));
             break;
         case VALUE:
-            p = skip(p, end, CHAR_VALUE);
+            p = skip_value(p, end);
             break;
         default: {
             enum guard_verdict verdict = step(g, *p++);
@@ -175,7 +226,10 @@ enum guard_verdict guard_feed(struct guard *g, const char *data, size_t length, 
             continue;
         }
         }
-        if (p < end && !run_ends(g, *p++))
+        usual = usual_end(g, p, end);
+        if (usual > 0)
+            p += usual;
+        else if (p < end && !run_ends(g, *p++))
             return GUARD_BAD;
     }
     *consumed = length;

@@ -100,5 +100,8 @@ def test_connections_without_an_answer_are_counted() -> None:
             peers[1].sendall(b"x")
             clients[1].recv(1)
             assert sockets.connections_to(port) == sockets.Connections(3, 2)
+            assert sockets.held_by_server(port) == 3
+            clients[0].close()
+            assert sockets.held_by_server(port) == 3
         for each in clients + peers:
             each.close()
