@@ -204,6 +204,9 @@ void server_worker_died(struct server *server, unsigned worker)
 
     atomic_fetch_sub_explicit(&server->shared->contexts, contexts, memory_order_relaxed);
     atomic_store_explicit(&stats->contexts, 0, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&server->shared->read_ahead, (int64_t)stats_get(&stats->read_ahead),
+                              memory_order_relaxed);
+    atomic_store_explicit(&stats->read_ahead, 0, memory_order_relaxed);
     atomic_store_explicit(&stats->pid, 0, memory_order_relaxed);
     atomic_store_explicit(&stats->tid, 0, memory_order_relaxed);
 }

@@ -40,6 +40,7 @@ struct worker_stats {
     stats_counter accepted;     /* connections opened by this worker */
     stats_counter closed;       /* connections closed by this worker */
     stats_counter contexts;     /* contexts serving a request now: 0 or 1, or coroutines */
+    stats_counter read_ahead;   /* bytes of body now held for it by http/ahead.c */
     stats_counter requests_before; /* of `requests`, served by earlier workers in this place */
     _Atomic int32_t pid;        /* 0: no such worker now */
     _Atomic int32_t tid;
@@ -52,6 +53,7 @@ struct server_shared {
     _Atomic int64_t drain_deadline_ms;                /* when to give up waiting for requests */
     _Atomic uint32_t log_generation;                  /* grows when the access log is to be reopened */
     alignas(SERVER_CACHE_LINE) _Atomic int32_t open_connections;
+    _Atomic int64_t read_ahead;    /* bytes of body held by http/ahead.c, of all workers */
     _Atomic int32_t contexts;      /* contexts serving a request now, of all workers */
     _Atomic int32_t contexts_peak; /* the most that ever did so together */
     struct worker_stats workers[]; /* server.workers of them, then one for the master */

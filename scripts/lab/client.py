@@ -6,10 +6,12 @@ Used for checking one answer byte by byte and for requests one at a time; the lo
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 _DATE = re.compile(rb"(\r\nDate: )[^\r\n]*", re.IGNORECASE)
 _LENGTH = re.compile(rb"\r\nContent-Length: *(\d+)", re.IGNORECASE)
@@ -51,7 +53,20 @@ class Client:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._socket.close()
+
+    def json(self, target: str) -> dict[str, Any]:
+        answer = self.get(target)
+        try:
+            value = json.loads(answer.body)
+        except ValueError:
+            value = None
+        if answer.status != 200 or not isinstance(value, dict):
+            raise BadAnswer(f"{target}: status {answer.status}, {answer.body[:80]!r}: no JSON object")
+        return value
 
     def get(self, target: str) -> Answer:
         request = f"GET {target} HTTP/1.1\r\nHost: {self._host}\r\n\r\n"

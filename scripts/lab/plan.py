@@ -15,7 +15,7 @@ MODELS = (*POOLS, "coro")
 QUICK_MODELS = "prefork,threads,coro,coro:cores"
 QUICK_WORKLOADS = "hello,cpu,sleep,mix"
 QUICK_POOL = 64
-AGAIN = " again"  # the label's suffix of the second half of the A/A pair
+AGAIN = " again"  # suffix of the label of the second half of the A/A pair
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Configuration:
     load_cpus: tuple[int, ...]
     gil: bool = False
     dispatch: str | None = None
-    again: bool = False
+    suffix: str = ""  # tells apart what would have the same label
     floor: bool = False
 
     @property
@@ -75,7 +75,11 @@ class Configuration:
             name += f"({self.workers})"
         name += "+gil" if self.gil else ""
         name += f"+{self.dispatch}" if self.dispatch else ""
-        return name + (AGAIN if self.again else "")
+        return name + self.suffix
+
+    @property
+    def again(self) -> bool:
+        return self.suffix == AGAIN
 
     @property
     def shares_cores(self) -> bool:
@@ -256,13 +260,13 @@ def make(
         workload = WORKLOADS[name]
         chosen = list(configurations)
         if aa_pair and index == 0:
-            chosen.append(replace(aa_choice(configurations), again=True))
+            chosen.append(replace(aa_choice(configurations), suffix=AGAIN))
         if workload.floor:
             chosen.append(Configuration("floor", 1, cores.server, cores.load, floor=True))
         for count in connections or [workload.connections]:
             cells.append(Cell(workload, count, tuple(chosen)))
     plan = Plan(tuple(cells), blocks, duration_s, warmup_s, seed, label, cores)
-    return replace(plan, steps=tuple(_order(plan)))
+    return replace(plan, steps=tuple(order(plan)))
 
 
 def aa_choice(configurations: Sequence[Configuration]) -> Configuration:
@@ -271,7 +275,7 @@ def aa_choice(configurations: Sequence[Configuration]) -> Configuration:
     return (own or list(configurations))[-1]
 
 
-def _order(plan: Plan) -> list[Step]:
+def order(plan: Plan) -> list[Step]:
     """Configurations of a cell stay together, so that pairs are close in time."""
     dice = random.Random(plan.seed)
     steps = []

@@ -62,7 +62,7 @@ def _bytes_received(attributes: bytes) -> int | None:
 
 def _sockets(states: int, info: bool) -> list[_Socket] | None:
     """None where the kernel does not offer this (sock_diag not built in or not permitted)."""
-    found = []
+    found: list[_Socket] = []
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
             netlink.settimeout(1.0)

@@ -19,6 +19,7 @@
  *     stack pointer       rsp             saved         sp              saved
  *     frame pointer       rbp             saved         x29             saved
  *     resume address      label 1         saved         label 1         saved
+ *     handed over         rdx             carried       x2              carried
  *     general             all others      clobbered     x0-x17, x19-x28, x30  clobbered
  *     vector, FP, mask    xmm/ymm/zmm, k, x87, mmx  "   v0-v31          clobbered
  *     platform            fs, gs          the thread's  x18, TPIDR_EL0  the thread's
@@ -49,6 +50,7 @@
 #include <ucontext.h>
 struct coro_context {
     ucontext_t uc;
+    void *value;
 };
 #else
 struct coro_context {
@@ -67,12 +69,16 @@ typedef void coro_entry_fn(void *arg);
 void coro_context_init(struct coro_context *ctx, void *low, size_t bytes, coro_entry_fn *entry,
                        void *arg);
 
-/* Saves the caller's place in *from and continues at *to. Returns when something switches to
- * *from again, on the same thread. No system call (except in the ucontext variant). */
+/* Saves the caller's place in *from and continues at *to, to which `value` is handed in a register
+ * (unless it is only beginning). Returns when something switches to *from again, on the same
+ * thread, with the value that it hands over. No system call (save in the ucontext variant). */
 #if defined(CORO_UCONTEXT)
-static inline void coro_context_switch(struct coro_context *from, struct coro_context *to)
+static inline void *coro_context_switch(struct coro_context *from, struct coro_context *to,
+                                        void *value)
 {
+    to->value = value;
     swapcontext(&from->uc, &to->uc);
+    return from->value;
 }
 
 #elif defined(__x86_64__)
@@ -90,8 +96,8 @@ static inline void coro_context_switch(struct coro_context *from, struct coro_co
 #define CORO_CLOBBER_AVX512
 #endif
 
-__attribute__((always_inline)) static inline void coro_context_switch(struct coro_context *from,
-                                                                      struct coro_context *to)
+__attribute__((always_inline)) static inline void *
+coro_context_switch(struct coro_context *from, struct coro_context *to, void *value)
 {
     __asm__ volatile("leaq 1f(%%rip), %%rax\n\t"
                      "movq %%rsp, 0(%0)\n\t"
@@ -102,14 +108,15 @@ __attribute__((always_inline)) static inline void coro_context_switch(struct cor
                      "movq 8(%1), %%rbp\n\t"
                      "jmp *%%rax\n"
                      "1:\n\t" CORO_LANDING
-                     : "+D"(from), "+S"(to)
+                     : "+D"(from), "+S"(to), "+d"(value)
                      :
-                     : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
+                     : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
                        "r15", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
                        "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
                        "xmm15", "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)",
                        "st(7)", "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6",
                        "mm7" CORO_CLOBBER_AVX512);
+    return value;
 }
 
 #else /* __aarch64__ */
@@ -119,11 +126,12 @@ __attribute__((always_inline)) static inline void coro_context_switch(struct cor
 #define CORO_LANDING ""
 #endif
 
-__attribute__((always_inline)) static inline void coro_context_switch(struct coro_context *from,
-                                                                      struct coro_context *to)
+__attribute__((always_inline)) static inline void *
+coro_context_switch(struct coro_context *from, struct coro_context *to, void *value)
 {
     register struct coro_context *x0 __asm__("x0") = from;
     register struct coro_context *x1 __asm__("x1") = to;
+    register void *x2 __asm__("x2") = value;
     __asm__ volatile("adr x10, 1f\n\t"
                      "mov x9, sp\n\t"
                      "stp x9, x29, [x0]\n\t"
@@ -133,14 +141,15 @@ __attribute__((always_inline)) static inline void coro_context_switch(struct cor
                      "mov sp, x9\n\t"
                      "br x10\n"
                      "1:\n\t" CORO_LANDING
-                     : "+r"(x0), "+r"(x1)
+                     : "+r"(x0), "+r"(x1), "+r"(x2)
                      :
-                     : "x2", "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",
+                     : "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",
                        "x14", "x15", "x16", "x17", "x19", "x20", "x21", "x22", "x23", "x24", "x25",
                        "x26", "x27", "x28", "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",
                        "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18",
                        "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29",
                        "v30", "v31", "memory", "cc");
+    return x2;
 }
 #endif
 

@@ -33,7 +33,8 @@ void coro_term(struct coro *c)
 }
 
 /* Not instrumented: AddressSanitizer must not find a frame of its own still open here. */
-CORO_NO_ASAN _Noreturn void coro_leave_for_good(struct coro *from, struct coro *to)
+CORO_NO_ASAN _Noreturn void coro_leave_for_good(struct coro *from, struct coro *to,
+                                             void *value)
 {
 #ifdef CORO_ASAN
     coro_thread.left = from;
@@ -43,6 +44,6 @@ CORO_NO_ASAN _Noreturn void coro_leave_for_good(struct coro *from, struct coro *
     __tsan_switch_to_fiber(to->fibre, 0);
 #endif
     coro_thread.current = to;
-    coro_context_switch(&from->ctx, &to->ctx);
+    (void)coro_context_switch(&from->ctx, &to->ctx, value);
     abort(); /* a coroutine that has ended was resumed */
 }

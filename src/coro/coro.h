@@ -46,7 +46,6 @@ struct coro_thread {
     struct coro *current;   /* NULL before the first switch: the host */
     struct coro_task *task; /* running task or NULL */
     struct coro host;       /* the thread's own stack */
-    struct coro *sender;    /* who resumed a generator last: a guess, see generator_inline.h */
 #ifdef CORO_ASAN
     struct coro *left; /* whom the last switch left: learns its stack's bounds on arrival */
 #endif
@@ -78,8 +77,10 @@ __attribute__((always_inline)) static inline void coro_arrived(struct coro *self
 #endif
 }
 
-/* Suspends `from`, which must be the running coroutine, and continues `to`. */
-__attribute__((always_inline)) static inline void coro_switch(struct coro *from, struct coro *to)
+/* Suspends `from`, which must be the running coroutine, and continues `to`, handing it `value`;
+ * returns what is handed to `from` when it is continued. A first switch to `to` hands nothing. */
+__attribute__((always_inline)) static inline void *coro_switch(struct coro *from, struct coro *to,
+                                                               void *value)
 {
 #ifdef CORO_ASAN
     coro_thread.left = from;
@@ -91,11 +92,12 @@ __attribute__((always_inline)) static inline void coro_switch(struct coro *from,
     __tsan_switch_to_fiber(to->fibre, 0);
 #endif
     coro_thread.current = to;
-    coro_context_switch(&from->ctx, &to->ctx);
+    value = coro_context_switch(&from->ctx, &to->ctx, value);
     coro_arrived(from);
+    return value;
 }
 
 /* The last switch of a coroutine: its stack may be reused as soon as `to` runs. */
-_Noreturn void coro_leave_for_good(struct coro *from, struct coro *to);
+_Noreturn void coro_leave_for_good(struct coro *from, struct coro *to, void *value);
 
 #endif

@@ -51,15 +51,15 @@ static void gen_main(void *arg)
 {
     struct coro_gen *g = arg;
     coro_arrived(&g->co);
-    g->value = g->fn(g->arg);
+    void *value = g->fn(g->arg);
     g->ended = CORO_RETURNED;
     if (g->raised.code != 0) {
         g->ended = CORO_FAILED;
         g->error = g->raised;
-        g->value = NULL;
+        value = NULL;
     }
     g->state = CORO_GEN_CLOSED;
-    coro_leave_for_good(&g->co, g->caller);
+    coro_leave_for_good(&g->co, g->caller, value);
 }
 
 struct coro_gen *coro_gen_new(struct coro_stack_pool *pool, coro_gen_fn *fn, void *arg,
@@ -100,7 +100,7 @@ static enum coro_status failed(struct coro_gen *g, int code, const char *message
 enum coro_status coro_gen_send_else(struct coro_gen *g, void *value, void **out)
 {
     if (g->state == CORO_GEN_CREATED && value == NULL)
-        return coro_gen_resume(g, out);
+        return coro_gen_resume(g, NULL, out);
     if (out != NULL)
         *out = NULL;
     if (g->state == CORO_GEN_CLOSED)
@@ -120,9 +120,8 @@ enum coro_status coro_throw(struct coro_gen *g, struct coro_error error, void **
 {
     assert(error.code < 0);
     if (g->state == CORO_GEN_SUSPENDED) {
-        g->sent = NULL;
         g->incoming = error;
-        return coro_gen_resume(g, out);
+        return coro_gen_resume(g, NULL, out);
     }
     if (out != NULL)
         *out = NULL;

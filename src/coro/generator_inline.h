@@ -17,8 +17,6 @@
 struct coro_gen {
     struct coro co; /* must be first: coro_gen_self() finds the generator by it */
     struct coro *caller;
-    void *value; /* outwards: yielded or returned */
-    void *sent;  /* inwards */
     enum coro_gen_state state;
     enum coro_status ended;    /* CLOSED by its body: how */
     struct coro_error incoming; /* what a throw brings; code 0: nothing */
@@ -35,18 +33,16 @@ enum coro_status coro_gen_send_else(struct coro_gen *g, void *value, void **out)
 enum coro_status coro_gen_ended(const struct coro_gen *g);
 int coro_gen_take_error(struct coro_gen *g);
 
-/* To the body and back; g is CREATED or SUSPENDED and knows what it is resumed with. */
-__attribute__((always_inline)) static inline enum coro_status coro_gen_resume(struct coro_gen *g,
-                                                                              void **out)
+/* To the body and back with a value in each direction; g is CREATED or SUSPENDED. */
+__attribute__((always_inline)) static inline enum coro_status
+coro_gen_resume(struct coro_gen *g, void *value, void **out)
 {
     struct coro *self = coro_running();
     g->caller = self;
-    if (coro_thread.sender != self)
-        coro_thread.sender = self;
     g->state = CORO_GEN_RUNNING;
-    coro_switch(self, &g->co);
+    value = coro_switch(self, &g->co, value);
     if (out != NULL)
-        *out = g->value;
+        *out = value;
     return __builtin_expect(g->state == CORO_GEN_SUSPENDED, 1) ? CORO_YIELDED : coro_gen_ended(g);
 }
 
@@ -55,24 +51,17 @@ coro_send(struct coro_gen *g, void *value, void **out)
 {
     if (__builtin_expect(g->state != CORO_GEN_SUSPENDED, 0))
         return coro_gen_send_else(g, value, out);
-    g->sent = value;
-    return coro_gen_resume(g, out);
+    return coro_gen_resume(g, value, out);
 }
 
 __attribute__((always_inline)) static inline int coro_yield(void *value, void **sent)
 {
     struct coro_gen *g = (struct coro_gen *)coro_thread.current;
     assert(g != NULL && g->co.is_generator);
-    g->value = value;
     g->state = CORO_GEN_SUSPENDED;
-    struct coro *guess = coro_thread.sender;
-    __asm__("" : "+r"(guess)); /* keeps the compiler from seeing that both branches are the same */
-    if (__builtin_expect(g->caller == guess, 1))
-        coro_switch(&g->co, guess);
-    else
-        coro_switch(&g->co, g->caller);
+    value = coro_switch(&g->co, g->caller, value);
     if (sent != NULL)
-        *sent = g->sent;
+        *sent = value;
     return __builtin_expect(g->incoming.code != 0, 0) ? coro_gen_take_error(g) : 0;
 }
 

@@ -71,6 +71,7 @@ struct coro_loop {
     struct coro_offload *offload; /* NULL until first used */
     size_t active;                /* watches, timers and jobs that can still wake somebody */
     bool running, stopping, grace_over;
+    bool paused; /* a task wants descriptors to have their turn */
     struct coro_timer grace;
     int64_t grace_at_ns;
 };

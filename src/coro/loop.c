@@ -19,7 +19,7 @@ static_assert(sizeof(ev_timer) <= sizeof(((struct coro_timer *)0)->ev), "room fo
 static_assert(sizeof(struct coro_watch) <= 64, "a watch per idle connection must stay small");
 static_assert((int)EV_READ == (int)CORO_READ && (int)EV_WRITE == (int)CORO_WRITE, "passed through unchanged");
 
-#define WARM_STACKS     32
+#define WARM_STACKS     16
 #define OFFLOAD_THREADS 4
 #define CLEANUP_MS      1000
 
@@ -239,6 +239,7 @@ int coro_loop_run(struct coro_loop *loop)
     loop->running = true;
     loop->host = coro_running();
     for (;;) {
+        coro_future_run_soon(loop);
         coro_run_ready(loop);
         if (loop->stopping && loop->tasks == 0)
             break;

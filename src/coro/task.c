@@ -18,6 +18,8 @@
 
 static_assert(sizeof(struct coro_task) <= CORO_RECORD_BYTES, "a task lives in its stack's record");
 
+#define BATCHES 16
+
 /* ---- the ready list ---- */
 
 static void make_ready(struct coro_task *t)
@@ -61,7 +63,7 @@ static void task_main(void *arg)
     t->future.value = t->fn(t->arg);
     t->state = CORO_ENDED;
     coro_thread.task = NULL;
-    coro_leave_for_good(&t->co, t->loop->host);
+    coro_leave_for_good(&t->co, t->loop->host, NULL);
 }
 
 struct coro_task *coro_spawn(struct coro_loop *loop, coro_task_fn *fn, void *arg, const char *name)
@@ -149,24 +151,25 @@ static inline void run(struct coro_task *t)
 {
     t->state = CORO_RUNNING_NOW;
     coro_thread.task = t;
-    coro_switch(t->loop->host, t->leaf);
+    (void)coro_switch(t->loop->host, t->leaf, NULL);
     if (t->state == CORO_ENDED)
         ended(t);
 }
 
 void coro_run_ready(struct coro_loop *loop)
 {
-    /* Those that become ready meanwhile wait for the next turn, lest events starve. */
-    if (loop->soon_head != NULL)
-        coro_future_run_soon(loop);
-    struct coro_task *last = loop->ready_tail;
-    while (loop->ready_head != NULL) {
-        struct coro_task *t = loop->ready_head;
-        unready(t);
-        t->future.state = CORO_RUNNING;
-        run(t);
-        if (t == last)
-            break;
+    /* What becomes ready meanwhile is run in a further batch, without asking the kernel in
+     * between, which would cost more than most tasks' turns; but only so many times, lest events
+     * starve, and not when a task paused to let them in. */
+    loop->paused = false;
+    for (int batch = 0; batch < BATCHES && loop->ready_head != NULL && !loop->paused; batch++) {
+        struct coro_task *t, *last = loop->ready_tail;
+        do {
+            t = loop->ready_head;
+            unready(t);
+            t->future.state = CORO_RUNNING;
+            run(t);
+        } while (t != last);
     }
 }
 
@@ -177,7 +180,7 @@ __attribute__((always_inline)) static inline void switch_away(struct coro_task *
 {
     t->leaf = coro_thread.current;
     coro_thread.task = NULL;
-    coro_switch(t->leaf, t->loop->host);
+    (void)coro_switch(t->leaf, t->loop->host, NULL);
 }
 
 static inline void leave(struct coro_task *t, enum coro_run_state state)
@@ -342,6 +345,7 @@ int coro_pause(void)
     int rc = coro_cancellation_point();
     if (rc != 0)
         return rc;
+    t->loop->paused = true;
     make_ready(t);
     switch_away(t);
     return 0;

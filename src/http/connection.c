@@ -274,6 +274,8 @@ static void open_stream(struct connection_stream *s, struct conn *c, struct io *
     s->drained = false;
     s->out_length = 0;
     s->reading = s->writing = (struct client_pace){0};
+    s->ahead = (struct ahead){0};
+    s->body_done = true;
     if (c->spilled > 0)
         memcpy(io->in, c->spill, c->spilled);
 }
@@ -315,28 +317,25 @@ static void settle(struct connection_stream *s)
     s->start = 0;
 }
 
-enum conn_next connection_serve(struct conn *c, struct io *io)
+static enum conn_next serve_requests(struct connection_stream *s)
 {
-    struct connection_stream s;
-    size_t scanned; /* of the unread input, by the guard */
+    struct conn *c = s->conn;
+    struct io *io = s->io;
+    size_t scanned = c->spilled; /* of the unread input, by the guard */
     enum conn_next next;
 
-    if (c->phase == CONN_LINGER)
-        return linger_on(c, io);
-    open_stream(&s, c, io);
-    scanned = c->spilled;
     for (;;) {
         size_t used;
         ssize_t count;
-        enum guard_verdict verdict = guard_feed(&c->guard, io->in + s.start + scanned,
-                                                s.end - s.start - scanned, &used);
+        enum guard_verdict verdict = guard_feed(&c->guard, io->in + s->start + scanned,
+                                                s->end - s->start - scanned, &used);
 
         scanned += used;
-        if (verdict != GUARD_TOO_MANY_FIELDS && scanned > s.config->max_header)
-            return refuse_raw(&s, 431, "request head larger than --max-header");
+        if (verdict != GUARD_TOO_MANY_FIELDS && scanned > s->config->max_header)
+            return refuse_raw(s, 431, "request head larger than --max-header");
         if (verdict == GUARD_DONE) {
-            settle(&s);
-            if (!serve_request(&s, scanned, &next))
+            settle(s);
+            if (!serve_request(s, scanned, &next))
                 return next;
             guard_init_head(&c->guard);
             c->phase = CONN_IDLE;
@@ -344,18 +343,31 @@ enum conn_next connection_serve(struct conn *c, struct io *io)
             continue;
         }
         if (verdict != GUARD_MORE)
-            return refuse_verdict(&s, verdict);
-        if (s.drained)
-            return park(&s);
-        settle(&s);
-        count = stream_fill(&s);
+            return refuse_verdict(s, verdict);
+        if (s->drained && s->ahead.size == 0)
+            return park(s);
+        settle(s);
+        count = stream_fill(s);
         if (count == -EAGAIN)
-            return park(&s);
+            return park(s);
         if (count <= 0) {
-            (void)!stream_flush(&s, false); /* a client may half-close and still read */
+            (void)!stream_flush(s, false); /* a client may half-close and still read */
             return CONN_CLOSE;
         }
     }
+}
+
+enum conn_next connection_serve(struct conn *c, struct io *io)
+{
+    struct connection_stream s;
+    enum conn_next next;
+
+    if (c->phase == CONN_LINGER)
+        return linger_on(c, io);
+    open_stream(&s, c, io);
+    next = serve_requests(&s);
+    stream_close(&s);
+    return next;
 }
 
 enum conn_next connection_expire(struct conn *c, struct io *io)

@@ -25,10 +25,20 @@ static void make_room(struct connection_stream *s)
     }
 }
 
+void stream_close(struct connection_stream *s)
+{
+    if (s->ahead.size > 0)
+        ahead_term(&s->ahead, s->io);
+}
+
 ssize_t stream_read(struct connection_stream *s, void *buffer, size_t capacity)
 {
     ssize_t count;
 
+    if (s->ahead.size > 0) {
+        s->drained = false;
+        return (ssize_t)ahead_take(&s->ahead, s->io, buffer, capacity);
+    }
     do
         count = recv(s->conn->fd, buffer, capacity, 0);
     while (count < 0 && errno == EINTR);
@@ -74,7 +84,37 @@ int stream_wait(struct connection_stream *s, int events)
         return -ETIMEDOUT;
     result = io_wait(s->io, s->conn->fd, events, from + (allowance < limit ? allowance : limit));
     pace->waited_ms += io_now_ms() - from;
-    return result < 0 ? result : 0;
+    return result;
+}
+
+/* How much of the request body may still be read ahead: what is left of a Content-Length; with
+ * chunks no end is known, and what lies behind it is served later all the same. */
+static uint64_t readable_ahead(const struct connection_stream *s)
+{
+    uint64_t have = s->end - s->start + s->ahead.end - s->ahead.start;
+
+    if (s->body_done || s->continue_due || s->body_error != 0)
+        return 0;
+    if (s->body_chunked)
+        return s->config->max_body > have ? s->config->max_body - have : 0;
+    return s->body_left > have ? s->body_left - have : 0;
+}
+
+/* Waits until output can be sent. A client that sends its whole body before it reads is read from
+ * meanwhile, or neither side would ever go on. */
+static int wait_to_send(struct connection_stream *s)
+{
+    for (;;) {
+        uint64_t limit = readable_ahead(s);
+        int result = stream_wait(s, limit > 0 ? IO_READ | IO_WRITE : IO_WRITE);
+
+        if (result < 0 || (result & IO_WRITE))
+            return result < 0 ? result : 0;
+        if (ahead_fill(&s->ahead, s->io, s->conn->fd, limit) <= 0) {
+            result = stream_wait(s, IO_WRITE); /* ended, failed or no memory: no more of it */
+            return result < 0 ? result : 0;
+        }
+    }
 }
 
 /* Drops `sent` bytes from the front of iov; returns the number of entries left. */
@@ -109,7 +149,7 @@ static int send_all(struct connection_stream *s, struct iovec *iov, int count, i
             sent_bytes(s, (size_t)sent);
             count = advance(&iov, count, (size_t)sent);
         } else if (errno == EAGAIN) {
-            int result = stream_wait(s, IO_WRITE);
+            int result = wait_to_send(s);
 
             if (result < 0)
                 return result;
@@ -162,7 +202,7 @@ int stream_send_file(struct connection_stream *s, int fd, uint64_t offset, uint6
         } else if (sent == 0) {
             result = -EIO;
         } else if (errno == EAGAIN) {
-            result = stream_wait(s, IO_WRITE);
+            result = wait_to_send(s);
         } else if (errno != EINTR) {
             result = -errno;
         }

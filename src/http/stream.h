@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "config.h"
+#include "http/ahead.h"
 #include "http/chunked.h"
 #include "http/conn.h"
 #include "io.h"
@@ -41,6 +42,7 @@ struct connection_stream {
     bool drained;      /* the last read came back short: no more input is there now */
     size_t out_length; /* unsent output is io->out[0, out_length) */
     struct client_pace reading, writing;
+    struct ahead ahead; /* input behind io->in, read while output could not be sent */
 
     /* The body of the request being served. */
     bool body_chunked;
@@ -52,6 +54,9 @@ struct connection_stream {
     struct chunked chunked;
 };
 
+/* Frees what the stream holds. Unread input and unsent output are lost. */
+void stream_close(struct connection_stream *s);
+
 /* Reads once, without waiting, behind the unread input, making room when needed.
  * Returns the count, 0 at end of input, -EAGAIN, -ENOBUFS when the buffer is full, or the
  * socket's error. */
@@ -60,8 +65,8 @@ ssize_t stream_fill(struct connection_stream *s);
 /* Reads once, without waiting, straight into buffer. Returns as stream_fill(). */
 ssize_t stream_read(struct connection_stream *s, void *buffer, size_t capacity);
 
-/* Waits until the client has sent more (IO_READ; sends all output first) or taken some
- * (IO_WRITE). Returns 0, -ETIMEDOUT when it fell below its pace or was silent for too long, or
+/* Waits until the client has sent more (IO_READ alone: sends all output first) or taken some
+ * (IO_WRITE). Returns the ready events, -ETIMEDOUT when it fell below its pace or was silent for too long, or
  * -ECANCELED. */
 int stream_wait(struct connection_stream *s, int events);
 

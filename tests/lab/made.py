@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
 from lab.measure import Sample
+from lab.plan import AGAIN as AGAIN_SUFFIX
 from lab.plan import WORKLOADS, Cell, Configuration, Cores, Plan
 from lab.procfs import Usage
 from lab.wrk import Load
@@ -31,7 +32,7 @@ THREADS = Configuration("threads", 64, *OWN)
 PREFORK = Configuration("prefork", 64, *OWN)
 SHARED = Configuration("coro", 2, (0, 1), (0, 1))
 FLOOR = Configuration("floor", 1, *OWN, floor=True)
-AGAIN = replace(CORO, again=True)
+AGAIN = replace(CORO, suffix=AGAIN_SUFFIX)
 NO_ERRORS = {"connect": 0, "read": 0, "write": 0, "status": 0, "timeout": 0}
 
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-/* Generators: the header's table cell by cell, delegation, nesting, use in tasks and threads.
+/* Generators: the header's table cell by cell, delegation, nesting, use in threads.
+ * No loop here, so that all of it also runs where libev is not at hand (tests/aarch64).
  *
  * `test_generator --table` prints what every call does in every state, for several kinds of
  * body; tests/test_generator_cpython.py prints the same from Python's generators and compares.
@@ -11,7 +12,6 @@
 #include <cmocka.h>
 
 #include "coro/generator.h"
-#include "coro/task.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -320,75 +320,7 @@ static void test_registers_survive(void **state)
     coro_gen_free(h);
 }
 
-/* ---- in tasks and threads ---- */
-
-static void *sleepy(void *arg)
-{
-    for (uintptr_t i = 1; i <= 3; i++) {
-        if (coro_sleep(1) != 0)
-            return coro_raise((struct coro_error){-ECANCELED, "cancelled"});
-        if (coro_yield((void *)i, NULL) != 0)
-            return coro_raise_again();
-    }
-    return arg;
-}
-
-static void *sums_sleepy(void *arg)
-{
-    struct coro_gen *g = coro_gen_new(NULL, sleepy, NULL, "sleepy");
-    void *out;
-    while (coro_send(g, NULL, &out) == CORO_YIELDED) {
-        assert_int_equal(coro_pause(), 0);
-        *(uintptr_t *)arg += (uintptr_t)out;
-    }
-    coro_gen_free(g);
-    return NULL;
-}
-
-static void *sums_many(void *arg)
-{
-    uintptr_t sums[8] = {0};
-    struct coro_call run[8];
-    for (int i = 0; i < 8; i++)
-        run[i] = (struct coro_call){.fn = sums_sleepy, .arg = &sums[i]};
-    assert_int_equal(coro_run_all(run, 8, CORO_FOREVER), 0);
-    for (int i = 0; i < 8; i++)
-        *(uintptr_t *)arg += sums[i];
-    coro_loop_stop(coro_task_loop(coro_task_self()), 1000);
-    return NULL;
-}
-
-static void test_body_suspends_its_task(void **state)
-{
-    (void)state;
-    uintptr_t sum = 0;
-    struct coro_loop *loop = coro_loop_new(NULL);
-    assert_non_null(coro_spawn(loop, sums_many, &sum, "sums"));
-    assert_int_equal(coro_loop_run(loop), 0);
-    assert_int_equal(sum, 8 * 6);
-    coro_loop_free(loop);
-}
-
-static void *cancelled_inside(void *arg)
-{
-    struct coro_gen *g = coro_gen_new(NULL, sleepy, NULL, "sleepy");
-    *(enum coro_status *)arg = coro_send(g, NULL, NULL);
-    assert_int_equal(coro_gen_error(g).code, -ECANCELED);
-    coro_gen_free(g);
-    return NULL;
-}
-
-static void test_cancel_reaches_the_body(void **state)
-{
-    (void)state;
-    enum coro_status status = CORO_YIELDED;
-    struct coro_loop *loop = coro_loop_new(NULL);
-    assert_non_null(coro_spawn(loop, cancelled_inside, &status, "cancelled"));
-    coro_loop_stop(loop, 1000);
-    assert_int_equal(coro_loop_run(loop), 0);
-    assert_int_equal(status, CORO_FAILED);
-    coro_loop_free(loop);
-}
+/* ---- in threads ---- */
 
 static void *in_thread(void *arg)
 {
@@ -430,8 +362,6 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_deep_delegation),
         cmocka_unit_test(test_yield_from_called_function),
         cmocka_unit_test(test_registers_survive),
-        cmocka_unit_test(test_body_suspends_its_task),
-        cmocka_unit_test(test_cancel_reaches_the_body),
         cmocka_unit_test(test_threads_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT
+"""Waiting for other programs to leave the cores alone, as long as patience lasts.
+
+No statistics repair a comparison of two cores with one while a third program uses half a
+core. Patience is one budget for a whole run: a machine that is never quiet is measured
+as it is, and the results say so.
+"""
+
+from __future__ import annotations
+
+import time
+
+from . import procfs
+
+QUIET_CORES = 0.15  # of others' work, at most, in a measurement that counts as undisturbed
+_LOOK_S = 0.25
+
+
+class Patience:
+    def __init__(self, seconds: float) -> None:
+        self.left_s = seconds
+
+    def await_quiet(self) -> None:
+        """Returns when the machine has been idle for a moment, or patience is over."""
+        while self.left_s > 0:
+            before = procfs.machine().busy_s
+            begun = time.monotonic()
+            time.sleep(_LOOK_S)
+            elapsed = time.monotonic() - begun
+            if (procfs.machine().busy_s - before) / elapsed < QUIET_CORES:
+                return
+            self.left_s -= elapsed
+
+    def again(self, others_cores: float, cost_s: float) -> bool:
+        """Whether to repeat a measurement that others disturbed this much."""
+        if others_cores < QUIET_CORES or self.left_s <= 0:
+            return False
+        self.left_s -= cost_s
+        return True

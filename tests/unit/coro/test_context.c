@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MIT
+/* The switch itself: what is carried over, what survives, how an entry finds its stack. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "coro/coro.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The library's own layer, so that the memory checkers are told. */
+static struct coro *back;
+static struct coro_stack_pool *pool;
+static int trips;
+
+static void make(struct coro *c, coro_entry_fn *entry)
+{
+    *c = (struct coro){0};
+    struct coro_stack *stack = coro_stack_get(pool, "test");
+    assert_non_null(stack);
+    coro_init(c, stack, coro_stack_pool_bytes(pool), entry, c);
+}
+
+static void unmake(struct coro *c)
+{
+    struct coro_stack *stack = c->stack;
+    coro_term(c);
+    coro_stack_put(pool, stack);
+}
+
+/* Adds one to whatever it is handed. */
+static void adder(void *arg)
+{
+    struct coro *self = arg;
+    void *value = NULL;
+    coro_arrived(self);
+    for (;;) {
+        value = coro_switch(self, back, (void *)((uintptr_t)value + 1));
+        trips++;
+    }
+}
+
+static void test_values_are_carried(void **state)
+{
+    struct coro c;
+    (void)state;
+    make(&c, adder);
+    back = coro_running();
+    assert_int_equal((uintptr_t)coro_switch(back, &c, (void *)99), 1); /* the first hands nothing */
+    for (uintptr_t i = 0; i < 1000; i++)
+        assert_int_equal((uintptr_t)coro_switch(back, &c, (void *)i), i + 1);
+    assert_int_equal(trips, 1000);
+    unmake(&c);
+}
+
+/* Wears out every register it can: many live integers and doubles across each switch. */
+static double churn(struct coro *self, struct coro *other, uint64_t seed)
+{
+    uint64_t a = seed, b = a * 3, c = b * 5, d = c * 7, e = d * 11, f = e * 13, g = f * 17;
+    double s = (double)seed, t = s / 3, u = t / 5, v = u / 7, w = v / 11, x = w / 13;
+    long double l = (long double)seed / 3;
+    for (int i = 0; i < 50; i++) {
+        (void)coro_switch(self, other, NULL);
+        a += b, b ^= c, c += d, d ^= e, e += f, f ^= g, g += a;
+        s += t, t += u, u += v, v += w, w += x, x += s * 1e-9;
+        l = l / 2 + (long double)s;
+    }
+    return (double)((a ^ b ^ c ^ d ^ e ^ f ^ g) >> 40) + s + t + u + v + w + x + (double)l;
+}
+
+static double churned;
+
+static void churner(void *arg)
+{
+    struct coro *self = arg;
+    coro_arrived(self);
+    churned = churn(self, back, 7);
+    coro_leave_for_good(self, back, NULL);
+}
+
+static void idle(void *arg)
+{
+    struct coro *self = arg;
+    coro_arrived(self);
+    for (;;)
+        (void)coro_switch(self, back, NULL);
+}
+
+static void test_registers_survive(void **state)
+{
+    struct coro c, other;
+    (void)state;
+    back = coro_running();
+    make(&other, idle);
+    double alone = churn(back, &other, 7); /* against one that does nothing */
+    make(&c, churner);
+    double mine = churn(back, &c, 9);
+    (void)coro_switch(back, &c, NULL); /* its last round */
+    assert_true(alone == churned);
+    assert_true(mine == churn(back, &other, 9));
+    assert_true(isfinite(mine));
+    unmake(&c);
+    unmake(&other);
+}
+
+static uintptr_t misaligned;
+
+static void aligned_entry(void *arg)
+{
+    struct coro *self = arg;
+    coro_arrived(self);
+    struct {
+        _Alignas(16) char bytes[16];
+    } frame;
+    volatile char *p = frame.bytes;
+    *p = 1;
+    misaligned = (uintptr_t)p % 16;
+    double d = 0;
+    char text[32];
+    snprintf(text, sizeof text, "%.3f", sqrt(2 + d)); /* libc uses aligned vector stores */
+    misaligned += strcmp(text, "1.414") != 0;
+    coro_leave_for_good(self, back, NULL);
+}
+
+static void test_entry_stack_is_aligned(void **state)
+{
+    struct coro c;
+    (void)state;
+    misaligned = 1;
+    back = coro_running();
+    make(&c, aligned_entry);
+    (void)coro_switch(back, &c, NULL);
+    assert_int_equal(misaligned, 0);
+    unmake(&c);
+}
+
+/* Each coroutine resumes the next one, a ring of them, none returning to who resumed it. */
+enum { RING = 10 };
+static struct coro ring[RING];
+static int visits[RING];
+
+static void ring_entry(void *arg)
+{
+    struct coro *self = arg;
+    coro_arrived(self);
+    size_t i = (size_t)(self - ring);
+    for (;;) {
+        visits[i]++;
+        (void)coro_switch(self, i + 1 < RING ? &ring[i + 1] : back, NULL);
+    }
+}
+
+static void test_symmetric_ring(void **state)
+{
+    (void)state;
+    back = coro_running();
+    for (int i = 0; i < RING; i++)
+        make(&ring[i], ring_entry);
+    for (int round = 0; round < 5; round++)
+        (void)coro_switch(back, &ring[0], NULL);
+    for (int i = 0; i < RING; i++) {
+        assert_int_equal(visits[i], 5);
+        unmake(&ring[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_values_are_carried),
+        cmocka_unit_test(test_registers_survive),
+        cmocka_unit_test(test_entry_stack_is_aligned),
+        cmocka_unit_test(test_symmetric_ring),
+    };
+    pool = coro_stack_pool_new(0, 4);
+    int failed = pool == NULL || cmocka_run_group_tests(tests, NULL, NULL) != 0;
+    coro_stack_pool_free(pool);
+    return failed;
+}
