@@ -37,7 +37,8 @@
 
 enum {
     ACCEPT_BATCH = 16,      /* connections accepted in one turn of the loop */
-    ACCEPT_DEFER_MS = 2,    /* head start for loops with fewer connections */
+    ACCEPT_DEFER_MS = 2,    /* head start for loops with fewer connections ... */
+    ACCEPT_EAGER_MS = 100,  /* ... which none gets for so long after one was not used */
     ACCEPT_RETRY_MS = 100,  /* after running out of descriptors or memory */
     TICK_MS = 250,          /* between looks for expired connections */
     DRAIN_TICK_MS = 20,
@@ -77,7 +78,8 @@ struct process {
     struct coro_conn *conns; /* server->descriptors of them; untouched ones cost nothing */
     unsigned high;           /* one more than the highest descriptor used */
     unsigned open;           /* connections */
-    char *spill;             /* max_header bytes for each descriptor */
+    char *spill;             /* spill_size bytes for each descriptor */
+    size_t spill_size;       /* connection_spill_size() */
     struct context *idle;    /* last in, first out: the warmest stack first */
     unsigned idle_count, idle_least; /* now, and the fewest since the last trim */
     unsigned contexts;               /* numbered so far */
@@ -86,7 +88,8 @@ struct process {
     struct io loop_io; /* of the loop itself: never waits */
     struct coro_watch listener, stop;
     struct coro_timer tick, retry;
-    bool deferred; /* accepting was put off once already */
+    bool deferred; /* accepting was put off: others had their head start */
+    int64_t eager_until_ms;
     bool draining; /* the stop descriptor was seen */
     bool stopping; /* coro_loop_stop() was called: nothing is served any more */
     int64_t last_complaint_ms;
@@ -98,7 +101,7 @@ static void close_conn(struct process *p, struct coro_conn *c)
 {
     coro_watch_stop(p->loop, &c->watch);
     if (c->conn.dirty)
-        madvise(c->conn.spill, p->server->config->max_header, MADV_DONTNEED);
+        madvise(c->conn.spill, p->spill_size, MADV_DONTNEED);
     c->open = false;
     c->busy = NULL;
     p->open--;
@@ -364,23 +367,24 @@ static uint64_t fewest_elsewhere(const struct process *p)
         const struct worker_stats *other = &p->server->shared->workers[i];
         uint64_t open = stats_get(&other->accepted) - stats_get(&other->closed);
 
-        if (i != p->worker && open < fewest)
+        if (i != p->worker && open < fewest && atomic_load(&other->pid) != 0)
             fewest = open;
     }
     return fewest;
 }
 
 /* How many connections to accept now. All loops are told of a new connection; so that they end
- * up with equal shares, one that has more than another gives it a head start, once: 0. */
-static unsigned accept_share(struct process *p)
+ * up with equal shares, one that has more than another gives it a head start: 0. Where nobody
+ * uses it, because the others are busy, it is not given again for a while. */
+static unsigned accept_share(const struct process *p)
 {
     uint64_t fewest;
 
-    if (p->server->workers == 1)
+    if (p->server->workers == 1 || p->deferred || io_now_ms() < p->eager_until_ms)
         return ACCEPT_BATCH;
     fewest = fewest_elsewhere(p);
     if (p->open > fewest)
-        return p->deferred ? 1 : 0;
+        return 0;
     return fewest - p->open < ACCEPT_BATCH ? (unsigned)(fewest - p->open) + 1 : ACCEPT_BATCH;
 }
 
@@ -403,8 +407,7 @@ static void open_conn(struct process *p, int fd)
     struct coro_conn *c = &p->conns[fd];
 
     *c = (struct coro_conn){.open = true};
-    connection_init(&c->conn, fd, p->spill + (size_t)fd * p->server->config->max_header,
-                    p->server->config);
+    connection_init(&c->conn, fd, p->spill + (size_t)fd * p->spill_size, p->server->config);
     coro_watch_init(&c->watch, fd, CORO_READ, on_readable, p);
     if ((unsigned)fd >= p->high)
         p->high = (unsigned)fd + 1;
@@ -418,6 +421,7 @@ static void on_connection(struct coro_loop *loop, struct coro_watch *watch, int 
 {
     struct process *p = watch->data;
     unsigned share = accept_share(p);
+    bool was_deferred = p->deferred;
 
     (void)events;
     p->deferred = share == 0;
@@ -429,6 +433,8 @@ static void on_connection(struct coro_loop *loop, struct coro_watch *watch, int 
         int fd = accept4(p->server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0) {
+            if (was_deferred)
+                p->eager_until_ms = io_now_ms() + ACCEPT_EAGER_MS;
             open_conn(p, fd);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             complain(p, "accept", errno);
@@ -519,7 +525,8 @@ static int open_process(struct process *p, const struct master_worker *self)
     p->stats = &p->server->shared->workers[self->index];
     p->queue_end = &p->queue;
     p->conns = map(p->server->descriptors * sizeof *p->conns);
-    p->spill = map(p->server->descriptors * p->server->config->max_header);
+    p->spill_size = connection_spill_size(p->server->config);
+    p->spill = map(p->server->descriptors * p->spill_size);
     if (p->conns == NULL || p->spill == NULL)
         return -ENOMEM;
     p->loop = coro_loop_new(&config);
@@ -541,7 +548,7 @@ static void close_process(struct process *p)
     if (p->conns != NULL)
         munmap(p->conns, p->server->descriptors * sizeof *p->conns);
     if (p->spill != NULL)
-        munmap(p->spill, p->server->descriptors * p->server->config->max_header);
+        munmap(p->spill, p->server->descriptors * p->spill_size);
     blocking_io_term(&p->loop_io);
 }
 

@@ -32,7 +32,8 @@ enum {
     QUICK_DEATH_MS = 1000,
     FIRST_PAUSE_MS = 10,
     LONGEST_PAUSE_MS = 500,
-    /* Time kept back of --shutdown-timeout for cutting off and reaping: a tenth, at most this. */
+    /* Time kept back of --shutdown-timeout: a tenth, at most this. In its first half workers cut
+     * off what they still serve, in its second those that are left are killed and reaped. */
     SHUTDOWN_RESERVE_MS = 500,
 };
 
@@ -54,6 +55,7 @@ struct master {
     bool draining;
     bool told; /* the workers have been told to finish */
     bool stop; /* at once */
+    int64_t end_ms; /* while draining: when workers that are left are killed */
     int failed; /* negative errno of a failed start */
     int signal_fd, ready_fd;
     sigset_t old_mask;
@@ -205,7 +207,8 @@ static void begin_drain(struct master *m)
     int64_t reserve = timeout / 10 < SHUTDOWN_RESERVE_MS ? timeout / 10 : SHUTDOWN_RESERVE_MS;
 
     m->draining = true;
-    atomic_store(&shared->drain_deadline_ms, io_now_ms() + timeout - reserve);
+    m->end_ms = io_now_ms() + timeout - reserve / 2;
+    atomic_store(&shared->drain_deadline_ms, m->end_ms - reserve / 2);
     atomic_store(&shared->draining, true);
     server_stop_listening(m->server);
 }
@@ -283,9 +286,7 @@ static bool turn(struct master *m)
     }
     if (m->alive == 0)
         return false;
-    /* Workers that drain by themselves cut off requests at the deadline and need a moment. */
-    return io_now_ms() < atomic_load(&m->server->shared->drain_deadline_ms) +
-                             (plan->drained == NULL ? SHUTDOWN_RESERVE_MS / 2 : 0);
+    return io_now_ms() < m->end_ms;
 }
 
 static int next_wait(const struct master *m)

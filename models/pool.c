@@ -46,8 +46,8 @@ struct pool *pool_new(struct server *server, int stop_fd)
     pool->server = server;
     pool->stop_fd = stop_fd;
     pool->size = size;
-    pool->spill_size = server->descriptors * server->config->max_header;
-    pool->spill = mmap(NULL, pool->spill_size, PROT_READ | PROT_WRITE, flags, -1, 0);
+    pool->spill_size = connection_spill_size(server->config);
+    pool->spill = mmap(NULL, server->descriptors * pool->spill_size, PROT_READ | PROT_WRITE, flags, -1, 0);
     pool->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     event.data.fd = stop_fd;
     if (pool->spill == MAP_FAILED || pool->epoll_fd < 0 ||
@@ -70,7 +70,7 @@ void pool_free(struct pool *pool)
     if (pool->epoll_fd >= 0)
         close(pool->epoll_fd);
     if (pool->spill != MAP_FAILED)
-        munmap(pool->spill, pool->spill_size);
+        munmap(pool->spill, pool->server->descriptors * pool->spill_size);
     munmap(pool, pool->size);
     errno = saved;
 }
@@ -123,7 +123,7 @@ static void close_record(struct pool *pool, struct pool_record *record, struct i
     int fd = record->conn.fd;
 
     if (record->conn.dirty) /* give the touched pages back */
-        madvise(record->conn.spill, pool->server->config->max_header, MADV_REMOVE);
+        madvise(record->conn.spill, pool->spill_size, MADV_REMOVE);
     yield(record, OWNER_NONE); /* before close(): the number may be taken again at once */
     close(fd);
     server_connection_closed(pool->server, io->stats);
@@ -214,8 +214,7 @@ static void accept_one(struct pool *pool, struct io *io)
     if (atomic_load_explicit(&record->owner, memory_order_acquire) != OWNER_NONE)
         abort();
     record->in_epoll = false;
-    connection_init(&record->conn, fd, pool->spill + (size_t)fd * server->config->max_header,
-                    server->config);
+    connection_init(&record->conn, fd, pool->spill + (size_t)fd * pool->spill_size, server->config);
     yield(record, owner_of(io));
     raise_high(pool, (unsigned)fd);
     room = server_connection_opened(server, io->stats);

@@ -48,8 +48,8 @@ struct pool {
     _Atomic unsigned high;      /* one more than the highest descriptor with a record yet */
     int32_t miscount;           /* the sweeper's own: by how much the last count was off */
     size_t size;                /* bytes mapped */
-    char *spill;                /* max_header bytes for each descriptor, untouched until needed */
-    size_t spill_size;
+    char *spill;                /* spill_size bytes for each descriptor, untouched until needed */
+    size_t spill_size;          /* connection_spill_size() */
     struct pool_record records[];
 };
 

@@ -42,6 +42,7 @@ struct member {
     struct io io; /* first: the io functions below are given this */
     struct team *team;
     pthread_t thread;
+    bool has_gil; /* between begin and end of handler code; the HTTP code waits outside too */
 };
 
 struct team {
@@ -71,47 +72,61 @@ static const struct io_ops FREE_OPS = {
 
 /* With --gil: the lock is held by handler code, except while it waits. */
 
+static void gil_begin(struct io *io)
+{
+    gil_acquire(gil_of(io));
+    ((struct member *)io)->has_gil = true;
+}
+
+static void gil_end(struct io *io)
+{
+    ((struct member *)io)->has_gil = false;
+    gil_release(gil_of(io));
+}
+
+/* Around a wait: gives the lock up if it is held. Returns whether it was. */
+static bool gil_leave(struct io *io)
+{
+    bool had = ((struct member *)io)->has_gil;
+
+    if (had)
+        gil_end(io);
+    return had;
+}
+
 static int gil_wait(struct io *io, int fd, int events, int64_t deadline_ms)
 {
-    int result;
+    bool had = gil_leave(io);
+    int result = blocking_wait(io, fd, events, deadline_ms);
 
-    gil_release(gil_of(io));
-    result = blocking_wait(io, fd, events, deadline_ms);
-    gil_acquire(gil_of(io));
+    if (had)
+        gil_begin(io);
     return result;
 }
 
 static int gil_sleep(struct io *io, int64_t ms)
 {
-    int result;
+    bool had = gil_leave(io);
+    int result = blocking_sleep(io, ms);
 
-    gil_release(gil_of(io));
-    result = blocking_sleep(io, ms);
-    gil_acquire(gil_of(io));
+    if (had)
+        gil_begin(io);
     return result;
 }
 
 static int gil_offload(struct io *io, void (*call)(void *arg), void *arg)
 {
-    gil_release(gil_of(io));
+    bool had = gil_leave(io);
+
     call(arg);
-    gil_acquire(gil_of(io));
+    if (had)
+        gil_begin(io);
     return 0;
 }
 
 static void gil_offer(struct io *io)
 {
     gil_checkpoint(gil_of(io));
-}
-
-static void gil_begin(struct io *io)
-{
-    gil_acquire(gil_of(io));
-}
-
-static void gil_end(struct io *io)
-{
-    gil_release(gil_of(io));
 }
 
 static const struct io_ops GIL_OPS = {

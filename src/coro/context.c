@@ -93,8 +93,8 @@ void coro_context_init(struct coro_context *ctx, void *low, size_t bytes, coro_e
     void **words = (void **)(top - 16);
     words[0] = arg;
     words[1] = (void *)(uintptr_t)entry;
-    *ctx = (struct coro_context){
-        .sp = words, .fp = NULL, .pc = (void *)(uintptr_t)coro_context_start};
+    *ctx =
+        (struct coro_context){.sp = words, .fp = NULL, .pc = (void *)(uintptr_t)coro_context_start};
 }
 
 #endif

@@ -20,9 +20,9 @@
  *     frame pointer       rbp             saved         x29             saved
  *     resume address      label 1         saved         label 1         saved
  *     handed over         rdx             carried       x2              carried
- *     general             all others      clobbered     x0-x17, x19-x28, x30  clobbered
+ *     general             all others      clobbered     x0-x28, x30     clobbered
  *     vector, FP, mask    xmm/ymm/zmm, k, x87, mmx  "   v0-v31          clobbered
- *     platform            fs, gs          the thread's  x18, TPIDR_EL0  the thread's
+ *     platform            fs, gs          the thread's  TPIDR_EL0       the thread's
  *     FP control          MXCSR, x87 CW   the thread's  FPCR            the thread's
  *
  * "The thread's" means that a switch neither saves nor restores it: a coroutine that changes
@@ -88,10 +88,10 @@ static inline void *coro_context_switch(struct coro_context *from, struct coro_c
 #define CORO_LANDING ""
 #endif
 #ifdef __AVX512F__
-#define CORO_CLOBBER_AVX512                                                                       \
-    , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",   \
-        "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k1", "k2", "k3", "k4", "k5", "k6", \
-        "k7"
+#define CORO_CLOBBER_AVX512                                                                        \
+    , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",    \
+        "xmm26", "xmm27", "xmm28", "xmm29", "xmm30", "xmm31", "k0", "k1", "k2", "k3", "k4", "k5",  \
+        "k6", "k7"
 #else
 #define CORO_CLOBBER_AVX512
 #endif
@@ -110,12 +110,11 @@ coro_context_switch(struct coro_context *from, struct coro_context *to, void *va
                      "1:\n\t" CORO_LANDING
                      : "+D"(from), "+S"(to), "+d"(value)
                      :
-                     : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
-                       "r15", "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5",
-                       "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14",
-                       "xmm15", "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)",
-                       "st(7)", "mm0", "mm1", "mm2", "mm3", "mm4", "mm5", "mm6",
-                       "mm7" CORO_CLOBBER_AVX512);
+                     : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+                       "memory", "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6",
+                       "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15",
+                       "st", "st(1)", "st(2)", "st(3)", "st(4)", "st(5)", "st(6)", "st(7)", "mm0",
+                       "mm1", "mm2", "mm3", "mm4", "mm5", "mm6", "mm7" CORO_CLOBBER_AVX512);
     return value;
 }
 
@@ -143,8 +142,8 @@ coro_context_switch(struct coro_context *from, struct coro_context *to, void *va
                      "1:\n\t" CORO_LANDING
                      : "+r"(x0), "+r"(x1), "+r"(x2)
                      :
-                     : "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13",
-                       "x14", "x15", "x16", "x17", "x19", "x20", "x21", "x22", "x23", "x24", "x25",
+                     : "x3", "x4", "x5", "x6", "x7", "x8", "x9", "x10", "x11", "x12", "x13", "x14",
+                       "x15", "x16", "x17", "x18", "x19", "x20", "x21", "x22", "x23", "x24", "x25",
                        "x26", "x27", "x28", "x30", "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7",
                        "v8", "v9", "v10", "v11", "v12", "v13", "v14", "v15", "v16", "v17", "v18",
                        "v19", "v20", "v21", "v22", "v23", "v24", "v25", "v26", "v27", "v28", "v29",

@@ -33,8 +33,7 @@ void coro_term(struct coro *c)
 }
 
 /* Not instrumented: AddressSanitizer must not find a frame of its own still open here. */
-CORO_NO_ASAN _Noreturn void coro_leave_for_good(struct coro *from, struct coro *to,
-                                             void *value)
+CORO_NO_ASAN _Noreturn void coro_leave_for_good(struct coro *from, struct coro *to, void *value)
 {
 #ifdef CORO_ASAN
     coro_thread.left = from;

@@ -25,7 +25,7 @@
 struct coro_task;
 
 struct coro {
-    struct coro_context ctx; /* where it stopped; meaningless while running */
+    struct coro_context ctx;  /* where it stopped; meaningless while running */
     struct coro_stack *stack; /* NULL for a thread's own stack */
     bool is_generator;
 #ifdef CORO_ASAN

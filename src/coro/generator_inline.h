@@ -18,7 +18,7 @@ struct coro_gen {
     struct coro co; /* must be first: coro_gen_self() finds the generator by it */
     struct coro *caller;
     enum coro_gen_state state;
-    enum coro_status ended;    /* CLOSED by its body: how */
+    enum coro_status ended;     /* CLOSED by its body: how */
     struct coro_error incoming; /* what a throw brings; code 0: nothing */
     struct coro_error thrown;   /* what the body was told of last */
     struct coro_error raised;   /* what the body wants to end with */
@@ -46,8 +46,8 @@ coro_gen_resume(struct coro_gen *g, void *value, void **out)
     return __builtin_expect(g->state == CORO_GEN_SUSPENDED, 1) ? CORO_YIELDED : coro_gen_ended(g);
 }
 
-__attribute__((always_inline)) static inline enum coro_status
-coro_send(struct coro_gen *g, void *value, void **out)
+__attribute__((always_inline)) static inline enum coro_status coro_send(struct coro_gen *g,
+                                                                        void *value, void **out)
 {
     if (__builtin_expect(g->state != CORO_GEN_SUSPENDED, 0))
         return coro_gen_send_else(g, value, out);

@@ -17,7 +17,8 @@
 static_assert(sizeof(ev_io) <= sizeof(((struct coro_watch *)0)->ev), "room for libev's watcher");
 static_assert(sizeof(ev_timer) <= sizeof(((struct coro_timer *)0)->ev), "room for libev's timer");
 static_assert(sizeof(struct coro_watch) <= 64, "a watch per idle connection must stay small");
-static_assert((int)EV_READ == (int)CORO_READ && (int)EV_WRITE == (int)CORO_WRITE, "passed through unchanged");
+static_assert((int)EV_READ == (int)CORO_READ && (int)EV_WRITE == (int)CORO_WRITE,
+              "passed through unchanged");
 
 #define WARM_STACKS     16
 #define OFFLOAD_THREADS 4

@@ -2,8 +2,9 @@
 /* The event loop that tasks run on: descriptors, timers, stopping. One loop belongs to one
  * thread; nothing here may be called from another thread or from a signal handler.
  *
- * A loop turn runs the tasks that are runnable, then waits for events and calls their callbacks. Callbacks run on the loop's own stack: they may start and stop watches and
- * timers, spawn, unpark and resume tasks, but not wait.
+ * A loop turn runs the tasks that are runnable, then waits for events and calls their callbacks.
+ * Callbacks run on the loop's own stack: they may start and stop watches and timers, spawn, unpark
+ * and resume tasks, but not wait.
  *
  * loop.c is the only file that knows libev; the watch and timer structs below only reserve the
  * room for libev's.

@@ -123,7 +123,8 @@ void coro_offload_free(struct coro_offload *o)
 }
 
 /* One more thread unless one is idle for this job or the limit is reached; the mutex is held. 0,
- * or -EAGAIN if there is no thread at all. Threads are started with every signal blocked: signals are the loop's. */
+ * or -EAGAIN if there is no thread at all. Threads are started with every signal blocked: signals
+ * are the loop's. */
 static int grow(struct coro_offload *o)
 {
     sigset_t all, old;

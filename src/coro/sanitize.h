@@ -39,9 +39,9 @@
 #if __has_include(<valgrind/valgrind.h>)
 #include <valgrind/valgrind.h>
 #else
-#define RUNNING_ON_VALGRIND                 0
-#define VALGRIND_STACK_REGISTER(low, high)  0
-#define VALGRIND_STACK_DEREGISTER(id)       ((void)(id))
+#define RUNNING_ON_VALGRIND                0
+#define VALGRIND_STACK_REGISTER(low, high) 0
+#define VALGRIND_STACK_DEREGISTER(id)      ((void)(id))
 #endif
 
 #endif

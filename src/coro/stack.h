@@ -37,15 +37,14 @@ struct coro_stack_pool;
 /* One stack. This struct lies in its arena's header, not on the stack itself, so that a runaway
  * stack cannot damage it and so that the report of an overflow can read it. */
 struct coro_stack {
-    char *low;                  /* lowest usable address; the guard page lies below */
-    const char *name;           /* of the coroutine using it; borrowed; NULL: not in use */
+    char *low;        /* lowest usable address; the guard page lies below */
+    const char *name; /* of the coroutine using it; borrowed; NULL: not in use */
     struct coro_arena *arena;
-    struct coro_stack *next;    /* in the pool's warm list or the arena's cold list */
+    struct coro_stack *next; /* in the pool's warm list or the arena's cold list */
     unsigned valgrind_id;
     /* Room for its user's own record (a task, a generator): it lives exactly as long as the
      * stack is held, without a malloc(), and leaves with the arena after a burst. */
     _Alignas(64) unsigned char record[CORO_RECORD_BYTES];
-
 };
 
 /* Makes a pool of stacks of stack_bytes each (rounded up to pages; 0: CORO_STACK_DEFAULT; at

@@ -27,8 +27,7 @@ struct coro_sem {
 void coro_sem_init(struct coro_sem *sem, unsigned count);
 
 /* Takes one, waiting for it if need be. 0, -ETIMEDOUT, -ECANCELED. In a task. */
-int coro_sem_acquire(struct coro_sem *sem, int64_t deadline_ms)
-    __attribute__((warn_unused_result));
+int coro_sem_acquire(struct coro_sem *sem, int64_t deadline_ms) __attribute__((warn_unused_result));
 
 /* Gives one back, or adds one. From a task or a callback. */
 void coro_sem_release(struct coro_sem *sem);

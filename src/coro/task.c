@@ -80,9 +80,12 @@ struct coro_task *coro_spawn(struct coro_loop *loop, coro_task_fn *fn, void *arg
     if (stack == NULL)
         return NULL;
     struct coro_task *t = (void *)stack->record;
-    *t = (struct coro_task){
-        .leaf = &t->co, .loop = loop, .fn = fn, .arg = arg, .name = stack->name,
-        .future = {.loop = loop, .task = t, .refs = 1, .state = CORO_PENDING}};
+    *t = (struct coro_task){.leaf = &t->co,
+                            .loop = loop,
+                            .fn = fn,
+                            .arg = arg,
+                            .name = stack->name,
+                            .future = {.loop = loop, .task = t, .refs = 1, .state = CORO_PENDING}};
     coro_init(&t->co, stack, coro_stack_pool_bytes(loop->stacks), task_main, t);
     t->all_next = loop->all;
     if (loop->all != NULL)

@@ -84,9 +84,9 @@ int coro_offload(void *(*fn)(void *), void *arg, void **result) __attribute__((w
 struct coro_call {
     coro_task_fn *fn;
     void *arg;
-    void *result; /* out: what fn returned */
-    int error;    /* out: 0; what fn gave coro_fail(); -EAGAIN, -ENOMEM: not started;
-                     -ECANCELED: not started, or was cancelled */
+    void *result;           /* out: what fn returned */
+    int error;              /* out: 0; what fn gave coro_fail(); -EAGAIN, -ENOMEM: not started;
+                               -ECANCELED: not started, or was cancelled */
     struct coro_task *task; /* private, as what follows */
     void *group;
 };

@@ -33,7 +33,7 @@ struct conn {
     /* When the parking lot is to call connection_expire(), in io_now_ms() time. Written by the
      * context that serves the connection, read by whoever looks for expired ones. */
     _Atomic int64_t deadline_ms;
-    char *spill; /* max_header bytes, owned by the parking lot */
+    char *spill; /* connection_spill_size() bytes, owned by the parking lot */
 };
 
 /* Where a connection goes when a context has done what can be done now. */

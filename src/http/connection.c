@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "handler/handler.h"
 #include "http.h"
@@ -28,14 +29,24 @@
 
 enum {
     LINGER_MS = 10000,      /* how long a refused client's input is read and dropped */
+    CLOSE_LINGER_MS = 2000, /* the same after an answer that closes by agreement */
     LINGER_DRAIN_MS = 500,  /* the same once the server is being stopped */
     LINGER_READS = 32,      /* reads of one such client before others get their turn */
     BODY_WINDOW = 8 * 1024, /* room to read on behind the largest head */
 };
 
+static const char LATE_HEAD[] = "the request head did not come in time";
+
 size_t connection_in_size(const struct config *config)
 {
     return config->max_header + BODY_WINDOW;
+}
+
+size_t connection_spill_size(const struct config *config)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+
+    return (config->max_header + page - 1) / page * page;
 }
 
 static void set_deadline(struct conn *c, int64_t deadline_ms)
@@ -60,15 +71,16 @@ void connection_init(struct conn *c, int fd, char *spill, const struct config *c
     set_deadline(c, io_now_ms() + config->header_timeout_ms);
 }
 
-/* Half-closes and lets the parking lot read what the client still sends: closing with unread
- * input would reset the connection and destroy the answer on its way. */
-static enum conn_next linger(struct conn *c)
+/* Half-closes and lets the parking lot read what the client still sends, for at most ms
+ * milliseconds: a socket closed with unread input, or sent more after that, resets the connection
+ * and may destroy the answer on its way (RFC 9112, 9.6). */
+static enum conn_next linger(struct conn *c, int64_t ms)
 {
     if (shutdown(c->fd, SHUT_WR) < 0)
         return CONN_CLOSE;
     c->phase = CONN_LINGER;
     c->spilled = 0;
-    set_deadline(c, io_now_ms() + LINGER_MS);
+    set_deadline(c, io_now_ms() + ms);
     return CONN_PARK;
 }
 
@@ -112,7 +124,7 @@ static enum conn_next refuse(struct connection_stream *s, struct http_request *r
     access_log_write(&x, 0);
     if (result < 0 || stream_flush(s, false) < 0)
         return CONN_CLOSE;
-    return linger(s->conn);
+    return linger(s->conn, LINGER_MS);
 }
 
 /* A refusal by the guard: nothing is known of the request but its first bytes. */
@@ -194,17 +206,27 @@ static void run_handler(const struct route *route, struct http_exchange *x)
     }
 }
 
+/* An answer that had to be broken off. Its framing shows that it is incomplete, unless its end is
+ * the connection's: then only a reset shows it. */
+static enum conn_next break_off(struct connection_stream *s, const struct http_exchange *x)
+{
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
+    if (stream_flush(s, false) < 0)
+        return CONN_CLOSE;
+    if (x->status == 0 || x->chunked || x->body_remaining != HTTP_UNKNOWN_LENGTH)
+        return linger(s->conn, LINGER_MS);
+    setsockopt(s->conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    return CONN_CLOSE;
+}
+
 /* After the handler: what becomes of the connection. Sets *next and returns false when it
  * serves no further request now. */
 static bool finish(struct connection_stream *s, struct http_exchange *x, enum conn_next *next)
 {
-    bool clean = exchange_end(x) == 0;
-
     *next = CONN_CLOSE;
-    if (!clean) {
-        /* What was written before the failure may be a whole answer to an earlier request. */
-        if (s->out_length > 0)
-            (void)!stream_flush(s, false);
+    if (exchange_end(x) < 0) {
+        *next = break_off(s, x);
         return false;
     }
     if (!x->close && !s->body_done) {
@@ -214,10 +236,8 @@ static bool finish(struct connection_stream *s, struct http_exchange *x, enum co
     }
     if (!x->close)
         return true;
-    if (stream_flush(s, false) < 0)
-        return false;
-    if (!s->body_done || s->start < s->end || x->status >= 400)
-        *next = linger(s->conn);
+    if (stream_flush(s, false) == 0)
+        *next = linger(s->conn, s->body_done && x->status < 400 ? CLOSE_LINGER_MS : LINGER_MS);
     return false;
 }
 
@@ -295,6 +315,8 @@ static enum conn_next park(struct connection_stream *s)
         if (c->phase != CONN_HEAD && c->requests > 0) /* a first head's time runs since accept */
             set_deadline(c, io_now_ms() + s->config->header_timeout_ms);
         c->phase = CONN_HEAD;
+        if (deadline_of(c) <= io_now_ms())
+            return refuse_raw(s, 408, LATE_HEAD);
         return CONN_PARK;
     }
     if (c->requests > 0) {
@@ -370,20 +392,29 @@ enum conn_next connection_serve(struct conn *c, struct io *io)
     return next;
 }
 
+static bool has_input(const struct conn *c)
+{
+    char byte;
+
+    return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 enum conn_next connection_expire(struct conn *c, struct io *io)
 {
     struct connection_stream s;
 
+    /* It may be the server that is late: input that waits for a worker is served first, and a head
+     * that is late even then is refused by park(). */
+    if (c->phase != CONN_LINGER && has_input(c))
+        return CONN_PARK;
     if (c->phase != CONN_HEAD)
         return CONN_CLOSE;
     open_stream(&s, c, io);
-    return refuse_raw(&s, 408, "the request head did not come in time");
+    return refuse_raw(&s, 408, LATE_HEAD);
 }
 
 enum conn_next connection_drain(struct conn *c, struct io *io)
 {
-    char byte;
-
     (void)io;
     if (c->phase == CONN_LINGER) {
         int64_t limit = io_now_ms() + LINGER_DRAIN_MS;
@@ -392,7 +423,7 @@ enum conn_next connection_drain(struct conn *c, struct io *io)
             set_deadline(c, limit);
         return CONN_PARK;
     }
-    if (c->phase == CONN_HEAD || recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+    if (c->phase == CONN_HEAD || has_input(c))
         return CONN_PARK; /* a request under way: its deadline ends it at the latest */
     return CONN_CLOSE;
 }

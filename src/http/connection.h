@@ -18,9 +18,13 @@ struct config;
 /* Bytes a context needs for io.in: one request head of the largest size and room to read on. */
 size_t connection_in_size(const struct config *config);
 
+/* Bytes of spill to set aside for a connection: a head of the largest size, in whole pages, so
+ * that they can be given back to the kernel without touching a neighbour's. */
+size_t connection_spill_size(const struct config *config);
+
 /*
- * Makes a record for a socket just accepted: fd non-blocking, spill max_header
- * bytes of memory. The header timeout starts to run.
+ * Makes a record for a socket just accepted: fd non-blocking, spill
+ * connection_spill_size() bytes of memory. The header timeout starts to run.
  */
 void connection_init(struct conn *conn, int fd, char *spill, const struct config *config);
 

@@ -99,8 +99,10 @@ static bool authority_valid(struct http_slice s)
             return false;
         at = (size_t)(close - s.data) + 1;
     } else {
-        while (at < s.length && http_char_is(s.data[at], CHAR_HOST))
-            at++;
+        for (; at < s.length && http_char_is(s.data[at], CHAR_HOST); at++)
+            if (s.data[at] == '%' && !(s.length - at > 2 && http_char_is(s.data[at + 1], CHAR_HEX) &&
+                                       http_char_is(s.data[at + 2], CHAR_HEX)))
+                return false;
     }
     if (at == 0)
         return false;
@@ -256,13 +258,15 @@ static enum request_method method_of(const http_parser *parser)
     }
 }
 
-/* The request line, line[0..length) with its CRLF. */
-static void read_request_line(struct reading *r, const char *line, size_t length)
+/* The request line, line[0..length) with its CRLF. Returns as read_fields(). */
+static bool read_request_line(struct reading *r, const char *line, size_t length)
 {
     struct http_request *request = r->request;
     const char *space = memchr(line, ' ', length);
-    size_t method = (size_t)(space - line);
+    size_t method = space == NULL ? 0 : (size_t)(space - line);
 
+    if (space == NULL)
+        return false;
     request->method_name = (struct http_slice){line, method};
     http_parser_init(&r->parser, HTTP_REQUEST);
     r->parser.data = request;
@@ -278,29 +282,38 @@ static void read_request_line(struct reading *r, const char *line, size_t length
         request->method = HTTP_METHOD_UNKNOWN;
     }
     request->version_minor = r->parser.http_minor > 0;
+    return request->target.length > 0 || HTTP_PARSER_ERRNO(&r->parser) != HPE_OK;
 }
 
-/* The field lines from p on, up to the empty line that ends at end. */
-static void read_fields(struct reading *r, const char *p, const char *end)
+/* The field lines from p on, up to the empty line that ends at end. False when they are not what
+ * the guard passes: trusting it blindly would turn a bug there into a crash. */
+static bool read_fields(struct reading *r, const char *p, const char *end)
 {
     struct http_request *request = r->request;
     bool framed = false; /* the parser has been given a field */
 
     while (*p != '\r') {
         const char *colon = memchr(p, ':', (size_t)(end - p));
-        const char *stop = memchr(colon, '\r', (size_t)(end - colon));
-        struct http_field *field = &request->fields[request->field_count++];
+        const char *stop = colon == NULL ? NULL : memchr(colon, '\r', (size_t)(end - colon));
+        struct http_field *field = &request->fields[request->field_count];
+
+        if (stop == NULL || request->field_count == HTTP_MAX_FIELDS)
+            return false;
+        request->field_count++;
 
         field->name = (struct http_slice){p, (size_t)(colon - p)};
         field->value = trim((struct http_slice){colon + 1, (size_t)(stop - colon - 1)});
         if (read_field(r, field)) {
-            parse(r, p, (size_t)(stop + 2 - p));
+            parse(r, p, (size_t)(colon + 1 - p));
+            parse(r, field->value.data, field->value.length); /* it takes no tab behind it */
+            parse(r, "\r\n", 2);
             framed = true;
         }
         p = stop + 2;
     }
     if (framed)
         parse(r, "\r\n", 2);
+    return true;
 }
 
 /* Content-Length and Transfer-Encoding (RFC 9112, 6). */
@@ -402,16 +415,17 @@ struct request_error request_parse(struct http_request *request, const char *hea
 {
     struct reading r;
     const char *end = head + length;
-    const char *line_end;
+    const char *line_feed;
 
     if (head[0] == '\r') /* the one empty line that may come first */
         head += 2;
     memset(&r, 0, offsetof(struct reading, parser));
     r.request = request;
     memset(request, 0, offsetof(struct http_request, fields));
-    line_end = (const char *)memchr(head, '\n', (size_t)(end - head)) + 1;
-    read_request_line(&r, head, (size_t)(line_end - head));
-    read_fields(&r, line_end, end);
+    line_feed = memchr(head, '\n', (size_t)(end - head));
+    if (line_feed == NULL || !read_request_line(&r, head, (size_t)(line_feed + 1 - head)) ||
+        !read_fields(&r, line_feed + 1, end))
+        return refuse(400, "malformed request");
     request->keep_alive =
         !r.wants_close && (request->version_minor > 0 || r.wants_keep_alive);
     return judge(&r);

@@ -66,7 +66,7 @@ void exchange_init(struct http_exchange *x, struct connection_stream *s,
     x->status = 0;
     x->body_forbidden = request->method == HTTP_METHOD_HEAD;
     x->chunked = false;
-    x->close = !request->keep_alive || server_draining(s->io->server);
+    x->close = !request->keep_alive;
     x->failed = false;
     x->body_remaining = 0;
     x->body_sent = 0;
@@ -150,7 +150,7 @@ int http_begin(struct http_exchange *x, unsigned status, const char *content_typ
         x->chunked = x->request->version_minor > 0;
         x->close |= !x->chunked;
     }
-    x->close |= s->body_read == 0 && !body_worth_discarding(s);
+    x->close |= server_draining(s->io->server) || (s->body_read == 0 && !body_worth_discarding(s));
 
     p = append_status_line(s->io->out + s->out_length, status);
     p = append(p, http_clock_line(s->io->clock), HTTP_DATE_LINE);

@@ -61,7 +61,7 @@ def _play_and_judge(server: Server, talks: List[Tuple[Case, Conversation, int]])
     play(server.address, [talk for _, talk, _ in talks], server.configuration.width)
     problems: Dict[str, List[str]] = {}
     for case, talk, before in talks:
-        found = conversation_faults(case, bytes(talk.received), talk.end, before)
+        found = conversation_faults(case, bytes(talk.received), talk.end, before, len(talk.pieces) > 1)
         if found:
             problems.setdefault(str(case), []).append(f"{talk.label}: " + "; ".join(found))
     if problems:

@@ -168,7 +168,7 @@ def open_socket(address: Address) -> socket.socket:
 class Connection:
     """One connection; a context manager. All waiting ends after `timeout` seconds."""
 
-    def __init__(self, address: Address, timeout: float = 10) -> None:
+    def __init__(self, address: Address, timeout: float = 5) -> None:
         self.socket = open_socket(address)
         self.socket.settimeout(patience(timeout))
         self.buffer = bytearray()
@@ -257,7 +257,7 @@ def chunked(*pieces: bytes, trailers: bytes = b"") -> bytes:
     return framed + b"0\r\n" + trailers + b"\r\n"
 
 
-def fetch(address: Address, target: str, timeout: float = 10) -> Response:
+def fetch(address: Address, target: str, timeout: float = 5) -> Response:
     """One GET on a connection of its own, closed afterwards."""
     with Connection(address, timeout) as connection:
         return connection.get(target, "Connection: close")

@@ -75,7 +75,7 @@ def _receive(line: _Line) -> bool:
 
 
 def play(address: Address, conversations: Sequence[Conversation], width: int) -> None:
-    """Plays all, at most `width` at a time; each must end within 10 s of a release build."""
+    """Plays all, at most `width` at a time; each must end within 5 s of a release build."""
     waiting = list(reversed(conversations))
     active: Dict[int, _Line] = {}
     with selectors.EpollSelector() as selector:
@@ -84,7 +84,7 @@ def play(address: Address, conversations: Sequence[Conversation], width: int) ->
                 conversation = waiting.pop()
                 connected = open_socket(address)
                 connected.setblocking(False)
-                line = _Line(conversation, connected, time.monotonic() + patience(10))
+                line = _Line(conversation, connected, time.monotonic() + patience(5))
                 active[connected.fileno()] = line
                 selector.register(connected, selectors.EVENT_READ, line)
             now = time.monotonic()

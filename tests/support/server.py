@@ -104,10 +104,10 @@ class Server:
                 )
                 self._changed.wait(left)
 
-    def connect(self, timeout: float = 10) -> Connection:
+    def connect(self, timeout: float = 5) -> Connection:
         return Connection(self.address, timeout)
 
-    def get(self, target: str, timeout: float = 10) -> Response:
+    def get(self, target: str, timeout: float = 5) -> Response:
         """One GET on a connection of its own."""
         return fetch(self.address, target, timeout)
 

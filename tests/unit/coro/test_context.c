@@ -11,6 +11,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <unwind.h>
 
 /* The library's own layer, so that the memory checkers are told. */
 static struct coro *back;
@@ -168,6 +169,63 @@ static void test_symmetric_ring(void **state)
     }
 }
 
+/* ---- unwinding, as gdb and perf do it: by the call frame information alone ---- */
+
+enum { FRAMES = 32 };
+static void *frames[FRAMES]; /* the beginnings of the functions found, innermost first */
+static size_t frame_count;
+
+static _Unwind_Reason_Code note_frame(struct _Unwind_Context *context, void *arg)
+{
+    (void)arg;
+    if (frame_count < FRAMES)
+        frames[frame_count++] = _Unwind_FindEnclosingFunction((void *)_Unwind_GetIP(context));
+    return _URC_NO_REASON;
+}
+
+__attribute__((noinline)) static void innermost(void)
+{
+    _Unwind_Backtrace(note_frame, NULL);
+    __asm__ volatile(""); /* no tail call */
+}
+
+static void unwound_entry(void *arg)
+{
+    struct coro *self = arg;
+    coro_arrived(self);
+    innermost();
+    coro_leave_for_good(self, back, NULL);
+}
+
+static size_t index_of(void (*fn)(void))
+{
+    size_t i = 0;
+    while (i < frame_count && frames[i] != (void *)(uintptr_t)fn)
+        i++;
+    return i;
+}
+
+void coro_context_start(void);
+
+static void test_unwinding_ends_at_the_entry(void **state)
+{
+    struct coro c;
+    (void)state;
+#ifdef CORO_UCONTEXT
+    skip();
+#else
+    back = coro_running();
+    make(&c, unwound_entry);
+    (void)coro_switch(back, &c, NULL);
+    size_t i = index_of(innermost);
+    assert_true(i < frame_count);
+    assert_ptr_equal(frames[i + 1], (void *)(uintptr_t)unwound_entry);
+    assert_ptr_equal(frames[i + 2], (void *)(uintptr_t)coro_context_start);
+    assert_int_equal(frame_count, i + 3); /* and there it stops */
+    unmake(&c);
+#endif
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -175,6 +233,7 @@ int main(void)
         cmocka_unit_test(test_registers_survive),
         cmocka_unit_test(test_entry_stack_is_aligned),
         cmocka_unit_test(test_symmetric_ring),
+        cmocka_unit_test(test_unwinding_ends_at_the_entry),
     };
     pool = coro_stack_pool_new(0, 4);
     int failed = pool == NULL || cmocka_run_group_tests(tests, NULL, NULL) != 0;

@@ -179,7 +179,8 @@ static void no_overflow(void)
     *nowhere = 1;
 }
 
-/* Runs `crash` in a child and returns what it wrote to standard error; it must end by SIGSEGV. */
+/* Runs `crash` in a child and returns what it wrote to standard error (an emulator may add lines
+ * of its own); it must end by SIGSEGV. */
 static void crash_report(void (*crash)(void), char *text, size_t size)
 {
     int p[2];
@@ -212,9 +213,10 @@ static void test_overflow_report(void **state)
     if (RUNNING_ON_VALGRIND) /* handles the fault itself */
         skip();
     crash_report(overflow_in_coroutine, text, sizeof text);
-    assert_string_equal(text, "stack overflow in coroutine runaway, whose stack has 65536 bytes\n");
+    assert_non_null(
+        strstr(text, "stack overflow in coroutine runaway, whose stack has 65536 bytes\n"));
     crash_report(no_overflow, text, sizeof text);
-    assert_string_equal(text, "");
+    assert_null(strstr(text, "stack overflow"));
     crash_report(overflow_in_thread, text, sizeof text);
     assert_non_null(strstr(text, "stack overflow in thread 3, whose stack has "));
     crash_report(overflow_in_process, text, sizeof text);

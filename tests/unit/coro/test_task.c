@@ -295,7 +295,7 @@ static void test_cancel_in_each_wait(void **state)
 static void *clean_up_slowly(void *arg)
 {
     assert_int_equal(coro_park(CORO_FOREVER), -ECANCELED);
-    assert_int_equal(coro_sleep(1), 0); /* clean-up may wait */
+    assert_int_equal(coro_sleep(1), 0);                    /* clean-up may wait */
     assert_int_equal(coro_park(CORO_FOREVER), -ECANCELED); /* but not for ever */
     assert_int_equal(coro_sleep(1000), -ECANCELED);
     assert_int_equal(coro_pause(), -ECANCELED);
@@ -433,8 +433,8 @@ static void *fails(void *arg)
 static void *run_all_cases(void *arg)
 {
     int one = 0, two = 0;
-    struct coro_call calls[] = {{.fn = set_flag, .arg = &one}, {.fn = fails},
-                                {.fn = set_flag, .arg = &two}};
+    struct coro_call calls[] = {
+        {.fn = set_flag, .arg = &one}, {.fn = fails}, {.fn = set_flag, .arg = &two}};
     (void)arg;
     assert_int_equal(coro_run_all(calls, 3, CORO_FOREVER), -EIO);
     assert_int_equal(one + two, 2);

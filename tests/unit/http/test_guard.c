@@ -296,6 +296,45 @@ static void every_byte_in_every_place(void **state)
     }
 }
 
+/* Runs are read several bytes at a time: every byte at every offset of one must count. */
+static void every_byte_at_every_offset_of_a_run(void **state)
+{
+    static const struct {
+        const char *before, *allowed;
+        bool text;
+    } rows[] = {
+        {"G", TCHAR " ", false},
+        {"GET /", URI " ", false},
+        {LINE "a", TCHAR ":", false},
+        {LINE "a: ", "\r", true},
+    };
+    enum { RUN = 21 };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        size_t before = strlen(rows[i].before);
+
+        for (int number = 0; number < 256 * RUN; number++) {
+            unsigned char byte = (unsigned char)(number / RUN);
+            size_t at = before + (size_t)(number % RUN);
+            bool allowed = (byte != 0 && strchr(rows[i].allowed, byte) != NULL) ||
+                           (rows[i].text && (byte == '\t' || (byte >= ' ' && byte != 0x7f)));
+            /* A byte that ends the run is wrong only by what follows it. */
+            size_t length = byte == ' ' || byte == ':' || byte == '\r' ? at + 1 : before + RUN;
+            char input[64];
+            struct guard guard;
+            size_t used;
+
+            memcpy(input, rows[i].before, before);
+            memset(input + before, 'b', RUN);
+            input[at] = (char)byte;
+            guard_init_head(&guard);
+            if (feed(*state, &guard, input, length, &used) != (allowed ? GUARD_MORE : GUARD_BAD))
+                fail_msg("0x%02x at byte %zu after %s", (unsigned)byte, at - before,
+                         rows[i].before);
+        }
+    }
+}
+
 static void nothing_fed_changes_nothing(void **state)
 {
     static const char text[] = LINE "a: b\r\n\r\n";
@@ -473,6 +512,7 @@ int main(void)
         cmocka_unit_test(complete_heads),
         cmocka_unit_test(refused_heads),
         cmocka_unit_test(every_byte_in_every_place),
+        cmocka_unit_test(every_byte_at_every_offset_of_a_run),
         cmocka_unit_test(nothing_fed_changes_nothing),
         cmocka_unit_test(a_hundred_fields_and_no_more),
         cmocka_unit_test(a_target_of_8000_bytes),

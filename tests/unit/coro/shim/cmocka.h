@@ -35,21 +35,24 @@ static inline int shim_run(const struct CMUnitTest *tests, size_t n)
     return 0;
 }
 
-#define cmocka_unit_test(f) {#f, f}
-#define cmocka_run_group_tests(tests, setup, teardown) \
+#define cmocka_unit_test(f)                                                                        \
+    {                                                                                              \
+#f, f                                                                                      \
+    }
+#define cmocka_run_group_tests(tests, setup, teardown)                                             \
     shim_run(tests, sizeof(tests) / sizeof((tests)[0]))
-#define shim_that(ok)               shim_assert(!!(ok), #ok, __FILE__, __LINE__)
-#define assert_true(a)              shim_that(a)
-#define assert_null(a)              shim_that((a) == NULL)
-#define assert_non_null(a)          shim_that((a) != NULL)
-#define assert_int_equal(a, b)      shim_that((long long)(a) == (long long)(b))
-#define assert_ptr_equal(a, b)      shim_that((const void *)(a) == (const void *)(b))
-#define assert_ptr_not_equal(a, b)  shim_that((const void *)(a) != (const void *)(b))
-#define assert_string_equal(a, b)   shim_that(strcmp((a), (b)) == 0)
-#define skip()             \
-    do {                   \
-        shim_skipped = 1;  \
-        return;            \
+#define shim_that(ok)              shim_assert(!!(ok), #ok, __FILE__, __LINE__)
+#define assert_true(a)             shim_that(a)
+#define assert_null(a)             shim_that((a) == NULL)
+#define assert_non_null(a)         shim_that((a) != NULL)
+#define assert_int_equal(a, b)     shim_that((long long)(a) == (long long)(b))
+#define assert_ptr_equal(a, b)     shim_that((const void *)(a) == (const void *)(b))
+#define assert_ptr_not_equal(a, b) shim_that((const void *)(a) != (const void *)(b))
+#define assert_string_equal(a, b)  shim_that(strcmp((a), (b)) == 0)
+#define skip()                                                                                     \
+    do {                                                                                           \
+        shim_skipped = 1;                                                                          \
+        return;                                                                                    \
     } while (0)
 
 #endif
