@@ -287,6 +287,12 @@ static int io_sleep_suspended(struct io *io, int64_t ms)
     return coro_sleep(ms);
 }
 
+static void io_yield_turn(struct io *io)
+{
+    (void)io;
+    (void)!coro_pause(); /* a cancellation is told again at the next wait */
+}
+
 struct gathered {
     struct context context; /* what the job waits through */
     io_job *job;
@@ -351,6 +357,7 @@ static const struct io_ops OPS = {
     .sleep = io_sleep_suspended,
     .gather = io_gather_tasks,
     .offload = io_offload_threads,
+    .yield = io_yield_turn,
     .model = "coro",
     .gather_how = "concurrently",
     .context_is = "coroutine",
@@ -412,8 +419,7 @@ static void open_conn(struct process *p, int fd)
     if ((unsigned)fd >= p->high)
         p->high = (unsigned)fd + 1;
     p->open++;
-    if (!server_connection_opened(p->server, p->stats))
-        coro_watch_stop(p->loop, &p->listener); /* until one closes */
+    server_connection_opened(p->server, p->stats);
     serve(p, c); /* the request is often there already */
 }
 

@@ -58,7 +58,7 @@ static void serve(struct dedicated *d, int fd)
     enum conn_next next;
 
     connection_init(&conn, fd, d->spill, server->config);
-    (void)server_connection_opened(server, d->io->stats);
+    server_connection_opened(server, d->io->stats);
     server_context_enter(server, d->io->stats);
     next = connection_serve(&conn, d->io);
     while (next == CONN_PARK)

@@ -55,6 +55,7 @@ struct master {
     bool draining;
     bool told; /* the workers have been told to finish */
     bool stop; /* at once */
+    int64_t next_tick_ms;
     int64_t end_ms; /* while draining: when workers that are left are killed */
     int failed; /* negative errno of a failed start */
     int signal_fd, ready_fd;
@@ -264,6 +265,16 @@ static void end_workers(struct master *m)
         m->alive--;
 }
 
+static void tick(struct master *m)
+{
+    int64_t now = io_now_ms();
+
+    if (m->plan->tick == NULL || now < m->next_tick_ms)
+        return;
+    m->next_tick_ms = now + (m->draining ? DRAIN_TICK_MS : TICK_MS);
+    m->plan->tick(m->server, m->plan->arg);
+}
+
 /* One look at everything. Returns false when the server has ended. */
 static bool turn(struct master *m)
 {
@@ -274,8 +285,7 @@ static bool turn(struct master *m)
     announce(m);
     if (m->failed != 0 || m->stop)
         return false;
-    if (plan->tick != NULL)
-        plan->tick(m->server, plan->arg);
+    tick(m);
     if (!m->draining) {
         start_workers(m);
         return m->failed == 0;

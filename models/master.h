@@ -42,7 +42,8 @@ struct master_plan {
     /* In the master, after a worker process was reaped: release what it held. */
     void (*died)(struct server *server, unsigned process, void *arg);
 
-    /* In the master, at every tick (0.25 s; 20 ms while draining). NULL: nothing to do. */
+    /* In the master, at every tick: before there are workers, then every 0.25 s, while draining
+     * every 20 ms. NULL: nothing to do. */
     void (*tick)(struct server *server, void *arg);
 
     /* In the master while draining, at every tick: true once the workers may be told to finish.

@@ -95,6 +95,25 @@ static void yield(struct pool_record *record, uint32_t owner)
     atomic_store_explicit(&record->owner, owner, memory_order_release);
 }
 
+/* Begins and ends a time in which descriptors and records may disagree; see pool_is_settled(). */
+static void toggle_changing(struct io *io)
+{
+    atomic_fetch_add(&io->stats->changing, 1);
+}
+
+bool pool_is_settled(const struct pool *pool, uint64_t *changes)
+{
+    *changes = 0;
+    for (unsigned i = 0; i < pool->server->workers; i++) {
+        uint32_t changing = atomic_load(&pool->server->shared->workers[i].changing);
+
+        if (changing % 2 != 0)
+            return false;
+        *changes += changing;
+    }
+    return true;
+}
+
 static void arm_listener(struct pool *pool)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT,
@@ -124,9 +143,11 @@ static void close_record(struct pool *pool, struct pool_record *record, struct i
 
     if (record->conn.dirty) /* give the touched pages back */
         madvise(record->conn.spill, pool->spill_size, MADV_REMOVE);
+    toggle_changing(io);
     yield(record, OWNER_NONE); /* before close(): the number may be taken again at once */
     close(fd);
     server_connection_closed(pool->server, io->stats);
+    toggle_changing(io);
     if (atomic_load_explicit(&pool->accept_paused, memory_order_relaxed))
         resume_accepting(pool);
 }
@@ -192,15 +213,37 @@ static void raise_high(struct pool *pool, unsigned fd)
         ;
 }
 
+/* Accepts a connection and makes its record, the caller's. NULL with errno set. */
+static struct pool_record *open_record(struct pool *pool, struct io *io)
+{
+    struct server *server = pool->server;
+    struct pool_record *record = NULL;
+    int fd;
+
+    toggle_changing(io);
+    fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        record = &pool->records[fd];
+        /* Who had the number before gave the record up before it closed the descriptor. */
+        if (atomic_load_explicit(&record->owner, memory_order_acquire) != OWNER_NONE)
+            abort();
+        record->in_epoll = false;
+        connection_init(&record->conn, fd, pool->spill + (size_t)fd * pool->spill_size,
+                        server->config);
+        raise_high(pool, (unsigned)fd);
+        server_connection_opened(server, io->stats);
+        yield(record, owner_of(io));
+    }
+    toggle_changing(io);
+    return record;
+}
+
 /* Takes one connection, lets another worker take the next, and serves it. */
 static void accept_one(struct pool *pool, struct io *io)
 {
-    struct server *server = pool->server;
-    struct pool_record *record;
-    bool room;
-    int fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct pool_record *record = open_record(pool, io);
 
-    if (fd < 0) {
+    if (record == NULL) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             complain(pool, errno);
             pause_accepting(pool); /* the next close or sweep resumes */
@@ -209,20 +252,11 @@ static void accept_one(struct pool *pool, struct io *io)
         }
         return;
     }
-    record = &pool->records[fd];
-    /* Who had the number before gave the record up before it closed the descriptor. */
-    if (atomic_load_explicit(&record->owner, memory_order_acquire) != OWNER_NONE)
-        abort();
-    record->in_epoll = false;
-    connection_init(&record->conn, fd, pool->spill + (size_t)fd * pool->spill_size, server->config);
-    yield(record, owner_of(io));
-    raise_high(pool, (unsigned)fd);
-    room = server_connection_opened(server, io->stats);
-    if (room) {
-        arm_listener(pool);
-    } else {
+    if (server_is_full(pool->server)) {
         pause_accepting(pool);
         resume_accepting(pool); /* one may have closed just before the pause was seen */
+    } else {
+        arm_listener(pool);
     }
     serve(pool, record, io);
 }
@@ -248,11 +282,11 @@ void pool_work(struct pool *pool, struct io *io)
     }
 }
 
-void pool_sweep(struct pool *pool, struct io *io)
+/* Ends what has expired; returns the number of connections seen. */
+static int32_t expire(struct pool *pool, struct io *io)
 {
     unsigned high = atomic_load_explicit(&pool->high, memory_order_relaxed);
     int64_t now = io_now_ms();
-    int32_t before = atomic_load(&pool->server->shared->open_connections);
     int32_t seen = 0;
 
     for (unsigned fd = 0; fd < high; fd++) {
@@ -262,20 +296,31 @@ void pool_sweep(struct pool *pool, struct io *io)
         if (owner == OWNER_NONE || (owner & OWNER_HELD))
             continue;
         seen++;
-        if (owner == OWNER_PARKED &&
-            atomic_load_explicit(&record->conn.deadline_ms, memory_order_relaxed) <= now &&
-            claim(record, owner_of(io))) {
-            if (atomic_load_explicit(&record->conn.deadline_ms, memory_order_relaxed) <= now)
-                put_back(pool, record, connection_expire(&record->conn, io), io);
-            else /* served and parked again between the two looks */
-                put_back(pool, record, CONN_PARK, io);
-        }
+        if (owner != OWNER_PARKED ||
+            atomic_load_explicit(&record->conn.deadline_ms, memory_order_relaxed) > now ||
+            !claim(record, owner_of(io)))
+            continue;
+        if (atomic_load_explicit(&record->conn.deadline_ms, memory_order_relaxed) <= now)
+            put_back(pool, record, connection_expire(&record->conn, io), io);
+        else /* served and parked again between the two looks */
+            put_back(pool, record, CONN_PARK, io);
     }
-    /* A worker killed between accepting and counting leaves the count wrong, and a connection
-     * that comes or goes during the pass makes it seem so; only the first stays. */
-    if (seen != before && seen - before == pool->miscount)
-        atomic_fetch_add(&pool->server->shared->open_connections, seen - before);
-    pool->miscount = seen - before;
+    return seen;
+}
+
+void pool_sweep(struct pool *pool, struct io *io)
+{
+    int32_t counted = atomic_load(&pool->server->shared->open_connections);
+    uint64_t before, after;
+    bool settled = pool_is_settled(pool, &before);
+    int32_t seen = expire(pool, io);
+
+    /* A worker killed between a change and its counting leaves the count wrong. It is put right by
+     * the first sweep during which nothing moved. */
+    if (pool->recount && settled && pool_is_settled(pool, &after) && before == after)
+        pool->recount = seen != counted &&
+                        !atomic_compare_exchange_strong(&pool->server->shared->open_connections,
+                                                        &counted, seen);
     if (atomic_load(&pool->accept_paused))
         resume_accepting(pool);
 }
@@ -313,19 +358,29 @@ void pool_release(struct pool *pool, struct io *io, unsigned worker)
             arm(pool, (int)fd, true); /* it may have got the event and not claimed it */
         }
     }
+    pool->recount = true;
     atomic_store(&pool->accept_paused, true); /* it may have held the listening socket's */
     resume_accepting(pool);
 }
 
-void pool_hold(struct pool *pool, struct io *io, int fd)
+void pool_opening(struct io *io)
 {
-    struct pool_record *record = &pool->records[fd];
-
-    yield(record, owner_of(io) | OWNER_HELD);
-    raise_high(pool, (unsigned)fd);
+    toggle_changing(io);
 }
 
-void pool_drop(struct pool *pool, int fd)
+void pool_hold(struct pool *pool, struct io *io, int fd)
 {
+    if (fd >= 0) {
+        raise_high(pool, (unsigned)fd);
+        yield(&pool->records[fd], owner_of(io) | OWNER_HELD);
+    }
+    toggle_changing(io);
+}
+
+void pool_close(struct pool *pool, struct io *io, int fd)
+{
+    toggle_changing(io);
     yield(&pool->records[fd], OWNER_NONE);
+    close(fd);
+    toggle_changing(io);
 }

@@ -46,7 +46,7 @@ struct pool {
     _Atomic bool accept_paused; /* the listening socket is left unarmed for now */
     _Atomic int64_t last_complaint_ms;
     _Atomic unsigned high;      /* one more than the highest descriptor with a record yet */
-    int32_t miscount;           /* the sweeper's own: by how much the last count was off */
+    bool recount;               /* the sweeper's own: a worker died, the count may be off */
     size_t size;                /* bytes mapped */
     char *spill;                /* spill_size bytes for each descriptor, untouched until needed */
     size_t spill_size;          /* connection_spill_size() */
@@ -72,8 +72,14 @@ bool pool_drain(struct pool *pool, struct io *io);
  * again what it may have left unarmed. */
 void pool_release(struct pool *pool, struct io *io, unsigned worker);
 
-/* io_ops.hold and .drop of workers that share a descriptor table. */
+/* False while a living worker has opened a descriptor that it has not recorded yet, or given up a
+ * record whose descriptor it has not closed yet. *changes grows whenever one begins or ends to do
+ * so: what was seen between two calls that return true with the same *changes was settled. */
+bool pool_is_settled(const struct pool *pool, uint64_t *changes);
+
+/* io_ops.opening, .hold and .close of workers that share a descriptor table. */
+void pool_opening(struct io *io);
 void pool_hold(struct pool *pool, struct io *io, int fd);
-void pool_drop(struct pool *pool, int fd);
+void pool_close(struct pool *pool, struct io *io, int fd);
 
 #endif

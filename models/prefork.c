@@ -35,6 +35,7 @@ struct prefork {
     struct pool *pool;
     struct io master_io; /* for expiring connections; never waits */
     struct strays strays;
+    bool noted; /* what is open from the start */
 };
 
 /* A worker's context. */
@@ -48,9 +49,9 @@ static void hold(struct io *io, int fd)
     pool_hold(((struct prefork_io *)io)->pool, io, fd);
 }
 
-static void drop(struct io *io, int fd)
+static void close_held(struct io *io, int fd)
 {
-    pool_drop(((struct prefork_io *)io)->pool, fd);
+    pool_close(((struct prefork_io *)io)->pool, io, fd);
 }
 
 static const struct io_ops REQUEST_OPS = {
@@ -58,8 +59,9 @@ static const struct io_ops REQUEST_OPS = {
     .sleep = blocking_sleep,
     .gather = blocking_gather,
     .offload = blocking_offload,
+    .opening = pool_opening,
     .hold = hold,
-    .drop = drop,
+    .close = close_held,
     .model = "prefork",
     .gather_how = "one after another",
     .context_is = "process",
@@ -126,6 +128,9 @@ static void tick(struct server *server, void *arg)
 {
     struct prefork *prefork = arg;
 
+    if (!prefork->noted && strays_init(&prefork->strays) < 0)
+        log_line(LOG_WARN, "no /proc: what killed workers had just opened stays open");
+    prefork->noted = true;
     pool_sweep(prefork->pool, &prefork->master_io);
     if (!server_draining(server))
         strays_close(&prefork->strays, prefork->pool);

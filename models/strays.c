@@ -1,38 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * Reads /proc/self/fd. Out of memory, or without /proc, nothing is closed: a leak
- * is better than closing what is in use.
+ * Reads /proc/self/fd.
  */
 #include "models/strays.h"
 
 #include <dirent.h>
-#include <stdbool.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
+#include <sys/types.h>
 #include <unistd.h>
 
-#include "io.h"
 #include "log.h"
 #include "models/pool.h"
 
-enum {
-    LOOK_MS = 3000,  /* how long to look after a death */
-    STRAY_MS = 1000, /* how long a descriptor must have been there without an owner */
-};
-
-void strays_expect(struct strays *strays)
-{
-    strays->until_ms = io_now_ms() + LOOK_MS;
-}
-
-void strays_term(struct strays *strays)
-{
-    free(strays->known);
-    free(strays->entries);
-    *strays = (struct strays){0};
-}
-
-/* The descriptors open now, as an allocated array; the count, or -1. */
+/* The descriptors open now, as an allocated array; the count, or -errno. */
 static ssize_t list_open(int **list)
 {
     DIR *directory = opendir("/proc/self/fd");
@@ -41,7 +23,7 @@ static ssize_t list_open(int **list)
 
     *list = NULL;
     if (directory == NULL)
-        return -1;
+        return -errno;
     while ((entry = readdir(directory)) != NULL) {
         char *end;
         long fd = strtol(entry->d_name, &end, 10);
@@ -53,8 +35,9 @@ static ssize_t list_open(int **list)
 
             if (more == NULL) {
                 free(*list);
+                *list = NULL;
                 closedir(directory);
-                return -1;
+                return -ENOMEM;
             }
             *list = more;
         }
@@ -62,6 +45,26 @@ static ssize_t list_open(int **list)
     }
     closedir(directory);
     return (ssize_t)count;
+}
+
+int strays_init(struct strays *strays)
+{
+    ssize_t count = list_open(&strays->known);
+
+    strays->expected = false;
+    strays->known_count = count < 0 ? 0 : (size_t)count;
+    return count < 0 ? (int)count : 0;
+}
+
+void strays_term(struct strays *strays)
+{
+    free(strays->known);
+    *strays = (struct strays){0};
+}
+
+void strays_expect(struct strays *strays)
+{
+    strays->expected = true;
 }
 
 static bool is_known(const struct strays *strays, int fd)
@@ -72,68 +75,41 @@ static bool is_known(const struct strays *strays, int fd)
     return false;
 }
 
-static const struct strays_entry *find(const struct strays *strays, int fd)
+static bool is_owned(const struct pool *pool, int fd)
 {
-    for (size_t i = 0; i < strays->count; i++)
-        if (strays->entries[i].fd == fd)
-            return &strays->entries[i];
-    return NULL;
+    return atomic_load(&pool->records[fd].owner) != OWNER_NONE;
 }
 
-/* Sees fd once more. Returns true when it has now been stray for long enough. */
-static bool sight(const struct strays *strays, int fd, struct strays_entry *entry)
+/* Closes fd if it is open and nobody's. False when that cannot be told now. */
+static bool settle(const struct pool *pool, int fd)
 {
-    const struct strays_entry *before = find(strays, fd);
-    struct stat st;
+    uint64_t before, after;
+    bool stray;
 
-    if (fstat(fd, &st) < 0)
+    if (!pool_is_settled(pool, &before))
         return false;
-    *entry = (struct strays_entry){fd, io_now_ms(), st.st_dev, st.st_ino};
-    if (before != NULL && before->device == st.st_dev && before->inode == st.st_ino)
-        entry->since_ms = before->since_ms;
-    return io_now_ms() - entry->since_ms >= STRAY_MS;
-}
-
-static void look(struct strays *strays, struct pool *pool, const int *list, size_t count)
-{
-    struct strays_entry *entries = calloc(count, sizeof *entries);
-    size_t kept = 0;
-
-    if (entries == NULL)
-        return;
-    for (size_t i = 0; i < count; i++) {
-        struct strays_entry entry = {.fd = -1};
-
-        if (is_known(strays, list[i]) ||
-            atomic_load_explicit(&pool->records[list[i]].owner, memory_order_relaxed) != OWNER_NONE)
-            continue;
-        if (sight(strays, list[i], &entry)) {
-            log_line(LOG_INFO, "closing descriptor %d, left open by a killed worker", entry.fd);
-            close(entry.fd);
-        } else if (entry.fd >= 0) {
-            entries[kept++] = entry;
-        }
+    stray = !is_owned(pool, fd) && fcntl(fd, F_GETFD) >= 0;
+    if (!pool_is_settled(pool, &after) || before != after)
+        return false;
+    if (stray) { /* and stays so: no call can return a number that is open */
+        log_line(LOG_INFO, "closing descriptor %d, left open by a killed worker", fd);
+        close(fd);
     }
-    free(strays->entries);
-    strays->entries = entries;
-    strays->count = kept;
+    return true;
 }
 
-void strays_close(struct strays *strays, struct pool *pool)
+void strays_close(struct strays *strays, const struct pool *pool)
 {
     int *list;
     ssize_t count;
+    bool all = true;
 
-    if (strays->known == NULL) {
-        count = list_open(&strays->known);
-        strays->known_count = count < 0 ? 0 : (size_t)count;
-        return;
-    }
-    if (strays->known_count == 0 || io_now_ms() >= strays->until_ms)
+    if (!strays->expected || strays->known_count == 0)
         return;
     count = list_open(&list);
-    if (count < 0)
-        return;
-    look(strays, pool, list, (size_t)count);
+    for (ssize_t i = 0; i < count; i++)
+        if (!is_known(strays, list[i]) && !is_owned(pool, list[i]))
+            all &= settle(pool, list[i]);
     free(list);
+    strays->expected = !all || count < 0;
 }

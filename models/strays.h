@@ -3,41 +3,34 @@
  * Stray descriptors: open in a shared descriptor table, owned by nobody.
  *
  * A process killed between the system call that opens a descriptor and the line
- * that records it leaves one. For some seconds after a death the master looks at its
- * table, the shared one. What is there without a record, was not open from the start,
- * and has been the same open file for a second, no living worker is still about to
- * record: it is closed.
+ * that records it leaves one. After a death the master looks at its table, the
+ * shared one, until it has seen every descriptor that nobody owns at a moment when
+ * no living worker was between opening and recording; what is left open then is closed.
  */
 #ifndef MODELS_STRAYS_H
 #define MODELS_STRAYS_H
 
-#include <stdint.h>
-#include <sys/types.h>
+#include <stdbool.h>
+#include <stddef.h>
 
 struct pool;
 
-struct strays_entry {
-    int fd;
-    int64_t since_ms; /* seen at every look from then on */
-    dev_t device;
-    ino_t inode;
+struct strays {
+    bool expected; /* a worker was killed: look */
+    int *known;    /* descriptors open before there were workers */
+    size_t known_count;
 };
 
-struct strays {
-    int64_t until_ms; /* when to stop looking */
-    int *known;     /* descriptors open from the start, ascending */
-    size_t known_count;
-    struct strays_entry *entries;
-    size_t count;
-};
+/* Notes what is open, before any worker exists. Returns 0; or -errno, after which strays_close()
+ * does nothing: a leak is better than closing what is in use. */
+int strays_init(struct strays *strays);
+void strays_term(struct strays *strays);
 
 /* Notes that there may be strays: a worker was killed. */
 void strays_expect(struct strays *strays);
 
-/* One tick: looks if it should, closes what has been stray for long enough. Must have been called
- * once before any worker exists, when it takes note of what is open. */
-void strays_close(struct strays *strays, struct pool *pool);
-
-void strays_term(struct strays *strays);
+/* One look, if there is reason: closes what is certainly stray. To be called by the master now and
+ * then; descriptors that the master opens itself must be closed again by then. */
+void strays_close(struct strays *strays, const struct pool *pool);
 
 #endif

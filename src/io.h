@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 struct server;
 struct worker_stats;
@@ -39,11 +40,13 @@ struct io_ops {
     int (*sleep)(struct io *io, int64_t ms);
     int (*gather)(struct io *io, io_job *job, void *args, size_t arg_size, size_t count);
     int (*offload)(struct io *io, void (*call)(void *arg), void *arg);
+    void (*yield)(struct io *io);        /* optional */
     void (*checkpoint)(struct io *io);   /* optional */
     void (*begin)(struct io *io);        /* optional: handler code starts */
     void (*end)(struct io *io);          /* optional: handler code has ended */
-    void (*hold)(struct io *io, int fd); /* optional: see io_hold() */
-    void (*drop)(struct io *io, int fd); /* optional */
+    void (*opening)(struct io *io);      /* optional: see io_hold() */
+    void (*hold)(struct io *io, int fd); /* optional */
+    void (*close)(struct io *io, int fd); /* optional: close(2) */
 
     const char *model;      /* "prefork", "threads", "coro" */
     const char *gather_how; /* how gathered jobs run, for the answer of /fanout */
@@ -113,6 +116,13 @@ static inline int io_offload(struct io *io, void (*call)(void *arg), void *arg)
     return io->ops->offload(io, call, arg);
 }
 
+/* Lets other requests that could go on have their turn, where they share this one's thread. */
+static inline void io_yield(struct io *io)
+{
+    if (io->ops->yield != NULL)
+        io->ops->yield(io);
+}
+
 /* To be called now and then (about every 100 µs) by a handler that computes for long:
  * where handler code shares a lock (--gil) this is where others get their turn. */
 static inline void io_checkpoint(struct io *io)
@@ -122,20 +132,27 @@ static inline void io_checkpoint(struct io *io)
 }
 
 /*
- * Notes that the worker now owns fd, beyond the connection it serves (a file, a
- * database socket), and io_drop() that it no longer does, before closing it.
- * Where workers share one descriptor table a killed worker's descriptors outlive
- * it; its master closes those it held.
+ * Where workers share one descriptor table, what a killed worker had open outlives it and its
+ * master closes it. For that, whatever is opened inside a request (a file, a database socket)
+ * is announced: io_opening(), then the call that opens, then at once io_hold() with the
+ * descriptor, or with -1 when there is none; and it is closed with io_close().
  */
+static inline void io_opening(struct io *io)
+{
+    if (io->ops->opening != NULL)
+        io->ops->opening(io);
+}
 static inline void io_hold(struct io *io, int fd)
 {
     if (io->ops->hold != NULL)
         io->ops->hold(io, fd);
 }
-static inline void io_drop(struct io *io, int fd)
+static inline void io_close(struct io *io, int fd)
 {
-    if (io->ops->drop != NULL)
-        io->ops->drop(io, fd);
+    if (io->ops->close != NULL)
+        io->ops->close(io, fd);
+    else
+        close(fd);
 }
 
 /* Called by the HTTP code around every run of handler code. */

@@ -172,13 +172,10 @@ void server_context_leave(struct server *server, struct worker_stats *stats)
     stats_add(&stats->contexts, (uint64_t)-1);
 }
 
-bool server_connection_opened(struct server *server, struct worker_stats *stats)
+void server_connection_opened(struct server *server, struct worker_stats *stats)
 {
-    int32_t open =
-        atomic_fetch_add_explicit(&server->shared->open_connections, 1, memory_order_relaxed) + 1;
-
+    atomic_fetch_add_explicit(&server->shared->open_connections, 1, memory_order_relaxed);
     stats_add(&stats->accepted, 1);
-    return (uint32_t)open < server->max_connections;
 }
 
 void server_connection_closed(struct server *server, struct worker_stats *stats)
@@ -207,6 +204,7 @@ void server_worker_died(struct server *server, unsigned worker)
     atomic_fetch_sub_explicit(&server->shared->read_ahead, (int64_t)stats_get(&stats->read_ahead),
                               memory_order_relaxed);
     atomic_store_explicit(&stats->read_ahead, 0, memory_order_relaxed);
+    atomic_store_explicit(&stats->changing, 0, memory_order_relaxed);
     atomic_store_explicit(&stats->pid, 0, memory_order_relaxed);
     atomic_store_explicit(&stats->tid, 0, memory_order_relaxed);
 }

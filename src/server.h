@@ -44,6 +44,7 @@ struct worker_stats {
     stats_counter requests_before; /* of `requests`, served by earlier workers in this place */
     _Atomic int32_t pid;        /* 0: no such worker now */
     _Atomic int32_t tid;
+    _Atomic uint32_t changing;  /* odd while the worker's descriptors and records may disagree */
     stats_counter stack_peak;   /* bytes of coroutine stack ever used; 0 in the pools */
 };
 
@@ -113,14 +114,14 @@ void server_reopen_log(struct server *server);
 void server_context_enter(struct server *server, struct worker_stats *stats);
 void server_context_leave(struct server *server, struct worker_stats *stats);
 
-/* A connection was accepted: counts it. False when that was the last one allowed for now. */
-bool server_connection_opened(struct server *server, struct worker_stats *stats);
+/* A connection was accepted, or closed. */
+void server_connection_opened(struct server *server, struct worker_stats *stats);
 void server_connection_closed(struct server *server, struct worker_stats *stats);
 
 static inline bool server_is_full(const struct server *server)
 {
-    return (uint32_t)atomic_load_explicit(&server->shared->open_connections,
-                                          memory_order_relaxed) >= server->max_connections;
+    return atomic_load_explicit(&server->shared->open_connections, memory_order_relaxed) >=
+           (int32_t)server->max_connections;
 }
 
 /* A worker has begun in that place; called by the worker. */

@@ -15,20 +15,19 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
-import signal
 import statistics
 import sys
 from dataclasses import dataclass, replace
 from typing import Callable, Sequence
 
-from . import analysis, environment, gates, measure, plan as planning, servers, wrk
+from . import analysis, environment, plan as planning, run as running, servers, wrk
 from .analysis import CellResult, Metric, Row
-from .children import STOPPING, Children
+from .children import Children, interruptible
 from .cli import find_programs, server_path
 from .client import BadAnswer, Client
 from .environment import ROOT
 from .errors import LabError
-from .measure import Answers, Programs, Sample
+from .measure import Programs, Sample
 from .plan import WORKLOADS, Cell, Configuration, Cores
 from .progress import Progress
 from .quiet import Patience
@@ -59,9 +58,10 @@ def cells(cores: Cores, asked: Sequence[str]) -> dict[str, Cell]:
     def wide(model: str, workers: int = 1, gil: bool = False) -> Configuration:
         return Configuration(model, workers, both, both, gil=gil)
 
+    waiting = replace(WORKLOADS["sleep"], duration_factor=2.0)
     compute = replace(WORKLOADS["cpu"], target="/cpu?n=1000", compute_target=None)
     every = {
-        "4": Cell(WORKLOADS["sleep"], 256, (one("prefork", 64), one("threads", 64), one("coro"))),
+        "4": Cell(waiting, 256, (one("prefork", 64), one("threads", 64), one("coro"))),
         "6": Cell(
             compute, 8,
             (
@@ -106,12 +106,11 @@ def judge(
 ) -> Line:
     sign = "≥" if at_least else "≤"
     if not values:
-        return Line(False, criterion, f"{text}: no block can be believed (goal {sign} {form(goal)})")
+        return Line(False, criterion, f"{text}: no block can be believed, goal {sign} {form(goal)}")
     middle = statistics.median(values)
     passed = middle >= goal if at_least else middle <= goal
-    return Line(
-        passed, criterion, f"{text}: {form(middle)} {spread(values, form)}, goal {sign} {form(goal)}"
-    )
+    found = f"{form(middle)} {spread(values, form)}"
+    return Line(passed, criterion, f"{text}: {found}, goal {sign} {form(goal)}")
 
 
 def paired(first: Row | None, second: Row | None, metric: Metric) -> list[float]:
@@ -132,10 +131,12 @@ def judge_waiting(result: CellResult) -> list[Line]:
         coro = row.configuration.model == "coro"
         ceiling = row.configuration.contexts(result.cell.connections) / 0.020
         text = f"/sleep?ms=20, 256 connections: {row.label} of {ceiling:,.0f}/s"
-        line = judge("4", text, [s.rps / ceiling for s in row.valid], 0.95 if coro else 0.97, True, percent)
+        shares = [s.rps / ceiling for s in row.valid]
+        line = judge("4", text, shares, 0.95 if coro else 0.97, True, percent)
         cores = statistics.median([s.server_cores for s in row.valid] or [0.0])
         if coro and not line.passed and cores >= 0.95:
-            line = replace(line, passed=True, text=f"{line.text}; its core is full ({percent(cores)})")
+            excuse = f"; its core is full ({percent(cores)})"
+            line = replace(line, passed=True, text=line.text + excuse)
         lines.append(line)
         if coro:
             medians = [s.load.percentiles_us["p50"] for s in row.valid if s.load]
@@ -152,7 +153,7 @@ def judge_cores(result: CellResult) -> list[Line]:
     return [
         compare("prefork, 2 workers × 1", "prefork(2)", "prefork(1)", 1.8, True),
         compare("threads, 2 workers × 1", "threads(2)", "threads(1)", 1.8, True),
-        compare("threads --gil, 2 workers × 1 without", "threads(2)+gil", "threads(1)", 1.1, False),
+        compare("threads, 2 with --gil × 1", "threads(2)+gil", "threads(1)", 1.1, False),
         compare("coro, 1 loop × 1 loop on one core", "coro", "coro" + PINNED, 1.05, False),
         compare("coro, 2 loops × 1", "coro(2)", "coro", 1.8, True),
     ]
@@ -165,9 +166,8 @@ def judge_floor(result: CellResult) -> list[Line]:
         values = paired(row, result.floor, analysis.cpu_us)
         costs = [s.cpu_us for s in row.valid]
         cost = f" ({statistics.median(costs):.2f} µs)" if costs else ""
-        lines.append(
-            judge("11", f"/hello, 64 connections: CPU per request, {row.label}{cost} × floor", values, goal, False)
-        )
+        text = f"/hello, 64 connections: CPU per request, {row.label}{cost} × floor"
+        lines.append(judge("11", text, values, goal, False))
     return lines
 
 
@@ -217,7 +217,9 @@ def judge_who(
         "threads": "one pid, several tids",
         "coro": "one pid, one tid, several contexts",
     }[configuration.model]
-    text = f"/whoami under load: {configuration.label}: {pids} pids, {tids} tids, {contexts} contexts"
+    counts = {"pid": pids, "tid": tids, "context": contexts}
+    found = ", ".join(f"{n} {name}{'' if n == 1 else 's'}" for name, n in counts.items())
+    text = f"/whoami under load: {configuration.label}: {found}"
     if models != {configuration.model}:
         passed, text = False, f"{text}, model {'/'.join(sorted(models))}"
     if alien:
@@ -267,7 +269,8 @@ def _accept(argv: Sequence[str]) -> int:
             for model, workers in (("prefork", 8), ("threads", 8), ("coro", 1)):
                 configuration = Configuration(model, workers, cores.server, cores.load)
                 lines.append(who_answers(children, programs, configuration))
-        samples = _run(children, programs, plan, Patience(options.patience), options.verbose)
+        patience = Patience(options.patience, cores.together)
+        samples = _run(children, programs, plan, patience, options.verbose)
     for name, cell in chosen.items():
         result = analysis.analyse(cell, samples)
         lines += JUDGES[name](result)
@@ -287,21 +290,8 @@ def _run(
     children: Children, programs: Programs, plan: planning.Plan, patience: Patience, verbose: bool
 ) -> list[Sample]:
     progress = Progress(sys.stderr, len(plan.steps), plan.duration_s * 1.4 + 0.8)
-    answers = Answers()
     samples = []
-    for order, step in enumerate(plan.steps):
-        progress.show(order, step, plan.blocks)
-        waits = step.cell.workload.wait_ms > 0
-        duration_s = plan.duration_s * (2 if waits else 1)
-        while True:
-            patience.await_quiet()
-            sample = measure.measure(
-                children, programs, step.cell, step.configuration, step.block, order,
-                duration_s, plan.warmup_s, answers,
-            )  # fmt: skip
-            if not patience.again(sample.others_cores, duration_s):
-                break
-        sample.gates = gates.check(sample, step.cell.workload, step.configuration)
+    for sample in running.execute(plan, programs, children, progress, patience):
         samples.append(sample)
         if verbose:
             print(
@@ -313,15 +303,8 @@ def _run(
     return samples
 
 
-def _interrupt(_number: int, _frame: object) -> None:
-    for each in STOPPING:
-        signal.signal(each, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
 def main() -> int:
-    for number in STOPPING:
-        signal.signal(number, _interrupt)
+    interruptible()
     try:
         return _accept(sys.argv[1:])
     except (LabError, BadAnswer) as error:

@@ -8,11 +8,14 @@ import statistics
 from dataclasses import dataclass
 from typing import Callable, Iterable, Sequence
 
-from . import ceilings, gates, stats
+from . import ceilings, stats
 from .ceilings import Ceiling
 from .measure import Sample
 from .plan import AGAIN, Cell, Configuration
+from .quiet import QUIET_CORES
 from .stats import Ratio
+
+DISTURBED_MARK = "~"
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,12 @@ class Row:
     def void(self) -> bool:
         """Half of the blocks or more cannot be believed; no comparison is made with it."""
         return len(self.valid) * 2 <= len(self.samples)
+
+    @property
+    def disturbed(self) -> bool:
+        """Other programs worked on its cores in half of its blocks or more."""
+        loud = [s for s in self.samples if s.others_cores >= QUIET_CORES]
+        return bool(loud) and len(loud) * 2 >= len(self.samples)
 
     @property
     def share(self) -> float | None:
@@ -110,7 +119,8 @@ def aa_pair(result: CellResult, metric: Metric) -> tuple[Row, Ratio] | None:
 
 
 def analyse(cell: Cell, samples: Iterable[Sample]) -> CellResult:
-    mine = [s for s in samples if (s.workload, s.connections) == (cell.workload.name, cell.connections)]
+    key = (cell.workload.name, cell.connections)
+    mine = [s for s in samples if (s.workload, s.connections) == key]
     compute = [s.single_cpu_us for s in mine if s.single_cpu_us and not s.answer_problem]
     compute_us = statistics.median(compute) if compute else None
     floor = [s.cpu_us for s in mine if not s.void and s.configuration == "floor"]
@@ -142,7 +152,8 @@ def _row(
     for name in ("p50", "p90", "p99", "p999"):
         values = [s.load.percentiles_us[name] for s in shown if s.load]
         known = [value for value in values if value is not None]
-        percentiles[name] = statistics.median(known) if known and len(known) == len(values) else None
+        complete = bool(known) and len(known) == len(values)
+        percentiles[name] = statistics.median(known) if complete else None
     return Row(
         configuration=configuration,
         samples=tuple(samples),
@@ -181,13 +192,16 @@ def _median(values: Iterable[float]) -> float:
 def _notes(samples: Sequence[Sample]) -> list[str]:
     """What does not void a sample but should be known."""
     notes = []
-    loud = [s for s in samples if s.others_cores >= gates.OTHERS_NOTE]
+    loud = [s for s in samples if s.others_cores >= QUIET_CORES]
     if loud:
         worst = max(s.others_cores for s in loud)
         notes.append(
-            f"the machine was not idle: other programs used up to {worst * 100:.0f} % of a core "
-            f"during {len(loud)} of {len(samples)} runs"
+            f"other programs used up to {worst * 100:.0f} % of a core during {len(loud)} of "
+            f"{len(samples)} runs: rows marked {DISTURBED_MARK} need repeating on an idle machine"
         )
+    repeats = sum(s.repeats for s in samples)
+    if repeats:
+        notes.append(f"{repeats} runs disturbed by other programs were repeated")
     overflows = sum(s.listen_overflows for s in samples)
     if overflows:
         notes.append(f"{overflows} connections did not fit in the listen backlog at first")

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 
 from .plan import POOLS, Configuration, Workload
 
-FULL = 0.90  # of wrk's cores, the server's cores or a ceiling: then it is what limits
+FULL = 0.90  # of wrk's cores, the server's cores or a ceiling of cores: then it limits
+# A wait is never shorter than asked for, and a short run loses its first and last requests:
+# a ceiling of waiting limits already from here.
+WAIT_FULL = 0.85
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,13 @@ def for_configuration(
     if workload.wait_ms > 0:
         contexts = configuration.contexts(connections)
         pooled = configuration.model in POOLS and configuration.workers < connections
-        rps = contexts / (workload.wait_ms / 1e3)
+        busy_ms = workload.wait_ms + (compute_us or 0.0) / 1e3
+        rps = contexts / (busy_ms / 1e3)
         options.append(
             Ceiling(
                 rps,
                 "pool" if pooled else "connections",
-                f"{contexts}/{workload.wait_ms:g} ms = {rps:,.0f}/s",
+                f"{contexts}/{busy_ms:.3g} ms = {rps:,.0f}/s",
             )
         )
     cost_us, what = (floor_us, "floor") if workload.floor else (compute_us, "cores")
@@ -75,9 +79,11 @@ def limiter(
             return "CPU shared with wrk"
     elif load_cpu_share >= FULL:
         return "wrk"
-    if ceiling.rps and rps >= FULL * ceiling.rps and ceiling.kind in ("pool", "connections"):
+    share = rps / ceiling.rps if ceiling.rps else 0.0
+    if share >= WAIT_FULL and ceiling.kind in ("pool", "connections"):
         return "pool size" if ceiling.kind == "pool" else "connections"
-    if server_cores >= FULL * configuration.usable_cores:
+    all_computing = share >= FULL and ceiling.kind == "cores"
+    if all_computing or server_cores >= FULL * configuration.usable_cores:
         if configuration.gil:
             return "the lock (--gil)"
         if configuration.model == "coro" and configuration.workers == 1:

@@ -14,7 +14,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import IO, Callable, Sequence
 
 from . import procfs
@@ -24,6 +24,18 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def interruptible() -> None:
+    """From now on a stopping signal raises KeyboardInterrupt, with its name."""
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        for each in STOPPING:
+            signal.signal(each, signal.SIG_IGN)  # a second must not cut the clearing up short
+        raise KeyboardInterrupt(signal.Signals(number).name)
+
+    for number in STOPPING:
+        signal.signal(number, interrupt)
 
 
 def _prepare(cpus: Sequence[int]) -> Callable[[], None]:

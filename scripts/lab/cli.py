@@ -12,19 +12,18 @@ import re
 import secrets
 import shlex
 import shutil
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn, Sequence
 
 from . import environment, plan as planning, run as running, table, wrk
-from .children import STOPPING, Children
+from .children import STOPPING, Children, interruptible
 from .environment import ROOT
 from .errors import LabError
 from .measure import Programs
 from .plan import MODELS, WORKLOADS, Cores, Plan
 from .progress import Progress, clock
+from .quiet import Patience
 
 EX_USAGE = 64
 EX_INTERRUPTED = 130
@@ -73,6 +72,8 @@ def _parser() -> _Parser:
     add("--results", metavar="DIR", help="where the results' folder goes (results)")
     add("--cpus-server", metavar="LIST", help="cores of the server (the first half of all)")
     add("--cpus-load", metavar="LIST", help="cores of wrk (the other half)")
+    add("--patience", type=float, metavar="S", default=20.0,
+        help="to spend in all on waiting for, and repeating after, other programs (%(default)s)")
     add("--no-aa", action="store_true",
         help="leave out the A/A pair: one configuration run twice, to see the noise")
     add("--list", action="store_true", help="print what would be run, and exit")
@@ -82,9 +83,10 @@ def _parser() -> _Parser:
 def _cores(options: argparse.Namespace) -> Cores:
     available = os.sched_getaffinity(0)
     cores = planning.split_cores(sorted(available))
+    server, load = options.cpus_server, options.cpus_load
     return Cores(
-        planning.parse_cpus(options.cpus_server, available) if options.cpus_server else cores.server,
-        planning.parse_cpus(options.cpus_load, available) if options.cpus_load else cores.load,
+        planning.parse_cpus(server, available) if server else cores.server,
+        planning.parse_cpus(load, available) if load else cores.load,
     )
 
 
@@ -148,12 +150,6 @@ def server_path(given: str) -> str:
         return str(path.resolve())
 
 
-def _interrupt(number: int, _frame: FrameType | None) -> None:
-    for each in STOPPING:
-        signal.signal(each, signal.SIG_IGN)  # a second one must not cut the clearing up short
-    raise KeyboardInterrupt(signal.Signals(number).name)
-
-
 def _bench(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     plan = make_plan(options)
@@ -174,7 +170,10 @@ def _bench(argv: Sequence[str]) -> int:
     code = 0
     try:
         with Children() as children:
-            running.execute(run, programs, children, progress)
+            patience = Patience(options.patience, plan.cores.together)
+            for sample in running.execute(plan, programs, children, progress, patience):
+                run.samples.append(sample)
+        run.complete = True
     except KeyboardInterrupt as stop:
         run.stopped_by, code = str(stop) or "SIGINT", EX_INTERRUPTED
     except LabError as error:
@@ -226,8 +225,7 @@ def _print(text: str) -> None:
 
 
 def main() -> int:
-    for number in STOPPING:
-        signal.signal(number, _interrupt)
+    interruptible()
     try:
         return _bench(sys.argv[1:])
     except LabError as error:

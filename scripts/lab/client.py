@@ -65,7 +65,8 @@ class Client:
         except ValueError:
             value = None
         if answer.status != 200 or not isinstance(value, dict):
-            raise BadAnswer(f"{target}: status {answer.status}, {answer.body[:80]!r}: no JSON object")
+            said = f"status {answer.status}, {answer.body[:80]!r}"
+            raise BadAnswer(f"{target}: {said}: not a JSON object")
         return value
 
     def get(self, target: str) -> Answer:

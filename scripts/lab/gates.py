@@ -9,8 +9,8 @@ the law hold for a short run of a real load generator, and one allowance:
   theory, E[L^2] / 2 E[L]; C of them were so cut.
 * between an answer and the next request a connection waits for wrk itself. A wrk that is
   itself the bottleneck holds half the connections that way, so for a busy wrk (running, or
-  waiting for its core, for BUSY_WRK of the time) only the upper bound is checked; connections that starve are then
-  still found by the kernel's count of bytes received on each.
+  waiting for its core, for BUSY_WRK of the time) only the upper bound is checked;
+  connections that starve are still found by the kernel's count of bytes received on each.
 * wrk's duration includes CONNECTING_S or so in which it only connects.
 """
 
@@ -27,7 +27,6 @@ BUSY_WRK = 0.5
 ABOVE_CEILING = 1.05
 STEAL_LIMIT = 0.01
 _ERROR_NAMES = {"status": "statuses over 399", "timeout": "answers later than wrk waits"}
-OTHERS_NOTE = 0.10  # cores' worth of other programs, from which the table says so
 
 
 def little_share(load: Load, connections: int) -> float:
@@ -60,12 +59,14 @@ def check(sample: Sample, workload: Workload, configuration: Configuration) -> l
     if load.unanswered:
         failed.append(f"{load.unanswered} connections never got an answer")
     if load.established is not None and load.established < sample.connections:
-        failed.append(f"only {load.established} of {sample.connections} connections stood at the end")
+        stood = f"{load.established} of {sample.connections}"
+        failed.append(f"only {stood} connections stood at the end")
     share = little_share(load, sample.connections)
     lowest = 1 - LITTLE_TOLERANCE - CONNECTING_S / load.duration_s
     wrk_waits = load.runnable_share < BUSY_WRK and not configuration.shares_cores
     if share > 1 + LITTLE_TOLERANCE or (share < lowest and wrk_waits):
-        failed.append(f"Little's law: throughput × latency accounts for {share * 100:.0f} % of the connections")
+        accounted = f"{share * 100:.0f} % of the connections"
+        failed.append(f"Little's law: throughput × latency accounts for {accounted}")
     ceiling = wait_ceiling(workload, sample.connections, configuration)
     if ceiling and load.rps > ABOVE_CEILING * ceiling:
         failed.append(f"{load.rps:,.0f}/s is more than waiting allows ({ceiling:,.0f}/s)")
@@ -77,6 +78,7 @@ def check(sample: Sample, workload: Workload, configuration: Configuration) -> l
     if sample.pids_changed:
         failed.append("the server's worker processes changed")
     if sample.exit_status != 0:
-        how = "had to be killed" if sample.exit_status is None else f"exited with {sample.exit_status}"
+        status = sample.exit_status
+        how = "had to be killed" if status is None else f"exited with {status}"
         failed.append(f"the server {how} at SIGTERM")
     return failed

@@ -58,6 +58,7 @@ class Sample:
     steal_s: float = 0.0
     cpu_total_s: float = 0.0
     others_cores: float = 0.0
+    repeats: int = 0  # earlier takes, given up because other programs disturbed them
     cpu_pressure_share: float = 0.0
     listen_overflows: int = 0
     tcp_memory_pages: int = 0
@@ -215,7 +216,8 @@ def _load(
     pids = server.worker_pids()
     workers, _ = server.memory()
     sample.memory_before_bytes = workers
-    machine_before = procfs.machine()
+    cpus = {*configuration.server_cpus, *configuration.load_cpus}
+    machine_before = procfs.machine(cpus)
     usage_before = procfs.usage(pids)
     begun = time.monotonic()
 
@@ -225,7 +227,7 @@ def _load(
 
     sample.window_s = time.monotonic() - begun
     sample.usage = procfs.usage(pids) - usage_before
-    machine_after = procfs.machine()
+    machine_after = procfs.machine(cpus)
     sample.load = load
     sample.memory_bytes, sample.master_bytes = server.memory()
     sample.pids_changed = server.worker_pids() != pids

@@ -30,6 +30,7 @@ class Workload:
     wait_ms: float = 0.0  # waited inside one request, in total
     compute_target: str | None = None  # a request that computes as much and waits for nothing
     floor: bool = False  # comparable with the floor server
+    duration_factor: float = 1.0  # of the plan's duration
 
 
 WORKLOADS = {
@@ -217,7 +218,8 @@ def parse_models(text: str, pool_sizes: Sequence[int], cores: Cores) -> list[Con
                 config = replace(config, dispatch=flag)
             else:
                 raise LabError(
-                    f"model {spec!r}: {flag!r} does not go with {model} (threads: +gil; pools: +connection)"
+                    f"model {spec!r}: {flag!r} does not go with {model} "
+                    "(threads: +gil; pools: +connection)"
                 )
         if count == "cores":
             if len(cores.server) == 1:

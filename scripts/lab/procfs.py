@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Collection
 
 PROC = Path("/proc")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
@@ -48,7 +49,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Machine:
-    """System-wide counters, in seconds summed over all cores."""
+    """System-wide counters; the times in seconds, summed over the cores asked for."""
 
     busy_s: float
     steal_s: float
@@ -167,17 +168,20 @@ def pss_bytes(pid: int) -> int:
     return 0
 
 
-def parse_cpu_line(text: str) -> tuple[float, float, float]:
-    """(busy, steal, total) seconds of /proc/stat's first line. Guest time is already in user."""
-    fields = [int(x) for x in text.splitlines()[0].split()[1:9]]
-    fields += [0] * (8 - len(fields))
-    user, nice, system, idle, iowait, irq, softirq, steal = fields
-    busy = user + nice + system + irq + softirq
-    return (
-        busy / TICKS_PER_S,
-        steal / TICKS_PER_S,
-        (busy + idle + iowait + steal) / TICKS_PER_S,
-    )
+def parse_cpu_times(text: str, cpus: Collection[int]) -> tuple[float, float, float]:
+    """(busy, steal, total) seconds of these cores out of /proc/stat. Guest time is in user."""
+    busy = stolen = total = 0
+    for line in text.splitlines():
+        name, *rest = line.split()
+        if not name.startswith("cpu") or not name[3:].isdigit() or int(name[3:]) not in cpus:
+            continue
+        fields = [int(x) for x in rest[:8]]
+        fields += [0] * (8 - len(fields))
+        user, nice, system, idle, iowait, irq, softirq, steal = fields
+        busy += user + nice + system + irq + softirq
+        stolen += steal
+        total += sum(fields)
+    return busy / TICKS_PER_S, stolen / TICKS_PER_S, total / TICKS_PER_S
 
 
 def _netstat_value(text: str, name: str) -> int:
@@ -188,8 +192,8 @@ def _netstat_value(text: str, name: str) -> int:
     return 0
 
 
-def machine() -> Machine:
-    busy, steal, total = parse_cpu_line((PROC / "stat").read_text())
+def machine(cpus: Collection[int]) -> Machine:
+    busy, steal, total = parse_cpu_times((PROC / "stat").read_text(), cpus)
     overflows = memory = 0
     pressure = 0.0
     try:

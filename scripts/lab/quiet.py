@@ -9,31 +9,35 @@ as it is, and the results say so.
 from __future__ import annotations
 
 import time
+from typing import Collection
 
 from . import procfs
 
-QUIET_CORES = 0.15  # of others' work, at most, in a measurement that counts as undisturbed
+QUIET_CORES = 0.15  # of others' work on the cores in use: more, and a sample is disturbed
 _LOOK_S = 0.25
 
 
 class Patience:
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, cpus: Collection[int]) -> None:
         self.left_s = seconds
+        self._cpus = cpus
+        self._look = True  # after a sample that was undisturbed, looking would only cost time
 
     def await_quiet(self) -> None:
         """Returns when the machine has been idle for a moment, or patience is over."""
-        while self.left_s > 0:
-            before = procfs.machine().busy_s
+        while self._look and self.left_s > 0:
+            before = procfs.machine(self._cpus).busy_s
             begun = time.monotonic()
             time.sleep(_LOOK_S)
             elapsed = time.monotonic() - begun
-            if (procfs.machine().busy_s - before) / elapsed < QUIET_CORES:
+            if (procfs.machine(self._cpus).busy_s - before) / elapsed < QUIET_CORES:
                 return
             self.left_s -= elapsed
 
     def again(self, others_cores: float, cost_s: float) -> bool:
         """Whether to repeat a measurement that others disturbed this much."""
-        if others_cores < QUIET_CORES or self.left_s <= 0:
+        self._look = others_cores >= QUIET_CORES
+        if not self._look or self.left_s <= 0:
             return False
         self.left_s -= cost_s
         return True

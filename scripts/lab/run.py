@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Sequence
+from typing import Any, Iterator, Sequence
 
 from . import analysis, gates, measure, table
 from .analysis import CellResult, Row
@@ -17,6 +18,7 @@ from .errors import LabError
 from .measure import Answers, Programs, Sample
 from .plan import Plan
 from .progress import Progress
+from .quiet import Patience
 
 SCHEMA = 1
 # Starting, checking, reading counters and draining, around a step's load.
@@ -30,7 +32,7 @@ Runs of `scripts/bench` land here, one folder each: `<UTC time>-<label>/`.
 | file | holds |
 |---|---|
 | `table.md` | the tables as the terminal showed them, with a verdict for each workload |
-| `run.json` | every sample with its gates and command lines, the environment, the plan and its seed |
+| `run.json` | every sample with its gates and command lines, the environment, the plan |
 
 `make bench` makes a run labelled `quick`, which git ignores; another label (`--label`) is
 kept. These files are generated: to change them, run the lab again.
@@ -65,25 +67,35 @@ def utc(form: str) -> str:
     return time.strftime(form, time.gmtime())
 
 
-def execute(run: Run, programs: Programs, children: Children, progress: Progress) -> None:
-    """Appends a sample a step. What ends it early is raised; the samples so far stay."""
+def execute(
+    plan: Plan,
+    programs: Programs,
+    children: Children,
+    progress: Progress,
+    patience: Patience,
+) -> Iterator[Sample]:
+    """A sample a step. One that other programs disturbed is taken again while patience lasts."""
     answers = Answers()
-    for order, step in enumerate(run.plan.steps):
-        progress.show(order, step, run.plan.blocks)
-        sample = measure.measure(
-            children,
-            programs,
-            step.cell,
-            step.configuration,
-            step.block,
-            order,
-            run.plan.duration_s,
-            run.plan.warmup_s,
-            answers,
-        )
+    for order, step in enumerate(plan.steps):
+        progress.show(order, step, plan.blocks)
+        for repeats in itertools.count():
+            patience.await_quiet()
+            sample = measure.measure(
+                children,
+                programs,
+                step.cell,
+                step.configuration,
+                step.block,
+                order,
+                plan.duration_s * step.cell.workload.duration_factor,
+                plan.warmup_s,
+                answers,
+            )
+            if not patience.again(sample.others_cores, seconds_a_step(plan)):
+                break
+        sample.repeats = repeats
         sample.gates = gates.check(sample, step.cell.workload, step.configuration)
-        run.samples.append(sample)
-    run.complete = True
+        yield sample
 
 
 def write(run: Run, results: Sequence[CellResult], directory: Path) -> Path:

@@ -25,7 +25,8 @@ LEGEND = (
     ("CPU µs", "server CPU time per request, all workers and threads summed"),
     ("p50, p99", "latency; a percentile needs 10 samples beyond it, else –"),
     ("switches", "context switches per request, voluntary and not"),
-    ("memory", "of all server processes (PSS); /worker: without the master, by workers; a loop's holds its coroutines"),
+    ("memory", "PSS of all server processes"),
+    ("/worker", "memory without the master's, by workers; a loop's includes its coroutines"),
     ("ceiling", "share reached of what cores, pool size or connections allow at best"),
     ("limited by", "what was used up; wrk: the load generator, so req/s says little of the server"),
 )
@@ -45,14 +46,21 @@ def bytes_text(count: float) -> str:
     return f"{count / 1024:.0f} KB"
 
 
+def mark(row: Row) -> str:
+    if row.void:
+        return VOID_MARK
+    return analysis.DISTURBED_MARK if row.disturbed else ""
+
+
 def row_cells(row: Row) -> list[str]:
     name = row.label + (SHARED_MARK if row.configuration.shares_cores else "")
     if not any(sample.load for sample in row.samples):
         return [name, "void", *["–"] * (len(COLUMNS) - 2)]
-    share = f"{verdict.percent(row.share)}" if row.share is not None and not row.configuration.floor else "–"
+    known = row.share is not None and not row.configuration.floor
+    share = verdict.percent(row.share or 0.0) if known else "–"
     return [
         name,
-        (VOID_MARK if row.void else "") + f"{row.rps:,.0f}",
+        mark(row) + f"{row.rps:,.0f}",
         f"{row.cpu_us:,.1f}",
         duration_text(row.percentiles_us["p50"]),
         duration_text(row.percentiles_us["p99"]),
@@ -88,9 +96,10 @@ def footnotes(result: CellResult) -> list[str]:
     shared = [row for row in result.rows if row.configuration.shares_cores]
     if shared:
         cores = shared[0].configuration.server_cpus
+        rest = "" if len(shared) == len(result.rows) else "; the others have cores of their own"
         notes.append(
-            f"{SHARED_MARK} {' and '.join(row.label for row in shared)} and wrk share cores "
-            f"{cores_text(cores)}; the others have cores of their own"
+            f"{SHARED_MARK} {verdict.listed([*(row.label for row in shared), 'wrk'])} share "
+            f"{'core' if len(cores) == 1 else 'cores'} {cores_text(cores)}{rest}"
         )
     for row in result.rows:
         if not row.void_reasons:
@@ -124,18 +133,21 @@ def common_lines(plan: Plan, results: Sequence[CellResult]) -> list[str]:
 
 
 def interval_line(blocks: int) -> str:
+    if blocks == 1:
+        return "1 block: every ratio is a single one; how sure it is cannot be told"
     if blocks < stats.ENOUGH_BLOCKS:
         sure = stats.range_confidence(blocks)
         return (
-            f"{blocks} {'block' if blocks == 1 else 'blocks'}: brackets are the smallest and "
-            f"largest ratio within a block (they hold the true median {verdict.percent(sure)} of the time); "
+            f"{blocks} blocks: brackets are the smallest and "
+            "largest ratio within a block "
+            f"(they hold the true median {verdict.percent(sure)} of the time); "
             f"{stats.ENOUGH_BLOCKS} blocks or more give a 95 % interval"
         )
     return f"{blocks} blocks: brackets are 95 % bootstrap intervals of the median ratio"
 
 
 def cores_text(cpus: Sequence[int]) -> str:
-    return ", ".join(map(str, cpus[:-1])) + (" and " if len(cpus) > 1 else "") + str(cpus[-1])
+    return verdict.listed([str(cpu) for cpu in cpus])
 
 
 def heading(result: CellResult) -> str:
@@ -149,17 +161,20 @@ def heading(result: CellResult) -> str:
 def render_text(plan: Plan, results: Sequence[CellResult], width: int = WIDTH) -> str:
     """The whole report for a terminal of width columns."""
     out: list[str] = []
-    for result, line in zip(results, sentences(results)):
+    for result in results:
         out += [*_wrap(heading(result), "  ", width), ""]
         out += _fitted([list(COLUMNS), *[row_cells(row) for row in result.rows]], width)
         out.append("")
         for note in footnotes(result):
             out += _wrap(note, "  ", width)
-        out += [*_wrap("=> " + line, "   ", width), "", ""]
-    for line in common_lines(plan, results):
-        out += _wrap(line, "  ", width)
+        out += [""] if out[-1] else []
     for name, meaning in LEGEND:
         out += _wrap(f"{name}: {meaning}", "  ", width)
+    for line in common_lines(plan, results):
+        out += _wrap(line, "  ", width)
+    out += ["", "In short:"]
+    for line in sentences(results):
+        out += ["", *_wrap(line, "    ", width)]
     return "\n".join(out) + "\n"
 
 

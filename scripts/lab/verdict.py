@@ -10,6 +10,8 @@ of the servers, and CPU time per request is compared instead.
 
 from __future__ import annotations
 
+from typing import Sequence
+
 from . import analysis
 from .analysis import CellResult, Row
 from .stats import ENOUGH_BLOCKS, Ratio
@@ -44,10 +46,16 @@ def sentence(result: CellResult, noise: float) -> str:
             parts.append(("CPU per request: " if cpu else "") + ", ".join(comparisons))
         parts += _floor_part(result) if cpu else []
         parts += _limits(result)
+    if base is not None and any(row.disturbed for row in result.models):
+        parts.append("disturbed by other programs")
     void = [row.label for row in result.rows if row.void]
     if void:
         parts.append(f"void: {', '.join(void)}")
     return f"{result.cell.name}: " + "; ".join(parts)
+
+
+def listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]
 
 
 def percent(share: float) -> str:
@@ -79,7 +87,7 @@ def _comparisons(result: CellResult, base: Row, cpu: bool, noise: float) -> list
             different.append(f"{row.label} {found.median:.2f} × {base.label} {interval}")
     if ties:
         verb = "ties" if len(ties) == 1 else "tie"
-        different.append(f"{' and '.join(ties)} {verb} with {base.label}")
+        different.append(f"{listed(ties)} {verb} with {base.label}")
     return different
 
 
@@ -106,7 +114,7 @@ def _limits(result: CellResult) -> list[str]:
         groups.setdefault(_limit_text(row), []).append(row)
     texts: list[str] = []
     for text, rows in groups.items():
-        names = " and ".join(row.label for row in rows)
+        names = listed([row.label for row in rows])
         shares = [row.share for row in rows if row.share is not None]
         reached = f", {percent(min(shares))} reached" if shares and ":" in text else ""
         verb = "by" if texts else "limited by"

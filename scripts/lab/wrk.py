@@ -80,7 +80,9 @@ def version(path: str) -> str:
     return match.group(0) if match else "unknown"
 
 
-def restore(table: Mapping[int, int], duration_us: int, requests: int, connections: int) -> dict[int, int]:
+def restore(
+    table: Mapping[int, int], duration_us: int, requests: int, connections: int
+) -> dict[int, int]:
     """The latency table as it was before wrk corrected it: {microseconds: count}."""
     if connections <= 0 or requests // connections == 0:
         return dict(table)  # wrk leaves such a table alone

@@ -70,10 +70,10 @@ static void schedule(struct coro_done *done)
     loop->soon_tail = done;
 }
 
-static void take_off(struct coro_done *done)
+static void take_off(struct coro_future *f, struct coro_done *done)
 {
-    struct coro_loop *loop = done->future->loop;
-    struct coro_done **head = done->scheduled ? &loop->soon_head : &done->future->dones;
+    struct coro_loop *loop = f->loop;
+    struct coro_done **head = done->scheduled ? &loop->soon_head : &f->dones;
     if (done->prev != NULL)
         done->prev->next = done->next;
     else
@@ -82,6 +82,7 @@ static void take_off(struct coro_done *done)
         done->next->prev = done->prev;
     else if (done->scheduled)
         loop->soon_tail = done->prev;
+    done->future = NULL;
 }
 
 void coro_future_add_done(struct coro_future *f, struct coro_done *done, coro_done_fn *fn,
@@ -103,24 +104,26 @@ void coro_future_remove_done(struct coro_done *done)
     struct coro_future *f = done->future;
     if (f == NULL)
         return;
-    take_off(done);
-    done->future = NULL;
+    take_off(f, done);
     coro_future_unref(f);
 }
 
 void coro_future_run_soon(struct coro_loop *loop)
 {
-    struct coro_done *last = loop->soon_tail;
-    while (loop->soon_head != NULL) {
+    size_t now = 0; /* those added meanwhile are for the next turn */
+    for (const struct coro_done *done = loop->soon_head; done != NULL; done = done->next)
+        now++;
+    for (; now > 0 && loop->soon_head != NULL; now--) {
         struct coro_done *done = loop->soon_head;
-        bool was_last = done == last;
         struct coro_future *f = done->future;
-        take_off(done);
+        loop->soon_head = done->next;
+        if (done->next != NULL)
+            done->next->prev = NULL;
+        else
+            loop->soon_tail = NULL;
         done->future = NULL;
         done->fn(f, done->arg); /* may free done */
         coro_future_unref(f);
-        if (was_last)
-            break;
     }
 }
 
@@ -224,6 +227,7 @@ enum { CANCEL_ON_CANCEL = 1, CANCEL_ON_DEADLINE = 2 };
 static int wait_for(struct coro_future *f, int64_t deadline_ms, int mode)
 {
     struct waiting waiting = {.task = coro_thread.task};
+    bool told_before = waiting.task->flags & CORO_TOLD;
     struct coro_waiter waiter;
     int rc = 0;
     hang(&waiter, f, &waiting);
@@ -234,7 +238,7 @@ static int wait_for(struct coro_future *f, int64_t deadline_ms, int mode)
         (void)coro_future_cancel(f);
         while (waiting.left > 0)
             coro_block_uncancellable();
-        if (f->state == CORO_DONE && rc == -ECANCELED)
+        if (f->state == CORO_DONE && rc == -ECANCELED && !told_before)
             coro_untell(); /* the result is returned now, the cancellation told later */
         if (f->state == CORO_DONE)
             rc = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The event loop that tasks run on: descriptors, timers, stopping. One loop belongs to one
- * thread; nothing here may be called from another thread or from a signal handler.
+ * thread; nothing here may be called from another thread or from a signal handler. A loop does not
+ * survive fork(): make it in the process that runs it.
  *
  * A loop turn runs the tasks that are runnable, then waits for events and calls their callbacks.
  * Callbacks run on the loop's own stack: they may start and stop watches and timers, spawn, unpark

@@ -138,12 +138,12 @@ int handler_files(struct http_exchange *x)
         memcpy(path + length, index_name, sizeof index_name);
     }
 
+    io_opening(x->io);
     int fd = files_open(root_fd, path);
+    io_hold(x->io, fd);
     if (fd < 0)
         return files_refuse(x, fd);
-    io_hold(x->io, fd);
     error = files_serve(x, fd, path);
-    io_drop(x->io, fd);
-    close(fd);
+    io_close(x->io, fd);
     return error;
 }

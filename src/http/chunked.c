@@ -20,12 +20,13 @@ enum chunked_state {
     SIZE_LF,
     EXT_NAME_1,  /* before an extension's name */
     EXT_NAME,    /* within it */
-    EXT_AFTER,   /* white space after a name or value */
+    EXT_AFTER,   /* after white space behind a name */
     EXT_VALUE_1, /* before its value */
     EXT_VALUE,   /* within a token */
     EXT_QUOTED,  /* within a quoted string */
     EXT_ESCAPE,  /* after a backslash there */
     EXT_CLOSED,  /* after the closing quote */
+    EXT_BLANK,   /* after white space behind a value */
     DATA,        /* data, or the CR after it */
     DATA_LF,
     TRAILERS,
@@ -69,21 +70,31 @@ static bool size_digit(struct chunked *c, char byte)
     return true;
 }
 
-/* What may follow a size, an extension's name or its value; `blank` says whether white space
- * may, `value` whether "=" may. */
-static bool size_ends(struct chunked *c, char byte, bool blank, bool value)
+/* What may end a size, or an extension's name or value: the line, or another extension. */
+static bool size_ends(struct chunked *c, char byte)
 {
     if (byte == '\r')
         c->state = SIZE_LF;
     else if (byte == ';')
         c->state = EXT_NAME_1;
-    else if (blank && is_blank(byte))
-        c->state = value ? EXT_AFTER : EXT_CLOSED;
-    else if (value && byte == '=')
-        c->state = EXT_VALUE_1;
     else
         return false;
     return true;
+}
+
+/* White space may stand around a name or value, but something must follow it. */
+static bool blank_or(struct chunked *c, char byte, enum chunked_state after_blank)
+{
+    if (!is_blank(byte))
+        return false;
+    c->state = (uint8_t)after_blank;
+    return true;
+}
+
+static bool value_follows(struct chunked *c, char byte)
+{
+    c->state = byte == '=' ? EXT_VALUE_1 : c->state;
+    return byte == '=';
 }
 
 static bool extension_byte(struct chunked *c, char byte)
@@ -97,16 +108,17 @@ static bool extension_byte(struct chunked *c, char byte)
         c->state = EXT_NAME;
         return http_char_is(byte, CHAR_TOKEN);
     case EXT_NAME:
-        return http_char_is(byte, CHAR_TOKEN) || size_ends(c, byte, true, true);
+        return http_char_is(byte, CHAR_TOKEN) || value_follows(c, byte) || size_ends(c, byte) ||
+               blank_or(c, byte, EXT_AFTER);
     case EXT_AFTER:
-        return size_ends(c, byte, true, true);
+        return is_blank(byte) || value_follows(c, byte) || (byte == ';' && size_ends(c, byte));
     case EXT_VALUE_1:
         if (is_blank(byte))
             return true;
         c->state = byte == '"' ? EXT_QUOTED : EXT_VALUE;
         return byte == '"' || http_char_is(byte, CHAR_TOKEN);
     case EXT_VALUE:
-        return http_char_is(byte, CHAR_TOKEN) || size_ends(c, byte, true, false);
+        return http_char_is(byte, CHAR_TOKEN) || size_ends(c, byte) || blank_or(c, byte, EXT_BLANK);
     case EXT_QUOTED:
         if (byte == '\\')
             c->state = EXT_ESCAPE;
@@ -116,8 +128,10 @@ static bool extension_byte(struct chunked *c, char byte)
     case EXT_ESCAPE:
         c->state = EXT_QUOTED;
         return http_char_is(byte, CHAR_VALUE);
-    default: /* EXT_CLOSED */
-        return size_ends(c, byte, true, false);
+    case EXT_CLOSED:
+        return size_ends(c, byte) || blank_or(c, byte, EXT_BLANK);
+    default: /* EXT_BLANK */
+        return is_blank(byte) || (byte == ';' && size_ends(c, byte));
     }
 }
 
@@ -128,7 +142,7 @@ static bool framing_byte(struct chunked *c, char byte)
     case SIZE_1:
         return size_digit(c, byte);
     case SIZE:
-        return size_digit(c, byte) || size_ends(c, byte, false, false);
+        return size_digit(c, byte) || size_ends(c, byte);
     case SIZE_LF:
         if (byte != '\n')
             return false;
@@ -161,9 +175,11 @@ static enum chunked_event read_trailers(struct chunked *c, const char *input, si
 
     *consumed += used;
     c->framing += used;
+    if (too_much_framing(c))
+        return CHUNKED_BAD;
     if (verdict == GUARD_DONE)
         return CHUNKED_END;
-    return verdict == GUARD_MORE && !too_much_framing(c) ? CHUNKED_MORE : CHUNKED_BAD;
+    return verdict == GUARD_MORE ? CHUNKED_MORE : CHUNKED_BAD;
 }
 
 enum chunked_event chunked_next(struct chunked *c, const char *input, size_t length,

@@ -283,23 +283,6 @@ static bool serve_request(struct connection_stream *s, size_t length, enum conn_
     return true;
 }
 
-static void open_stream(struct connection_stream *s, struct conn *c, struct io *io)
-{
-    s->io = io;
-    s->conn = c;
-    s->config = io->server->config;
-    s->start = 0;
-    s->end = c->spilled;
-    s->floor = 0;
-    s->drained = false;
-    s->out_length = 0;
-    s->reading = s->writing = (struct client_pace){0};
-    s->ahead = (struct ahead){0};
-    s->body_done = true;
-    if (c->spilled > 0)
-        memcpy(io->in, c->spill, c->spilled);
-}
-
 /* No complete head is there: sends what is to be sent and parks. */
 static enum conn_next park(struct connection_stream *s)
 {
@@ -386,7 +369,7 @@ enum conn_next connection_serve(struct conn *c, struct io *io)
 
     if (c->phase == CONN_LINGER)
         return linger_on(c, io);
-    open_stream(&s, c, io);
+    stream_open(&s, c, io);
     next = serve_requests(&s);
     stream_close(&s);
     return next;
@@ -409,7 +392,7 @@ enum conn_next connection_expire(struct conn *c, struct io *io)
         return CONN_PARK;
     if (c->phase != CONN_HEAD)
         return CONN_CLOSE;
-    open_stream(&s, c, io);
+    stream_open(&s, c, io);
     return refuse_raw(&s, 408, LATE_HEAD);
 }
 

@@ -101,6 +101,7 @@ struct date_reader {
     const char *at, *end;
     int64_t year;
     int month, day, hour, minute, second; /* month 1 to 12 */
+    bool short_year; /* it had two digits: the century is to be judged */
 };
 
 static bool literal(struct date_reader *r, const char *text)
@@ -156,7 +157,7 @@ static bool imf_fixdate(struct date_reader *r)
     return false;
 }
 
-/* "Sunday, 06-Nov-94 08:49:37 GMT"; a year over 50 years ahead means the past century. */
+/* "Sunday, 06-Nov-94 08:49:37 GMT" */
 static bool rfc850_date(struct date_reader *r)
 {
     int year;
@@ -172,8 +173,7 @@ static bool rfc850_date(struct date_reader *r)
             return false;
         date_of(time(NULL) / SECONDS_A_DAY, &this_year, &ignored, &ignored);
         r->year = this_year / 100 * 100 + year;
-        if (r->year > this_year + 50)
-            r->year -= 100;
+        r->short_year = true;
         return true;
     }
     return false;
@@ -197,25 +197,48 @@ static bool asctime_date(struct date_reader *r)
     return false;
 }
 
+/* The time of a date that was read; false for a day or time that does not exist. */
+static bool seconds_of(const struct date_reader *r, int64_t *seconds)
+{
+    int64_t days = days_of(r->year, r->month, r->day);
+    int64_t year;
+    int check_month, check_day;
+
+    if (r->hour > 23 || r->minute > 59 || r->second > 60 || r->day < 1)
+        return false;
+    date_of(days, &year, &check_month, &check_day);
+    if (check_month != r->month || check_day != r->day)
+        return false;
+    *seconds = days * SECONDS_A_DAY + r->hour * 3600 + r->minute * 60 + r->second;
+    return true;
+}
+
+/* "More than 50 years in the future" means the past century (RFC 9110, 5.6.7). */
+static bool is_far_ahead(int64_t seconds)
+{
+    time_t now = time(NULL);
+    int64_t year;
+    int month_now, day_now;
+
+    date_of(now / SECONDS_A_DAY, &year, &month_now, &day_now);
+    return seconds > days_of(year + 50, month_now, day_now) * SECONDS_A_DAY + now % SECONDS_A_DAY;
+}
+
 bool http_date_parse(struct http_slice text, int64_t *seconds)
 {
     static bool (*const FORMS[])(struct date_reader *) = {imf_fixdate, rfc850_date, asctime_date};
 
     for (size_t i = 0; i < sizeof FORMS / sizeof FORMS[0]; i++) {
         struct date_reader r = {.at = text.data, .end = text.data + text.length};
-        int64_t days, year;
-        int check_month, check_day;
 
         if (!FORMS[i](&r) || r.at != r.end)
             continue;
-        if (r.hour > 23 || r.minute > 59 || r.second > 60 || r.day < 1)
+        if (!seconds_of(&r, seconds))
             return false;
-        days = days_of(r.year, r.month, r.day);
-        date_of(days, &year, &check_month, &check_day);
-        if (check_month != r.month || check_day != r.day)
-            return false; /* no such day in that month */
-        *seconds = days * SECONDS_A_DAY + r.hour * 3600 + r.minute * 60 + r.second;
-        return true;
+        if (!r.short_year || !is_far_ahead(*seconds))
+            return true;
+        r.year -= 100;
+        return seconds_of(&r, seconds);
     }
     return false;
 }

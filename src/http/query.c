@@ -83,9 +83,11 @@ static bool parse_number(struct http_slice text, uint64_t maximum, uint64_t *val
 {
     *value = 0;
     for (size_t i = 0; i < text.length; i++) {
-        if (text.data[i] < '0' || text.data[i] > '9')
+        uint64_t digit = (uint64_t)(text.data[i] - '0');
+
+        if (text.data[i] < '0' || text.data[i] > '9' || *value > (UINT64_MAX - digit) / 10)
             return false;
-        *value = *value * 10 + (uint64_t)(text.data[i] - '0');
+        *value = *value * 10 + digit;
         if (*value > maximum)
             return false;
     }

@@ -146,7 +146,7 @@ int http_begin(struct http_exchange *x, unsigned status, const char *content_typ
     x->status = status;
     x->body_forbidden |= status == 204 || status == 304;
     x->body_remaining = length;
-    if (length == HTTP_UNKNOWN_LENGTH) {
+    if (length == HTTP_UNKNOWN_LENGTH && status != 204 && status != 304) {
         x->chunked = x->request->version_minor > 0;
         x->close |= !x->chunked;
     }

@@ -15,6 +15,43 @@
 #include "http.h"
 #include "server.h"
 
+enum { MAX_SENDFILE = 1024 * 1024 }; /* bytes in one call, for fairness */
+
+void stream_open(struct connection_stream *s, struct conn *c, struct io *io)
+{
+    s->io = io;
+    s->conn = c;
+    s->config = io->server->config;
+    s->start = 0;
+    s->end = c->spilled;
+    s->floor = 0;
+    s->drained = false;
+    s->out_length = 0;
+    s->reading.credit_ms = s->writing.credit_ms = PACE_GRACE_MS;
+    s->moved = 0;
+    s->ahead = (struct ahead){0};
+    s->body_done = true;
+    if (c->spilled > 0)
+        memcpy(io->in, c->spill, c->spilled);
+}
+
+/* The client has moved on by count bytes: fills its credit, and after a while lets others have
+ * their turn, so that one with a full pipe cannot keep a loop to itself. */
+static void progress(struct connection_stream *s, struct client_pace *pace, size_t count)
+{
+    if (count < PACE_BYTES_PER_SECOND * PACE_GRACE_MS / 1000)
+        pace->credit_ms += (int64_t)count * 1000 / PACE_BYTES_PER_SECOND;
+    else
+        pace->credit_ms = PACE_GRACE_MS;
+    if (pace->credit_ms > PACE_GRACE_MS)
+        pace->credit_ms = PACE_GRACE_MS;
+    s->moved += count;
+    if (s->moved >= FAIR_SHARE) {
+        s->moved = 0;
+        io_yield(s->io);
+    }
+}
+
 /* Moves unread input to the front of the buffer's free part, to read on behind it. */
 static void make_room(struct connection_stream *s)
 {
@@ -45,8 +82,8 @@ ssize_t stream_read(struct connection_stream *s, void *buffer, size_t capacity)
     s->drained = count < (ssize_t)capacity;
     if (count < 0)
         return -errno;
-    s->reading.bytes += (uint64_t)count;
     stats_add(&s->io->stats->bytes_in, (uint64_t)count);
+    progress(s, &s->reading, (size_t)count);
     return count;
 }
 
@@ -70,8 +107,6 @@ int stream_wait(struct connection_stream *s, int events)
 {
     struct client_pace *pace = events == IO_READ ? &s->reading : &s->writing;
     int64_t limit = events == IO_READ ? s->config->body_timeout_ms : s->config->write_timeout_ms;
-    int64_t allowance = PACE_GRACE_MS +
-                        (int64_t)(pace->bytes / PACE_BYTES_PER_SECOND * 1000) - pace->waited_ms;
     int64_t from = io_now_ms();
     int result;
 
@@ -80,10 +115,12 @@ int stream_wait(struct connection_stream *s, int events)
         if (result < 0)
             return result;
     }
-    if (allowance <= 0)
+    if (pace->credit_ms <= 0)
         return -ETIMEDOUT;
-    result = io_wait(s->io, s->conn->fd, events, from + (allowance < limit ? allowance : limit));
-    pace->waited_ms += io_now_ms() - from;
+    if (limit > pace->credit_ms)
+        limit = pace->credit_ms;
+    result = io_wait(s->io, s->conn->fd, events, from + limit);
+    pace->credit_ms -= io_now_ms() - from;
     return result;
 }
 
@@ -134,8 +171,8 @@ static int advance(struct iovec **iov, int count, size_t sent)
 
 static void sent_bytes(struct connection_stream *s, size_t count)
 {
-    s->writing.bytes += count;
     stats_add(&s->io->stats->bytes_out, count);
+    progress(s, &s->writing, count);
 }
 
 static int send_all(struct connection_stream *s, struct iovec *iov, int count, int flags)
@@ -193,7 +230,7 @@ int stream_send_file(struct connection_stream *s, int fd, uint64_t offset, uint6
     int result = stream_flush(s, true);
 
     while (result == 0 && length > 0) {
-        size_t count = length < (1U << 30) ? (size_t)length : (size_t)1 << 30;
+        size_t count = length < MAX_SENDFILE ? (size_t)length : MAX_SENDFILE;
         ssize_t sent = sendfile(s->conn->fd, fd, &at, count);
 
         if (sent > 0) {

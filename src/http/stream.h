@@ -20,16 +20,17 @@
 #include "http/conn.h"
 #include "io.h"
 
-/* What a client owes: after a grace period it must keep up a minimum rate, counted over the time
- * the server waited for it, not the time the handler took. */
-struct client_pace {
-    int64_t waited_ms;
-    uint64_t bytes;
-};
-
 enum {
     PACE_GRACE_MS = 5000,
     PACE_BYTES_PER_SECOND = 500,
+    FAIR_SHARE = 256 * 1024, /* bytes moved for one client before others get their turn */
+};
+
+/* The minimum rate a client must keep up, counted over the time the server waited for it, not the
+ * time the handler took: a credit of waiting time that waiting uses up and bytes fill
+ * again, up to the grace period it starts with. */
+struct client_pace {
+    int64_t credit_ms;
 };
 
 struct connection_stream {
@@ -42,6 +43,7 @@ struct connection_stream {
     bool drained;      /* the last read came back short: no more input is there now */
     size_t out_length; /* unsent output is io->out[0, out_length) */
     struct client_pace reading, writing;
+    size_t moved; /* bytes since others last had their turn */
     struct ahead ahead; /* input behind io->in, read while output could not be sent */
 
     /* The body of the request being served. */
@@ -53,6 +55,9 @@ struct connection_stream {
     uint64_t body_read;
     struct chunked chunked;
 };
+
+/* Begins to serve c in the context of io: the bytes in its spill are unread input. */
+void stream_open(struct connection_stream *s, struct conn *c, struct io *io);
 
 /* Frees what the stream holds. Unread input and unsent output are lost. */
 void stream_close(struct connection_stream *s);

@@ -17,7 +17,8 @@ from lab.client import BadAnswer, Client
 from lab.errors import LabError
 
 BENCH = str(ROOT / "scripts/bench")
-SHORT = ["--duration=0.2", "--warmup=0", "--blocks=1", "--no-aa", "--workers=4", "--server", FAKE]
+SHORT = ["--duration=0.2", "--patience=0", "--warmup=0", "--blocks=1", "--no-aa"]
+SHORT += ["--workers=4", "--server", FAKE]
 
 
 def bench(*arguments: Any, **environment: Any) -> Any:
@@ -66,7 +67,9 @@ def test_a_server_is_started_pinned_asked_and_drained() -> None:
         ("model", "says model=another, asked for was prefork"),
     ],
 )
-def test_a_server_that_is_not_what_was_asked_for(fault: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_is_not_what_was_asked_for(
+    fault: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with Children() as children:
         with pytest.raises(LabError, match=words):
             start(children, fault, monkeypatch=monkeypatch)

@@ -92,4 +92,4 @@ def test_other_programs_are_noted_but_void_nothing(others: Any, noted: Any) -> N
     sample.gates = gates.check(sample, SLEEP, made.THREADS)
     result = analysis.analyse(made.cell("sleep", made.THREADS), [sample])
     assert sample.gates == []
-    assert any("not idle" in note for note in result.notes) is noted
+    assert any("other programs" in note for note in result.notes) is noted

@@ -66,10 +66,12 @@ def test_memory_of_a_process() -> None:
     assert procfs.pss_bytes(os.getpid()) > 1 << 20
 
 
-def test_cpu_line_leaves_idle_out_of_busy_and_guest_out_twice() -> None:
-    ticks = procfs.TICKS_PER_S
-    line = "cpu  " + " ".join(str(n * ticks) for n in (1, 2, 3, 100, 50, 4, 5, 6, 9, 9)) + "\ncpu0 1\n"
-    assert procfs.parse_cpu_line(line) == (15.0, 6.0, 171.0)
+def test_cpu_times_are_of_the_cores_asked_for_and_count_guests_once() -> None:
+    times = " ".join(str(n * procfs.TICKS_PER_S) for n in (1, 2, 3, 100, 50, 4, 5, 6, 9, 9))
+    text = f"cpu  {times}\ncpu0 {times}\ncpu1 {times}\ncpu10 {times}\nintr 5 6\n"
+    assert procfs.parse_cpu_times(text, {0}) == (15.0, 6.0, 171.0)
+    assert procfs.parse_cpu_times(text, {0, 1}) == (30.0, 12.0, 342.0)
+    assert procfs.parse_cpu_times(text, {2}) == (0.0, 0.0, 0.0)
 
 
 def test_context_switches_of_a_status_file() -> None:
@@ -84,7 +86,8 @@ def test_usage_arithmetic() -> None:
 
 
 def test_machine_counters_grow() -> None:
-    first, second = procfs.machine(), procfs.machine()
+    cpus = os.sched_getaffinity(0)
+    first, second = procfs.machine(cpus), procfs.machine(cpus)
     assert second.total_s >= first.total_s > 0
     assert first.busy_s <= first.total_s
 

@@ -25,7 +25,7 @@ class Conversation:
     label: str
     pieces: Sequence[bytes]
     received: bytearray = field(default_factory=bytearray)
-    end: str = ""  # "eof", "reset", "timeout", or "refused" for a failed connect
+    end: str = ""  # "eof", "reset" or "timeout"
 
 
 @dataclass
@@ -75,8 +75,12 @@ def _receive(line: _Line) -> bool:
 
 
 def play(address: Address, conversations: Sequence[Conversation], width: int) -> None:
-    """Plays all, at most `width` at a time; each must end within 5 s of a release build."""
+    """Plays all, at most `width` at a time; each must end within 5 s of a release build.
+
+    When many do not, those not begun yet are left out: the server is stuck.
+    """
     waiting = list(reversed(conversations))
+    timeouts = 0
     active: Dict[int, _Line] = {}
     with selectors.EpollSelector() as selector:
         while waiting or active:
@@ -100,7 +104,12 @@ def play(address: Address, conversations: Sequence[Conversation], width: int) ->
             for line in active.values():
                 if now > line.deadline and not line.conversation.end:
                     line.conversation.end = "timeout"
+                    timeouts += 1
                     over.append(line)
+            if timeouts > 20:
+                for conversation in waiting:
+                    conversation.end = "giving up on the server"
+                waiting.clear()
             for line in over:
                 selector.unregister(line.socket)
                 del active[line.socket.fileno()]

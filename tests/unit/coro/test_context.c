@@ -169,6 +169,7 @@ static void test_symmetric_ring(void **state)
     }
 }
 
+#ifndef CORO_UCONTEXT
 /* ---- unwinding, as gdb and perf do it: by the call frame information alone ---- */
 
 enum { FRAMES = 32 };
@@ -178,7 +179,7 @@ static size_t frame_count;
 static _Unwind_Reason_Code note_frame(struct _Unwind_Context *context, void *arg)
 {
     (void)arg;
-    if (frame_count < FRAMES)
+    if (frame_count < FRAMES && _Unwind_GetIP(context) != 0) /* 0 marks the end */
         frames[frame_count++] = _Unwind_FindEnclosingFunction((void *)_Unwind_GetIP(context));
     return _URC_NO_REASON;
 }
@@ -211,9 +212,6 @@ static void test_unwinding_ends_at_the_entry(void **state)
 {
     struct coro c;
     (void)state;
-#ifdef CORO_UCONTEXT
-    skip();
-#else
     back = coro_running();
     make(&c, unwound_entry);
     (void)coro_switch(back, &c, NULL);
@@ -223,8 +221,8 @@ static void test_unwinding_ends_at_the_entry(void **state)
     assert_ptr_equal(frames[i + 2], (void *)(uintptr_t)coro_context_start);
     assert_int_equal(frame_count, i + 3); /* and there it stops */
     unmake(&c);
-#endif
 }
+#endif
 
 int main(void)
 {
@@ -233,7 +231,9 @@ int main(void)
         cmocka_unit_test(test_registers_survive),
         cmocka_unit_test(test_entry_stack_is_aligned),
         cmocka_unit_test(test_symmetric_ring),
+#ifndef CORO_UCONTEXT
         cmocka_unit_test(test_unwinding_ends_at_the_entry),
+#endif
     };
     pool = coro_stack_pool_new(0, 4);
     int failed = pool == NULL || cmocka_run_group_tests(tests, NULL, NULL) != 0;

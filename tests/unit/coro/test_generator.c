@@ -183,6 +183,14 @@ static void assert_cell(const char *kind, int state, const char *call, const cha
     assert_string_equal(strchr(line, ':') + 2, expected);
 }
 
+/* The same of a generator that delegates to the subject, and is SUSPENDED in it. */
+static void assert_delegated(const char *kind, const char *call, const char *expected)
+{
+    char line[512];
+    cell(line, sizeof line, 1, kind, CORO_GEN_SUSPENDED, call);
+    assert_string_equal(strchr(line, ':') + 2, expected);
+}
+
 /* ---- a test per cell ---- */
 
 static void test_created(void **state)
@@ -224,6 +232,19 @@ static void test_closed(void **state)
     assert_cell("plain", CORO_GEN_CLOSED, "v", "returned:None CLOSED");
     assert_cell("plain", CORO_GEN_CLOSED, "throw", "failed:Thrown CLOSED");
     assert_cell("plain", CORO_GEN_CLOSED, "close", "closed CLOSED");
+}
+
+static void test_delegated(void **state)
+{
+    (void)state;
+    assert_delegated("plain", "next", "yielded:y SUSPENDED None");
+    assert_delegated("plain", "v", "yielded:y SUSPENDED v");
+    assert_delegated("plain", "stop", "returned:r CLOSED proxied stop");
+    assert_delegated("plain", "throw", "failed:Thrown CLOSED thrown");
+    assert_delegated("catch", "throw", "yielded:y SUSPENDED thrown");
+    assert_delegated("plain", "close", "closed CLOSED exit");
+    assert_delegated("ignore", "close", "failed:RuntimeError CLOSED exit");
+    assert_delegated("other", "close", "failed:Other CLOSED exit");
 }
 
 /* ---- depth, errors and their messages ---- */

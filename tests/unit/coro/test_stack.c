@@ -192,8 +192,11 @@ static void crash_report(void (*crash)(void), char *text, size_t size)
         setrlimit(RLIMIT_CORE, &none);
         signal(SIGSEGV, SIG_DFL);
         dup2(p[1], STDERR_FILENO);
-        if (coro_overflow_report_install() == 0 && coro_overflow_report_install() == 0)
-            crash();
+        for (int i = 0; i < 2; i++) { /* a second time changes nothing */
+            if (coro_overflow_report_install() != 0)
+                _exit(1);
+        }
+        crash();
         _exit(0);
     }
     close(p[1]);

@@ -176,6 +176,61 @@ static void test_park_permit_and_deadline(void **state)
     run_main(park_cases, NULL);
 }
 
+/* ---- both at once: what was handed over is told first ---- */
+
+static void *parks_twice(void *arg)
+{
+    int *rc = arg;
+    rc[0] = coro_park(CORO_FOREVER);
+    rc[1] = coro_park(CORO_FOREVER);
+    return NULL;
+}
+
+static void *unpark_and_cancel(void *arg)
+{
+    struct coro_loop *loop = coro_task_loop(coro_task_self());
+    (void)arg;
+    for (int order = 0; order < 2; order++) {
+        int rc[2] = {1, 1};
+        struct coro_task *t = coro_spawn(loop, parks_twice, rc, "parks");
+        assert_non_null(t);
+        assert_int_equal(coro_sleep(1), 0);
+        if (order == 0)
+            coro_unpark(t);
+        assert_int_equal(coro_task_cancel(t), 0);
+        if (order == 1)
+            coro_unpark(t);
+        while (coro_loop_tasks(loop) > 1)
+            assert_int_equal(coro_pause(), 0);
+        assert_int_equal(rc[0], 0);
+        assert_int_equal(rc[1], -ECANCELED);
+    }
+    return NULL;
+}
+
+static void test_unpark_before_cancellation(void **state)
+{
+    (void)state;
+    run_main(unpark_and_cancel, NULL);
+}
+
+static void *sleeps_then_parks(void *arg)
+{
+    assert_int_equal(coro_sleep(1), 0);
+    return coro_park(CORO_FOREVER) == 0 ? arg : NULL;
+}
+
+static void test_deadlock_is_noticed(void **state)
+{
+    (void)state;
+    struct coro_loop *loop = new_loop();
+    spawn(loop, sleeps_then_parks, NULL);
+    assert_int_equal(coro_loop_run(loop), -EDEADLK);
+    coro_loop_stop(loop, 1000); /* it can still be ended in order */
+    assert_int_equal(coro_loop_run(loop), 0);
+    coro_loop_free(loop);
+}
+
 static void *sleep_a_little(void *arg)
 {
     (void)arg;
@@ -261,7 +316,7 @@ static void *wait_group(void *arg)
 
 static void *cancel_cases(void *arg)
 {
-    coro_task_fn *waits[] = {wait_sleep, wait_descriptor, wait_parked, wait_group};
+    static coro_task_fn *const waits[] = {wait_sleep, wait_descriptor, wait_parked, wait_group};
     struct coro_loop *loop = coro_task_loop(coro_task_self());
     (void)arg;
     for (size_t i = 0; i < 2 * sizeof waits / sizeof *waits; i++) {
@@ -460,6 +515,8 @@ int main(void)
         cmocka_unit_test(test_resume_now_and_unpark),
         cmocka_unit_test(test_resume_now_just_spawned),
         cmocka_unit_test(test_park_permit_and_deadline),
+        cmocka_unit_test(test_unpark_before_cancellation),
+        cmocka_unit_test(test_deadlock_is_noticed),
         cmocka_unit_test(test_sleeps_overlap),
         cmocka_unit_test(test_wait_fd),
         cmocka_unit_test(test_cancel_in_each_wait),

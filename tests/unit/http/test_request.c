@@ -76,7 +76,7 @@ static struct parsed *parse(void **state, const char *head)
 /* A GET of "/" with these field lines (each with its CRLF) behind Host. */
 static struct parsed *parse_with(void **state, const char *lines)
 {
-    char head[4096];
+    char head[5000];
 
     snprintf(head, sizeof head, "GET / HTTP/1.1\r\nHost: a\r\n%s\r\n", lines);
     return parse(state, head);
