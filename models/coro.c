@@ -44,6 +44,7 @@ enum {
     DRAIN_TICK_MS = 20,
     IDLE_KEPT = 16,         /* idle coroutines kept even when none was needed of late */
     OFFLOAD_THREADS = 4,
+    MAX_GATHERED = 16384, /* coroutines beside those that serve connections */
     COMPLAINT_INTERVAL_MS = 1000,
 };
 
@@ -75,6 +76,7 @@ struct process {
     struct worker_stats *stats;
     struct coro_loop *loop;
     unsigned worker;
+    const struct master_worker *self;
     struct coro_conn *conns; /* server->descriptors of them; untouched ones cost nothing */
     unsigned high;           /* one more than the highest descriptor used */
     unsigned open;           /* connections */
@@ -97,11 +99,18 @@ struct process {
 
 static const struct io_ops OPS; /* at the end of the io functions below */
 
+/* Gives the pages of the spill back to the kernel. */
+static void clean(const struct process *p, struct coro_conn *c)
+{
+    if (c->conn.dirty)
+        madvise(c->conn.spill, p->spill_size, MADV_DONTNEED);
+    c->conn.dirty = false;
+}
+
 static void close_conn(struct process *p, struct coro_conn *c)
 {
     coro_watch_stop(p->loop, &c->watch);
-    if (c->conn.dirty)
-        madvise(c->conn.spill, p->spill_size, MADV_DONTNEED);
+    clean(p, c);
     c->open = false;
     c->busy = NULL;
     p->open--;
@@ -115,10 +124,13 @@ static void close_conn(struct process *p, struct coro_conn *c)
 static void put_back(struct process *p, struct coro_conn *c, enum conn_next next)
 {
     c->busy = NULL;
-    if (next == CONN_CLOSE)
+    if (next == CONN_CLOSE) {
         close_conn(p, c);
-    else
-        coro_watch_start(p->loop, &c->watch);
+        return;
+    }
+    if (c->conn.spilled == 0)
+        clean(p, c);
+    coro_watch_start(p->loop, &c->watch);
 }
 
 /* ---- the pool of coroutines ------------------------------------------------------------ */
@@ -160,11 +172,13 @@ static void *context_main(void *arg)
             x->job->busy = x;
             continue;
         }
+        if (p->stopping)
+            break; /* nothing is looked up in `idle` any more */
         x->next = p->idle;
         p->idle = x;
         p->idle_count++;
         if (coro_park(CORO_FOREVER) < 0)
-            break; /* the loop is stopping: `idle` is not looked at any more */
+            break;
     }
     free_context(x);
     return NULL;
@@ -457,6 +471,20 @@ static void on_connection(struct coro_loop *loop, struct coro_watch *watch, int 
         retry_later(p, ACCEPT_RETRY_MS);
 }
 
+/* Connections that found no coroutine, when none is busy that would take them on. */
+static void serve_queue(struct process *p)
+{
+    while (p->queue != NULL && !p->stopping) {
+        struct context *x = take_context(p);
+
+        if (x == NULL)
+            return;
+        x->job = next_job(p);
+        x->job->busy = x;
+        coro_resume_now(x->task);
+    }
+}
+
 /* ---- time and stopping ------------------------------------------------------------------ */
 
 static bool is_parked(const struct coro_conn *c)
@@ -486,6 +514,7 @@ static void on_tick(struct coro_loop *loop, struct coro_timer *timer)
     int64_t deadline = atomic_load(&p->server->shared->drain_deadline_ms);
 
     sweep(p);
+    serve_queue(p);
     trim_contexts(p);
     atomic_store_explicit(&p->stats->stack_peak, coro_loop_stack_peak(loop), memory_order_relaxed);
     if (p->draining && !p->stopping && (p->open == 0 || io_now_ms() >= deadline)) {
@@ -496,6 +525,15 @@ static void on_tick(struct coro_loop *loop, struct coro_timer *timer)
     }
 }
 
+/* Accepts what waits to be. */
+static void take_backlog(struct process *p)
+{
+    int fd;
+
+    while ((fd = accept4(p->server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+        open_conn(p, fd);
+}
+
 static void on_stop(struct coro_loop *loop, struct coro_watch *watch, int events)
 {
     struct process *p = watch->data;
@@ -503,6 +541,8 @@ static void on_stop(struct coro_loop *loop, struct coro_watch *watch, int events
     (void)events;
     p->draining = true;
     coro_watch_stop(loop, watch);
+    take_backlog(p);
+    master_worker_ready(p->self);
     coro_watch_stop(loop, &p->listener);
     coro_timer_stop(loop, &p->retry);
     coro_timer_start(loop, &p->tick, 0, DRAIN_TICK_MS);
@@ -521,6 +561,7 @@ static void *map(size_t size)
 static int open_process(struct process *p, const struct master_worker *self)
 {
     struct coro_loop_config config = {.stack_bytes = p->server->config->stack_size,
+                                      .max_tasks = p->server->max_connections + MAX_GATHERED,
                                       .offload_threads = OFFLOAD_THREADS};
     int result =
         blocking_io_init(&p->loop_io, &blocking_never_ops, p->server, self->index);
@@ -528,6 +569,7 @@ static int open_process(struct process *p, const struct master_worker *self)
     if (result < 0)
         return result;
     p->worker = self->index;
+    p->self = self;
     p->stats = &p->server->shared->workers[self->index];
     p->queue_end = &p->queue;
     p->conns = map(p->server->descriptors * sizeof *p->conns);

@@ -18,7 +18,10 @@
 #include "log.h"
 #include "server.h"
 
-enum { PAUSE_MS = 500 }; /* after running out of descriptors or memory */
+enum {
+    PAUSE_MS = 500,     /* after running out of descriptors or memory: also between complaints */
+    FULL_PAUSE_MS = 50, /* while there are --max-connections */
+};
 
 struct dedicated {
     struct io *io;
@@ -70,18 +73,20 @@ static void serve(struct dedicated *d, int fd)
 
 static void accept_and_serve(struct dedicated *d)
 {
-    int fd = accept4(d->io->server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    struct pollfd stop = {.fd = d->stop_fd, .events = POLLIN};
+    int fd;
 
+    if (server_is_full(d->io->server)) {
+        poll(&stop, 1, FULL_PAUSE_MS);
+        return;
+    }
+    fd = accept4(d->io->server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         serve(d, fd);
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        struct pollfd stop = {.fd = d->stop_fd, .events = POLLIN};
-
         log_line(LOG_WARN, "accept: %s; waiting", strerror(errno));
         poll(&stop, 1, PAUSE_MS);
     } else if (errno == EINVAL) { /* shut down for draining: the stop descriptor follows */
-        struct pollfd stop = {.fd = d->stop_fd, .events = POLLIN};
-
         poll(&stop, 1, -1);
     }
 }

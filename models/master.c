@@ -35,6 +35,8 @@ enum {
     /* Time kept back of --shutdown-timeout: a tenth, at most this. In its first half workers cut
      * off what they still serve, in its second those that are left are killed and reaped. */
     SHUTDOWN_RESERVE_MS = 500,
+    /* How long the listening socket stays open for busy workers to take what waits to be accepted. */
+    BACKLOG_MS = 500,
 };
 
 /* One place for a worker process. */
@@ -54,6 +56,7 @@ struct master {
     bool announced;
     bool draining;
     bool told; /* the workers have been told to finish */
+    int64_t shut_ms; /* while draining: when to shut the listening socket at the latest */
     bool stop; /* at once */
     int64_t next_tick_ms;
     int64_t end_ms; /* while draining: when workers that are left are killed */
@@ -190,15 +193,16 @@ static void worker_died(struct master *m, unsigned index, int status)
         place->pause_ms = LONGEST_PAUSE_MS;
 }
 
+/* Looks at each worker rather than for any child: a master that is process 1 of a container
+ * inherits others. */
 static void reap(struct master *m)
 {
-    int status;
-    pid_t pid;
+    for (unsigned i = 0; i < m->plan->processes; i++) {
+        int status;
 
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        for (unsigned i = 0; i < m->plan->processes; i++)
-            if (m->places[i].pid == pid)
-                worker_died(m, i, status);
+        if (m->places[i].pid != 0 && waitpid(m->places[i].pid, &status, WNOHANG) > 0)
+            worker_died(m, i, status);
+    }
 }
 
 static void begin_drain(struct master *m)
@@ -208,10 +212,19 @@ static void begin_drain(struct master *m)
     int64_t reserve = timeout / 10 < SHUTDOWN_RESERVE_MS ? timeout / 10 : SHUTDOWN_RESERVE_MS;
 
     m->draining = true;
+    m->ready = 0;
+    m->shut_ms = io_now_ms() + BACKLOG_MS;
     m->end_ms = io_now_ms() + timeout - reserve / 2;
     atomic_store(&shared->drain_deadline_ms, m->end_ms - reserve / 2);
     atomic_store(&shared->draining, true);
-    server_stop_listening(m->server);
+    if (m->plan->take_backlog != NULL) {
+        m->plan->take_backlog(m->server, m->plan->arg);
+        m->shut_ms = 0;
+    }
+    if (m->plan->drained == NULL) {
+        m->told = true;
+        master_stop(m->plan->stop_fd);
+    }
 }
 
 static void read_signals(struct master *m)
@@ -228,8 +241,8 @@ static void read_signals(struct master *m)
                 begin_drain(m);
             break;
         case SIGUSR1:
+            atomic_fetch_add(&m->server->shared->log_generation, 1); /* for the workers */
             server_reopen_log(m->server);
-            atomic_fetch_add(&m->server->shared->log_generation, 1);
             break;
         case SIGHUP:
             log_line(LOG_WARN, "SIGHUP ignored: the configuration is read at start only");
@@ -240,14 +253,16 @@ static void read_signals(struct master *m)
     }
 }
 
-static void announce(struct master *m)
+/* Counts what workers say: that they are ready, later that the backlog is taken. */
+static void hear_workers(struct master *m)
 {
     uint64_t count;
 
-    if (m->announced || read(m->ready_fd, &count, sizeof count) != sizeof count)
-        return;
-    m->ready += (unsigned)count;
-    if (m->ready < m->plan->processes)
+    if (read(m->ready_fd, &count, sizeof count) == sizeof count)
+        m->ready += (unsigned)count;
+    if (m->draining && (m->ready >= m->alive || io_now_ms() >= m->shut_ms))
+        server_stop_listening(m->server);
+    if (m->announced || m->draining || m->ready < m->plan->processes)
         return;
     m->announced = true;
     dprintf(STDERR_FILENO, "ready model=%s workers=%u listen=%s pid=%d version=%s\n",
@@ -261,8 +276,9 @@ static void end_workers(struct master *m)
     for (unsigned i = 0; i < m->plan->processes; i++)
         if (m->places[i].pid != 0)
             kill(m->places[i].pid, SIGKILL);
-    while (m->alive > 0 && waitpid(-1, NULL, 0) > 0)
-        m->alive--;
+    for (unsigned i = 0; i < m->plan->processes; i++)
+        if (m->places[i].pid != 0)
+            waitpid(m->places[i].pid, NULL, 0);
 }
 
 static void tick(struct master *m)
@@ -282,7 +298,7 @@ static bool turn(struct master *m)
 
     read_signals(m);
     reap(m);
-    announce(m);
+    hear_workers(m);
     if (m->failed != 0 || m->stop)
         return false;
     tick(m);
@@ -290,7 +306,7 @@ static bool turn(struct master *m)
         start_workers(m);
         return m->failed == 0;
     }
-    if (!m->told && (plan->drained == NULL || plan->drained(m->server, plan->arg))) {
+    if (!m->told && plan->drained(m->server, plan->arg)) {
         m->told = true;
         master_stop(plan->stop_fd);
     }
@@ -316,7 +332,6 @@ static void loop(struct master *m)
                             {.fd = m->ready_fd, .events = POLLIN}};
 
     while (turn(m)) {
-        fds[1].fd = m->announced ? -1 : m->ready_fd; /* read at the start only */
         poll(fds, 2, next_wait(m));
     }
     end_workers(m);
@@ -327,6 +342,7 @@ static int open_descriptors(struct master *m)
     static const int TAKEN[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
     sigset_t set;
 
+    signal(SIGCHLD, SIG_DFL); /* ignored, as one may inherit it, nobody's death would be told */
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof TAKEN / sizeof TAKEN[0]; i++)
         sigaddset(&set, TAKEN[i]);

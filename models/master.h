@@ -46,6 +46,11 @@ struct master_plan {
      * every 20 ms. NULL: nothing to do. */
     void (*tick)(struct server *server, void *arg);
 
+    /* In the master when draining begins: takes the connections that wait to be accepted, before
+     * the listening socket is shut. NULL: workers do so when told to finish, and acknowledge it
+     * by another master_worker_ready(). */
+    void (*take_backlog)(struct server *server, void *arg);
+
     /* In the master while draining, at every tick: true once the workers may be told to finish.
      * NULL: they are told at once and drain by themselves. */
     bool (*drained)(struct server *server, void *arg);
@@ -64,7 +69,8 @@ int master_run(struct server *server, const struct master_plan *plan);
 int master_stop_new(void);
 void master_stop(int stop_fd);
 
-/* Called once by each worker process when it can serve. */
+/* Called by each worker process when it can serve; and again when it was told to finish and has
+ * accepted what waited to be. */
 void master_worker_ready(const struct master_worker *self);
 
 #endif

@@ -137,12 +137,19 @@ static void pause_accepting(struct pool *pool)
     atomic_store(&pool->accept_paused, true);
 }
 
+/* Gives the pages of the spill back to the kernel. */
+static void clean(const struct pool *pool, struct pool_record *record)
+{
+    if (record->conn.dirty)
+        madvise(record->conn.spill, pool->spill_size, MADV_REMOVE);
+    record->conn.dirty = false;
+}
+
 static void close_record(struct pool *pool, struct pool_record *record, struct io *io)
 {
     int fd = record->conn.fd;
 
-    if (record->conn.dirty) /* give the touched pages back */
-        madvise(record->conn.spill, pool->spill_size, MADV_REMOVE);
+    clean(pool, record);
     toggle_changing(io);
     yield(record, OWNER_NONE); /* before close(): the number may be taken again at once */
     close(fd);
@@ -177,6 +184,8 @@ static void put_back(struct pool *pool, struct pool_record *record, enum conn_ne
         close_record(pool, record, io);
         return;
     }
+    if (record->conn.spilled == 0)
+        clean(pool, record);
     record->in_epoll = true;
     yield(record, OWNER_PARKED);
     if (!arm(pool, fd, added) && claim(record, owner_of(io)))
@@ -323,6 +332,14 @@ void pool_sweep(struct pool *pool, struct io *io)
                                                         &counted, seen);
     if (atomic_load(&pool->accept_paused))
         resume_accepting(pool);
+}
+
+void pool_take_backlog(struct pool *pool, struct io *io)
+{
+    struct pool_record *record;
+
+    while ((record = open_record(pool, io)) != NULL)
+        put_back(pool, record, CONN_PARK, io);
 }
 
 bool pool_drain(struct pool *pool, struct io *io)

@@ -18,14 +18,14 @@
 #ifndef MODELS_POOL_H
 #define MODELS_POOL_H
 
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "http/conn.h"
 #include "io.h"
-
-struct server;
+#include "server.h"
 
 /* Owner words. A worker's is its index + OWNER_WORKERS; with OWNER_HELD added the descriptor is
  * no connection but one that its owner opened for itself (io_hold()). */
@@ -33,7 +33,7 @@ enum { OWNER_NONE = 0, OWNER_PARKED = 1, OWNER_MASTER = 2, OWNER_WORKERS = 3 };
 #define OWNER_HELD (UINT32_C(1) << 31)
 
 struct pool_record {
-    _Atomic uint32_t owner;
+    alignas(SERVER_CACHE_LINE) _Atomic uint32_t owner;
     bool in_epoll; /* has been added to the epoll set; its owner's, like conn */
     struct conn conn;
 };
@@ -64,6 +64,9 @@ void pool_work(struct pool *pool, struct io *io);
 /* Closes or answers the parked connections whose deadline has passed, and lets accepting go on
  * where it had to stop. To be called a few times a second, through an io that never waits. */
 void pool_sweep(struct pool *pool, struct io *io);
+
+/* When draining begins: accepts what waits to be and parks it. */
+void pool_take_backlog(struct pool *pool, struct io *io);
 
 /* While draining: closes what is idle. True once no connection is left. */
 bool pool_drain(struct pool *pool, struct io *io);

@@ -136,6 +136,14 @@ static void tick(struct server *server, void *arg)
         strays_close(&prefork->strays, prefork->pool);
 }
 
+static void take_backlog(struct server *server, void *arg)
+{
+    struct prefork *prefork = arg;
+
+    (void)server;
+    pool_take_backlog(prefork->pool, &prefork->master_io);
+}
+
 static bool drained(struct server *server, void *arg)
 {
     struct prefork *prefork = arg;
@@ -154,6 +162,7 @@ static int run_by_request(struct server *server, int stop_fd)
         .work = work_by_request,
         .died = died_by_request,
         .tick = tick,
+        .take_backlog = take_backlog,
         .drained = drained,
         .arg = &prefork,
     };

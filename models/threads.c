@@ -191,11 +191,14 @@ static bool wait_for(int fd, int timeout_ms)
 }
 
 /* The first thread's work, until the server has drained or its time is up: false then. */
-static bool keep_time(struct team *team, int process_stop_fd, struct io *io)
+static bool keep_time(struct team *team, const struct master_worker *self, struct io *io)
 {
-    while (!wait_for(process_stop_fd, TICK_MS))
+    while (!wait_for(self->stop_fd, TICK_MS))
         if (team->pool != NULL)
             pool_sweep(team->pool, io);
+    if (team->pool != NULL)
+        pool_take_backlog(team->pool, io);
+    master_worker_ready(self);
     if (team->pool == NULL)
         return true;
     while (!pool_drain(team->pool, io)) {
@@ -264,7 +267,7 @@ static int work(struct server *server, const struct master_worker *self, void *a
         return EXIT_FAILURE;
     pthread_barrier_wait(&team.started);
     master_worker_ready(self);
-    if (!keep_time(&team, self->stop_fd, &io))
+    if (!keep_time(&team, self, &io))
         _exit(EXIT_SUCCESS); /* threads still serve: their requests are cut off */
     master_stop(team.stop_fd);
     if (!join_threads(&team))

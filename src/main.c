@@ -4,6 +4,7 @@
  * 0 drained or printed, 1 could not start, 64 (EX_USAGE) a bad option.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -111,12 +112,28 @@ static int act(const struct config *config, enum config_action action)
     return action == CONFIG_CHECK ? EXIT_SUCCESS : serve(config, model);
 }
 
+/* Were one of the standard descriptors closed, the next file opened would take its number, and
+ * log lines would go there. */
+static void fill_standard_descriptors(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct config config;
     enum config_action action;
     char error[ERROR_SIZE];
-    int status = config_load(&config, argc, argv, environ, &action, error, sizeof error);
+    int status;
+
+    fill_standard_descriptors();
+    status = config_load(&config, argc, argv, environ, &action, error, sizeof error);
 
     if (status < 0)
         return usage(error);

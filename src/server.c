@@ -16,6 +16,7 @@
 
 #include "io.h"
 #include "listen.h"
+#include "log.h"
 
 enum {
     /* Descriptors beside connections: the log, the root, files being sent, loops' own. */
@@ -143,13 +144,19 @@ void server_close(struct server *server)
 void server_reopen_log(struct server *server)
 {
     const char *path = server->config->access_log;
+    uint32_t wanted = atomic_load(&server->shared->log_generation);
+    uint32_t have = atomic_load(&server->log_generation);
     int fd;
 
-    if (path == NULL || strcmp(path, "-") == 0)
+    if (path == NULL || strcmp(path, "-") == 0 || have == wanted ||
+        !atomic_compare_exchange_strong(&server->log_generation, &have, wanted))
         return;
     fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-    if (fd < 0)
-        return; /* the old file is better than none */
+    if (fd < 0) {
+        log_line(LOG_ERROR, "cannot reopen the access log %s: %s; the old file stays in use", path,
+                 strerror(errno));
+        return;
+    }
     dup3(fd, server->access_log_fd, O_CLOEXEC);
     close(fd);
 }
@@ -174,8 +181,8 @@ void server_context_leave(struct server *server, struct worker_stats *stats)
 
 void server_connection_opened(struct server *server, struct worker_stats *stats)
 {
+    stats_add(&stats->accepted, 1); /* first: what a killed worker counted alone is put right */
     atomic_fetch_add_explicit(&server->shared->open_connections, 1, memory_order_relaxed);
-    stats_add(&stats->accepted, 1);
 }
 
 void server_connection_closed(struct server *server, struct worker_stats *stats)

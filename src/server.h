@@ -70,6 +70,7 @@ struct server {
     char listen_name[128];   /* "127.0.0.1:8080", as bound */
     int root_fd;             /* O_PATH of --root; -1: none */
     int access_log_fd;       /* -1: off */
+    _Atomic uint32_t log_generation; /* of shared->log_generation, that access_log_fd is of */
     int64_t started_ms;      /* io_now_ms() at the start */
     size_t shared_size;
     struct server_shared *shared;
@@ -107,7 +108,8 @@ void server_close(struct server *server);
  * with EINVAL. To be called by the process that opened it. */
 void server_stop_listening(struct server *server);
 
-/* Opens the access log's path anew in place of the old descriptor, in the calling process. */
+/* Opens the access log's path anew in place of the old descriptor, in the calling process, if
+ * shared->log_generation has grown since it last did. Any thread. */
 void server_reopen_log(struct server *server);
 
 /* A context has begun (ended) serving: keeps count and peak, for /status. */

@@ -58,6 +58,7 @@ void access_log_write(const struct http_exchange *x, int64_t duration_ns)
 
     if (fd < 0)
         return;
+    server_reopen_log(x->io->server);
     client_name(x->stream->conn->fd, client, sizeof client);
     gmtime_r(&now, &utc);
     strftime(when, sizeof when, "%d/%b/%Y:%H:%M:%S +0000", &utc);

@@ -114,8 +114,6 @@ static enum conn_next refuse(struct connection_stream *s, struct http_request *r
     int result;
 
     request->keep_alive = false;
-    s->body_done = true;
-    s->continue_due = false;
     exchange_init(&x, s, request);
     if (error->status == 405)
         http_add_header(&x, "Allow", "GET, HEAD, POST, OPTIONS");

@@ -31,6 +31,9 @@ void stream_open(struct connection_stream *s, struct conn *c, struct io *io)
     s->moved = 0;
     s->ahead = (struct ahead){0};
     s->body_done = true;
+    s->body_chunked = s->continue_due = false;
+    s->body_error = 0;
+    s->body_left = s->body_read = 0;
     if (c->spilled > 0)
         memcpy(io->in, c->spill, c->spilled);
 }

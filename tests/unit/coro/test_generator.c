@@ -376,10 +376,15 @@ int main(int argc, char **argv)
         return 0;
     }
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_created),           cmocka_unit_test(test_running),
-        cmocka_unit_test(test_suspended),         cmocka_unit_test(test_closed),
-        cmocka_unit_test(test_deep_delegation),   cmocka_unit_test(test_yield_from_called_function),
-        cmocka_unit_test(test_registers_survive), cmocka_unit_test(test_threads_of_their_own),
+        cmocka_unit_test(test_created),
+        cmocka_unit_test(test_running),
+        cmocka_unit_test(test_suspended),
+        cmocka_unit_test(test_closed),
+        cmocka_unit_test(test_delegated),
+        cmocka_unit_test(test_deep_delegation),
+        cmocka_unit_test(test_yield_from_called_function),
+        cmocka_unit_test(test_registers_survive),
+        cmocka_unit_test(test_threads_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

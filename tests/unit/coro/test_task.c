@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "coro/task.h"
+#include "coro/future.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -140,8 +140,18 @@ static void on_spawn_tick(struct coro_loop *loop, struct coro_timer *timer)
     (void)timer;
     struct coro_task *t = coro_spawn(loop, set_flag, &ran, "now");
     assert_non_null(t);
+    assert_int_equal(coro_future_state(coro_task_future(t)), CORO_PENDING);
     coro_resume_now(t);
     assert_int_equal(ran, 1);
+    struct worker w = {0};
+    t = coro_spawn(loop, worker_main, &w, "worker");
+    assert_non_null(t);
+    coro_resume_now(t);
+    assert_int_equal(coro_future_state(coro_task_future(t)), CORO_RUNNING);
+    coro_task_cancel(t);
+    coro_resume_now(t); /* cancelled, but served first */
+    assert_int_equal(w.served, 1);
+    assert_int_equal(w.end, -ECANCELED);
     coro_loop_stop(loop, 1000);
 }
 
@@ -212,6 +222,44 @@ static void test_unpark_before_cancellation(void **state)
 {
     (void)state;
     run_main(unpark_and_cancel, NULL);
+}
+
+static void *parks_shortly(void *arg)
+{
+    *(int *)arg = coro_park(coro_now_ms() + 2);
+    return NULL;
+}
+
+static void on_unpark_tick(struct coro_loop *loop, struct coro_timer *timer)
+{
+    (void)loop;
+    coro_unpark(timer->data);
+}
+
+/* The deadline passes and the unpark comes in the same turn of the loop, in that order. */
+static void *unpark_late(void *arg)
+{
+    int rc = 1;
+    struct coro_loop *loop = coro_task_loop(coro_task_self());
+    struct coro_task *t = coro_spawn(loop, parks_shortly, &rc, "parks");
+    struct coro_timer timer;
+    (void)arg;
+    assert_non_null(t);
+    assert_int_equal(coro_pause(), 0);
+    coro_timer_init(&timer, on_unpark_tick, t);
+    coro_timer_start(loop, &timer, 3, 0);
+    for (int64_t until = coro_now_ms() + 6; coro_now_ms() < until;)
+        continue; /* until both are due */
+    while (coro_loop_tasks(loop) > 1)
+        assert_int_equal(coro_pause(), 0);
+    assert_int_equal(rc, 0);
+    return NULL;
+}
+
+static void test_unpark_beats_deadline(void **state)
+{
+    (void)state;
+    run_main(unpark_late, NULL);
 }
 
 static void *sleeps_then_parks(void *arg)
@@ -517,6 +565,7 @@ int main(void)
         cmocka_unit_test(test_park_permit_and_deadline),
         cmocka_unit_test(test_unpark_before_cancellation),
         cmocka_unit_test(test_deadlock_is_noticed),
+        cmocka_unit_test(test_unpark_beats_deadline),
         cmocka_unit_test(test_sleeps_overlap),
         cmocka_unit_test(test_wait_fd),
         cmocka_unit_test(test_cancel_in_each_wait),

@@ -48,7 +48,7 @@ struct rig {
     struct worker_stats *stats;
     struct http_clock clock;
     struct conn conn;
-    char spill[RIG_MAX_HEADER];
+    char *spill;
     int client; /* the test's end of the connection; -1: closed */
 
     rig_wait *on_wait; /* NULL: nothing may wait */
@@ -150,8 +150,9 @@ static inline void rig_init(struct rig *rig, int type)
     };
     rig->io.in = malloc(rig->io.in_size);
     rig->io.out = malloc(rig->io.out_size);
+    rig->spill = malloc(connection_spill_size(&rig->config));
     rig->received = calloc(1, 1);
-    assert_true(rig->io.in != NULL && rig->io.out != NULL && rig->received != NULL);
+    assert_true(rig->spill != NULL && rig->io.in != NULL && rig->io.out != NULL && rig->received != NULL);
     connection_init(&rig->conn, ends[1], rig->spill, &rig->config);
 }
 
@@ -163,6 +164,7 @@ static inline void rig_term(struct rig *rig)
     close(rig->conn.fd);
     free(rig->io.in);
     free(rig->io.out);
+    free(rig->spill);
     free(rig->received);
     free(rig->server.shared);
 }
