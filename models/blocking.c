@@ -7,11 +7,15 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
+#include "coro/overflow.h"
 #include "http.h"
 #include "http/connection.h"
+#include "log.h"
 #include "server.h"
 
 int blocking_wait(struct io *io, int fd, int events, int64_t deadline_ms)
@@ -137,4 +141,17 @@ void blocking_io_term(struct io *io)
     free(io->out);
     io->clock = NULL;
     io->in = io->out = NULL;
+}
+
+void blocking_report_overflows(const char *kind, unsigned number)
+{
+    char name[32];
+    int result = coro_overflow_report_install();
+
+    snprintf(name, sizeof name, "%s %u", kind, number);
+    if (result == 0)
+        result = coro_overflow_register_self(name);
+    if (result < 0)
+        log_line(LOG_WARN, "%s: a stack overflow will not be reported: %s", name,
+                 strerror(-result));
 }

@@ -29,4 +29,8 @@ int blocking_io_init(struct io *io, const struct io_ops *ops, struct server *ser
                      unsigned worker) __attribute__((warn_unused_result));
 void blocking_io_term(struct io *io);
 
+/* Makes a stack overflow of the calling process or thread, or of a generator it runs, reported as
+ * such before it ends the process; kind ("process", "thread") and number name it there. */
+void blocking_report_overflows(const char *kind, unsigned number);
+
 #endif

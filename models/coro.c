@@ -607,6 +607,7 @@ static int work(struct server *server, const struct master_worker *self, void *a
 
     (void)arg;
     if (result == 0) {
+        blocking_report_overflows("loop", self->index);
         server_worker_begins(server, self->index, getpid(), gettid());
         master_worker_ready(self);
         result = coro_loop_run(p.loop);

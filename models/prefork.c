@@ -85,6 +85,7 @@ static int work_by_request(struct server *server, const struct master_worker *se
 
     if (blocking_io_init(&context.io, &REQUEST_OPS, server, self->index) < 0)
         return EXIT_FAILURE;
+    blocking_report_overflows("process", self->index);
     server_worker_begins(server, self->index, getpid(), gettid());
     master_worker_ready(self);
     pool_work(prefork->pool, &context.io);
@@ -100,6 +101,7 @@ static int work_by_connection(struct server *server, const struct master_worker 
     (void)arg;
     if (blocking_io_init(&io, &CONNECTION_OPS, server, self->index) < 0)
         return EXIT_FAILURE;
+    blocking_report_overflows("process", self->index);
     server_worker_begins(server, self->index, getpid(), gettid());
     master_worker_ready(self);
     result = dedicated_work(&io, self->stop_fd);

@@ -147,6 +147,7 @@ static void *thread_main(void *arg)
     struct member *self = arg;
     struct team *team = self->team;
 
+    blocking_report_overflows("thread", self->io.worker);
     server_worker_begins(team->server, self->io.worker, getpid(), gettid());
     pthread_barrier_wait(&team->started);
     if (team->pool != NULL)

@@ -47,6 +47,7 @@ struct config {
     uint64_t max_body;
     size_t stack_size;
 
+    bool enable_fault_routes;
     const char *access_log; /* NULL: off; "-": standard output */
 
     char *file_text; /* owned: the configuration file, cut into values; or NULL */

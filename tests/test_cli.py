@@ -25,7 +25,8 @@ CORO = Configuration("coro", ("--model=coro",))
 MODELS = ("prefork", "threads", "coro")
 SETTINGS = (
     "model listen workers dispatch gil root max-connections header-timeout body-timeout"
-    " write-timeout keepalive-timeout shutdown-timeout max-header max-body stack-size access-log"
+    " write-timeout keepalive-timeout shutdown-timeout max-header max-body stack-size"
+    " enable-fault-routes access-log"
 ).split()
 ACTIONS = "config list-models check-config print-config version help".split()
 USAGE = 64

@@ -46,6 +46,15 @@
 #define CORO_UCONTEXT 1
 #endif
 
+/* What an indirect jump must land on. */
+#if defined(__CET__) && (__CET__ & 1)
+#define CORO_LANDING "endbr64\n\t"
+#elif defined(__ARM_FEATURE_BTI_DEFAULT)
+#define CORO_LANDING "hint #36\n\t" /* bti j */
+#else
+#define CORO_LANDING ""
+#endif
+
 #ifdef CORO_UCONTEXT
 #include <ucontext.h>
 struct coro_context {
@@ -82,11 +91,6 @@ static inline void *coro_context_switch(struct coro_context *from, struct coro_c
 }
 
 #elif defined(__x86_64__)
-#if defined(__CET__) && (__CET__ & 1)
-#define CORO_LANDING "endbr64\n\t"
-#else
-#define CORO_LANDING ""
-#endif
 #ifdef __AVX512F__
 #define CORO_CLOBBER_AVX512                                                                        \
     , "xmm16", "xmm17", "xmm18", "xmm19", "xmm20", "xmm21", "xmm22", "xmm23", "xmm24", "xmm25",    \
@@ -119,12 +123,6 @@ coro_context_switch(struct coro_context *from, struct coro_context *to, void *va
 }
 
 #else /* __aarch64__ */
-#if defined(__ARM_FEATURE_BTI_DEFAULT)
-#define CORO_LANDING "hint #36\n\t" /* bti j */
-#else
-#define CORO_LANDING ""
-#endif
-
 __attribute__((always_inline)) static inline void *
 coro_context_switch(struct coro_context *from, struct coro_context *to, void *value)
 {

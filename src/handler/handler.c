@@ -7,9 +7,11 @@
  * page is generated from the same table. Paths are compared as they were sent:
  * "/%68ello" is not "/hello"; only /files/ decodes what follows its prefix.
  */
-#include "handler.h"
+#include "handler/handler.h"
 
 #include <string.h>
+
+#include "server.h"
 
 /* Rows that the code below refers to; the others just follow. */
 enum { ROW_INDEX, ROW_HELLO };
@@ -39,6 +41,8 @@ const struct route handler_routes[] = {
      "the request body, streamed back with its content type", NULL},
     {"/whoami", ROUTE_GET, handler_whoami, "the process, thread or coroutine that answers", NULL},
     {"/status", ROUTE_GET, handler_status, "settings and counters, summed over all workers", NULL},
+    {"/fault/", ROUTE_FAULT | ROUTE_PREFIX, handler_fault,
+     "kills its worker: /fault/overflow, /fault/segv, /fault/abort, /fault/exit", NULL},
     {NULL, 0, NULL, NULL, NULL},
 };
 
@@ -78,6 +82,11 @@ static int serve_exception(const struct route *route, struct http_exchange *x)
     const struct http_request *request = x->request;
     enum request_method method = request->method;
 
+    if (route != NULL && (route->flags & ROUTE_FAULT)) {
+        if (x->io->server->config->enable_fault_routes && method == HTTP_METHOD_GET)
+            return route->serve(x);
+        route = NULL;
+    }
     if (method == HTTP_METHOD_UNKNOWN)
         return http_error(x, 501, "this server does not know the method %.*s",
                           shown_length(request), request->method_name.data);

@@ -18,6 +18,7 @@ enum route_flags {
     ROUTE_GET = 1,    /* answers GET, and HEAD by itself */
     ROUTE_POST = 2,   /* answers POST */
     ROUTE_PREFIX = 4, /* path ends in '/' and covers all below it */
+    ROUTE_FAULT = 16, /* answers GET, and exists, only with --enable-fault-routes */
     ROUTE_WAITS = 8,  /* may take long: earlier pipelined answers are sent before it runs */
 };
 
@@ -44,7 +45,7 @@ int handler_serve(const struct route *route, struct http_exchange *x)
     __attribute__((warn_unused_result));
 
 /* The functions of the rows, each in the file of its name. */
-route_fn handler_block, handler_cpu, handler_echo, handler_fanout, handler_files, handler_hello,
+route_fn handler_block, handler_cpu, handler_echo, handler_fanout, handler_fault, handler_files, handler_hello,
     handler_index, handler_json, handler_mix, handler_sleep, handler_status, handler_stream,
     handler_whoami;
 

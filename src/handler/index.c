@@ -196,7 +196,8 @@ int handler_index(struct http_exchange *x)
     add_intro(&text, x->io);
     text_add(&text, "<h2>Routes</h2>\n<table class=\"routes\"><tbody>\n");
     for (const struct route *route = handler_routes; route->path != NULL; route++)
-        add_route(&text, route, &address);
+        if (!(route->flags & ROUTE_FAULT) || x->io->server->config->enable_fault_routes)
+            add_route(&text, route, &address);
     text_add(&text, "</tbody></table>\n");
     add_load(&text, &address);
     add_settings(&text, x->io->server);

@@ -6,19 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "coro/future.h"
 #include "coro/sync.h"
-
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-static char trace[256];
-
-static void note(const char *what)
-{
-    strncat(trace, what, sizeof trace - strlen(trace) - 1);
-}
+#include "tests/unit/coro/tasks.h"
 
 static struct coro_loop *this_loop(void)
 {
@@ -31,23 +20,6 @@ static struct coro_future *go(coro_task_fn *fn, void *arg)
     struct coro_task *t = coro_spawn(this_loop(), fn, arg, "test");
     assert_non_null(t);
     return coro_future_ref(coro_task_future(t));
-}
-
-static void *run_then_stop(void *arg)
-{
-    coro_task_fn *fn = *(coro_task_fn **)arg;
-    fn(NULL);
-    coro_loop_stop(this_loop(), 5000);
-    return NULL;
-}
-
-static void run_main(coro_task_fn *fn)
-{
-    struct coro_loop *loop = coro_loop_new(NULL);
-    trace[0] = '\0';
-    assert_non_null(coro_spawn(loop, run_then_stop, &fn, "main"));
-    assert_int_equal(coro_loop_run(loop), 0);
-    coro_loop_free(loop);
 }
 
 /* ---- tasks to wait for ---- */
@@ -113,7 +85,7 @@ static void *states_main(void *arg)
 static void test_states(void **state)
 {
     (void)state;
-    run_main(states_main);
+    run_main(states_main, NULL);
 }
 
 static void *sets_future(void *arg)
@@ -167,7 +139,7 @@ static void *plain_main(void *arg)
 static void test_plain_future_and_callbacks(void **state)
 {
     (void)state;
-    run_main(plain_main);
+    run_main(plain_main, NULL);
 }
 
 /* ---- cancelling who waits: the header's table ---- */
@@ -226,7 +198,7 @@ static void *await_main(void *arg)
 static void test_await_shield_within(void **state)
 {
     (void)state;
-    run_main(await_main);
+    run_main(await_main, NULL);
 }
 
 /* ---- gather ---- */
@@ -272,7 +244,7 @@ static void *gather_main(void *arg)
 static void test_gather(void **state)
 {
     (void)state;
-    run_main(gather_main);
+    run_main(gather_main, NULL);
 }
 
 /* ---- semaphore and queue ---- */
@@ -316,7 +288,7 @@ static void *sem_main(void *arg)
 static void test_semaphore(void **state)
 {
     (void)state;
-    run_main(sem_main);
+    run_main(sem_main, NULL);
 }
 
 static void *produces(void *arg)
@@ -382,7 +354,7 @@ static void *queue_main(void *arg)
 static void test_queue(void **state)
 {
     (void)state;
-    run_main(queue_main);
+    run_main(queue_main, NULL);
 }
 
 int main(void)

@@ -654,6 +654,7 @@ static void test_index(void **state)
     fake_init(&fake, HTTP_METHOD_GET, "GET", "/", 1);
     fake.request.authority = (struct http_slice){"example.org:81", 14};
     fake.config.root = "/a<b>&c";
+    fake.config.enable_fault_routes = true;
     assert_int_equal(serve(&fake), 0);
     assert_int_equal(fake.status, 200);
     assert_string_equal(fake.type, "text/html; charset=utf-8");
