@@ -51,8 +51,8 @@ void gil_acquire(struct gil *gil)
         struct timespec until = in_one_interval();
 
         /* Patience starts anew whenever the lock has changed hands. */
-        if (pthread_cond_timedwait(&gil->released, &gil->mutex, &until) == ETIMEDOUT &&
-            gil->held && gil->switches == seen)
+        if (pthread_cond_timedwait(&gil->released, &gil->mutex, &until) == ETIMEDOUT && gil->held &&
+            gil->switches == seen)
             atomic_store_explicit(&gil->drop_wanted, true, memory_order_relaxed);
     }
     gil->held = true;

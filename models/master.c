@@ -35,7 +35,8 @@ enum {
     /* Time kept back of --shutdown-timeout: a tenth, at most this. In its first half workers cut
      * off what they still serve, in its second those that are left are killed and reaped. */
     SHUTDOWN_RESERVE_MS = 500,
-    /* How long the listening socket stays open for busy workers to take what waits to be accepted. */
+    /* How long the listening socket stays open for busy workers to take what waits to be accepted.
+     */
     BACKLOG_MS = 500,
 };
 
@@ -55,12 +56,12 @@ struct master {
     unsigned ready; /* messages of workers that can serve, at the start */
     bool announced;
     bool draining;
-    bool told; /* the workers have been told to finish */
+    bool told;       /* the workers have been told to finish */
     int64_t shut_ms; /* while draining: when to shut the listening socket at the latest */
-    bool stop; /* at once */
+    bool stop;       /* at once */
     int64_t next_tick_ms;
     int64_t end_ms; /* while draining: when workers that are left are killed */
-    int failed; /* negative errno of a failed start */
+    int failed;     /* negative errno of a failed start */
     int signal_fd, ready_fd;
     sigset_t old_mask;
 };

@@ -65,7 +65,8 @@ struct master_plan {
  */
 int master_run(struct server *server, const struct master_plan *plan);
 
-/* Makes a stop descriptor, owned by the caller; -errno. master_stop() makes it readable for good. */
+/* Makes a stop descriptor, owned by the caller; -errno. master_stop() makes it readable for good.
+ */
 int master_stop_new(void);
 void master_stop(int stop_fd);
 

@@ -39,8 +39,8 @@ struct config;
 struct server;
 
 struct model {
-    const char *name;    /* as given to --model; also the file's name */
-    const char *summary; /* one line, for --list-models */
+    const char *name;          /* as given to --model; also the file's name */
+    const char *summary;       /* one line, for --list-models */
     unsigned workers_per_core; /* the default of --workers is this times the cores; 0: one worker */
 
     /*

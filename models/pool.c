@@ -47,7 +47,8 @@ struct pool *pool_new(struct server *server, int stop_fd)
     pool->stop_fd = stop_fd;
     pool->size = size;
     pool->spill_size = connection_spill_size(server->config);
-    pool->spill = mmap(NULL, server->descriptors * pool->spill_size, PROT_READ | PROT_WRITE, flags, -1, 0);
+    pool->spill =
+        mmap(NULL, server->descriptors * pool->spill_size, PROT_READ | PROT_WRITE, flags, -1, 0);
     pool->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     event.data.fd = stop_fd;
     if (pool->spill == MAP_FAILED || pool->epoll_fd < 0 ||
@@ -77,8 +78,7 @@ void pool_free(struct pool *pool)
 
 static uint32_t owner_of(const struct io *io)
 {
-    return io->stats == server_master_stats(io->server) ? OWNER_MASTER
-                                                        : io->worker + OWNER_WORKERS;
+    return io->stats == server_master_stats(io->server) ? OWNER_MASTER : io->worker + OWNER_WORKERS;
 }
 
 static bool claim(struct pool_record *record, uint32_t owner)
@@ -217,8 +217,9 @@ static void raise_high(struct pool *pool, unsigned fd)
 {
     unsigned high = atomic_load_explicit(&pool->high, memory_order_relaxed);
 
-    while (high <= fd && !atomic_compare_exchange_weak_explicit(
-                             &pool->high, &high, fd + 1, memory_order_relaxed, memory_order_relaxed))
+    while (high <= fd &&
+           !atomic_compare_exchange_weak_explicit(&pool->high, &high, fd + 1, memory_order_relaxed,
+                                                  memory_order_relaxed))
         ;
 }
 
@@ -255,7 +256,7 @@ static void accept_one(struct pool *pool, struct io *io)
     if (record == NULL) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             complain(pool, errno);
-            pause_accepting(pool); /* the next close or sweep resumes */
+            pause_accepting(pool);    /* the next close or sweep resumes */
         } else if (errno != EINVAL) { /* EINVAL: shut down for draining */
             arm_listener(pool);
         }

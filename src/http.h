@@ -94,8 +94,8 @@ struct http_exchange {
  * Returns 0, or a negative errno when the connection failed; the handler then
  * returns that.
  */
-int http_reply(struct http_exchange *x, unsigned status, const char *content_type,
-               const void *body, size_t length) __attribute__((warn_unused_result));
+int http_reply(struct http_exchange *x, unsigned status, const char *content_type, const void *body,
+               size_t length) __attribute__((warn_unused_result));
 
 /* Answers with a one-line text/plain reason, formatted as by printf; a newline is added. */
 int http_error(struct http_exchange *x, unsigned status, const char *format, ...)
@@ -169,8 +169,8 @@ bool http_query_number(struct http_exchange *x, const char *name, uint64_t minim
 
 /* The Date field of answers, formatted once a second; one per worker. */
 struct http_clock {
-    int64_t second;  /* CLOCK_REALTIME; 0: nothing formatted yet */
-    char line[40];   /* "Date: ...\r\n" */
+    int64_t second; /* CLOCK_REALTIME; 0: nothing formatted yet */
+    char line[40];  /* "Date: ...\r\n" */
 };
 
 /* Formats an HTTP date ("Sun, 06 Nov 1994 08:49:37 GMT", 29 bytes and a NUL) of

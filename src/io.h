@@ -40,12 +40,12 @@ struct io_ops {
     int (*sleep)(struct io *io, int64_t ms);
     int (*gather)(struct io *io, io_job *job, void *args, size_t arg_size, size_t count);
     int (*offload)(struct io *io, void (*call)(void *arg), void *arg);
-    void (*yield)(struct io *io);        /* optional */
-    void (*checkpoint)(struct io *io);   /* optional */
-    void (*begin)(struct io *io);        /* optional: handler code starts */
-    void (*end)(struct io *io);          /* optional: handler code has ended */
-    void (*opening)(struct io *io);      /* optional: see io_hold() */
-    void (*hold)(struct io *io, int fd); /* optional */
+    void (*yield)(struct io *io);         /* optional */
+    void (*checkpoint)(struct io *io);    /* optional */
+    void (*begin)(struct io *io);         /* optional: handler code starts */
+    void (*end)(struct io *io);           /* optional: handler code has ended */
+    void (*opening)(struct io *io);       /* optional: see io_hold() */
+    void (*hold)(struct io *io, int fd);  /* optional */
     void (*close)(struct io *io, int fd); /* optional: close(2) */
 
     const char *model;      /* "prefork", "threads", "coro" */

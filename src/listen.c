@@ -86,14 +86,13 @@ static bool is_stale(const struct sockaddr_un *address)
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return false;
-    stale = connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 &&
-            errno == ECONNREFUSED;
+    stale =
+        connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 && errno == ECONNREFUSED;
     close(fd);
     return stale;
 }
 
-static int open_unix(const char *text, char *name, size_t name_size, char *error,
-                     size_t error_size)
+static int open_unix(const char *text, char *name, size_t name_size, char *error, size_t error_size)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     int fd, result;

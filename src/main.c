@@ -70,8 +70,8 @@ static int serve(const struct config *config, const struct model *model)
 {
     struct server server;
     char error[ERROR_SIZE];
-    int result = server_open(&server, config, model, resolve_workers(config, model), error,
-                             sizeof error);
+    int result =
+        server_open(&server, config, model, resolve_workers(config, model), error, sizeof error);
 
     if (result < 0) {
         log_line(LOG_ERROR, "%s", error);

@@ -55,8 +55,7 @@ static int raise_descriptors(struct server *server, char *error, size_t error_si
 static int map_shared(struct server *server, char *error, size_t error_size)
 {
     size_t size = sizeof *server->shared + (server->workers + 1) * sizeof(struct worker_stats);
-    void *memory =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     if (memory == MAP_FAILED)
         return fail(error, error_size, "map", "the shared counters");
@@ -108,9 +107,9 @@ int server_open(struct server *server, const struct config *config, const struct
         if (server->listen_fd < 0)
             result = server->listen_fd;
     }
-    server->max_connections =
-        server->descriptors > 2 * DESCRIPTOR_RESERVE ? server->descriptors - DESCRIPTOR_RESERVE
-                                                     : server->descriptors / 2;
+    server->max_connections = server->descriptors > 2 * DESCRIPTOR_RESERVE
+                                  ? server->descriptors - DESCRIPTOR_RESERVE
+                                  : server->descriptors / 2;
     if (config->max_connections > 0 && config->max_connections < server->max_connections)
         server->max_connections = config->max_connections;
     if (result < 0)
@@ -167,9 +166,9 @@ void server_context_enter(struct server *server, struct worker_stats *stats)
     int32_t peak = atomic_load_explicit(&server->shared->contexts_peak, memory_order_relaxed);
 
     stats_add(&stats->contexts, 1);
-    while (now > peak && !atomic_compare_exchange_weak_explicit(&server->shared->contexts_peak,
-                                                                &peak, now, memory_order_relaxed,
-                                                                memory_order_relaxed))
+    while (now > peak &&
+           !atomic_compare_exchange_weak_explicit(&server->shared->contexts_peak, &peak, now,
+                                                  memory_order_relaxed, memory_order_relaxed))
         ;
 }
 

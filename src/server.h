@@ -34,25 +34,25 @@ typedef _Atomic uint64_t stats_counter;
  * process of coro. They survive the worker's death; the next in its place goes on. */
 struct worker_stats {
     alignas(SERVER_CACHE_LINE) stats_counter requests; /* answered, refused ones included */
-    stats_counter responses[6]; /* by class: [2] counts 2xx; [0] is unused */
-    stats_counter bytes_in;     /* read from clients, bytes */
-    stats_counter bytes_out;    /* sent to clients, bytes */
-    stats_counter accepted;     /* connections opened by this worker */
-    stats_counter closed;       /* connections closed by this worker */
-    stats_counter contexts;     /* contexts serving a request now: 0 or 1, or coroutines */
-    stats_counter read_ahead;   /* bytes of body now held for it by http/ahead.c */
+    stats_counter responses[6];                        /* by class: [2] counts 2xx; [0] is unused */
+    stats_counter bytes_in;                            /* read from clients, bytes */
+    stats_counter bytes_out;                           /* sent to clients, bytes */
+    stats_counter accepted;                            /* connections opened by this worker */
+    stats_counter closed;                              /* connections closed by this worker */
+    stats_counter contexts;        /* contexts serving a request now: 0 or 1, or coroutines */
+    stats_counter read_ahead;      /* bytes of body now held for it by http/ahead.c */
     stats_counter requests_before; /* of `requests`, served by earlier workers in this place */
-    _Atomic int32_t pid;        /* 0: no such worker now */
+    _Atomic int32_t pid;           /* 0: no such worker now */
     _Atomic int32_t tid;
-    _Atomic uint32_t changing;  /* odd while the worker's descriptors and records may disagree */
-    stats_counter stack_peak;   /* bytes of coroutine stack ever used; 0 in the pools */
+    _Atomic uint32_t changing; /* odd while the worker's descriptors and records may disagree */
+    stats_counter stack_peak;  /* bytes of coroutine stack ever used; 0 in the pools */
 };
 
 /* Seen by the master and all workers. */
 struct server_shared {
     alignas(SERVER_CACHE_LINE) _Atomic bool draining; /* answers say Connection: close */
     _Atomic int64_t drain_deadline_ms;                /* when to give up waiting for requests */
-    _Atomic uint32_t log_generation;                  /* grows when the access log is to be reopened */
+    _Atomic uint32_t log_generation; /* grows when the access log is to be reopened */
     alignas(SERVER_CACHE_LINE) _Atomic int32_t open_connections;
     _Atomic int64_t read_ahead;    /* bytes of body held by http/ahead.c, of all workers */
     _Atomic int32_t contexts;      /* contexts serving a request now, of all workers */
@@ -63,15 +63,15 @@ struct server_shared {
 struct server {
     const struct config *config;
     const struct model *model;
-    unsigned workers;        /* as resolved: at least 1 */
+    unsigned workers;         /* as resolved: at least 1 */
     unsigned max_connections; /* as resolved: what descriptors allow, at most --max-connections */
-    unsigned descriptors;    /* RLIMIT_NOFILE: every descriptor is below this */
-    int listen_fd;           /* non-blocking */
-    char listen_name[128];   /* "127.0.0.1:8080", as bound */
-    int root_fd;             /* O_PATH of --root; -1: none */
-    int access_log_fd;       /* -1: off */
+    unsigned descriptors;     /* RLIMIT_NOFILE: every descriptor is below this */
+    int listen_fd;            /* non-blocking */
+    char listen_name[128];    /* "127.0.0.1:8080", as bound */
+    int root_fd;              /* O_PATH of --root; -1: none */
+    int access_log_fd;        /* -1: off */
     _Atomic uint32_t log_generation; /* of shared->log_generation, that access_log_fd is of */
-    int64_t started_ms;      /* io_now_ms() at the start */
+    int64_t started_ms;              /* io_now_ms() at the start */
     size_t shared_size;
     struct server_shared *shared;
 };

@@ -45,6 +45,7 @@ struct coro {
 struct coro_thread {
     struct coro *current;   /* NULL before the first switch: the host */
     struct coro_task *task; /* running task or NULL */
+    struct coro *looper;    /* who runs coro_loop_run(), where tasks return to when they wait */
     struct coro host;       /* the thread's own stack */
 #ifdef CORO_ASAN
     struct coro *left; /* whom the last switch left: learns its stack's bounds on arrival */

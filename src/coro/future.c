@@ -227,7 +227,7 @@ enum { CANCEL_ON_CANCEL = 1, CANCEL_ON_DEADLINE = 2 };
 static int wait_for(struct coro_future *f, int64_t deadline_ms, int mode)
 {
     struct waiting waiting = {.task = coro_thread.task};
-    bool told_before = waiting.task->flags & CORO_TOLD;
+    bool told_before = waiting.task->hot.flags & CORO_TOLD;
     struct coro_waiter waiter;
     int rc = 0;
     hang(&waiter, f, &waiting);

@@ -11,21 +11,6 @@
 #include <errno.h>
 #include <stdbool.h>
 
-enum coro_run_state {
-    CORO_RUNNING_NOW, /* its stack, or that of a generator it runs, is the current one */
-    CORO_READY,       /* in the loop's ready list */
-    CORO_PARKED,      /* in coro_park() */
-    CORO_BLOCKED,     /* in any other wait */
-    CORO_ENDED
-};
-
-/* flags; 0 is what the fast path of coro_park() asks for */
-enum {
-    CORO_PERMIT = 1, /* an unpark not yet consumed */
-    CORO_CANCEL = 2, /* cancelled, not yet told */
-    CORO_TOLD = 4    /* was told; waits are bounded by cleanup_at_ns */
-};
-
 struct coro_waiter;
 
 /* Invariant: waiters and dones are empty once state >= CORO_DONE. */
@@ -40,13 +25,10 @@ struct coro_future {
     struct coro_done *dones; /* newest first */
 };
 
-/* Invariant: in the ready list exactly when state == CORO_READY. */
+/* Invariant: in the ready list exactly when hot.state == CORO_READY. */
 struct coro_task {
-    struct coro co;
-    struct coro *leaf; /* whose stack to continue: co, or a generator the task is inside */
+    struct coro_task_hot hot;
     struct coro_loop *loop;
-    enum coro_run_state state;
-    unsigned flags;
     struct coro_task *ready_prev, *ready_next;
     coro_task_fn *fn;
     void *arg;
@@ -61,7 +43,6 @@ struct coro_offload;
 
 struct coro_loop {
     struct ev_loop *ev;
-    struct coro *host; /* who runs coro_loop_run() */
     struct coro_task *ready_head, *ready_tail;
     struct coro_done *soon_head, *soon_tail; /* callbacks of completed futures */
     struct coro_stack_pool *stacks;

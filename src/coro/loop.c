@@ -238,7 +238,8 @@ int coro_loop_run(struct coro_loop *loop)
     if (loop->running || coro_thread.task != NULL)
         return -EBUSY;
     loop->running = true;
-    loop->host = coro_running();
+    struct coro *outer = coro_thread.looper; /* of a loop whose callback runs this one */
+    coro_thread.looper = coro_thread.current = coro_running();
     for (;;) {
         coro_future_run_soon(loop);
         coro_run_ready(loop);
@@ -255,6 +256,7 @@ int coro_loop_run(struct coro_loop *loop)
         }
         ev_run(loop->ev, ready ? EVRUN_NOWAIT : EVRUN_ONCE);
     }
+    coro_thread.looper = outer;
     coro_timer_stop(loop, &loop->grace);
     loop->stopping = loop->grace_over = loop->running = false;
     return rc;

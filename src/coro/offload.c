@@ -189,7 +189,7 @@ int coro_offload(void *(*fn)(void *), void *arg, void **result)
     if (rc != 0)
         return rc;
     while (!job.told) {
-        if (!(t->flags & CORO_CANCEL)) {
+        if (!(t->hot.flags & CORO_CANCEL)) {
             coro_block_uncancellable();
         } else if (withdraw(loop->offload, &job)) {
             return coro_cancellation_point();

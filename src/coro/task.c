@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* Tasks: their scheduling and the ways in which they wait.
  *
- * All waiting comes down to leave(), which switches from wherever the task is (its own stack or
- * that of a generator it runs) to the loop. Who wakes a task sets the condition it waits for,
- * then moves it to the ready list; the task looks at the condition again when it runs. So wakes
- * may be spurious, nothing is lost, and a wake-up before the wait is seen before waiting.
+ * All waiting comes down to coro_task_leave(), which switches from wherever the task is (its own
+ * stack or that of a generator it runs) to the loop. Who wakes a task sets the condition it waits
+ * for, then moves it to the ready list; the task looks at the condition again when it runs. So
+ * wakes may be spurious, nothing is lost, and a wake-up before the wait is seen before waiting.
  *
  * Timers and watches of a wait live in the waiting function's frame: a task that is suspended
  * holds no memory but its stack.
@@ -17,6 +17,7 @@
 #include <string.h>
 
 static_assert(sizeof(struct coro_task) <= CORO_RECORD_BYTES, "a task lives in its stack's record");
+static_assert(offsetof(struct coro_task, hot) == 0, "task_inline.h knows no more of it");
 
 #define BATCHES 16
 
@@ -25,7 +26,7 @@ static_assert(sizeof(struct coro_task) <= CORO_RECORD_BYTES, "a task lives in it
 static void make_ready(struct coro_task *t)
 {
     struct coro_loop *loop = t->loop;
-    t->state = CORO_READY;
+    t->hot.state = CORO_READY;
     t->ready_next = NULL;
     t->ready_prev = loop->ready_tail;
     if (loop->ready_tail != NULL)
@@ -50,7 +51,7 @@ static void unready(struct coro_task *t)
 
 void coro_wake(struct coro_task *t)
 {
-    if (t->state == CORO_BLOCKED)
+    if (t->hot.state == CORO_BLOCKED)
         make_ready(t);
 }
 
@@ -59,11 +60,11 @@ void coro_wake(struct coro_task *t)
 static void task_main(void *arg)
 {
     struct coro_task *t = arg;
-    coro_arrived(&t->co);
+    coro_arrived(&t->hot.co);
     t->future.value = t->fn(t->arg);
-    t->state = CORO_ENDED;
+    t->hot.state = CORO_ENDED;
     coro_thread.task = NULL;
-    coro_leave_for_good(&t->co, t->loop->host, NULL);
+    coro_leave_for_good(&t->hot.co, coro_thread.looper, NULL);
 }
 
 struct coro_task *coro_spawn(struct coro_loop *loop, coro_task_fn *fn, void *arg, const char *name)
@@ -80,13 +81,13 @@ struct coro_task *coro_spawn(struct coro_loop *loop, coro_task_fn *fn, void *arg
     if (stack == NULL)
         return NULL;
     struct coro_task *t = (void *)stack->record;
-    *t = (struct coro_task){.leaf = &t->co,
+    *t = (struct coro_task){.hot.leaf = &t->hot.co,
                             .loop = loop,
                             .fn = fn,
                             .arg = arg,
                             .name = stack->name,
                             .future = {.loop = loop, .task = t, .refs = 1, .state = CORO_PENDING}};
-    coro_init(&t->co, stack, coro_stack_pool_bytes(loop->stacks), task_main, t);
+    coro_init(&t->hot.co, stack, coro_stack_pool_bytes(loop->stacks), task_main, t);
     t->all_next = loop->all;
     if (loop->all != NULL)
         loop->all->all_prev = t;
@@ -111,8 +112,8 @@ void coro_task_unref(struct coro_task *t)
 void coro_task_release(struct coro_task *t)
 {
     struct coro_stack_pool *pool = t->loop->stacks;
-    struct coro_stack *stack = t->co.stack;
-    coro_term(&t->co);
+    struct coro_stack *stack = t->hot.co.stack;
+    coro_term(&t->hot.co);
     coro_stack_put(pool, stack);
 }
 
@@ -120,11 +121,11 @@ int coro_task_error(const struct coro_task *t)
 {
     if (t->error != 0)
         return t->error;
-    return t->flags & CORO_TOLD ? -ECANCELED : 0;
+    return t->hot.flags & CORO_TOLD ? -ECANCELED : 0;
 }
 
 /* A task's function has returned; on the loop's stack. */
-static void ended(struct coro_task *t)
+void coro_task_ended(struct coro_task *t)
 {
     struct coro_loop *loop = t->loop;
     if (t->all_prev != NULL)
@@ -145,18 +146,8 @@ void coro_task_release_all(struct coro_loop *loop)
     while (loop->all != NULL) {
         struct coro_task *t = loop->all;
         loop->all = t->all_next;
-        coro_term(&t->co); /* the stack goes with the pool */
+        coro_term(&t->hot.co); /* the stack goes with the pool */
     }
-}
-
-/* Continues a task that is not in the ready list, until it next waits or ends. */
-static inline void run(struct coro_task *t)
-{
-    t->state = CORO_RUNNING_NOW;
-    coro_thread.task = t;
-    (void)coro_switch(t->loop->host, t->leaf, NULL);
-    if (t->state == CORO_ENDED)
-        ended(t);
 }
 
 void coro_run_ready(struct coro_loop *loop)
@@ -171,33 +162,19 @@ void coro_run_ready(struct coro_loop *loop)
             t = loop->ready_head;
             unready(t);
             t->future.state = CORO_RUNNING;
-            run(t);
+            coro_task_run(t);
         } while (t != last);
     }
 }
 
 /* ---- waiting ---- */
 
-/* Back to the loop, from wherever the task is; returns when the task is run again. */
-__attribute__((always_inline)) static inline void switch_away(struct coro_task *t)
-{
-    t->leaf = coro_thread.current;
-    coro_thread.task = NULL;
-    (void)coro_switch(t->leaf, t->loop->host, NULL);
-}
-
-static inline void leave(struct coro_task *t, enum coro_run_state state)
-{
-    t->state = state;
-    switch_away(t);
-}
-
 /* Notes that the task is told of its cancellation now. */
 static int told(struct coro_task *t)
 {
-    if (!(t->flags & CORO_TOLD))
+    if (!(t->hot.flags & CORO_TOLD))
         t->cleanup_at_ns = coro_now_ns() + coro_ms_to_ns(t->loop->config.cleanup_ms);
-    t->flags = (t->flags | CORO_TOLD) & ~(unsigned)CORO_CANCEL;
+    t->hot.flags = (t->hot.flags | CORO_TOLD) & ~(unsigned)CORO_CANCEL;
     return -ECANCELED;
 }
 
@@ -215,7 +192,7 @@ static void on_deadline(struct coro_loop *loop, struct coro_timer *timer)
         return;
     }
     d->passed = true;
-    if (d->task->state == CORO_PARKED || d->task->state == CORO_BLOCKED)
+    if (d->task->hot.state == CORO_PARKED || d->task->hot.state == CORO_BLOCKED)
         make_ready(d->task);
 }
 
@@ -224,22 +201,22 @@ static int wait_in(struct coro_task *t, enum coro_run_state state, int64_t deadl
 {
     bool bounded = false; /* by what a cancelled task may still wait */
     assert(t != NULL);
-    if (t->flags & CORO_CANCEL)
+    if (t->hot.flags & CORO_CANCEL)
         return told(t);
-    if ((t->flags & CORO_TOLD) && (deadline_ns < 0 || t->cleanup_at_ns < deadline_ns)) {
+    if ((t->hot.flags & CORO_TOLD) && (deadline_ns < 0 || t->cleanup_at_ns < deadline_ns)) {
         deadline_ns = t->cleanup_at_ns;
         bounded = true;
     }
     struct deadline d = {.task = t, .at_ns = deadline_ns};
     if (deadline_ns < 0) {
-        leave(t, state);
+        coro_task_leave(&t->hot, state);
     } else {
         struct coro_timer timer;
         if (coro_now_ns() >= deadline_ns)
             return bounded ? -ECANCELED : -ETIMEDOUT;
         coro_timer_init(&timer, on_deadline, &d);
         coro_timer_start_at(t->loop, &timer, deadline_ns);
-        leave(t, state);
+        coro_task_leave(&t->hot, state);
         coro_timer_stop(t->loop, &timer);
     }
     if (d.passed)
@@ -254,66 +231,55 @@ int coro_block(int64_t deadline_ns)
 
 void coro_block_uncancellable(void)
 {
-    leave(coro_thread.task, CORO_BLOCKED);
+    coro_task_leave(&coro_thread.task->hot, CORO_BLOCKED);
 }
 
-static __attribute__((noinline)) int park_slowly(struct coro_task *t, int64_t deadline_ns)
+int coro_park_slowly(int64_t deadline_ms)
 {
+    struct coro_task *t = coro_thread.task;
+    int64_t deadline_ns = coro_ms_to_ns(deadline_ms);
     int rc = 0;
-    while (!(t->flags & CORO_PERMIT)) {
+    while (!(t->hot.flags & CORO_PERMIT)) {
         rc = wait_in(t, CORO_PARKED, deadline_ns);
         if (rc != 0)
             break;
-        if (!(t->flags & CORO_CANCEL))
+        if (!(t->hot.flags & CORO_CANCEL))
             break; /* resumed at once, without a permit */
     }
-    if (t->flags & CORO_PERMIT) {
-        t->flags &= ~(unsigned)CORO_PERMIT;
+    if (t->hot.flags & CORO_PERMIT) {
+        t->hot.flags &= ~(unsigned)CORO_PERMIT;
         rc = 0;
     }
     return rc;
 }
 
-int coro_park(int64_t deadline_ms)
-{
-    struct coro_task *t = coro_thread.task;
-    assert(t != NULL);
-    if (t->flags != 0 || deadline_ms != CORO_FOREVER)
-        return park_slowly(t, coro_ms_to_ns(deadline_ms));
-    leave(t, CORO_PARKED);
-    if (t->flags != 0)
-        return park_slowly(t, CORO_FOREVER);
-    return 0;
-}
-
 void coro_unpark(struct coro_task *t)
 {
-    t->flags |= CORO_PERMIT;
-    if (t->state == CORO_PARKED)
+    t->hot.flags |= CORO_PERMIT;
+    if (t->hot.state == CORO_PARKED)
         make_ready(t);
 }
 
-void coro_resume_now(struct coro_task *t)
+/* Resumes a task that is not parked. */
+void coro_resume_else(struct coro_task *t)
 {
-    assert(coro_thread.task == NULL);
-    if (t->state == CORO_READY) {
-        unready(t);
-        if (t->future.state == CORO_RUNNING)
-            t->flags |= CORO_PERMIT;
-        t->future.state = CORO_RUNNING;
-    } else if (t->state != CORO_PARKED) {
-        t->flags |= CORO_PERMIT;
+    if (t->hot.state != CORO_READY) {
+        t->hot.flags |= CORO_PERMIT;
         return;
     }
-    run(t);
+    unready(t);
+    if (t->future.state == CORO_RUNNING)
+        t->hot.flags |= CORO_PERMIT;
+    t->future.state = CORO_RUNNING;
+    coro_task_run(t);
 }
 
 int coro_task_cancel(struct coro_task *t)
 {
-    if (t->state == CORO_ENDED)
+    if (t->hot.state == CORO_ENDED)
         return -EALREADY;
-    t->flags |= CORO_CANCEL;
-    if (t->state == CORO_PARKED || t->state == CORO_BLOCKED)
+    t->hot.flags |= CORO_CANCEL;
+    if (t->hot.state == CORO_PARKED || t->hot.state == CORO_BLOCKED)
         make_ready(t);
     return 0;
 }
@@ -321,23 +287,23 @@ int coro_task_cancel(struct coro_task *t)
 void coro_untell(void)
 {
     struct coro_task *t = coro_thread.task;
-    t->flags = (t->flags | CORO_CANCEL) & ~(unsigned)CORO_TOLD;
+    t->hot.flags = (t->hot.flags | CORO_CANCEL) & ~(unsigned)CORO_TOLD;
 }
 
 void coro_uncancel(void)
 {
     struct coro_task *t = coro_thread.task;
     assert(t != NULL);
-    t->flags &= ~(unsigned)CORO_TOLD;
+    t->hot.flags &= ~(unsigned)CORO_TOLD;
 }
 
 int coro_cancellation_point(void)
 {
     struct coro_task *t = coro_thread.task;
     assert(t != NULL);
-    if (t->flags & CORO_CANCEL)
+    if (t->hot.flags & CORO_CANCEL)
         return told(t);
-    if ((t->flags & CORO_TOLD) && coro_now_ns() >= t->cleanup_at_ns)
+    if ((t->hot.flags & CORO_TOLD) && coro_now_ns() >= t->cleanup_at_ns)
         return -ECANCELED;
     return 0;
 }
@@ -350,7 +316,7 @@ int coro_pause(void)
         return rc;
     t->loop->paused = true;
     make_ready(t);
-    switch_away(t);
+    coro_task_leave(&t->hot, CORO_READY);
     return 0;
 }
 

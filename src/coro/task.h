@@ -45,7 +45,7 @@ void coro_task_unref(struct coro_task *task); /* NULL allowed */
 /* Waits until coro_unpark() or coro_resume_now() is called on this task. An unpark that came
  * first is remembered (one, not a count) and ends the next park at once.
  * 0, -ETIMEDOUT, -ECANCELED. With CORO_FOREVER no timer and no system call is involved. */
-int coro_park(int64_t deadline_ms) __attribute__((warn_unused_result));
+__attribute__((warn_unused_result)) static inline int coro_park(int64_t deadline_ms);
 
 /* Makes a parked task runnable on the loop's next turn, or lets its next park return at once.
  * From a callback or a task of the same thread. */
@@ -54,7 +54,7 @@ void coro_unpark(struct coro_task *task);
 /* Runs a task at once, until it next waits: one that is parked, whose park returns 0, or one
  * just spawned. One that waits for something else is treated as by coro_unpark(). From a
  * callback only. */
-void coro_resume_now(struct coro_task *task);
+static inline void coro_resume_now(struct coro_task *task);
 
 /* Asks a task to end: its present wait, or its next one, returns -ECANCELED. 0, or -EALREADY if
  * it has ended. Asking again before it was told changes nothing. From a callback or a task. */
@@ -97,5 +97,7 @@ struct coro_call {
  * first error among calls[].error, in their order. */
 int coro_run_all(struct coro_call *calls, size_t n, int64_t deadline_ms)
     __attribute__((warn_unused_result));
+
+#include "coro/task_inline.h"
 
 #endif

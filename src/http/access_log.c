@@ -2,7 +2,8 @@
  *
  * Lines in the "combined" order with the time taken and the worker behind:
  *
- *   127.0.0.1 - - [22/Nov/2026:10:00:00 +0000] "GET /hello HTTP/1.1" 200 13 "-" "curl/8" 0.000041 w0 coro
+ *   127.0.0.1 - - [22/Nov/2026:10:00:00 +0000] "GET /hello HTTP/1.1" 200 13 "-" "curl/8" 0.000041
+ * w0 coro
  *
  * The file is opened O_APPEND by main(), so lines of different workers do not mix.
  */

@@ -26,9 +26,9 @@ struct ahead {
     size_t start, end, size;
 };
 
-/* Reads once, without waiting, up to limit bytes from fd. Returns the count; 0 at end of input, -EAGAIN,
- * -ENOBUFS when no more memory is to be had for this (the client is to wait), or the socket's
- * negative errno. */
+/* Reads once, without waiting, up to limit bytes from fd. Returns the count; 0 at end of input,
+ * -EAGAIN, -ENOBUFS when no more memory is to be had for this (the client is to wait), or the
+ * socket's negative errno. */
 ssize_t ahead_fill(struct ahead *ahead, struct io *io, int fd, uint64_t limit);
 
 /* Takes up to capacity bytes out. Returns the count. */

@@ -33,9 +33,9 @@ enum chunked_state {
 };
 
 enum {
-    MAX_EXTENSIONS = 16 * 1024,  /* bytes of extensions in one body */
+    MAX_EXTENSIONS = 16 * 1024,    /* bytes of extensions in one body */
     FRAMING_ALLOWANCE = 16 * 1024, /* framing bytes allowed in any body ... */
-    FRAMING_PER_BYTE = 8,        /* ... and for each byte of data: a one-byte chunk takes 5 */
+    FRAMING_PER_BYTE = 8,          /* ... and for each byte of data: a one-byte chunk takes 5 */
 };
 
 void chunked_init(struct chunked *c)
@@ -164,7 +164,8 @@ static bool framing_byte(struct chunked *c, char byte)
 
 static bool too_much_framing(const struct chunked *c)
 {
-    return c->framing > FRAMING_ALLOWANCE && (c->framing - FRAMING_ALLOWANCE) / FRAMING_PER_BYTE > c->data;
+    return c->framing > FRAMING_ALLOWANCE &&
+           (c->framing - FRAMING_ALLOWANCE) / FRAMING_PER_BYTE > c->data;
 }
 
 static enum chunked_event read_trailers(struct chunked *c, const char *input, size_t length,

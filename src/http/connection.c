@@ -330,8 +330,8 @@ static enum conn_next serve_requests(struct connection_stream *s)
     for (;;) {
         size_t used;
         ssize_t count;
-        enum guard_verdict verdict = guard_feed(&c->guard, io->in + s->start + scanned,
-                                                s->end - s->start - scanned, &used);
+        enum guard_verdict verdict =
+            guard_feed(&c->guard, io->in + s->start + scanned, s->end - s->start - scanned, &used);
 
         scanned += used;
         if (verdict != GUARD_TOO_MANY_FIELDS && scanned > s->config->max_header)

@@ -101,7 +101,7 @@ struct date_reader {
     const char *at, *end;
     int64_t year;
     int month, day, hour, minute, second; /* month 1 to 12 */
-    bool short_year; /* it had two digits: the century is to be judged */
+    bool short_year;                      /* it had two digits: the century is to be judged */
 };
 
 static bool literal(struct date_reader *r, const char *text)
@@ -147,8 +147,8 @@ static bool imf_fixdate(struct date_reader *r)
     for (int i = 0; i < 7; i++) {
         if (literal(r, WEEKDAYS[i])) {
             bool ok = literal(r, ", ") && number(r, 2, &r->day) && literal(r, " ") && month(r) &&
-                      literal(r, " ") && number(r, 4, &year) && literal(r, " ") &&
-                      time_of_day(r) && literal(r, " GMT");
+                      literal(r, " ") && number(r, 4, &year) && literal(r, " ") && time_of_day(r) &&
+                      literal(r, " GMT");
 
             r->year = ok ? year : 0;
             return ok;

@@ -18,23 +18,23 @@
 #include "http/chars.h"
 
 enum guard_state {
-    START,       /* nothing read */
-    START_LF,    /* after the CR of the one empty line allowed here */
-    METHOD_1,    /* the method's first byte */
-    METHOD,      /* the rest of it */
-    TARGET_1,    /* the target's first byte */
-    TARGET,      /* the rest of it */
-    PROTOCOL,    /* within "HTTP/" */
-    MAJOR,       /* a digit */
-    DOT,         /* between the digits */
-    MINOR,       /* a digit */
-    LINE_CR,     /* the request line's CR */
-    LINE_LF,     /* the LF after it */
-    FIELD,       /* a field name's first byte, or the CR of the empty line */
-    NAME,        /* the rest of the name, up to the colon */
-    VALUE,       /* the value, up to CR */
-    VALUE_LF,    /* the LF after it */
-    END_LF,      /* the LF of the empty line */
+    START,    /* nothing read */
+    START_LF, /* after the CR of the one empty line allowed here */
+    METHOD_1, /* the method's first byte */
+    METHOD,   /* the rest of it */
+    TARGET_1, /* the target's first byte */
+    TARGET,   /* the rest of it */
+    PROTOCOL, /* within "HTTP/" */
+    MAJOR,    /* a digit */
+    DOT,      /* between the digits */
+    MINOR,    /* a digit */
+    LINE_CR,  /* the request line's CR */
+    LINE_LF,  /* the LF after it */
+    FIELD,    /* a field name's first byte, or the CR of the empty line */
+    NAME,     /* the rest of the name, up to the colon */
+    VALUE,    /* the value, up to CR */
+    VALUE_LF, /* the LF after it */
+    END_LF,   /* the LF of the empty line */
 };
 
 static const char PROTOCOL_NAME[] = "HTTP/";

@@ -26,10 +26,10 @@ enum guard_verdict {
 };
 
 struct guard {
-    uint8_t state;    /* enum guard_state of guard.c */
-    uint8_t matched;  /* bytes of "HTTP/" seen */
-    uint8_t fields;   /* field lines begun */
-    uint16_t target;  /* bytes of the request target seen */
+    uint8_t state;   /* enum guard_state of guard.c */
+    uint8_t matched; /* bytes of "HTTP/" seen */
+    uint8_t fields;  /* field lines begun */
+    uint16_t target; /* bytes of the request target seen */
 };
 
 /* Makes ready for the first byte of a request head. One empty line before the

@@ -20,13 +20,13 @@
 struct reading {
     struct http_request *request;
     unsigned hosts;
-    unsigned lengths;      /* Content-Length fields */
-    unsigned codings;      /* transfer codings listed, in all fields */
-    unsigned encodings;    /* Transfer-Encoding fields */
-    bool chunked_last;     /* the last coding listed is "chunked" */
+    unsigned lengths;   /* Content-Length fields */
+    unsigned codings;   /* transfer codings listed, in all fields */
+    unsigned encodings; /* Transfer-Encoding fields */
+    bool chunked_last;  /* the last coding listed is "chunked" */
     unsigned chunked_count;
     bool unknown_coding;
-    bool bad_coding;       /* an empty element */
+    bool bad_coding; /* an empty element */
     bool bad_length;
     bool bad_host;
     bool bad_expect;
@@ -100,8 +100,9 @@ static bool authority_valid(struct http_slice s)
         at = (size_t)(close - s.data) + 1;
     } else {
         for (; at < s.length && http_char_is(s.data[at], CHAR_HOST); at++)
-            if (s.data[at] == '%' && !(s.length - at > 2 && http_char_is(s.data[at + 1], CHAR_HEX) &&
-                                       http_char_is(s.data[at + 2], CHAR_HEX)))
+            if (s.data[at] == '%' &&
+                !(s.length - at > 2 && http_char_is(s.data[at + 1], CHAR_HEX) &&
+                  http_char_is(s.data[at + 2], CHAR_HEX)))
                 return false;
     }
     if (at == 0)
@@ -362,7 +363,8 @@ static struct request_error judge_target(struct http_request *request)
         size_t length = 0;
 
         if (scheme == 0)
-            return (struct request_error){400, "request target of no form that is served here", false};
+            return (struct request_error){400, "request target of no form that is served here",
+                                          false};
         rest.data += scheme;
         rest.length -= scheme;
         while (length < rest.length && rest.data[length] != '/' && rest.data[length] != '?')
@@ -426,8 +428,7 @@ struct request_error request_parse(struct http_request *request, const char *hea
     if (line_feed == NULL || !read_request_line(&r, head, (size_t)(line_feed + 1 - head)) ||
         !read_fields(&r, line_feed + 1, end))
         return refuse(400, "malformed request");
-    request->keep_alive =
-        !r.wants_close && (request->version_minor > 0 || r.wants_keep_alive);
+    request->keep_alive = !r.wants_close && (request->version_minor > 0 || r.wants_keep_alive);
     return judge(&r);
 }
 

@@ -240,8 +240,8 @@ int http_send_file(struct http_exchange *x, int fd, uint64_t offset, uint64_t le
     return note(x, stream_send_file(x->stream, fd, offset, length));
 }
 
-int http_reply(struct http_exchange *x, unsigned status, const char *content_type,
-               const void *body, size_t length)
+int http_reply(struct http_exchange *x, unsigned status, const char *content_type, const void *body,
+               size_t length)
 {
     int result = http_begin(x, status, content_type, length);
 

@@ -43,15 +43,15 @@ struct connection_stream {
     bool drained;      /* the last read came back short: no more input is there now */
     size_t out_length; /* unsent output is io->out[0, out_length) */
     struct client_pace reading, writing;
-    size_t moved; /* bytes since others last had their turn */
+    size_t moved;       /* bytes since others last had their turn */
     struct ahead ahead; /* input behind io->in, read while output could not be sent */
 
     /* The body of the request being served. */
     bool body_chunked;
-    bool body_done;       /* read to its end */
-    bool continue_due;    /* the client waits for 100 Continue */
-    int body_error;       /* what http_read_body() keeps returning once it failed */
-    uint64_t body_left;   /* of a Content-Length */
+    bool body_done;     /* read to its end */
+    bool continue_due;  /* the client waits for 100 Continue */
+    int body_error;     /* what http_read_body() keeps returning once it failed */
+    uint64_t body_left; /* of a Content-Length */
     uint64_t body_read;
     struct chunked chunked;
 };
@@ -71,8 +71,8 @@ ssize_t stream_fill(struct connection_stream *s);
 ssize_t stream_read(struct connection_stream *s, void *buffer, size_t capacity);
 
 /* Waits until the client has sent more (IO_READ alone: sends all output first) or taken some
- * (IO_WRITE). Returns the ready events, -ETIMEDOUT when it fell below its pace or was silent for too long, or
- * -ECANCELED. */
+ * (IO_WRITE). Returns the ready events, -ETIMEDOUT when it fell below its pace or was silent for
+ * too long, or -ECANCELED. */
 int stream_wait(struct connection_stream *s, int events);
 
 /* Makes sure that count bytes (at most HTTP_OUT_SIZE) fit behind io->out + out_length; sends what

@@ -45,16 +45,15 @@ static int serve_echo(struct http_exchange *x)
 static int serve_through(struct http_exchange *x)
 {
     char piece[1000];
-    int error = http_begin(x, 200, "text/plain", HTTP_UNKNOWN_LENGTH);
+    ssize_t count = http_read_body(x, piece, sizeof piece);
+    int error = count < 0 ? (int)count : http_begin(x, 200, "text/plain", HTTP_UNKNOWN_LENGTH);
 
-    while (error == 0) {
-        ssize_t count = http_read_body(x, piece, sizeof piece);
-
-        if (count <= 0)
-            return (int)count;
+    while (error == 0 && count > 0) {
         error = http_write(x, piece, (size_t)count);
+        if (error == 0)
+            count = http_read_body(x, piece, sizeof piece);
     }
-    return error;
+    return error != 0 ? error : (int)count;
 }
 
 static int serve_one_byte(struct http_exchange *x)

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One loop process of the coro model, as its three files share it: coro.c (serving,
+ * time, start and end), loop_accept.c (where connections come from) and loop_io.c
+ * (how a request waits). Everything here is touched by the loop's one thread only.
+ */
+#ifndef MODELS_LOOP_H
+#define MODELS_LOOP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "coro/loop.h"
+#include "coro/task.h"
+#include "http.h"
+#include "http/conn.h"
+#include "io.h"
+#include "server.h"
+
+struct loop_context;
+struct master_worker;
+
+/* A connection's record, and its place in the loop. Indexed by descriptor. */
+struct loop_conn {
+    struct conn conn;
+    struct coro_watch watch;
+    bool open;
+    bool waiting;              /* `busy` waits for the connection to be readable */
+    bool queued;               /* in loop_process.queue */
+    struct loop_context *busy; /* serves it; NULL while parked */
+    struct loop_conn *next;    /* in loop_process.queue */
+};
+
+/* A coroutine of the pool with its buffers, or one job of a gather (buffers NULL). */
+struct loop_context {
+    struct io io; /* first: the io functions below are given this */
+    struct loop_process *process;
+    struct coro_task *task;
+    struct loop_conn *job;     /* NULL when idle */
+    struct loop_context *next; /* in loop_process.idle */
+};
+
+/* One worker process. */
+struct loop_process {
+    struct server *server;
+    struct worker_stats *stats;
+    struct coro_loop *loop;
+    unsigned worker;
+    const struct master_worker *self;
+    struct loop_conn *conns;         /* server->descriptors of them; untouched ones cost nothing */
+    unsigned high;                   /* one more than the highest descriptor used */
+    unsigned open;                   /* connections */
+    char *spill;                     /* spill_size bytes for each descriptor */
+    size_t spill_size;               /* connection_spill_size() */
+    struct loop_context *idle;       /* last in, first out: the warmest stack first */
+    unsigned idle_count, idle_least; /* now, and the fewest since the last trim */
+    unsigned contexts;               /* numbered so far */
+    struct loop_conn *queue, **queue_end; /* readable, but no coroutine can be had */
+    struct http_clock clock;
+    struct io loop_io; /* of the loop itself: never waits */
+    struct coro_watch listener, stop;
+    struct coro_timer tick, retry;
+    bool deferred; /* accepting was put off: others had their head start */
+    int64_t eager_until_ms;
+    bool draining; /* the stop descriptor was seen */
+    bool stopping; /* coro_loop_stop() was called: nothing is served any more */
+    int64_t last_complaint_ms;
+};
+
+/* ---- coro.c ---- */
+
+/* Serves c, which is open and has no coroutine: switches to one, and back when it is done or
+ * waits. Queues c when no coroutine can be had. */
+void loop_serve(struct loop_process *p, struct loop_conn *c);
+
+/* Makes the record of a socket just accepted and serves what has come on it. */
+void loop_open_conn(struct loop_process *p, int fd);
+
+/* Says, once a second at most, why connections wait. error: a positive errno. */
+void loop_complain(struct loop_process *p, const char *what, int error);
+
+/* ---- loop_accept.c ---- */
+
+/* Starts accepting; stops it for good, first accepting what waits to be; or lets it go on now that
+ * a connection has closed, if it had to stop because there were too many. */
+void loop_accept_start(struct loop_process *p);
+void loop_accept_end(struct loop_process *p);
+void loop_accept_resume(struct loop_process *p);
+
+/* ---- loop_io.c ---- */
+
+/* How contexts of this model wait. The struct io given to these is the first member of a
+ * struct loop_context. */
+extern const struct io_ops loop_io_ops;
+
+#endif
