@@ -202,7 +202,4 @@ def _notes(samples: Sequence[Sample]) -> list[str]:
     repeats = sum(s.repeats for s in samples)
     if repeats:
         notes.append(f"{repeats} runs disturbed by other programs were repeated")
-    overflows = sum(s.listen_overflows for s in samples)
-    if overflows:
-        notes.append(f"{overflows} connections did not fit in the listen backlog at first")
     return notes

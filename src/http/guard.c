@@ -158,19 +158,33 @@ static enum guard_verdict step(struct guard *g, char byte)
     return GUARD_BAD;
 }
 
-/* Passes what usually ends a run, when all of it is there: its length, or 0 for anything else. */
-static size_t usual_end(struct guard *g, const char *p, const char *end)
+/* In a state of runs and steps every byte costs a look at the state. Where whole pieces are there
+ * and ordinary, they are passed at once; p stays where it is at anything else, for the automaton.
+ * The rest of a request line after its target: */
+static const char *pass_version(struct guard *g, const char *p, const char *end)
 {
-    if (g->state == VALUE && end - p >= 2 && p[0] == '\r' && p[1] == '\n') {
-        g->state = FIELD;
-        return 2;
+    if (end - p < USUAL_VERSION_LENGTH || memcmp(p, USUAL_VERSION, USUAL_VERSION_LENGTH) != 0)
+        return p;
+    g->state = FIELD;
+    return p + USUAL_VERSION_LENGTH;
+}
+
+/* And whole field lines: */
+static const char *pass_fields(struct guard *g, const char *p, const char *end)
+{
+    while (g->fields < HTTP_MAX_FIELDS) {
+        const char *colon = skip(p, end, CHAR_TOKEN);
+        const char *stop;
+
+        if (colon == p || colon == end || *colon != ':')
+            break;
+        stop = skip_value(colon + 1, end);
+        if (end - stop < 2 || stop[0] != '\r' || stop[1] != '\n')
+            break;
+        g->fields++;
+        p = stop + 2;
     }
-    if (g->state == TARGET && end - p >= USUAL_VERSION_LENGTH &&
-        memcmp(p, USUAL_VERSION, USUAL_VERSION_LENGTH) == 0) {
-        g->state = FIELD;
-        return USUAL_VERSION_LENGTH;
-    }
-    return 0;
+    return p;
 }
 
 /* The end of a run: what must stand there, and what follows it. */
@@ -200,7 +214,6 @@ enum guard_verdict guard_feed(struct guard *g, const char *data, size_t length, 
     *consumed = 0;
     while (p < end) {
         const char *from = p;
-        size_t usual;
 
         switch ((enum guard_state)g->state) {
         case METHOD:
@@ -216,6 +229,11 @@ enum guard_verdict guard_feed(struct guard *g, const char *data, size_t length, 
         case VALUE:
             p = skip_value(p, end);
             break;
+        case FIELD:
+            p = pass_fields(g, p, end);
+            if (p == end)
+                continue;
+            /* fall through */
         default: {
             enum guard_verdict verdict = step(g, *p++);
 
@@ -226,10 +244,9 @@ enum guard_verdict guard_feed(struct guard *g, const char *data, size_t length, 
             continue;
         }
         }
-        usual = usual_end(g, p, end);
-        if (usual > 0)
-            p += usual;
-        else if (p < end && !run_ends(g, *p++))
+        if (g->state == TARGET)
+            p = pass_version(g, p, end);
+        if (g->state != FIELD && p < end && !run_ends(g, *p++))
             return GUARD_BAD;
     }
     *consumed = length;

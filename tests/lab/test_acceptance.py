@@ -75,12 +75,19 @@ def test_cpu_is_judged_as_a_multiple_of_the_floor() -> None:
     assert "coro (8.00 µs) × floor: 1.07" in lines[2]
 
 
-def test_no_believable_block_is_a_failure_that_says_so() -> None:
-    lines = judged("11", {})
+def test_no_believable_block_is_neither_passed_nor_failed() -> None:
     cell = acceptance.cells(CORES, ["11"])["11"]
+    lines = acceptance.judge_floor(analysis.analyse(cell, []))
     assert len(lines) == 3
-    nothing = analysis.analyse(cell, [])
-    assert all("no block can be believed" in str(line) for line in acceptance.judge_floor(nothing))
+    for line in lines:
+        assert str(line).startswith("VOID") and "no block can be believed" in str(line)
+
+
+@pytest.mark.parametrize("others, void", [(0.05, False), (0.6, True)])
+def test_throughput_beside_other_programs_is_void(others: float, void: bool) -> None:
+    sample = made.sample(others_cores=others)
+    acceptance.void_disturbed(sample)
+    assert sample.void is void
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,501 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * pool.h: who may touch a connection, what becomes of it when its time is over,
+ * its worker dies or there is no room, and that nothing is lost under threads.
+ */
+#include "lot.h"
+
+#include <sys/resource.h>
+
+enum { DEAD = 1 }; /* a worker that is never started */
+
+static int begin(void **state)
+{
+    static struct lot lot;
+
+    lot_init(&lot);
+    *state = &lot;
+    return 0;
+}
+
+static int end(void **state)
+{
+    lot_term(*state);
+    return 0;
+}
+
+/* --- serving -------------------------------------------------------------------- */
+
+static void a_connection_is_served_parked_and_forgotten(void **state)
+{
+    struct lot *lot = *state;
+    int fd, client;
+
+    lot_start(lot, 1);
+    client = lot_connect_parked(lot, &fd);
+    assert_int_equal(lot_open(lot), 1);
+    for (int i = 0; i < 3; i++)
+        lot_ask(client);
+    lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
+    assert_int_equal(stats_get(&lot->server.shared->workers[0].requests), 3);
+    close(client);
+    lot_wait(lot_owner(lot, fd) == OWNER_NONE);
+    lot_wait(lot_open(lot) == 0);
+    lot_stop(lot);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    assert_int_equal(atomic_load(&lot->server.shared->contexts), 0);
+    assert_int_equal(atomic_load(&lot->server.shared->contexts_peak), 1);
+}
+
+static void a_new_connection_takes_over_a_number(void **state)
+{
+    struct lot *lot = *state;
+
+    lot_start(lot, 2);
+    for (int i = 0; i < 50; i++) {
+        int client = lot_connect(lot);
+
+        lot_ask(client);
+        close(client);
+    }
+    lot_wait(lot_open(lot) == 0);
+    assert_true(atomic_load(&lot->pool->high) < LOT_DESCRIPTORS / 2);
+}
+
+/* An event is a hint: who does not win the record must leave the connection alone. */
+static void an_event_for_what_another_owns_is_dropped(void **state)
+{
+    struct lot *lot = *state;
+    int fd, other_fd, client, other;
+
+    lot_start(lot, 1);
+    client = lot_connect_parked(lot, &fd);
+    other = lot_connect_parked(lot, &other_fd);
+    lot_seize(lot, fd, DEAD + OWNER_WORKERS);
+    lot_send(client, lot_request);
+    lot_ask(other); /* the worker's events come in the order they happened in */
+    lot_ask(other);
+    lot_expect_silence(client);
+    assert_int_equal(lot_owner(lot, fd), DEAD + OWNER_WORKERS);
+
+    /* Parked again and armed, it is served. */
+    atomic_store(&lot->pool->records[fd].owner, OWNER_PARKED);
+    pool_release(lot->pool, &lot->master_io, DEAD);
+    lot_answer(client);
+    close(client);
+    close(other);
+}
+
+static void parked_again_it_gives_its_spill_back(void **state)
+{
+    struct lot *lot = *state;
+    const char *spill;
+    int fd, client;
+
+    lot_start(lot, 1);
+    client = lot_connect_parked(lot, &fd);
+    spill = lot->pool->spill + (size_t)fd * lot->pool->spill_size;
+    lot_send(client, "GET /hello HTT");
+    lot_wait(lot_bytes_in(lot) == 14);
+    lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
+    assert_memory_equal(spill, "GET /hello HTT", 14);
+    lot_send(client, "P/1.1\r\nHost: a\r\n\r\n");
+    lot_answer(client);
+    lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
+    for (size_t i = 0; i < lot->pool->spill_size; i++)
+        assert_int_equal(spill[i], 0);
+    close(client);
+}
+
+/* --- deadlines ------------------------------------------------------------------ */
+
+static void the_sweep_closes_what_is_idle_for_too_long(void **state)
+{
+    struct lot *lot = *state;
+    int fd, client;
+
+    lot_start(lot, 1);
+    client = lot_connect_parked(lot, &fd);
+    clocks_advance(LOT_HEADER_MS - 1);
+    pool_sweep(lot->pool, &lot->master_io);
+    assert_int_equal(lot_owner(lot, fd), OWNER_PARKED);
+    lot_expect_silence(client);
+    clocks_advance(1);
+    pool_sweep(lot->pool, &lot->master_io);
+    assert_int_equal(lot_owner(lot, fd), OWNER_NONE);
+    assert_int_equal(lot_open(lot), 0);
+    lot_expect_end(client);
+    close(client);
+}
+
+static void being_served_moves_the_deadline(void **state)
+{
+    struct lot *lot = *state;
+    int fd, client;
+
+    lot_start(lot, 1);
+    client = lot_connect_parked(lot, &fd);
+    clocks_advance(LOT_HEADER_MS - 1);
+    lot_ask(client);
+    lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
+    clocks_advance(LOT_KEEPALIVE_MS - 1);
+    pool_sweep(lot->pool, &lot->master_io);
+    lot_ask(client);
+    lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
+    clocks_advance(LOT_KEEPALIVE_MS);
+    pool_sweep(lot->pool, &lot->master_io);
+    lot_expect_end(client);
+    close(client);
+}
+
+static void the_sweep_answers_what_has_begun(void **state)
+{
+    struct lot *lot = *state;
+    char text[1000];
+    ssize_t length;
+    int fd, client;
+
+    lot_start(lot, 1);
+    client = lot_connect_parked(lot, &fd);
+    lot_send(client, "GET /");
+    lot_wait(lot_bytes_in(lot) == 5);
+    lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
+    clocks_advance(LOT_HEADER_MS);
+    pool_sweep(lot->pool, &lot->master_io);
+    length = recv(client, text, sizeof text - 1, 0);
+    assert_true(length > 13);
+    assert_memory_equal(text, "HTTP/1.1 408 ", 13);
+    lot_expect_end(client);
+    assert_int_equal(lot_open(lot), 1); /* it lingers */
+    close(client);
+    lot_wait(lot_owner(lot, fd) == OWNER_NONE);
+}
+
+static void lingering_ends_with_a_sweep(void **state)
+{
+    struct lot *lot = *state;
+    char text[1000];
+    int fd, client;
+
+    lot_start(lot, 1);
+    client = lot_connect_parked(lot, &fd);
+    lot_send(client, "BAD\r\n");
+    assert_true(recv(client, text, sizeof text, 0) > 0);
+    lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
+    clocks_advance(60000);
+    pool_sweep(lot->pool, &lot->master_io);
+    assert_int_equal(lot_owner(lot, fd), OWNER_NONE);
+    close(client);
+}
+
+static void the_sweep_leaves_what_is_served_or_held(void **state)
+{
+    struct lot *lot = *state;
+    int fd, client, held = dup(STDIN_FILENO);
+
+    lot_start(lot, 1);
+    client = lot_connect_parked(lot, &fd);
+    lot_seize(lot, fd, DEAD + OWNER_WORKERS);
+    pool_opening(&lot->workers[DEAD].io);
+    pool_hold(lot->pool, &lot->workers[DEAD].io, held);
+    clocks_advance(1000000);
+    pool_sweep(lot->pool, &lot->master_io);
+    assert_int_equal(lot_owner(lot, fd), DEAD + OWNER_WORKERS);
+    assert_int_equal(lot_owner(lot, held), (DEAD + OWNER_WORKERS) | OWNER_HELD);
+    assert_true(fcntl(held, F_GETFD) >= 0);
+    lot_expect_silence(client);
+    close(client);
+}
+
+/* --- the death of a worker ------------------------------------------------------ */
+
+static void what_a_dead_worker_served_is_closed(void **state)
+{
+    struct lot *lot = *state;
+    int fd, other_fd, client, other;
+
+    lot_start(lot, 1);
+    client = lot_connect_parked(lot, &fd);
+    other = lot_connect_parked(lot, &other_fd);
+    lot_seize(lot, fd, DEAD + OWNER_WORKERS);
+    pool_release(lot->pool, &lot->master_io, DEAD + 1); /* of another's death it has nothing */
+    assert_int_equal(lot_owner(lot, fd), DEAD + OWNER_WORKERS);
+    pool_release(lot->pool, &lot->master_io, DEAD);
+    assert_int_equal(lot_owner(lot, fd), OWNER_NONE);
+    lot_expect_end(client);
+    assert_int_equal(lot_open(lot), 1);
+    lot_ask(other);
+    close(client);
+    close(other);
+}
+
+static void what_a_dead_worker_held_is_closed(void **state)
+{
+    struct lot *lot = *state;
+    int held = dup(STDIN_FILENO), other = dup(STDIN_FILENO), given_up = dup(STDIN_FILENO);
+
+    pool_opening(&lot->workers[DEAD].io);
+    pool_hold(lot->pool, &lot->workers[DEAD].io, held);
+    pool_opening(&lot->workers[DEAD].io);
+    pool_hold(lot->pool, &lot->workers[DEAD].io, -1); /* the opening failed */
+    pool_opening(&lot->workers[DEAD + 1].io);
+    pool_hold(lot->pool, &lot->workers[DEAD + 1].io, other);
+    pool_opening(&lot->workers[DEAD].io);
+    pool_hold(lot->pool, &lot->workers[DEAD].io, given_up);
+    pool_close(lot->pool, &lot->workers[DEAD].io, given_up);
+    assert_int_equal(fcntl(given_up, F_GETFD), -1);
+    assert_int_equal(lot_owner(lot, given_up), OWNER_NONE);
+
+    given_up = dup(STDIN_FILENO); /* the same number again, and nobody's */
+    pool_release(lot->pool, &lot->master_io, DEAD);
+    assert_int_equal(fcntl(held, F_GETFD), -1);
+    assert_int_equal(lot_owner(lot, held), OWNER_NONE);
+    assert_true(fcntl(other, F_GETFD) >= 0);
+    assert_int_equal(lot_owner(lot, other), (DEAD + 1 + OWNER_WORKERS) | OWNER_HELD);
+    assert_true(fcntl(given_up, F_GETFD) >= 0);
+    assert_int_equal(lot_open(lot), 0);
+    close(given_up);
+}
+
+/* The kernel told it of a connection, and it died before it took it. */
+static void an_event_that_a_dead_worker_took_along_comes_again(void **state)
+{
+    struct lot *lot = *state;
+    struct epoll_event event;
+    int fd, client, waiting;
+
+    lot_start(lot, 1);
+    client = lot_connect_parked(lot, &fd);
+    lot_ask(client);
+    lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
+    lot_stop(lot);
+    lot_send(client, lot_request);
+    assert_int_equal(epoll_wait(lot->pool->epoll_fd, &event, 1, LOT_PATIENCE_S * 1000), 1);
+    assert_int_equal(event.data.fd, fd);
+    waiting = lot_connect(lot); /* and the same for the listening socket */
+    assert_int_equal(epoll_wait(lot->pool->epoll_fd, &event, 1, LOT_PATIENCE_S * 1000), 1);
+    assert_int_equal(event.data.fd, lot->server.listen_fd);
+    assert_int_equal(epoll_wait(lot->pool->epoll_fd, &event, 1, 0), 0);
+
+    pool_release(lot->pool, &lot->master_io, DEAD);
+    lot_start(lot, 1);
+    lot_answer(client);
+    lot_ask(waiting);
+    close(client);
+    close(waiting);
+}
+
+static void a_wrong_count_is_put_right_after_a_death(void **state)
+{
+    struct lot *lot = *state;
+    int fd, client;
+
+    lot_start(lot, 1);
+    client = lot_connect_parked(lot, &fd);
+    lot_stop(lot);
+    atomic_fetch_add(&lot->server.shared->open_connections, 2);
+    pool_sweep(lot->pool, &lot->master_io);
+    assert_int_equal(lot_open(lot), 3); /* nobody died: not its business */
+
+    pool_release(lot->pool, &lot->master_io, DEAD);
+    pool_opening(&lot->workers[2].io); /* somebody is in the middle of a change */
+    pool_sweep(lot->pool, &lot->master_io);
+    assert_int_equal(lot_open(lot), 3);
+    pool_hold(lot->pool, &lot->workers[2].io, -1);
+    pool_sweep(lot->pool, &lot->master_io);
+    assert_int_equal(lot_open(lot), 1);
+
+    atomic_fetch_add(&lot->server.shared->open_connections, 1);
+    pool_sweep(lot->pool, &lot->master_io);
+    assert_int_equal(lot_open(lot), 2); /* once for each death */
+    close(client);
+}
+
+static void settled_means_between_changes(void **state)
+{
+    struct lot *lot = *state;
+    uint64_t before, after;
+
+    assert_true(pool_is_settled(lot->pool, &before));
+    pool_opening(&lot->workers[0].io);
+    assert_false(pool_is_settled(lot->pool, &after));
+    pool_opening(&lot->workers[3].io);
+    pool_hold(lot->pool, &lot->workers[0].io, -1);
+    assert_false(pool_is_settled(lot->pool, &after));
+    pool_hold(lot->pool, &lot->workers[3].io, -1);
+    assert_true(pool_is_settled(lot->pool, &after));
+    assert_true(after > before);
+    assert_true(pool_is_settled(lot->pool, &before));
+    assert_true(before == after);
+}
+
+/* --- no room -------------------------------------------------------------------- */
+
+static void no_more_than_the_allowed_connections(void **state)
+{
+    struct lot *lot = *state;
+    int fds[2], clients[2], waiting;
+
+    lot->server.max_connections = 2;
+    lot_start(lot, 2);
+    clients[0] = lot_connect_parked(lot, &fds[0]);
+    assert_false(atomic_load(&lot->pool->accept_paused));
+    clients[1] = lot_connect_parked(lot, &fds[1]);
+    lot_wait(atomic_load(&lot->pool->accept_paused));
+    waiting = lot_connect(lot);
+    lot_send(waiting, lot_request);
+    pool_sweep(lot->pool, &lot->master_io); /* there is no more room than before */
+    lot_ask(clients[0]);
+    lot_ask(clients[1]);
+    assert_int_equal(lot_find(lot, waiting), -1);
+    assert_int_equal(lot_open(lot), 2);
+    assert_true(atomic_load(&lot->pool->accept_paused));
+
+    close(clients[0]); /* the next has its place at once, without a sweep */
+    lot_answer(waiting);
+    lot_ask(clients[1]);
+    close(waiting);
+    close(clients[1]);
+    lot_wait(lot_open(lot) == 0);
+    lot_wait(!atomic_load(&lot->pool->accept_paused));
+}
+
+static void a_full_table_of_descriptors(void **state)
+{
+    struct lot *lot = *state;
+    struct rlimit before, none;
+    int client, lowest;
+
+    client = lot_connect(lot);
+    lot_send(client, lot_request);
+    lowest = dup(STDIN_FILENO);
+    assert_true(lowest >= 0);
+    close(lowest);
+    assert_return_code(getrlimit(RLIMIT_NOFILE, &before), errno);
+    none = before;
+    none.rlim_cur = (rlim_t)lowest;
+    assert_return_code(setrlimit(RLIMIT_NOFILE, &none), errno);
+    lot_start(lot, 1);
+    lot_wait(atomic_load(&lot->pool->accept_paused));
+    assert_return_code(setrlimit(RLIMIT_NOFILE, &before), errno);
+    assert_int_equal(lot_open(lot), 0);
+    pool_sweep(lot->pool, &lot->master_io);
+    assert_false(atomic_load(&lot->pool->accept_paused) && lot_find(lot, client) < 0);
+    lot_answer(client);
+    close(client);
+}
+
+/* --- draining ------------------------------------------------------------------- */
+
+static void draining_closes_the_idle_and_waits_for_the_rest(void **state)
+{
+    struct lot *lot = *state;
+    char text[1000];
+    ssize_t length;
+    int idle_fd, busy_fd, idle, busy;
+
+    lot_start(lot, 1);
+    idle = lot_connect_parked(lot, &idle_fd);
+    busy = lot_connect_parked(lot, &busy_fd);
+    lot_send(busy, "GET /hello HTTP/1.1\r\n");
+    lot_wait(lot_bytes_in(lot) == 21);
+    lot_wait(lot_owner(lot, busy_fd) == OWNER_PARKED);
+    atomic_store(&lot->server.shared->draining, true);
+    assert_false(pool_drain(lot->pool, &lot->master_io));
+    lot_expect_end(idle);
+    assert_int_equal(lot_owner(lot, idle_fd), OWNER_NONE);
+    assert_false(pool_drain(lot->pool, &lot->master_io));
+
+    lot_send(busy, "Host: a\r\n\r\n");
+    length = recv(busy, text, sizeof text - 1, 0);
+    assert_true(length > 0);
+    text[length] = '\0';
+    assert_non_null(strstr(text, "\r\nConnection: close\r\n"));
+    close(busy);
+    lot_wait(pool_drain(lot->pool, &lot->master_io));
+    assert_int_equal(lot_open(lot), 0);
+    close(idle);
+}
+
+static void what_waits_to_be_accepted_is_taken_in(void **state)
+{
+    struct lot *lot = *state;
+    int clients[3];
+
+    for (int i = 0; i < 3; i++)
+        clients[i] = lot_connect(lot);
+    lot_send(clients[1], lot_request);
+    pool_take_backlog(lot->pool, &lot->master_io);
+    assert_int_equal(lot_open(lot), 3);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(lot_owner(lot, lot_find(lot, clients[i])), OWNER_PARKED);
+    assert_false(pool_drain(lot->pool, &lot->master_io));
+    lot_expect_end(clients[0]);
+    lot_expect_end(clients[2]);
+    lot_start(lot, 1);
+    lot_answer(clients[1]);
+    for (int i = 0; i < 3; i++)
+        close(clients[i]);
+}
+
+/* --- together ------------------------------------------------------------------- */
+
+static void many_connections_and_workers(void **state)
+{
+    enum { CLIENTS = 24, ROUNDS = 60 };
+    struct lot *lot = *state;
+    int clients[CLIENTS];
+    uint64_t requests = 0;
+
+    lot_start(lot, LOT_WORKERS);
+    for (int i = 0; i < CLIENTS; i++)
+        clients[i] = lot_connect(lot);
+    for (int round = 0; round < ROUNDS; round++) {
+        for (int i = 0; i < CLIENTS; i++)
+            lot_send(clients[i], lot_request);
+        pool_release(lot->pool, &lot->master_io, LOT_WORKERS + 1); /* arms all anew */
+        pool_sweep(lot->pool, &lot->master_io);
+        for (int i = 0; i < CLIENTS; i++)
+            lot_answer(clients[i]);
+        close(clients[round % CLIENTS]);
+        clients[round % CLIENTS] = lot_connect(lot);
+    }
+    for (int i = 0; i < CLIENTS; i++)
+        close(clients[i]);
+    lot_wait(lot_open(lot) == 0);
+    lot_stop(lot);
+    for (unsigned i = 0; i < LOT_WORKERS; i++)
+        requests += stats_get(&lot->server.shared->workers[i].requests);
+    assert_int_equal(requests, CLIENTS * ROUNDS);
+    assert_int_equal(atomic_load(&lot->server.shared->contexts), 0);
+    for (int fd = 0; fd < LOT_DESCRIPTORS; fd++)
+        assert_int_equal(lot_owner(lot, fd), OWNER_NONE);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_connection_is_served_parked_and_forgotten),
+        TEST(a_new_connection_takes_over_a_number),
+        TEST(an_event_for_what_another_owns_is_dropped),
+        TEST(parked_again_it_gives_its_spill_back),
+        TEST(the_sweep_closes_what_is_idle_for_too_long),
+        TEST(being_served_moves_the_deadline),
+        TEST(the_sweep_answers_what_has_begun),
+        TEST(lingering_ends_with_a_sweep),
+        TEST(the_sweep_leaves_what_is_served_or_held),
+        TEST(what_a_dead_worker_served_is_closed),
+        TEST(what_a_dead_worker_held_is_closed),
+        TEST(an_event_that_a_dead_worker_took_along_comes_again),
+        TEST(a_wrong_count_is_put_right_after_a_death),
+        TEST(settled_means_between_changes),
+        TEST(no_more_than_the_allowed_connections),
+        TEST(a_full_table_of_descriptors),
+        TEST(draining_closes_the_idle_and_waits_for_the_rest),
+        TEST(what_waits_to_be_accepted_is_taken_in),
+        TEST(many_connections_and_workers),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

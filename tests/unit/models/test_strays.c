@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * strays.h: what a killed worker left open is closed, and nothing else ever is.
+ */
+#include "lot.h"
+
+#include "models/strays.h"
+
+/* A lot, and what was open when its workers were about to start. */
+struct harbour {
+    struct lot lot; /* first */
+    struct strays strays;
+};
+
+static int begin(void **state)
+{
+    static struct harbour harbour;
+
+    lot_init(&harbour.lot);
+    *state = &harbour;
+    return strays_init(&harbour.strays);
+}
+
+static int end(void **state)
+{
+    struct harbour *h = *state;
+
+    strays_term(&h->strays);
+    lot_term(&h->lot);
+    return 0;
+}
+
+static bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) >= 0;
+}
+
+static void look(struct harbour *h)
+{
+    strays_close(&h->strays, h->lot.pool);
+}
+
+static void a_stray_is_closed_after_a_death(void **state)
+{
+    struct harbour *h = *state;
+    int stray = dup(STDIN_FILENO), second = dup(STDIN_FILENO);
+
+    assert_true(stray >= 0 && second >= 0);
+    strays_expect(&h->strays);
+    look(h);
+    assert_false(is_open(stray));
+    assert_false(is_open(second));
+}
+
+static void without_a_death_nothing_is_closed(void **state)
+{
+    struct harbour *h = *state;
+    int stray = dup(STDIN_FILENO);
+
+    look(h);
+    assert_true(is_open(stray));
+    strays_expect(&h->strays);
+    look(h);
+    assert_false(is_open(stray));
+    stray = dup(STDIN_FILENO); /* one death, one look */
+    look(h);
+    assert_true(is_open(stray));
+    close(stray);
+}
+
+static void what_was_open_from_the_start_stays(void **state)
+{
+    struct harbour *h = *state;
+
+    strays_expect(&h->strays);
+    look(h);
+    assert_true(is_open(STDIN_FILENO));
+    assert_true(is_open(STDERR_FILENO));
+    assert_true(is_open(h->lot.server.listen_fd));
+    assert_true(is_open(h->lot.pool->epoll_fd));
+    assert_true(is_open(h->lot.stop_fd));
+}
+
+static void what_has_an_owner_stays(void **state)
+{
+    struct harbour *h = *state;
+    int held = dup(STDIN_FILENO), client, fd;
+
+    pool_opening(&h->lot.workers[0].io);
+    pool_hold(h->lot.pool, &h->lot.workers[0].io, held);
+    client = lot_connect(&h->lot);
+    pool_take_backlog(h->lot.pool, &h->lot.master_io);
+    fd = lot_find(&h->lot, client);
+    assert_true(fd >= 0);
+    close(client);
+    strays_expect(&h->strays);
+    look(h);
+    assert_true(is_open(held));
+    assert_true(is_open(fd));
+    lot_seize(&h->lot, fd, OWNER_WORKERS); /* nor while it is served */
+    strays_expect(&h->strays);
+    look(h);
+    assert_true(is_open(fd));
+
+    pool_close(h->lot.pool, &h->lot.workers[0].io, held);
+    held = dup(STDIN_FILENO); /* the number again, without an owner */
+    strays_expect(&h->strays);
+    look(h);
+    assert_false(is_open(held));
+}
+
+/* Between opening and recording a descriptor has no owner, and yet it is no stray. */
+static void while_a_worker_opens_something_nothing_is_closed(void **state)
+{
+    struct harbour *h = *state;
+    int stray = dup(STDIN_FILENO), opened;
+
+    pool_opening(&h->lot.workers[2].io);
+    opened = dup(STDIN_FILENO);
+    strays_expect(&h->strays);
+    look(h);
+    assert_true(is_open(opened));
+    assert_true(is_open(stray));
+    pool_hold(h->lot.pool, &h->lot.workers[2].io, opened);
+    look(h); /* the death is not forgotten */
+    assert_true(is_open(opened));
+    assert_false(is_open(stray));
+}
+
+/* Workers that open, hold and close all the time, and a master that looks all the time. */
+struct opener {
+    struct lot *lot;
+    struct io *io;
+    _Atomic bool *stop;
+    unsigned rounds, lost;
+    pthread_t thread;
+};
+
+static void *open_and_close(void *arg)
+{
+    struct opener *o = arg;
+
+    while (!atomic_load(o->stop)) {
+        int fd;
+
+        pool_opening(o->io);
+        fd = dup(STDIN_FILENO);
+        pool_hold(o->lot->pool, o->io, fd);
+        if (fd < 0 || fcntl(fd, F_GETFD) < 0)
+            o->lost++;
+        pool_close(o->lot->pool, o->io, fd);
+        o->rounds++;
+    }
+    return NULL;
+}
+
+static void what_living_workers_open_is_never_closed(void **state)
+{
+    enum { LOOKS = 2000 };
+    struct harbour *h = *state;
+    struct opener openers[2];
+    _Atomic bool stop = false;
+
+    for (unsigned i = 0; i < 2; i++) {
+        openers[i] = (struct opener){&h->lot, &h->lot.workers[i].io, &stop, 0, 0, 0};
+        assert_int_equal(
+            pthread_create(&openers[i].thread, NULL, open_and_close, &openers[i]), 0);
+    }
+    for (int i = 0; i < LOOKS; i++) {
+        strays_expect(&h->strays);
+        look(h);
+    }
+    atomic_store(&stop, true);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_int_equal(pthread_join(openers[i].thread, NULL), 0);
+        assert_int_equal(openers[i].lost, 0);
+        assert_true(openers[i].rounds > 0);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_stray_is_closed_after_a_death),
+        TEST(without_a_death_nothing_is_closed),
+        TEST(what_was_open_from_the_start_stays),
+        TEST(what_has_an_owner_stays),
+        TEST(while_a_worker_opens_something_nothing_is_closed),
+        TEST(what_living_workers_open_is_never_closed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
