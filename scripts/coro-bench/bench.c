@@ -3,7 +3,9 @@
  * and again, interleaved, and works out medians and ratios. Everything runs on the one core that
  * the caller pinned it to.
  *
- *     bench switch      ns per switch: ours, Boost.Context's fcontext, swapcontext, in turn
+ *     bench switch      ns per switch: ours, Boost.Context's fcontext, swapcontext, in turn; ours
+ *                       with nothing live across it, its best case: roundtrip and park_resume
+ *                       show what it costs in use
  *     bench roundtrip   ns per generator send and the yield that answers it
  *     bench tasks       ns per task spawned and awaited; per park and resume
  *     bench many        100,000 tasks suspended at once: creation, memory, and afterwards

@@ -32,10 +32,9 @@
  * switch is inlined into must not use alloca() or variable-length arrays (the compiler may
  * then keep a base pointer in a register that we clobber). CET: the resume label carries an
  * ENDBR where the compiler marks branches (-fcf-protection=branch); user shadow stacks are not
- * supported, and glibc leaves them off unless asked for by a tunable.
- *
- * No CFI is needed at the switch, the label lies inside an ordinary function; the entry
- * (context.c) marks the outermost frame, so that gdb and perf stop there.
+ * supported, and glibc leaves them off unless asked for by a tunable. No CFI is needed at the
+ * switch, the label lies inside an ordinary function; the entry (context.c) marks the outermost
+ * frame, so that gdb and perf stop there.
  */
 #ifndef CORO_CONTEXT_H
 #define CORO_CONTEXT_H
@@ -46,8 +45,7 @@
 #define CORO_UCONTEXT 1
 #endif
 
-/* What an indirect jump must land on. */
-#if defined(__CET__) && (__CET__ & 1)
+#if defined(__CET__) && (__CET__ & 1) /* what an indirect jump must land on */
 #define CORO_LANDING "endbr64\n\t"
 #elif defined(__ARM_FEATURE_BTI_DEFAULT)
 #define CORO_LANDING "hint #36\n\t" /* bti j */
@@ -72,9 +70,8 @@ struct coro_context {
 /* First function of a context; must never return. Runs on the new stack. */
 typedef void coro_entry_fn(void *arg);
 
-/* Prepares ctx so that the first switch to it calls entry(arg) on the given stack.
- * low: lowest address of the stack (16-byte aligned); bytes: its size, at least 1024.
- * Never fails; may be called anywhere. Both belong to the caller and must outlive the context. */
+/* Prepares ctx so that the first switch to it calls entry(arg) on the stack of `bytes` (at least
+ * 1024) that begins at `low`; both stay the caller's. Never fails; may be called anywhere. */
 void coro_context_init(struct coro_context *ctx, void *low, size_t bytes, coro_entry_fn *entry,
                        void *arg);
 

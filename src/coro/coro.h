@@ -12,6 +12,9 @@
  *
  * Because the place where each stack stopped, its bounds and its checker's fibre belong to the
  * stack and not to the task, any such chain is described truthfully at every switch.
+ *
+ * Inlined into users by way of task.h and generator.h: they must be compiled with the same
+ * sanitizer, if any, and the same CORO_UCONTEXT as the library.
  */
 #ifndef CORO_CORO_H
 #define CORO_CORO_H

@@ -67,7 +67,7 @@ int coro_block(int64_t deadline_ns);
  * more: what every wait asks first. */
 int coro_cancellation_point(void);
 
-/* The same without deadline and without being told of a cancellation. */
+/* coro_block() without a deadline and without being told of a cancellation. */
 void coro_block_uncancellable(void);
 
 /* Makes a blocked task runnable; nothing if it is not blocked. */

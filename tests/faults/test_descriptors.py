@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Clients that vanish, and more of them than there are descriptors: nothing leaks or spins."""
 
-import json
 import socket
 import struct
 import time
@@ -26,11 +25,6 @@ def descriptors(server: Server) -> List[int]:
     return [processes.descriptors(pid) for pid in [server.pid, *server.worker_pids()]]
 
 
-def open_connections(server: Server) -> int:
-    """As /status counts them, the one that asks left out."""
-    return int(json.loads(server.get("/status").text)["connections"]["open"]) - 1
-
-
 def reset(connected: socket.socket) -> None:
     """Closes with RST instead of FIN."""
     connected.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -39,7 +33,7 @@ def reset(connected: socket.socket) -> None:
 
 def settled(server: Server, before: List[int]) -> None:
     """Waits until no more descriptors are open than before, and no connection."""
-    eventually("no connection is left", lambda: open_connections(server), lambda n: n == 0)
+    eventually("no connection is left", server.open_connections, lambda n: n == 0)
 
     def no_more(now: List[int]) -> bool:
         return all(have <= had for have, had in zip(now, before))
@@ -63,7 +57,7 @@ STAGES = {
 @pytest.mark.parametrize("stage", STAGES)
 def test_reset(server: Server, stage: str) -> None:
     server.get("/files/text.txt")
-    eventually("no connection is left", lambda: open_connections(server), lambda n: n == 0)
+    eventually("no connection is left", server.open_connections, lambda n: n == 0)
     before = descriptors(server)
     for _ in range(fewer(60)):
         batch = crowd(server.address, min(6, server.configuration.width), STAGES[stage])
@@ -82,7 +76,7 @@ def test_reset(server: Server, stage: str) -> None:
 @per_request
 def test_thousands_come_and_go(server: Server) -> None:
     server.get("/files/text.txt")
-    eventually("no connection is left", lambda: open_connections(server), lambda n: n == 0)
+    eventually("no connection is left", server.open_connections, lambda n: n == 0)
     before = descriptors(server)
     for _ in range(3):
         disperse(crowd(server.address, 700))

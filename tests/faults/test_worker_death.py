@@ -15,7 +15,6 @@ from support.load import Load
 from support.server import Launcher, Server
 from support.variant import fewer, patience
 from support.waiting import eventually
-from test_descriptors import open_connections
 
 EXPECTED = ["worker"]  # the log may say that one has died
 
@@ -44,7 +43,7 @@ def test_only_what_it_was_serving(launch: Launcher) -> None:
             assert connection.get("/hello").status == 200
         for connection in busy:
             connection.send(message("GET", "/sleep?ms=2000"))
-        eventually("all but one are in a request", lambda: _contexts(server), lambda n: n == POOL)
+        eventually("all but one are in a request", server.contexts, lambda n: n == POOL - 1)
         free = _home(idle[0])
         victim = next(pid for pid in workers if pid != free)
         _kill(victim)
@@ -54,15 +53,10 @@ def test_only_what_it_was_serving(launch: Launcher) -> None:
         for connection in idle:
             assert connection.get("/hello").status == 200
         eventually("the lost connection is not counted any more",
-                   lambda: open_connections(server), lambda n: n == len(idle) + POOL - 2)
+                   server.open_connections, lambda n: n == len(idle) + POOL - 2)
     finally:
         for connection in idle + busy:
             connection.close()
-
-
-def _contexts(server: Server) -> int:
-    """Contexts serving a request, the one that says so included."""
-    return int(json.loads(server.get("/status").text)["contexts"]["in_use"])
 
 
 @only("threads", "coro")
@@ -81,7 +75,7 @@ def test_the_only_process_dies(launch: Launcher) -> None:
         assert server.get("/hello").status == 200
         assert [_outcome(connection) for connection in connections] == ["failed"] * 10
         assert victim not in server.wait_for_workers()
-        eventually("no connection is counted", lambda: open_connections(server), lambda n: n == 0)
+        eventually("no connection is counted", server.open_connections, lambda n: n == 0)
     finally:
         for connection in connections:
             connection.close()
@@ -106,7 +100,7 @@ def test_one_of_two_loops_dies(launch: Launcher) -> None:
                 assert connection.get("/hello").status == 200
             else:
                 assert _outcome(connection) == "failed"
-        eventually("only the other's connections are counted", lambda: open_connections(server),
+        eventually("only the other's connections are counted", server.open_connections,
                    lambda n: n == homes.count(victims[1]))
     finally:
         for connection in connections:
@@ -131,7 +125,7 @@ def test_worker_of_a_connection_dies(launch: Launcher) -> None:
         for connection in connections[1:]:
             assert connection.get("/hello").status == 200
         eventually("the lost connection is not counted any more",
-                   lambda: open_connections(server), lambda n: n == 3)
+                   server.open_connections, lambda n: n == 3)
     finally:
         for connection in connections:
             connection.close()
@@ -159,10 +153,10 @@ def _leak_test(launch: Launcher, kills: int) -> int:
     server = launch(expected=EXPECTED)
     server.wait_for_workers()
     _kill_under_load(server, 2)
-    eventually("no connection is left", lambda: open_connections(server), lambda n: n == 0)
+    eventually("no connection is left", server.open_connections, lambda n: n == 0)
     before = _quiet_descriptors(server)
     failed = _kill_under_load(server, kills)
-    eventually("no connection is left", lambda: open_connections(server), lambda n: n == 0)
+    eventually("no connection is left", server.open_connections, lambda n: n == 0)
     eventually(f"the master has {before} descriptors again",
                lambda: _quiet_descriptors(server), lambda now: now == before)
     for pid in server.wait_for_workers():
@@ -183,6 +177,11 @@ def _quiet_descriptors(server: Server) -> int:
     return last
 
 
+# A process that dies young is replaced after a pause of up to half a second, so where there is
+# only one or two of them each kill takes as long; a leak shows after twenty as well.
+KILLS = int(os.environ.get("SERVER_KILLS", "20"))
+
+
 @only("prefork")
 def test_hundred_workers_of_prefork(launch: Launcher) -> None:
     """A worker serves one connection at a time: so many may fail, and no more."""
@@ -191,5 +190,5 @@ def test_hundred_workers_of_prefork(launch: Launcher) -> None:
 
 
 @only("prefork-connection", "threads", "coro", "coro-2")
-def test_hundred_workers(launch: Launcher) -> None:
-    _leak_test(launch, fewer(100))
+def test_many_workers(launch: Launcher) -> None:
+    _leak_test(launch, fewer(KILLS))

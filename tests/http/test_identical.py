@@ -101,9 +101,9 @@ def normalised(name: str, data: bytes, server: Server) -> str:
         text = re.sub(pattern, blank, text)
     if name == "index":
         # The page names the model and its settings: all of it but these words must agree.
-        text = text.replace(server.listen, "LISTEN")
-        text = re.sub(r"\b(prefork|threads|coro|request|connection|on|off|[0-9]+)\b", "V", text)
-        text = re.sub(r"model-[a-z]+", "V", text)
+        head, page = text.replace(server.listen, "LISTEN").split("\r\n\r\n", 1)
+        page = re.sub(r"\b(prefork|threads|coro|request|connection|on|off|[0-9]+)\b", "V", page)
+        text = f"{head}\r\n\r\n{page}"
     if own or name == "index":
         text = re.sub(r"\r\nContent-Length: [0-9]+", "\r\nContent-Length: N", text)
     return text

@@ -75,13 +75,8 @@ def test_whoami(server: Server) -> None:
     assert who["requests"] >= 0
 
 
-def _status(server: Server) -> Dict[str, Any]:
-    status: Dict[str, Any] = json.loads(server.get("/status").text)
-    return status
-
-
 def test_status_says_what_runs(server: Server, site: Any) -> None:
-    status = _status(server)
+    status = server.status()
     assert status["model"] == server.configuration.model
     assert status["uptime_s"] >= 0
     settings = status["settings"]
@@ -97,7 +92,7 @@ def test_status_says_what_runs(server: Server, site: Any) -> None:
 
 
 def test_status_counts(server: Server) -> None:
-    before = _status(server)
+    before = server.status()
     with server.connect() as connection:
         for _ in range(20):
             connection.get("/hello")
@@ -106,7 +101,7 @@ def test_status_counts(server: Server) -> None:
 
     # Counted when the answer has been sent: perhaps a moment after it was read.
     def grown() -> bool:
-        now = _status(server)
+        now = server.status()
         return bool(
             now["requests"] - before["requests"] >= 23
             and now["responses"]["2xx"] - before["responses"]["2xx"] >= 22
@@ -116,26 +111,23 @@ def test_status_counts(server: Server) -> None:
         )
 
     eventually("the counters have grown as they must", grown)
-    status = _status(server)
+    status = server.status()
     assert status["requests"] == sum(status["responses"].values())
     listed = sum(worker["requests"] for worker in status["workers"])
     assert abs(listed - status["requests"]) <= 1  # this request itself
 
 
 def test_status_counts_connections(server: Server) -> None:
-    def open_now() -> int:
-        return int(_status(server)["connections"]["open"])
-
-    eventually("earlier connections are gone", open_now, lambda count: count == 1)
+    eventually("earlier connections are gone", server.open_connections, lambda n: n == 0)
     held = [server.connect() for _ in range(5)]
     try:
         for connection in held:
             connection.get("/hello")
-        eventually("five connections and the one that asks", open_now, lambda count: count == 6)
+        eventually("five connections", server.open_connections, lambda n: n == 5)
     finally:
         for connection in held:
             connection.close()
-    eventually("they are gone", open_now, lambda count: count == 1)
+    eventually("they are gone", server.open_connections, lambda n: n == 0)
 
 
 def test_index_says_what_runs(server: Server) -> None:

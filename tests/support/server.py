@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One server under test: started, watched, stopped, and its log judged."""
 
+import json
 import os
 import re
 import signal
@@ -111,17 +112,29 @@ class Server:
         """One GET on a connection of its own."""
         return fetch(self.address, target, timeout)
 
+    def status(self) -> Dict[str, Any]:
+        """What /status says."""
+        found: Dict[str, Any] = json.loads(self.get("/status").text)
+        return found
+
+    def open_connections(self) -> int:
+        """As /status counts them, the one that asks left out."""
+        return int(self.status()["connections"]["open"]) - 1
+
+    def contexts(self) -> int:
+        """How many contexts are serving a request, the one that asks left out."""
+        return int(self.status()["contexts"]["in_use"]) - 1
+
     def worker_pids(self) -> List[int]:
         return processes.children(self.pid)
 
-    def wait_for_workers(self, count: Optional[int] = None, but: Sequence[int] = ()) -> List[int]:
+    def wait_for_workers(self, but: Sequence[int] = ()) -> List[int]:
         """Waits until there are as many worker processes as configured, without those in but."""
-        wanted = self.configuration.worker_processes if count is None else count
+        wanted = self.configuration.worker_processes
         return eventually(
             f"{wanted} worker processes",
             self.worker_pids,
             lambda pids: len(pids) == wanted and not set(pids) & set(but),
-            within=15,
         )
 
     def memory(self) -> int:

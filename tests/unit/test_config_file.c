@@ -215,7 +215,8 @@ static void settings_are_described_in_order_and_cut(void **state)
             assert_string_equal(value, "\"/a lon");
         count++;
     }
-    assert_int_equal(count, 16);
+    /* The rows after the settings are the actions, which have no value to describe. */
+    assert_true(count > 0 && !config_option_is_setting(&config_options[count]));
     assert_false(config_describe(&loaded.config, 1000, &name, value, sizeof(value)));
     config_free(&loaded.config);
 }

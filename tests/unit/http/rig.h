@@ -27,7 +27,7 @@
 #include "server.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define RIG_DATE "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+#define RIG_DATE     "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 
 enum {
     RIG_MAX_HEADER = 2048,
@@ -152,7 +152,8 @@ static inline void rig_init(struct rig *rig, int type)
     rig->io.out = malloc(rig->io.out_size);
     rig->spill = malloc(connection_spill_size(&rig->config));
     rig->received = calloc(1, 1);
-    assert_true(rig->spill != NULL && rig->io.in != NULL && rig->io.out != NULL && rig->received != NULL);
+    assert_true(rig->spill != NULL && rig->io.in != NULL && rig->io.out != NULL &&
+                rig->received != NULL);
     connection_init(&rig->conn, ends[1], rig->spill, &rig->config);
 }
 

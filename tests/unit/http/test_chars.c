@@ -14,9 +14,9 @@
 
 #include "http/chars.h"
 
-#define DIGIT "0123456789"
-#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define DIGIT      "0123456789"
+#define UPPER      "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define LOWER      "abcdefghijklmnopqrstuvwxyz"
 #define UNRESERVED UPPER LOWER DIGIT "-._~"
 #define SUB_DELIMS "!$&'()*+,;="
 
@@ -81,9 +81,8 @@ static void no_byte_is_in_a_class_that_has_no_name(void **state)
 {
     (void)state;
     for (int byte = 0; byte < 256; byte++)
-        assert_int_equal(http_chars[byte] & ~(CHAR_TOKEN | CHAR_TARGET | CHAR_VALUE | CHAR_HOST |
-                                              CHAR_HEX),
-                         0);
+        assert_int_equal(
+            http_chars[byte] & ~(CHAR_TOKEN | CHAR_TARGET | CHAR_VALUE | CHAR_HOST | CHAR_HEX), 0);
 }
 
 int main(void)

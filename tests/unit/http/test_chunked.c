@@ -29,7 +29,7 @@ enum { MAX_BODY = 200 * 1024 };
 struct decoding {
     const struct edge *edge;
     struct chunked chunked;
-    size_t taken;         /* of the input, framing and data */
+    size_t taken; /* of the input, framing and data */
     char data[MAX_BODY];
     size_t data_length;
 };
@@ -66,8 +66,8 @@ static enum chunked_event feed(struct decoding *d, const char *piece, size_t len
         assert_true(d->chunked.left > 0);
         if (at == end)
             return CHUNKED_MORE;
-        count = d->chunked.left < (uint64_t)(end - at) ? (size_t)d->chunked.left
-                                                       : (size_t)(end - at);
+        count =
+            d->chunked.left < (uint64_t)(end - at) ? (size_t)d->chunked.left : (size_t)(end - at);
         assert_true(d->data_length + count <= sizeof d->data);
         memcpy(d->data + d->data_length, at, count);
         d->data_length += count;
@@ -247,7 +247,7 @@ static void refused(void **state)
 /* After each place every one of the 256 bytes is tried. */
 static void every_byte_in_every_place(void **state)
 {
-#define HEX "0123456789abcdefABCDEF"
+#define HEX   "0123456789abcdefABCDEF"
 #define TCHAR "!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
     static const struct {
         const char *before, *allowed;
@@ -350,15 +350,15 @@ static void extensions_are_capped(void **state)
     for (int over = 0; over <= 1; over++) {
         for (int p = 0; p < PIECES; p++) {
             struct decoding *d = start(state);
-            size_t length;
+            size_t length, extension = over ? CAP : CAP - 1;
 
-            strcpy(text, "1000\r\n");
+            memcpy(text, "1000\r\n", sizeof "1000\r\n");
             memset(text + 6, 'x', 4096);
-            strcpy(text + 6 + 4096, "\r\n1;");
+            memcpy(text + 6 + 4096, "\r\n1;", sizeof "\r\n1;");
             length = strlen(text);
-            memset(text + length, 'a', (size_t)(CAP - 1 + over));
-            length += (size_t)(CAP - 1 + over);
-            strcpy(text + length, "\r\nx\r\n0\r\n\r\n");
+            memset(text + length, 'a', extension);
+            length += extension;
+            memcpy(text + length, "\r\nx\r\n0\r\n\r\n", sizeof "\r\nx\r\n0\r\n\r\n");
             length += strlen(text + length);
             if (feed_pieces(d, text, length, PIECE[p]) != (over ? CHUNKED_BAD : CHUNKED_END))
                 fail_msg("%d bytes too many, in pieces of %zu", over, PIECE[p]);
@@ -411,11 +411,11 @@ static void trailers_are_framing(void **state)
             size_t length;
 
             /* Few lines, so that the number of fields is not what is refused. */
-            strcpy(text, "0\r\na: ");
+            memcpy(text, "0\r\na: ", sizeof "0\r\na: ");
             length = strlen(text);
             memset(text + length, 'x', over ? 2 * CAP : CAP - 100);
             length += over ? 2 * CAP : CAP - 100;
-            strcpy(text + length, "\r\n\r\n");
+            memcpy(text + length, "\r\n\r\n", sizeof "\r\n\r\n");
             length += 4;
             if (feed_pieces(start(state), text, length, PIECE[p]) !=
                 (over ? CHUNKED_BAD : CHUNKED_END))

@@ -105,16 +105,26 @@ static void methods(void **state)
         const char *name;
         enum request_method method;
     } rows[] = {
-        {"GET", HTTP_METHOD_GET},         {"HEAD", HTTP_METHOD_HEAD},
-        {"POST", HTTP_METHOD_POST},       {"OPTIONS", HTTP_METHOD_OPTIONS},
-        {"PUT", HTTP_METHOD_OTHER},       {"DELETE", HTTP_METHOD_OTHER},
-        {"PATCH", HTTP_METHOD_OTHER},     {"TRACE", HTTP_METHOD_OTHER},
-        {"get", HTTP_METHOD_UNKNOWN},     {"Get", HTTP_METHOD_UNKNOWN},
-        {"GETX", HTTP_METHOD_UNKNOWN},    {"GE", HTTP_METHOD_UNKNOWN},
-        {"G", HTTP_METHOD_UNKNOWN},       {"HEADER", HTTP_METHOD_UNKNOWN},
-        {"POS", HTTP_METHOD_UNKNOWN},     {"POSTS", HTTP_METHOD_UNKNOWN},
-        {"BREW", HTTP_METHOD_UNKNOWN},    {"1", HTTP_METHOD_UNKNOWN},
-        {"!#$%&'*+-.^_`|~", HTTP_METHOD_UNKNOWN}, {"option", HTTP_METHOD_UNKNOWN},
+        {"GET", HTTP_METHOD_GET},
+        {"HEAD", HTTP_METHOD_HEAD},
+        {"POST", HTTP_METHOD_POST},
+        {"OPTIONS", HTTP_METHOD_OPTIONS},
+        {"PUT", HTTP_METHOD_OTHER},
+        {"DELETE", HTTP_METHOD_OTHER},
+        {"PATCH", HTTP_METHOD_OTHER},
+        {"TRACE", HTTP_METHOD_OTHER},
+        {"get", HTTP_METHOD_UNKNOWN},
+        {"Get", HTTP_METHOD_UNKNOWN},
+        {"GETX", HTTP_METHOD_UNKNOWN},
+        {"GE", HTTP_METHOD_UNKNOWN},
+        {"G", HTTP_METHOD_UNKNOWN},
+        {"HEADER", HTTP_METHOD_UNKNOWN},
+        {"POS", HTTP_METHOD_UNKNOWN},
+        {"POSTS", HTTP_METHOD_UNKNOWN},
+        {"BREW", HTTP_METHOD_UNKNOWN},
+        {"1", HTTP_METHOD_UNKNOWN},
+        {"!#$%&'*+-.^_`|~", HTTP_METHOD_UNKNOWN},
+        {"option", HTTP_METHOD_UNKNOWN},
     };
 
     for (size_t i = 0; i < COUNT(rows); i++) {
@@ -138,7 +148,8 @@ static void methods(void **state)
 
 static void connect_is_refused(void **state)
 {
-    struct parsed *p = parse(state, "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n");
+    struct parsed *p =
+        parse(state, "CONNECT a.example:443 HTTP/1.1\r\nHost: a.example:443\r\n\r\n");
 
     assert_status(p, 405, true);
     assert_int_equal(p->request.method, HTTP_METHOD_CONNECT);
@@ -148,10 +159,10 @@ static void versions(void **state)
 {
     char head[] = "GET / HTTP/1.0\r\nHost: a\r\n\r\n";
 
-    for (char minor = '0'; minor <= '9'; minor++) {
+    for (int minor = '0'; minor <= '9'; minor++) {
         struct parsed *p;
 
-        head[13] = minor;
+        head[13] = (char)minor;
         p = parse(state, head);
         assert_status(p, 0, false);
         assert_int_equal(p->request.version_minor, minor == '0' ? 0 : 1);
@@ -250,8 +261,7 @@ static void refused_targets(void **state)
 /* Refused without closing: what is needed to skip the body and go on is there. */
 static void a_refusal_that_keeps_the_connection_tells_the_framing(void **state)
 {
-    struct parsed *p =
-        parse(state, "POST * HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n");
+    struct parsed *p = parse(state, "POST * HTTP/1.1\r\nHost: a\r\nContent-Length: 12\r\n\r\n");
 
     assert_status(p, 400, false);
     if (!p->error.close) {
@@ -281,9 +291,8 @@ static void fields_are_slices_of_the_head(void **state)
 {
     static const struct {
         const char *name, *value;
-    } rows[] = {{"Host", "a"},       {"X-Empty", ""},     {"x-blank", ""},
-                {"A", "b c\td"},     {"B", "x:y"},        {"a", "again"},
-                {"C", "\x80\xff\"("}, {"!#$%&'*+-.^_`|~", "1"}};
+    } rows[] = {{"Host", "a"}, {"X-Empty", ""}, {"x-blank", ""},      {"A", "b c\td"},
+                {"B", "x:y"},  {"a", "again"},  {"C", "\x80\xff\"("}, {"!#$%&'*+-.^_`|~", "1"}};
     struct parsed *p = parse(state, "GET / HTTP/1.1\r\nHost: a\r\nX-Empty:\r\nx-blank: \t \r\n"
                                     "A: \t b c\td \t\r\nB:x:y\r\na: again\r\nC: \x80\xff\"(\r\n"
                                     "!#$%&'*+-.^_`|~: 1\r\n\r\n");
@@ -328,15 +337,15 @@ static void a_hundred_fields(void **state)
 static void host(void **state)
 {
     static const char *const good[] = {
-        "a",          "A.example",   "a.example.",   "a.example:80", "a:",        "127.0.0.1:1",
-        "[::1]",      "[::1]:8080",  "[fe80::1]:",   "[v1.a:b]",     "a-b_c~d",   "%41b",
-        "a:65535",    "[::ffff:1.2.3.4]:80", "!$&'()*+,;=",
+        "a",           "A.example", "a.example.", "a.example:80",        "a:",
+        "127.0.0.1:1", "[::1]",     "[::1]:8080", "[fe80::1]:",          "[v1.a:b]",
+        "a-b_c~d",     "%41b",      "a:65535",    "[::ffff:1.2.3.4]:80", "!$&'()*+,;=",
     };
     static const char *const bad[] = {
-        "",       "a b",     "a/b",     "/a",     "a@b",     "http://a", "a:b",     "a:1:2",
-        ":80",    "a:-1",    "a?",      "a#",     "<a>",     "a\\b",     "\x80",    "a\xff",
-        "[::1",   "::1",     "[]",      "[",      "[::1]a",  "[::1]80",  "[::1]]",  "[[::1]]",
-        "a[",     "[a/b]",   "a:8 0",   "\"a\"",  "a:80,",   "[::1]:x",
+        "",     "a b",   "a/b",   "/a",    "a@b",    "http://a", "a:b",    "a:1:2",
+        ":80",  "a:-1",  "a?",    "a#",    "<a>",    "a\\b",     "\x80",   "a\xff",
+        "[::1", "::1",   "[]",    "[",     "[::1]a", "[::1]80",  "[::1]]", "[[::1]]",
+        "a[",   "[a/b]", "a:8 0", "\"a\"", "a:80,",  "[::1]:x",
     };
     char head[200];
 
@@ -378,13 +387,32 @@ static void content_length(void **state)
         const char *value;
         uint64_t length;
     } good[] = {
-        {"0", 0}, {"1", 1}, {"00", 0}, {"007", 7}, {"9223372036854775807", INT64_MAX},
+        {"0", 0},
+        {"1", 1},
+        {"00", 0},
+        {"007", 7},
+        {"9223372036854775807", INT64_MAX},
         {"0009223372036854775807", INT64_MAX},
     };
     static const char *const bad[] = {
-        "",    "+1",  "-1",   "0x10", "a",     "1a",   "1 1",  "1,1", "1, 1", "1;",
-        "1.0", "1e3", "\xb2", "9223372036854775808",   "18446744073709551615",
-        "18446744073709551616", "99999999999999999999", "18446744073709551617",
+        "",
+        "+1",
+        "-1",
+        "0x10",
+        "a",
+        "1a",
+        "1 1",
+        "1,1",
+        "1, 1",
+        "1;",
+        "1.0",
+        "1e3",
+        "\xb2",
+        "9223372036854775808",
+        "18446744073709551615",
+        "18446744073709551616",
+        "99999999999999999999",
+        "18446744073709551617",
         "36893488147419103233",
     };
     char lines[200];
@@ -501,15 +529,15 @@ static void no_transfer_encoding_in_http_1_0(void **state)
 /* Every method's message is framed alike (RFC 9112, 6), unknown ones' too. */
 static void framing_does_not_depend_on_the_method(void **state)
 {
-    static const char *const methods[] = {"GET",   "HEAD", "POST",  "OPTIONS", "PUT",
-                                          "TRACE", "BREW", "DELETE"};
+    static const char *const methods[] = {"GET", "HEAD",  "POST", "OPTIONS",
+                                          "PUT", "TRACE", "BREW", "DELETE"};
 
     for (size_t i = 0; i < COUNT(methods); i++) {
         char head[200];
         struct parsed *p;
 
-        snprintf(head, sizeof head, "%s / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n",
-                 methods[i]);
+        snprintf(head, sizeof head,
+                 "%s / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", methods[i]);
         p = parse(state, head);
         assert_status(p, 0, false);
         assert_true(p->request.chunked && p->request.has_body);
@@ -603,8 +631,8 @@ static void expect(void **state)
         char head[300];
         struct parsed *p;
 
-        snprintf(head, sizeof head,
-                 "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n%s\r\n", rows[i].lines);
+        snprintf(head, sizeof head, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n%s\r\n",
+                 rows[i].lines);
         p = parse(state, head);
         assert_status(p, rows[i].status, false);
         if (rows[i].status == 0 && p->request.expects_continue != rows[i].expects_continue)

@@ -96,8 +96,8 @@ static void http_1_0(void **state)
     (void)state;
     assert_int_equal(http_reply(&a->x, 200, NULL, "x", 1), 0);
     assert_false(a->x.close);
-    finish(a, "HTTP/1.1 200 OK\r\n" RIG_DATE
-              "Content-Length: 1\r\nConnection: keep-alive\r\n\r\nx");
+    finish(a,
+           "HTTP/1.1 200 OK\r\n" RIG_DATE "Content-Length: 1\r\nConnection: keep-alive\r\n\r\nx");
     a = begin(HTTP_METHOD_GET, 0, false);
     assert_int_equal(http_reply(&a->x, 200, NULL, "x", 1), 0);
     assert_true(a->x.close);
@@ -139,10 +139,9 @@ static void an_unread_body_that_is_not_worth_reading_closes(void **state)
         a->stream.body_error = rows[i].error;
         assert_int_equal(http_reply(&a->x, 200, NULL, "", 0), 0);
         assert_int_equal(a->x.close, rows[i].close);
-        finish(a, rows[i].close
-                      ? "HTTP/1.1 200 OK\r\n" RIG_DATE
-                        "Content-Length: 0\r\nConnection: close\r\n\r\n"
-                      : "HTTP/1.1 200 OK\r\n" RIG_DATE "Content-Length: 0\r\n\r\n");
+        finish(a, rows[i].close ? "HTTP/1.1 200 OK\r\n" RIG_DATE
+                                  "Content-Length: 0\r\nConnection: close\r\n\r\n"
+                                : "HTTP/1.1 200 OK\r\n" RIG_DATE "Content-Length: 0\r\n\r\n");
     }
 }
 
@@ -206,11 +205,12 @@ static void added_lines_come_in_order(void **state)
     http_add_header(&a->x, "ETag", "\"%x-%s\"", 255u, "y");
     http_add_header(&a->x, "Allow", "%s", "");
     assert_int_equal(http_reply(&a->x, 200, NULL, "", 0), 0);
-    finish(a, "HTTP/1.1 200 OK\r\n" RIG_DATE
-              "Content-Length: 0\r\nETag: \"ff-y\"\r\nAllow: \r\n\r\n");
+    finish(a,
+           "HTTP/1.1 200 OK\r\n" RIG_DATE "Content-Length: 0\r\nETag: \"ff-y\"\r\nAllow: \r\n\r\n");
 }
 
-/* Neither a control byte nor DEL gets through; whatever the client's bytes are, a line stays one. */
+/* Neither a control byte nor DEL gets through; whatever the client's bytes are, a line stays one.
+ */
 static void no_byte_ends_a_line(void **state)
 {
     (void)state;
@@ -606,8 +606,9 @@ static int make_file(size_t size)
     int fd = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
     char *bytes = malloc(size);
 
-    assert_true(fd >= 0 && bytes != NULL);
-    for (size_t i = 0; i < size; i++)
+    assert_true(fd >= 0);
+    assert_non_null(bytes);
+    for (size_t i = 0; bytes != NULL && i < size; i++)
         bytes[i] = (char)pattern(i);
     assert_int_equal(write(fd, bytes, size), (ssize_t)size);
     free(bytes);
@@ -660,9 +661,8 @@ static void a_file_that_has_shrunk(void **state)
     assert_true(a->x.failed);
     assert_true(exchange_end(&a->x) < 0);
     rig_receive(&a->rig); /* what was there, and no padding */
-    assert_int_equal(a->rig.received_length, strlen("HTTP/1.1 200 OK\r\n" RIG_DATE
-                                                    "Content-Length: 1001\r\n\r\n") +
-                                                 1000);
+    assert_int_equal(a->rig.received_length,
+                     strlen("HTTP/1.1 200 OK\r\n" RIG_DATE "Content-Length: 1001\r\n\r\n") + 1000);
     rig_term(&a->rig);
     close(fd);
 }

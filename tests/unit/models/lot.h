@@ -225,7 +225,7 @@ static inline void lot_expect_silence(int client)
 /* The server's descriptor of a client's connection, or -1 before it is accepted. */
 static inline int lot_find(const struct lot *lot, int client)
 {
-    struct sockaddr_in mine, peer;
+    struct sockaddr_in mine = {0}, peer = {0};
     socklen_t length = sizeof mine;
     unsigned high = atomic_load(&lot->pool->high);
 
@@ -288,8 +288,7 @@ static inline void lot_seize(const struct lot *lot, int fd, uint32_t owner)
 {
     uint32_t parked = OWNER_PARKED;
 
-    assert_true(
-        atomic_compare_exchange_strong(&lot->pool->records[fd].owner, &parked, owner));
+    assert_true(atomic_compare_exchange_strong(&lot->pool->records[fd].owner, &parked, owner));
 }
 
 #endif

@@ -4,6 +4,10 @@
  */
 #include "lot.h"
 
+#include <dirent.h>
+#include <dlfcn.h>
+#include <sys/syscall.h>
+
 #include "models/strays.h"
 
 /* A lot, and what was open when its workers were about to start. */
@@ -127,6 +131,68 @@ static void while_a_worker_opens_something_nothing_is_closed(void **state)
     assert_false(is_open(stray));
 }
 
+/* Two calls of a look, replaced so that a living worker can do something just then. */
+static struct {
+    struct harbour *harbour; /* NULL: nothing happens */
+    int fd;                  /* held by worker 0 */
+    bool reopened;
+} meanwhile;
+
+/* The list has been made: what is on it is closed. */
+int closing_directory(DIR *directory) __asm__("closedir");
+int closing_directory(DIR *directory)
+{
+    int (*real)(DIR *) = (int (*)(DIR *))dlsym(RTLD_NEXT, "closedir");
+
+    if (meanwhile.harbour != NULL)
+        pool_close(meanwhile.harbour->lot.pool, &meanwhile.harbour->lot.workers[0].io,
+                   meanwhile.fd);
+    return real(directory);
+}
+
+/* It was seen to have no owner: it is opened anew, and recorded. */
+int controlling_file(int fd, int command, ...) __asm__("fcntl");
+int controlling_file(int fd, int command, ...)
+{
+    va_list arguments;
+    long argument;
+
+    va_start(arguments, command);
+    argument = va_arg(arguments, long);
+    va_end(arguments);
+    if (meanwhile.harbour != NULL && fd == meanwhile.fd && command == F_GETFD) {
+        struct lot *lot = &meanwhile.harbour->lot;
+
+        meanwhile.harbour = NULL;
+        pool_opening(&lot->workers[0].io);
+        meanwhile.reopened = dup(STDIN_FILENO) == fd;
+        pool_hold(lot->pool, &lot->workers[0].io, fd);
+    }
+    return (int)syscall(SYS_fcntl, fd, command, argument);
+}
+
+/* A number that is closed and taken again during the look was never a stray's. */
+static void a_number_that_changes_hands_during_the_look_stays(void **state)
+{
+    struct harbour *h = *state;
+    int held = dup(STDIN_FILENO);
+
+    pool_opening(&h->lot.workers[0].io);
+    pool_hold(h->lot.pool, &h->lot.workers[0].io, held);
+    strays_expect(&h->strays);
+    meanwhile.harbour = h;
+    meanwhile.fd = held;
+    meanwhile.reopened = false;
+    look(h);
+    meanwhile.harbour = NULL;
+    assert_true(meanwhile.reopened);
+    assert_true(is_open(held));
+    assert_true(h->strays.expected); /* it could not be told this time */
+    look(h);
+    assert_true(is_open(held));
+    assert_false(h->strays.expected);
+}
+
 /* Workers that open, hold and close all the time, and a master that looks all the time. */
 struct opener {
     struct lot *lot;
@@ -163,8 +229,7 @@ static void what_living_workers_open_is_never_closed(void **state)
 
     for (unsigned i = 0; i < 2; i++) {
         openers[i] = (struct opener){&h->lot, &h->lot.workers[i].io, &stop, 0, 0, 0};
-        assert_int_equal(
-            pthread_create(&openers[i].thread, NULL, open_and_close, &openers[i]), 0);
+        assert_int_equal(pthread_create(&openers[i].thread, NULL, open_and_close, &openers[i]), 0);
     }
     for (int i = 0; i < LOOKS; i++) {
         strays_expect(&h->strays);
@@ -188,6 +253,7 @@ int main(void)
         TEST(what_was_open_from_the_start_stays),
         TEST(what_has_an_owner_stays),
         TEST(while_a_worker_opens_something_nothing_is_closed),
+        TEST(a_number_that_changes_hands_during_the_look_stays),
         TEST(what_living_workers_open_is_never_closed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
