@@ -107,7 +107,7 @@ void strays_close(struct strays *strays, const struct pool *pool)
     if (!strays->expected || strays->known_count == 0)
         return;
     count = list_open(&list);
-    for (ssize_t i = 0; i < count; i++)
+    for (ssize_t i = 0; list != NULL && i < count; i++)
         if (!is_known(strays, list[i]) && !is_owned(pool, list[i]))
             all &= settle(pool, list[i]);
     free(list);

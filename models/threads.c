@@ -163,7 +163,6 @@ static int start_threads(struct team *team)
     pthread_attr_t attributes;
     int result = 0;
 
-    pthread_barrier_init(&team->started, NULL, team->server->workers + 1);
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, THREAD_STACK);
     while (result == 0 && team->count < team->server->workers) {
@@ -240,32 +239,46 @@ static void free_team(struct team *team, struct io *io)
     blocking_io_term(io);
     if (team->pool != NULL)
         pool_free(team->pool);
-    close(team->stop_fd);
+    if (team->stop_fd >= 0)
+        close(team->stop_fd);
     pthread_barrier_destroy(&team->started);
     gil_term(&team->gil);
+}
+
+/* Everything but the threads. Returns 0 or a negative errno; free_team() in either case. */
+static int open_team(struct team *team, struct io *io)
+{
+    struct server *server = team->server;
+    int result = blocking_io_init(io, &blocking_never_ops, server, server->workers);
+
+    gil_init(&team->gil);
+    pthread_barrier_init(&team->started, NULL, server->workers + 1);
+    team->members = calloc(server->workers, sizeof *team->members);
+    team->stop_fd = master_stop_new();
+    if (result < 0 || team->stop_fd < 0)
+        return result < 0 ? result : team->stop_fd;
+    if (team->members == NULL)
+        return -ENOMEM;
+    if (server->config->dispatch == DISPATCH_CONNECTION)
+        return 0;
+    team->pool = pool_new(server, team->stop_fd);
+    return team->pool == NULL ? -errno : 0;
 }
 
 static int work(struct server *server, const struct master_worker *self, void *arg)
 {
     struct team team = {.server = server};
     struct io io; /* the first thread's: never waits */
+    int result = open_team(&team, &io);
 
     (void)arg;
-    gil_init(&team.gil);
-    team.stop_fd = master_stop_new();
-    team.members = calloc(server->workers, sizeof *team.members);
-    if (team.stop_fd < 0 || team.members == NULL ||
-        blocking_io_init(&io, &blocking_never_ops, server, server->workers) < 0)
+    if (result < 0) {
+        log_line(LOG_ERROR, "cannot make the pool: %s", strerror(-result));
+        free_team(&team, &io);
         return EXIT_FAILURE;
-    if (server->config->dispatch == DISPATCH_REQUEST) {
-        team.pool = pool_new(server, team.stop_fd);
-        if (team.pool == NULL) {
-            log_line(LOG_ERROR, "cannot make the pool: %s", strerror(errno));
-            return EXIT_FAILURE;
-        }
     }
     if (start_threads(&team) < 0)
-        return EXIT_FAILURE;
+        _exit(EXIT_FAILURE); /* those that did start wait for the others */
     pthread_barrier_wait(&team.started);
     master_worker_ready(self);
     if (!keep_time(&team, self, &io))

@@ -114,7 +114,7 @@ static int open_unix(const char *text, char *name, size_t name_size, char *error
 
 static int name_of(int fd, char *name, size_t name_size)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
     char host[64], port[8];
 

@@ -18,8 +18,6 @@
 #include "models/model.h"
 #include "server.h"
 
-extern char **environ;
-
 enum { ERROR_SIZE = 512, MAX_MODELS = 16 };
 
 static int usage(const char *error)
@@ -36,7 +34,7 @@ static int unknown_model(const char *name)
     char list[128] = "";
     size_t count = 0;
 
-    for (; models[count] != NULL && count < MAX_MODELS; count++) {
+    for (; count < MAX_MODELS && models[count] != NULL; count++) {
         names[count] = models[count]->name;
         snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", count > 0 ? ", " : "",
                  names[count]);

@@ -15,7 +15,7 @@
  * of it. */
 static unsigned recurse(unsigned depth)
 {
-    volatile unsigned char frame[512];
+    volatile unsigned char frame[512] = {0};
 
     if (depth == UINT_MAX) /* not in any address space; the compiler wants an end to be possible */
         return 0;

@@ -25,7 +25,7 @@ enum { MAX_ESCAPED_TARGET = 2048, MAX_ESCAPED_FIELD = 512, MAX_LINE = 4096 };
 
 static void client_name(int fd, char *out, size_t size)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
 
     snprintf(out, size, "-");

@@ -48,6 +48,7 @@ struct fake {
     int64_t slept_ms;
     int held_fd; /* -1: none now */
     unsigned holds;
+    unsigned opening; /* 1 between io_opening() and io_hold() */
 };
 
 static struct fake *fake_of(struct http_exchange *x)
@@ -194,21 +195,33 @@ static void fake_checkpoint(struct io *io)
     fake_of_io(io)->checkpoints++;
 }
 
+static void fake_opening(struct io *io)
+{
+    struct fake *fake = fake_of_io(io);
+
+    assert(fake->opening == 0 && fake->held_fd == -1);
+    fake->opening = 1;
+}
+
 static void fake_hold(struct io *io, int fd)
 {
     struct fake *fake = fake_of_io(io);
 
-    assert(fake->held_fd == -1 && fd >= 0);
+    assert(fake->opening == 1);
+    fake->opening = 0;
+    if (fd < 0)
+        return;
     fake->held_fd = fd;
     fake->holds++;
 }
 
-static void fake_drop(struct io *io, int fd)
+static void fake_close(struct io *io, int fd)
 {
     struct fake *fake = fake_of_io(io);
 
     assert(fake->held_fd == fd);
     fake->held_fd = -1;
+    close(fd);
 }
 
 static const struct io_ops fake_ops = {
@@ -216,8 +229,9 @@ static const struct io_ops fake_ops = {
     .gather = fake_gather,
     .offload = fake_offload,
     .checkpoint = fake_checkpoint,
+    .opening = fake_opening,
     .hold = fake_hold,
-    .drop = fake_drop,
+    .close = fake_close,
     .model = "fake",
     .gather_how = "in no time",
     .context_is = "test",
