@@ -36,7 +36,8 @@ const char *__tsan_default_suppressions(void)
 
 struct pool *pool_new(struct server *server, int stop_fd)
 {
-    size_t size = sizeof(struct pool) + server->descriptors * sizeof(struct pool_record);
+    size_t records = sizeof(struct pool) + server->descriptors * sizeof(struct pool_record);
+    size_t size = records + waiters_size(server->workers);
     struct epoll_event event = {.events = EPOLLIN};
     int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;
     struct pool *pool = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
@@ -46,13 +47,14 @@ struct pool *pool_new(struct server *server, int stop_fd)
     pool->server = server;
     pool->stop_fd = stop_fd;
     pool->size = size;
+    pool->waiters = (struct waiters *)((char *)pool + records);
     pool->spill_size = connection_spill_size(server->config);
     pool->spill =
         mmap(NULL, server->descriptors * pool->spill_size, PROT_READ | PROT_WRITE, flags, -1, 0);
     pool->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     event.data.fd = stop_fd;
-    if (pool->spill == MAP_FAILED || pool->epoll_fd < 0 ||
-        epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, stop_fd, &event) < 0)
+    if (waiters_init(pool->waiters, server->workers) < 0 || pool->spill == MAP_FAILED ||
+        pool->epoll_fd < 0 || epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, stop_fd, &event) < 0)
         goto fail;
     event.events = EPOLLIN | EPOLLONESHOT;
     event.data.fd = server->listen_fd;
@@ -68,6 +70,7 @@ void pool_free(struct pool *pool)
 {
     int saved = errno;
 
+    waiters_term(pool->waiters);
     if (pool->epoll_fd >= 0)
         close(pool->epoll_fd);
     if (pool->spill != MAP_FAILED)
@@ -376,6 +379,7 @@ void pool_release(struct pool *pool, struct io *io, unsigned worker)
             arm(pool, (int)fd, true); /* it may have got the event and not claimed it */
         }
     }
+    waiters_died(pool->waiters, worker);
     pool->recount = true;
     atomic_store(&pool->accept_paused, true); /* it may have held the listening socket's */
     resume_accepting(pool);

@@ -44,6 +44,12 @@ struct prefork_io {
     struct pool *pool;
 };
 
+static int wait_client(struct io *io, int fd, int events, int64_t deadline_ms, int64_t spent_ms)
+{
+    return waiters_wait(((struct prefork_io *)io)->pool->waiters, io->worker, fd, events,
+                        deadline_ms, spent_ms);
+}
+
 static void hold(struct io *io, int fd)
 {
     pool_hold(((struct prefork_io *)io)->pool, io, fd);
@@ -56,6 +62,7 @@ static void close_held(struct io *io, int fd)
 
 static const struct io_ops REQUEST_OPS = {
     .wait = blocking_wait,
+    .wait_client = wait_client,
     .sleep = blocking_sleep,
     .gather = blocking_gather,
     .offload = blocking_offload,

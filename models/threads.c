@@ -60,8 +60,18 @@ static struct gil *gil_of(struct io *io)
     return &((struct member *)io)->team->gil;
 }
 
+static int wait_client(struct io *io, int fd, int events, int64_t deadline_ms, int64_t spent_ms)
+{
+    struct pool *pool = ((struct member *)io)->team->pool;
+
+    if (pool == NULL)
+        return blocking_wait(io, fd, events, deadline_ms);
+    return waiters_wait(pool->waiters, io->worker, fd, events, deadline_ms, spent_ms);
+}
+
 static const struct io_ops FREE_OPS = {
     .wait = blocking_wait,
+    .wait_client = wait_client,
     .sleep = blocking_sleep,
     .gather = blocking_gather,
     .offload = blocking_offload,
@@ -104,6 +114,16 @@ static int gil_wait(struct io *io, int fd, int events, int64_t deadline_ms)
     return result;
 }
 
+static int gil_wait_client(struct io *io, int fd, int events, int64_t deadline_ms, int64_t spent_ms)
+{
+    bool had = gil_leave(io);
+    int result = wait_client(io, fd, events, deadline_ms, spent_ms);
+
+    if (had)
+        gil_begin(io);
+    return result;
+}
+
 static int gil_sleep(struct io *io, int64_t ms)
 {
     bool had = gil_leave(io);
@@ -131,6 +151,7 @@ static void gil_offer(struct io *io)
 
 static const struct io_ops GIL_OPS = {
     .wait = gil_wait,
+    .wait_client = gil_wait_client,
     .sleep = gil_sleep,
     .gather = blocking_gather,
     .offload = gil_offload,

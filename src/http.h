@@ -80,7 +80,8 @@ struct http_exchange {
     bool body_forbidden;     /* HEAD, 204, 304 */
     bool chunked;            /* the answer is sent in chunks */
     bool close;              /* the connection closes after this answer */
-    bool failed;             /* the connection is of no further use */
+    bool failed;             /* the client cannot be reached any more */
+    bool broken;             /* the handler gave up in mid-answer */
     uint64_t body_remaining; /* of the answer's Content-Length, still to be written */
     uint64_t body_sent;      /* bytes of the answer's body handed over, for the log */
 };
@@ -142,7 +143,7 @@ int http_send_file(struct http_exchange *x, int fd, uint64_t offset, uint64_t le
  * first call sends "100 Continue" if the client waits for it. Returns the count,
  * 0 at the end of the body (or without one), -EBADMSG when the framing is broken
  * (answered with 400 by the caller unless the answer has begun), -EMSGSIZE when
- * it grew beyond --max-body (413), -ETIMEDOUT (408), -ECONNRESET when the client
+ * it grew beyond --max-body (413), -ETIMEDOUT or -EBUSY (408), -ECONNRESET when the client
  * went away, or -ECANCELED. After an error the handler returns that error.
  */
 ssize_t http_read_body(struct http_exchange *x, void *buffer, size_t capacity)

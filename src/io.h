@@ -37,6 +37,8 @@ typedef int io_job(struct io *io, void *arg);
 /* What a model supplies. A NULL optional member means "nothing to do". */
 struct io_ops {
     int (*wait)(struct io *io, int fd, int events, int64_t deadline_ms);
+    int (*wait_client)(struct io *io, int fd, int events, int64_t deadline_ms,
+                       int64_t spent_ms); /* optional: as wait */
     int (*sleep)(struct io *io, int64_t ms);
     int (*gather)(struct io *io, io_job *job, void *args, size_t arg_size, size_t count);
     int (*offload)(struct io *io, void (*call)(void *arg), void *arg);
@@ -84,6 +86,19 @@ int64_t io_now_ns(void);
  */
 static inline int io_wait(struct io *io, int fd, int events, int64_t deadline_ms)
 {
+    return io->ops->wait(io, fd, events, deadline_ms);
+}
+
+/*
+ * As io_wait(), for the client of the request being served, which has kept the server waiting for
+ * spent_ms milliseconds already. May also return -EBUSY: too many contexts wait for their clients,
+ * and this client is to be given up in favour of others.
+ */
+static inline int io_wait_client(struct io *io, int fd, int events, int64_t deadline_ms,
+                                 int64_t spent_ms)
+{
+    if (io->ops->wait_client != NULL)
+        return io->ops->wait_client(io, fd, events, deadline_ms, spent_ms);
     return io->ops->wait(io, fd, events, deadline_ms);
 }
 

@@ -201,5 +201,6 @@ def _notes(samples: Sequence[Sample]) -> list[str]:
         )
     repeats = sum(s.repeats for s in samples)
     if repeats:
-        notes.append(f"{repeats} runs disturbed by other programs were repeated")
+        runs = "run was" if repeats == 1 else "runs were"
+        notes.append(f"{repeats} {runs} disturbed by others and repeated")
     return notes

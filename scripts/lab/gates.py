@@ -19,6 +19,7 @@ from __future__ import annotations
 from .measure import Sample
 from .plan import Configuration, Workload
 from .procfs import TICKS_PER_S
+from .quiet import QUIET_CORES
 from .wrk import Load
 
 LITTLE_TOLERANCE = 0.05
@@ -47,6 +48,17 @@ def wait_ceiling(
     return configuration.contexts(connections) / (workload.wait_ms / 1e3)
 
 
+def stolen(sample: Sample) -> bool:
+    """The kernel shows steal in whole ticks: one tick more or less proves nothing."""
+    steal_s = sample.steal_s - 1 / TICKS_PER_S
+    return sample.cpu_total_s > 0 and steal_s >= STEAL_LIMIT * sample.cpu_total_s
+
+
+def disturbed(sample: Sample) -> bool:
+    """Other programs, or other machines on the same host, had the cores."""
+    return sample.others_cores >= QUIET_CORES or stolen(sample)
+
+
 def check(sample: Sample, workload: Workload, configuration: Configuration) -> list[str]:
     """The gates that fail, in words; empty for a sample that may be believed."""
     failed = [sample.answer_problem] if sample.answer_problem else []
@@ -70,9 +82,7 @@ def check(sample: Sample, workload: Workload, configuration: Configuration) -> l
     ceiling = wait_ceiling(workload, sample.connections, configuration)
     if ceiling and load.rps > ABOVE_CEILING * ceiling:
         failed.append(f"{load.rps:,.0f}/s is more than waiting allows ({ceiling:,.0f}/s)")
-    # The kernel shows steal in whole ticks: one tick more or less proves nothing.
-    steal_s = sample.steal_s - 1 / TICKS_PER_S
-    if sample.cpu_total_s > 0 and steal_s >= STEAL_LIMIT * sample.cpu_total_s:
+    if stolen(sample):
         share = sample.steal_s / sample.cpu_total_s
         failed.append(f"the hypervisor took {share * 100:.1f} % of the CPU (steal)")
     if sample.pids_changed:

@@ -34,10 +34,10 @@ class Patience:
                 return
             self.left_s -= elapsed
 
-    def again(self, others_cores: float, cost_s: float) -> bool:
-        """Whether to repeat a measurement that others disturbed this much."""
-        self._look = others_cores >= QUIET_CORES
-        if not self._look or self.left_s <= 0:
+    def again(self, disturbed: bool, cost_s: float) -> bool:
+        """Whether to repeat a measurement, which is so only while patience lasts."""
+        self._look = disturbed
+        if not disturbed or self.left_s <= 0:
             return False
         self.left_s -= cost_s
         return True

@@ -91,7 +91,7 @@ def execute(
                 plan.warmup_s,
                 answers,
             )
-            if not patience.again(sample.others_cores, seconds_a_step(plan)):
+            if not patience.again(gates.disturbed(sample), seconds_a_step(plan)):
                 break
         sample.repeats = repeats
         sample.gates = gates.check(sample, step.cell.workload, step.configuration)

@@ -160,6 +160,7 @@ static unsigned status_of(int error)
     case -EBADMSG:
         return 400;
     case -ETIMEDOUT:
+    case -EBUSY:
         return 408;
     case -EMSGSIZE:
         return 413;
@@ -200,7 +201,7 @@ static void run_handler(const struct route *route, struct http_exchange *x)
         if (status == 0 || http_error(x, status, "%s", reason_of(status)) < 0)
             x->failed = true;
     } else if (result < 0) {
-        x->failed = true; /* broken off in mid-answer */
+        x->broken = true;
     }
 }
 
@@ -223,7 +224,9 @@ static enum conn_next break_off(struct connection_stream *s, const struct http_e
 static bool finish(struct connection_stream *s, struct http_exchange *x, enum conn_next *next)
 {
     *next = CONN_CLOSE;
-    if (exchange_end(x) < 0) {
+    if (x->failed)
+        return false;
+    if (x->broken || exchange_end(x) < 0) {
         *next = break_off(s, x);
         return false;
     }

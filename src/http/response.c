@@ -68,6 +68,7 @@ void exchange_init(struct http_exchange *x, struct connection_stream *s,
     x->chunked = false;
     x->close = !request->keep_alive;
     x->failed = false;
+    x->broken = false;
     x->body_remaining = 0;
     x->body_sent = 0;
 }

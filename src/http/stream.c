@@ -122,7 +122,8 @@ int stream_wait(struct connection_stream *s, int events)
         return -ETIMEDOUT;
     if (limit > pace->credit_ms)
         limit = pace->credit_ms;
-    result = io_wait(s->io, s->conn->fd, events, from + limit);
+    result =
+        io_wait_client(s->io, s->conn->fd, events, from + limit, PACE_GRACE_MS - pace->credit_ms);
     pace->credit_ms -= io_now_ms() - from;
     return result;
 }

@@ -72,7 +72,7 @@ ssize_t stream_read(struct connection_stream *s, void *buffer, size_t capacity);
 
 /* Waits until the client has sent more (IO_READ alone: sends all output first) or taken some
  * (IO_WRITE). Returns the ready events, -ETIMEDOUT when it fell below its pace or was silent for
- * too long, or -ECANCELED. */
+ * too long, -EBUSY when it is to give way to others, or -ECANCELED. */
 int stream_wait(struct connection_stream *s, int events);
 
 /* Makes sure that count bytes (at most HTTP_OUT_SIZE) fit behind io->out + out_length; sends what

@@ -59,7 +59,7 @@ def test_reset(server: Server, stage: str) -> None:
     server.get("/files/text.txt")
     eventually("no connection is left", server.open_connections, lambda n: n == 0)
     before = descriptors(server)
-    for _ in range(fewer(60)):
+    for _ in range(fewer(30)):
         batch = crowd(server.address, min(6, server.configuration.width), STAGES[stage])
         for index, connected in enumerate(batch):
             if index % 2 == 1:  # half of them when the answer has begun

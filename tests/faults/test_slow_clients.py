@@ -98,11 +98,11 @@ def test_idle_connections_are_closed_silently(launch: Launcher) -> None:
 
 
 def test_keepalive_timeout_starts_anew(launch: Launcher) -> None:
-    server = launch("--keepalive-timeout=1")
+    server = launch("--keepalive-timeout=0.6")
     with server.connect() as connection:
         began = time.monotonic()
-        while time.monotonic() - began < 2.5:
-            assert connection.get("/sleep?ms=100").status == 200
+        while time.monotonic() - began < 1.5:
+            assert connection.get("/sleep?ms=50").status == 200
         assert connection.read_to_end() == b""
 
 

@@ -144,13 +144,13 @@ def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     patience = quiet.Patience(2.0, {0, 1})
     patience.await_quiet()
     assert patience.left_s <= 0 and kernel.now <= 2.5
-    assert not patience.again(1.0, 1.0)
+    assert not patience.again(True, 1.0)
 
 
 def test_only_disturbed_samples_are_repeated() -> None:
     patience = quiet.Patience(10.0, {0})
-    assert not patience.again(0.01, 1.0)
-    assert patience.again(0.5, 1.0)
+    assert not patience.again(False, 1.0)
+    assert patience.again(True, 1.0)
     assert patience.left_s == 9.0
 
 

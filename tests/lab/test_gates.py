@@ -93,3 +93,10 @@ def test_other_programs_are_noted_but_void_nothing(others: Any, noted: Any) -> N
     result = analysis.analyse(made.cell("sleep", made.THREADS), [sample])
     assert sample.gates == []
     assert any("other programs" in note for note in result.notes) is noted
+
+
+@pytest.mark.parametrize(
+    "spoilt, disturbed", [({}, False), ({"others_cores": 0.5}, True), ({"steal_s": 5.0}, True)]
+)
+def test_what_is_worth_repeating(spoilt: dict[str, Any], disturbed: bool) -> None:
+    assert gates.disturbed(made.sample(**spoilt)) is disturbed

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Workers of a pool that wait for their clients, and which of them must give way.
+ *
+ * A worker that blocks for a slow body or a slow reader serves nobody else. So only
+ * some of a pool may do so at a time (all but a quarter, at least one); while more
+ * do, the client that has kept its worker waiting longest is given up. Waits of a
+ * few milliseconds are never counted against anybody: an upload at a good pace is
+ * many of them.
+ */
+#ifndef MODELS_WAITERS_H
+#define MODELS_WAITERS_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "io.h"
+
+enum { WAITERS_PATIENCE_MS = 40 }; /* nobody is given up before it was waited for so long */
+
+/* One worker's wait. Written by the worker, but for `given_up`. */
+struct waiter {
+    _Atomic int64_t since_ms;  /* when its client began to be slow; 0: not waiting */
+    _Atomic uint32_t turn;     /* number of the wait */
+    _Atomic uint32_t given_up; /* number of the last wait that was to end */
+    int wake_fd;               /* eventfd: readable when it is to look at given_up */
+};
+
+/* Lies in memory that all workers share. */
+struct waiters {
+    unsigned count; /* workers */
+    unsigned limit; /* that may wait at a time */
+    struct waiter each[];
+};
+
+/* Bytes that waiters of that many workers take. */
+size_t waiters_size(unsigned workers);
+
+/* Makes them in zeroed memory. Returns 0 or a negative errno; waiters_term() in either case. */
+int waiters_init(struct waiters *waiters, unsigned workers);
+void waiters_term(struct waiters *waiters);
+
+/* io_ops.wait_client for one worker of the pool; worker is its index. */
+int waiters_wait(struct waiters *waiters, unsigned worker, int fd, int events, int64_t deadline_ms,
+                 int64_t spent_ms);
+
+/* A worker process has died, perhaps waiting. */
+void waiters_died(struct waiters *waiters, unsigned worker);
+
+#endif
