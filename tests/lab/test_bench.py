@@ -32,6 +32,21 @@ def below(pid: Any) -> Any:
     return procfs.descendants(pid)
 
 
+def left_over() -> Any:
+    """Processes of this test's making that still run."""
+    return sorted(set(below(os.getpid())) - BEFORE)
+
+
+BEFORE: set[int] = set()
+
+
+@pytest.fixture(autouse=True)
+def note_processes() -> None:
+    """Other tests of the same run may keep servers of theirs."""
+    BEFORE.clear()
+    BEFORE.update(below(os.getpid()))
+
+
 # --- servers, one by one ---------------------------------------------------------------
 
 
@@ -73,7 +88,7 @@ def test_a_server_that_is_not_what_was_asked_for(
     with Children() as children:
         with pytest.raises(LabError, match=words):
             start(children, fault, monkeypatch=monkeypatch)
-    assert below(os.getpid()) == []
+    assert left_over() == []
 
 
 def test_a_server_that_never_gets_ready(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,7 +96,7 @@ def test_a_server_that_never_gets_ready(monkeypatch: pytest.MonkeyPatch) -> None
     with Children() as children:
         with pytest.raises(LabError, match="no ready line"):
             start(children, "mute", monkeypatch=monkeypatch)
-    assert below(os.getpid()) == []
+    assert left_over() == []
 
 
 def test_a_server_deaf_to_sigterm_is_killed_with_its_workers(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +106,7 @@ def test_a_server_deaf_to_sigterm_is_killed_with_its_workers(monkeypatch: pytest
             pids = server.worker_pids()
         assert server.exit_status is None
     assert all(procfs.start_ticks(pid) is None or procfs.parent_of(pid) == 1 for pid in pids)
-    assert below(os.getpid()) == []
+    assert left_over() == []
 
 
 def test_leaving_by_an_exception_leaves_no_process() -> None:
@@ -99,7 +114,7 @@ def test_leaving_by_an_exception_leaves_no_process() -> None:
         with Children() as children:
             with start(children):
                 raise KeyboardInterrupt
-    assert below(os.getpid()) == []
+    assert left_over() == []
 
 
 def test_no_such_program() -> None:
