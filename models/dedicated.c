@@ -71,24 +71,28 @@ static void serve(struct dedicated *d, int fd)
     server_connection_closed(server, d->io->stats);
 }
 
-static void accept_and_serve(struct dedicated *d)
+/* Serves the next connection that waits to be accepted. False when there is none to be had. */
+static bool accept_and_serve(struct dedicated *d)
 {
     struct pollfd stop = {.fd = d->stop_fd, .events = POLLIN};
     int fd;
 
     if (server_is_full(d->io->server)) {
         poll(&stop, 1, FULL_PAUSE_MS);
-        return;
+        return false;
     }
     fd = accept4(d->io->server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         serve(d, fd);
-    } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+        return true;
+    }
+    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
         log_line(LOG_WARN, "accept: %s; waiting", strerror(errno));
         poll(&stop, 1, PAUSE_MS);
     } else if (errno == EINVAL) { /* shut down for draining: the stop descriptor follows */
         poll(&stop, 1, -1);
     }
+    return false;
 }
 
 static int open_epoll(const struct dedicated *d)
@@ -130,8 +134,10 @@ int dedicated_work(struct io *io, int stop_fd)
         if (event.data.fd == stop_fd)
             d.stopping = true;
         else
-            accept_and_serve(&d);
+            (void)accept_and_serve(&d);
     }
+    while (accept_and_serve(&d)) /* what waited when the stop was seen */
+        continue;
     free(d.spill);
     close(epoll_fd);
     return 0;

@@ -217,11 +217,10 @@ static bool keep_time(struct team *team, const struct master_worker *self, struc
     while (!wait_for(self->stop_fd, TICK_MS))
         if (team->pool != NULL)
             pool_sweep(team->pool, io);
-    if (team->pool != NULL)
-        pool_take_backlog(team->pool, io);
-    master_worker_ready(self);
     if (team->pool == NULL)
         return true;
+    pool_take_backlog(team->pool, io);
+    master_worker_ready(self);
     while (!pool_drain(team->pool, io)) {
         if (io_now_ms() >= atomic_load(&team->server->shared->drain_deadline_ms))
             return false;

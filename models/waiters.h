@@ -4,9 +4,7 @@
  *
  * A worker that blocks for a slow body or a slow reader serves nobody else. So only
  * some of a pool may do so at a time (all but a quarter, at least one); while more
- * do, the client that has kept its worker waiting longest is given up. Waits of a
- * few milliseconds are never counted against anybody: an upload at a good pace is
- * many of them.
+ * do, the client that has kept its worker waiting longest is given up.
  */
 #ifndef MODELS_WAITERS_H
 #define MODELS_WAITERS_H
@@ -17,7 +15,10 @@
 
 #include "io.h"
 
-enum { WAITERS_PATIENCE_MS = 40 }; /* nobody is given up before it was waited for so long */
+/* Nobody is given up before it was waited for so long: more than most round trips, so that an
+ * upload is not held against a client for its distance; and short enough that a quarter of a pool
+ * of 64 takes a hundred new slow clients a second. */
+enum { WAITERS_PATIENCE_MS = 100 };
 
 /* One worker's wait. Written by the worker, but for `given_up`. */
 struct waiter {

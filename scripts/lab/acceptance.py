@@ -61,7 +61,7 @@ def cells(cores: Cores, asked: Sequence[str]) -> dict[str, Cell]:
     def wide(model: str, workers: int = 1, gil: bool = False) -> Configuration:
         return Configuration(model, workers, both, both, gil=gil)
 
-    waiting = replace(WORKLOADS["sleep"], duration_factor=2.0)
+    waiting = replace(WORKLOADS["sleep"], duration_factor=4.0)
     compute = replace(WORKLOADS["cpu"], target="/cpu?n=1000", compute_target=None)
     every = {
         "4": Cell(waiting, 256, (one("prefork", 64), one("threads", 64), one("coro"))),
@@ -248,7 +248,7 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     add("--only", metavar="LIST", default=",".join(CRITERIA), help="criteria (%(default)s)")
     add("--blocks", type=int, metavar="N", default=5, help="(%(default)s)")
     add("--duration", type=float, metavar="S", default=2.0,
-        help="seconds of load for one figure; waiting takes twice as long (%(default)s)")
+        help="seconds of load for one figure; waiting takes four times as long (%(default)s)")
     add("--server", metavar="PATH", default="./server", help="(%(default)s)")
     add("--seed", type=int, metavar="N", help="of the random order; by default a new one")
     add("--patience", type=float, metavar="S", default=120.0,
@@ -289,8 +289,6 @@ def _accept(argv: Sequence[str]) -> int:
         for row in result.rows:
             for reason in row.void_reasons:
                 print(f"note: {cell.name}: {row.label}: block left out: {reason}")
-        for note in result.notes:
-            print(f"note: {cell.name}: {note}")
     for line in sorted(lines, key=lambda line: int(line.criterion)):
         print(line)
     counts = [sum(line.passed is state for line in lines) for state in (True, False, None)]

@@ -42,6 +42,8 @@ def _prepare(cpus: Sequence[int]) -> Callable[[], None]:
     """What runs in the child between fork and exec."""
 
     def prepare() -> None:
+        # A SIGINT before the program has its handler must not end it (see wrk.py).
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         os.sched_setaffinity(0, cpus)
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)

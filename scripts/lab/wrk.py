@@ -190,11 +190,11 @@ def run(
 
 
 def _end(children: Children, process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:
-    for _attempt in range(5):  # a SIGINT before wrk has set its handler is lost
+    for _attempt in range(10):  # a SIGINT before wrk has set its handler is lost
         if process.poll() is None:
             process.send_signal(signal.SIGINT)
         try:
-            output = process.communicate(timeout=5.0)
+            output = process.communicate(timeout=2.0)
         except subprocess.TimeoutExpired:
             continue
         children.ended(process)

@@ -198,7 +198,9 @@ static void run_handler(const struct route *route, struct http_exchange *x)
         unsigned status = status_of(x->stream->body_error != 0 ? x->stream->body_error : result);
 
         x->close = true;
-        if (status == 0 || http_error(x, status, "%s", reason_of(status)) < 0)
+        if (status == 0)
+            x->broken = true;
+        else if (http_error(x, status, "%s", reason_of(status)) < 0)
             x->failed = true;
     } else if (result < 0) {
         x->broken = true;

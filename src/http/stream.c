@@ -117,6 +117,8 @@ int stream_wait(struct connection_stream *s, int events)
         result = stream_flush(s, false);
         if (result < 0)
             return result;
+        if (s->ahead.size > 0) /* it came while the flush waited */
+            return IO_READ;
     }
     if (pace->credit_ms <= 0)
         return -ETIMEDOUT;

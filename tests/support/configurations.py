@@ -41,8 +41,12 @@ class Configuration:
 
     @property
     def width(self) -> int:
-        """How many connections may be open at once without one of them starving."""
-        return POOL - 2 if self.per_connection else 64
+        """How many clients may send slowly at once without one of them having to give way.
+
+        A pool keeps some of its workers free of slow clients; with a connection to each
+        worker it has room for no more than those either.
+        """
+        return POOL - 2 if self.pool else 64
 
 
 _POOL = f"--workers={POOL}"
