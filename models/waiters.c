@@ -12,15 +12,18 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+enum { LOOK_AGAIN_MS = 10 }; /* while too many wait */
+
 size_t waiters_size(unsigned workers)
 {
     return sizeof(struct waiters) + workers * sizeof(struct waiter);
 }
 
-int waiters_init(struct waiters *w, unsigned workers)
+int waiters_init(struct waiters *w, unsigned workers, int work_fd)
 {
     unsigned reserve = workers >= 4 ? workers / 4 : 1;
 
+    w->work_fd = work_fd;
     w->count = workers;
     w->limit = workers > 1 ? workers - reserve : 1;
     for (unsigned i = 0; i < workers; i++)
@@ -54,8 +57,15 @@ static void give_up(struct waiter *victim)
         return; /* EAGAIN: it is readable already */
 }
 
-/* Looks whether too many wait. If so gives up the one that has waited longest, if that is long
- * enough; returns true while there are still too many. */
+static bool work_waits(const struct waiters *w)
+{
+    struct pollfd work = {.fd = w->work_fd, .events = POLLIN};
+
+    return poll(&work, 1, 0) > 0;
+}
+
+/* Looks whether too many wait. If so, and work waits too, gives up the one that has waited longest,
+ * if that is long enough; returns true while there are still too many. */
 static bool too_many(struct waiters *w)
 {
     struct waiter *longest = NULL;
@@ -75,7 +85,7 @@ static bool too_many(struct waiters *w)
     }
     if (waiting <= w->limit)
         return false;
-    if (longest == NULL || io_now_ms() - since < WAITERS_PATIENCE_MS)
+    if (io_now_ms() - since < WAITERS_PATIENCE_MS || !work_waits(w))
         return true;
     give_up(longest);
     return waiting - 1 > w->limit;
@@ -93,8 +103,8 @@ static int wait_turn(struct waiters *w, struct waiter *self, struct pollfd *fds,
 
         if (left <= 0)
             return -ETIMEDOUT;
-        if (too_many(w) && left > WAITERS_PATIENCE_MS)
-            left = WAITERS_PATIENCE_MS; /* and look again */
+        if (too_many(w) && left > LOOK_AGAIN_MS)
+            left = LOOK_AGAIN_MS;
         ready = poll(fds, 2, left > INT_MAX ? INT_MAX : (int)left);
         if (ready > 0 && fds[0].revents != 0)
             return fds[0].revents;

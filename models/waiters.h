@@ -4,7 +4,8 @@
  *
  * A worker that blocks for a slow body or a slow reader serves nobody else. So only
  * some of a pool may do so at a time (all but a quarter, at least one); while more
- * do, the client that has kept its worker waiting longest is given up.
+ * do and a connection finds no idle worker, the client that has kept its worker
+ * waiting longest is given up.
  */
 #ifndef MODELS_WAITERS_H
 #define MODELS_WAITERS_H
@@ -30,6 +31,7 @@ struct waiter {
 
 /* Lies in memory that all workers share. */
 struct waiters {
+    int work_fd;    /* readable while a connection waits for a worker; not owned */
     unsigned count; /* workers */
     unsigned limit; /* that may wait at a time */
     struct waiter each[];
@@ -39,7 +41,7 @@ struct waiters {
 size_t waiters_size(unsigned workers);
 
 /* Makes them in zeroed memory. Returns 0 or a negative errno; waiters_term() in either case. */
-int waiters_init(struct waiters *waiters, unsigned workers);
+int waiters_init(struct waiters *waiters, unsigned workers, int work_fd);
 void waiters_term(struct waiters *waiters);
 
 /* io_ops.wait_client for one worker of the pool; worker is its index. */
