@@ -99,6 +99,7 @@ static void become_worker(struct master *m, pid_t master_pid)
     for (size_t i = 0; i < sizeof IGNORED / sizeof IGNORED[0]; i++)
         signal(IGNORED[i], SIG_IGN);
     sigprocmask(SIG_SETMASK, &m->old_mask, NULL);
+    prctl(PR_SET_TIMERSLACK, 1UL); /* waits are measured here: not 50 us late for economy */
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != master_pid)
         _exit(EXIT_FAILURE); /* it died before the line above */

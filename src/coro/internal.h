@@ -52,7 +52,11 @@ struct coro_loop {
     struct coro_offload *offload; /* NULL until first used */
     size_t active;                /* watches, timers and jobs that can still wake somebody */
     bool running, stopping, grace_over;
-    bool paused; /* a task wants descriptors to have their turn */
+    bool paused;               /* a task wants descriptors to have their turn */
+    struct coro_timer *timers; /* root of the heap of active ones; see timer.c */
+    int clock_fd;              /* a timerfd */
+    int64_t clock_ns;          /* what it is set to; INT64_MAX: nothing; 0: it has fired */
+    struct coro_watch clock;
     struct coro_timer grace;
     int64_t grace_at_ns;
 };
@@ -101,6 +105,9 @@ void coro_future_run_soon(struct coro_loop *loop); /* the callbacks scheduled un
 
 int64_t coro_now_ns(void);
 void coro_timer_start_at(struct coro_loop *loop, struct coro_timer *timer, int64_t at_ns);
+
+/* timer.c: calls the functions of the timers that are due. */
+void coro_timers_run(struct coro_loop *loop);
 
 /* A wake-up of the loop from other threads. fn runs on the loop's stack. */
 struct coro_notifier;

@@ -12,10 +12,11 @@
 #include <ev.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/timerfd.h>
 #include <time.h>
+#include <unistd.h>
 
 static_assert(sizeof(ev_io) <= sizeof(((struct coro_watch *)0)->ev), "room for libev's watcher");
-static_assert(sizeof(ev_timer) <= sizeof(((struct coro_timer *)0)->ev), "room for libev's timer");
 static_assert(sizeof(struct coro_watch) <= 64, "a watch per idle connection must stay small");
 static_assert((int)EV_READ == (int)CORO_READ && (int)EV_WRITE == (int)CORO_WRITE,
               "passed through unchanged");
@@ -82,64 +83,32 @@ bool coro_watch_active(const struct coro_watch *w)
     return ev_is_active((const ev_io *)(const void *)&w->ev);
 }
 
-/* ---- timers ---- */
+/* ---- the timers' clock ---- */
 
-static ev_timer *timer_of(struct coro_timer *t)
+/* The timerfd has fired: coro_loop_run() runs what is due. */
+static void on_clock(struct coro_loop *loop, struct coro_watch *watch, int events)
 {
-    return (ev_timer *)(void *)&t->ev;
+    (void)watch, (void)events;
+    loop->clock_ns = 0;
 }
 
-static void on_timer(struct ev_loop *ev, ev_timer *timer, int revents)
+/* Sets the timerfd to the earliest timer, if it is not. Setting it also takes back what it has
+ * reported. */
+static void set_clock(struct coro_loop *loop)
 {
-    struct coro_timer *t = (struct coro_timer *)(void *)timer;
-    struct coro_loop *loop = ev_userdata(ev);
-    (void)revents;
-    if (!ev_is_active(timer))
-        loop->active--;
-    t->fn(loop, t);
-}
+    int64_t at = loop->timers == NULL ? INT64_MAX : loop->timers->at_ns;
+    struct itimerspec when = {.it_interval = {0, 0}};
 
-void coro_timer_init(struct coro_timer *t, coro_timer_fn *fn, void *data)
-{
-    memset(t, 0, sizeof *t);
-    t->fn = fn;
-    t->data = data;
-    ev_timer_init(timer_of(t), on_timer, 0., 0.);
-}
-
-static void timer_start_ns(struct coro_loop *loop, struct coro_timer *t, int64_t after_ns,
-                           int64_t repeat_ns)
-{
-    coro_timer_stop(loop, t);
-    /* libev counts from the time of its last turn, which a busy task may have left far behind. */
-    ev_now_update(loop->ev);
-    ev_timer_set(timer_of(t), after_ns > 0 ? (double)after_ns / 1e9 : 0., (double)repeat_ns / 1e9);
-    ev_timer_start(loop->ev, timer_of(t));
-    loop->active++;
-}
-
-void coro_timer_start(struct coro_loop *loop, struct coro_timer *t, int64_t after_ms,
-                      int64_t repeat_ms)
-{
-    timer_start_ns(loop, t, after_ms * 1000000, repeat_ms * 1000000);
-}
-
-void coro_timer_start_at(struct coro_loop *loop, struct coro_timer *t, int64_t at_ns)
-{
-    timer_start_ns(loop, t, at_ns - coro_now_ns(), 0);
-}
-
-void coro_timer_stop(struct coro_loop *loop, struct coro_timer *t)
-{
-    if (!ev_is_active(timer_of(t)))
+    if (at == loop->clock_ns)
         return;
-    ev_timer_stop(loop->ev, timer_of(t));
-    loop->active--;
-}
-
-bool coro_timer_active(const struct coro_timer *t)
-{
-    return ev_is_active((const ev_timer *)(const void *)&t->ev);
+    loop->clock_ns = at;
+    if (at != INT64_MAX) {
+        if (at < 1)
+            at = 1; /* 0 would disarm it */
+        when.it_value.tv_sec = (time_t)(at / 1000000000);
+        when.it_value.tv_nsec = (long)(at % 1000000000);
+    }
+    (void)timerfd_settime(loop->clock_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
 /* ---- wake-ups from other threads ---- */
@@ -210,10 +179,18 @@ struct coro_loop *coro_loop_new(const struct coro_loop_config *config)
     if (loop->ev == NULL)
         goto fail;
     ev_set_userdata(loop->ev, loop);
+    loop->clock_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    if (loop->clock_fd < 0)
+        goto fail;
+    loop->clock_ns = INT64_MAX;
+    coro_watch_init(&loop->clock, loop->clock_fd, CORO_READ, on_clock, NULL);
+    ev_io_start(loop->ev, io_of(&loop->clock)); /* not counted: it wakes nobody by itself */
     coro_timer_init(&loop->grace, on_grace_over, NULL);
     return loop;
 fail:;
     int saved = errno;
+    if (loop->ev != NULL)
+        ev_loop_destroy(loop->ev);
     coro_stack_pool_free(loop->stacks);
     free(loop);
     errno = saved;
@@ -228,6 +205,7 @@ void coro_loop_free(struct coro_loop *loop)
     coro_offload_free(loop->offload);
     coro_task_release_all(loop);
     ev_loop_destroy(loop->ev);
+    close(loop->clock_fd);
     coro_stack_pool_free(loop->stacks);
     free(loop);
 }
@@ -254,7 +232,11 @@ int coro_loop_run(struct coro_loop *loop)
             rc = -EDEADLK;
             break;
         }
+        if (!ready)
+            set_clock(loop);
         ev_run(loop->ev, ready ? EVRUN_NOWAIT : EVRUN_ONCE);
+        if (ready || loop->clock_ns == 0)
+            coro_timers_run(loop);
     }
     coro_thread.looper = outer;
     coro_timer_stop(loop, &loop->grace);

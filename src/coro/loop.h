@@ -7,8 +7,8 @@
  * Callbacks run on the loop's own stack: they may start and stop watches and timers, spawn, unpark
  * and resume tasks, but not wait.
  *
- * loop.c is the only file that knows libev; the watch and timer structs below only reserve the
- * room for libev's.
+ * loop.c is the only file that knows libev; the watch struct below only reserves the room for
+ * libev's.
  */
 #ifndef CORO_LOOP_H
 #define CORO_LOOP_H
@@ -91,12 +91,12 @@ bool coro_watch_active(const struct coro_watch *watch);
 struct coro_timer;
 typedef void coro_timer_fn(struct coro_loop *loop, struct coro_timer *timer);
 
-/* A timer, embedded in the caller's memory like a watch. */
+/* A timer, embedded in the caller's memory like a watch; fires at the time asked for or as soon
+ * after as the kernel can, to well under a millisecond. All but `data` is the library's. */
 struct coro_timer {
-    union {
-        uint64_t room[6];
-        void *align;
-    } ev;
+    int64_t at_ns, repeat_ns; /* on CLOCK_MONOTONIC; 0: does not repeat */
+    struct coro_timer *child, *next, *prev;
+    bool active;
     coro_timer_fn *fn;
     void *data; /* the user's */
 };
