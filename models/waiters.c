@@ -83,7 +83,7 @@ static bool too_many(struct waiters *w)
             longest = &w->each[i];
         }
     }
-    if (waiting <= w->limit)
+    if (longest == NULL || waiting <= w->limit)
         return false;
     if (io_now_ms() - since < WAITERS_PATIENCE_MS || !work_waits(w))
         return true;
