@@ -23,7 +23,7 @@ endif
 
 # Three archives, so that the direction of dependencies is also the link order.
 CORO_SRC  := $(wildcard src/coro/*.c)
-CORE_SRC  := $(filter-out src/main.c,$(wildcard models/*.c src/*.c src/http/*.c src/handler/*.c))
+CORE_SRC  := $(filter-out src/main.c,$(wildcard models/*.c src/*.c src/config/*.c src/http/*.c src/handler/*.c))
 UNIT_SRC  := $(wildcard tests/unit/*.c tests/unit/*/*.c)
 EX_SRC    := $(wildcard examples/*.c)
 obj        = $(patsubst %.c,$(B)/%.o,$(1))

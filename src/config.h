@@ -2,7 +2,7 @@
  *
  * The settings of one server, and where they come from.
  *
- * One table in config_option.c describes every option: its name, type, range, default
+ * One table in config/option.c describes every option: its name, type, range, default
  * and help text. The command line, the configuration file, the environment,
  * --help and --print-config are all readings of that table, so they cannot
  * disagree. Precedence: default < file < environment < command line.

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The command line from outside: exit status, messages, what is printed.
 
-What each option accepts is tested exhaustively in tests/unit/test_config.c; here is
+What each option accepts is tested exhaustively in tests/unit/config/; here is
 that the program keeps its promises to scripts: 64 for a mistake, 1 for a failed
 start, one line that says which, data on standard output and nothing else there.
 """

@@ -11,7 +11,7 @@
  * a slip when editing; on the command line the last one wins, so that a script
  * can append to what it was given. Files do not include files.
  */
-#include "config_option.h"
+#include "config/option.h"
 
 #include <errno.h>
 #include <fcntl.h>

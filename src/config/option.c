@@ -7,7 +7,7 @@
  * mistake: a timeout of a week, a stack that cannot hold one frame. What is
  * sensible on one machine is for its administrator to know.
  */
-#include "config_option.h"
+#include "config/option.h"
 
 #include <string.h>
 

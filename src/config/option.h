@@ -2,7 +2,7 @@
  *
  * The table of options, and how one value of one option is read and written.
  *
- * Private to the config*.c files. A row says all there is to know about an
+ * Private to the files beside it. A row says all there is to know about an
  * option; the sources (command line, environment, file) and the outputs (--help,
  * --print-config, config_describe()) loop over the rows and know no setting by
  * name. A new option is a field in struct config and a row here.

@@ -15,7 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "config_option.h"
+#include "config/option.h"
 #include "log.h"
 
 enum { NAME_LENGTH = 64 };

@@ -8,7 +8,7 @@
  * never more than three, is taken for a slip; beyond that a suggestion would be
  * a guess. A word that is a part of exactly one name ("keepalive") is close too.
  */
-#include "config_option.h"
+#include "config/option.h"
 
 #include <limits.h>
 #include <string.h>

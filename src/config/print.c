@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "config_option.h"
+#include "config/option.h"
 
 enum { ACCEPTED_SIZE = 128, HELP_COLUMN = 30 };
 

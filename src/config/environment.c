@@ -7,7 +7,7 @@
  * is refused, or the setting would silently not apply. An empty variable
  * counts as unset, as in most programs; those of actions (SERVER_VERSION) mean nothing.
  */
-#include "config_option.h"
+#include "config/option.h"
 
 #include <ctype.h>
 #include <errno.h>

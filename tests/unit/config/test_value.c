@@ -2,7 +2,7 @@
  *
  * The values that each option accepts and refuses, and their spelling.
  */
-#include "config_fixture.h"
+#include "fixture.h"
 #include "log.h"
 
 static void defaults_are_those_of_the_contract(void **state)

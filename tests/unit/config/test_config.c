@@ -3,7 +3,7 @@
  * The command line and the environment: what is refused and with which message, which
  * source wins, and which name is suggested for a misspelt one.
  */
-#include "config_fixture.h"
+#include "fixture.h"
 
 /* Command lines, and the message that each earns. */
 static const struct {

@@ -7,7 +7,7 @@
  * Numbers are read by hand because strtoull() and strtod() accept signs, white
  * space, hexadecimal and the locale's decimal point, none of which belong here.
  */
-#include "config_option.h"
+#include "config/option.h"
 
 #include <arpa/inet.h>
 #include <errno.h>

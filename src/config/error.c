@@ -6,7 +6,7 @@
  * accepted, and suggests the closest valid name. What was given goes through
  * log_escape(), so that it cannot break the line or the terminal.
  */
-#include "config_option.h"
+#include "config/option.h"
 
 #include <errno.h>
 #include <stdio.h>

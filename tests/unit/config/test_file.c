@@ -3,8 +3,8 @@
  * Configuration files: their syntax, the messages with line numbers, and that what is
  * printed is read back to the same settings.
  */
-#include "config_fixture.h"
-#include "config_option.h"
+#include "fixture.h"
+#include "config/option.h"
 
 static void a_file_has_comments_white_space_and_quotes(void **state)
 {
