@@ -188,8 +188,12 @@ static void worker_died(struct master *m, unsigned index, int status)
         log_line(LOG_WARN, "worker process %u (pid %d) %s", index, (int)pid, how);
         return;
     }
-    log_line(LOG_WARN, "worker process %u (pid %d) %s; replacing it in %d ms", index, (int)pid, how,
-             place->pause_ms);
+    if (place->pause_ms == 0)
+        log_line(LOG_WARN, "worker process %u (pid %d) %s; replacing it", index, (int)pid, how);
+    else
+        log_line(LOG_WARN,
+                 "worker process %u (pid %d) %s soon after its start; replacing it in %d ms", index,
+                 (int)pid, how, place->pause_ms);
     place->pause_ms = place->pause_ms == 0 ? FIRST_PAUSE_MS : 2 * place->pause_ms;
     if (place->pause_ms > LONGEST_PAUSE_MS)
         place->pause_ms = LONGEST_PAUSE_MS;

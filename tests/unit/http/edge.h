@@ -40,4 +40,19 @@ static inline char *edge_place(const struct edge *edge, const void *data, size_t
     return memcpy(edge->end - length, data, length);
 }
 
+/* The fixture of a whole test program: *state is its one edge. */
+static inline int edge_setup(void **state)
+{
+    static struct edge edge;
+
+    *state = &edge;
+    return edge_init(&edge);
+}
+
+static inline int edge_teardown(void **state)
+{
+    edge_term(*state);
+    return 0;
+}
+
 #endif

@@ -434,20 +434,6 @@ static void trailer_lines_are_limited_like_fields(void **state)
     assert_int_equal(feed(d, "a:b\r\n", 5), CHUNKED_BAD);
 }
 
-static int setup(void **state)
-{
-    static struct edge edge;
-
-    *state = &edge;
-    return edge_init(&edge);
-}
-
-static int teardown(void **state)
-{
-    edge_term(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -463,5 +449,5 @@ int main(void)
         cmocka_unit_test(trailers_are_framing),
         cmocka_unit_test(trailer_lines_are_limited_like_fields),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, edge_setup, edge_teardown);
 }

@@ -367,20 +367,6 @@ static void the_clock_line_is_made_once_a_second(void **state)
     atomic_store(&clocks.date, CLOCKS_DATE);
 }
 
-static int setup(void **state)
-{
-    static struct edge edge;
-
-    *state = &edge;
-    return edge_init(&edge);
-}
-
-static int teardown(void **state)
-{
-    edge_term(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,5 +383,5 @@ int main(void)
         cmocka_unit_test(the_clock_line_follows_the_second),
         cmocka_unit_test(the_clock_line_is_made_once_a_second),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, edge_setup, edge_teardown);
 }

@@ -492,20 +492,6 @@ static void trailers_are_limited_like_fields(void **state)
                   GUARD_TOO_MANY_FIELDS);
 }
 
-static int setup(void **state)
-{
-    static struct edge edge;
-
-    *state = &edge;
-    return edge_init(&edge);
-}
-
-static int teardown(void **state)
-{
-    edge_term(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -522,5 +508,5 @@ int main(void)
         cmocka_unit_test(refused_trailers),
         cmocka_unit_test(trailers_are_limited_like_fields),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, edge_setup, edge_teardown);
 }

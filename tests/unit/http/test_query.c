@@ -272,20 +272,6 @@ static void numbers_do_not_wrap(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    static struct edge edge;
-
-    *state = &edge;
-    return edge_init(&edge);
-}
-
-static int teardown(void **state)
-{
-    edge_term(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -299,5 +285,5 @@ int main(void)
         cmocka_unit_test(no_numbers),
         cmocka_unit_test(numbers_do_not_wrap),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, edge_setup, edge_teardown);
 }
