@@ -286,6 +286,13 @@ static bool serve_request(struct connection_stream *s, size_t length, enum conn_
     return true;
 }
 
+static bool has_input(const struct conn *c)
+{
+    char byte;
+
+    return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 /* No complete head is there: sends what is to be sent and parks. */
 static enum conn_next park(struct connection_stream *s)
 {
@@ -306,7 +313,9 @@ static enum conn_next park(struct connection_stream *s)
         return CONN_PARK;
     }
     if (c->requests > 0) {
-        if (server_draining(s->io->server))
+        /* The last answer may have promised that the connection stays, and the next request be here:
+         * that one is served, and its answer says that it is the last. */
+        if (server_draining(s->io->server) && !has_input(c))
             return CONN_CLOSE;
         set_deadline(c, io_now_ms() + s->config->keepalive_timeout_ms);
     }
@@ -376,13 +385,6 @@ enum conn_next connection_serve(struct conn *c, struct io *io)
     next = serve_requests(&s);
     stream_close(&s);
     return next;
-}
-
-static bool has_input(const struct conn *c)
-{
-    char byte;
-
-    return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 enum conn_next connection_expire(struct conn *c, struct io *io)
