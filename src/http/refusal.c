@@ -2,7 +2,8 @@
  *
  * All bytes before the refused one are well formed, so what they are can be told from few of
  * them: the lines before it end in CR LF, and within its line what counts is which of
- * the separators (two spaces in a request line, a colon in a field) have been seen.
+ * the separators (two spaces in a request line, a colon in a field) have been seen. Those behind it
+ * are not looked at: they may not have come yet, and the answer is not to depend on that.
  */
 #include "http/refusal.h"
 
@@ -18,7 +19,6 @@ enum { STEP = 64 }; /* bytes given to the guard at once before the refused one i
 struct place {
     const char *line; /* its first byte */
     const char *at;   /* the refused byte */
-    const char *end;  /* of what has come */
     bool request_line;
     bool first_field;
 };
@@ -50,9 +50,9 @@ static enum guard_verdict find(const char *head, size_t length, size_t *at)
     return GUARD_MORE;
 }
 
-static struct place locate(const char *head, size_t length, size_t at)
+static struct place locate(const char *head, size_t at)
 {
-    struct place place = {.line = head, .at = head + at, .end = head + length};
+    struct place place = {.line = head, .at = head + at};
     unsigned lines = 0;
 
     if (at >= 2 && head[0] == '\r') /* the one empty line that may come first */
@@ -169,17 +169,6 @@ static void explain_request_line(struct refusal *refusal, const struct place *pl
         explain_beginning(refusal, *place->at);
 }
 
-/* White space within a field's name: most often before its colon. */
-static void explain_blank(struct refusal *refusal, const struct place *place)
-{
-    const char *p = place->at;
-
-    while (p < place->end && is_blank(*p))
-        p++;
-    say(refusal, p < place->end && *p == ':' ? "white space before the colon of a header field"
-                                             : "white space in the name of a header field");
-}
-
 static void explain_field(struct refusal *refusal, const struct place *place)
 {
     size_t length = (size_t)(place->at - place->line);
@@ -195,7 +184,7 @@ static void explain_field(struct refusal *refusal, const struct place *place)
         say(refusal, place->first_field ? "white space before the first header field"
                                         : "folded header line");
     else if (length > 0 && is_blank(*place->at))
-        explain_blank(refusal, place);
+        say(refusal, "white space before the colon of a header field");
     else if (length == 0 && *place->at == ':')
         say(refusal, "header field without a name");
     else if (*place->at == '\r')
@@ -226,7 +215,7 @@ void refusal_explain(struct refusal *refusal, const char *head, size_t length, s
         refusal->status = 505;
         say(refusal, "only HTTP/1.0 and HTTP/1.1 are served here");
     } else {
-        place = locate(head, length, at);
+        place = locate(head, at);
         if (place.request_line)
             explain_request_line(refusal, &place);
         else
