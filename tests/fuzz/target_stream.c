@@ -108,17 +108,17 @@ static int serve(struct http_exchange *x)
     return count < 0 ? (int)count : http_reply(x, 200, "text/plain", "ok", 2);
 }
 
-static const struct route route = {"/", 0, serve, NULL, NULL};
+static const struct route only_route = {"/", 0, serve, NULL, NULL};
 
 const struct route *handler_find(const struct http_request *request)
 {
     (void)request;
-    return &route;
+    return &only_route;
 }
 
-int handler_serve(const struct route *found, struct http_exchange *x)
+int handler_serve(const struct route *route, struct http_exchange *x)
 {
-    return found->serve(x);
+    return route->serve(x);
 }
 
 /* --- the server around it -------------------------------------------------------------------- */
@@ -336,7 +336,7 @@ static void judge(struct run *run, const struct expectation *expected)
     for (; next_answer(&run->answers, &at, &answer); i++) {
         FUZZ_CHECK(i <= expected->count);
         if (answer.status == 200) {
-            struct bytes got;
+            struct bytes got = {0};
 
             FUZZ_CHECK(i < expected->count && served < run->served);
             got.data = run->requests.data + start;
