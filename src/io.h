@@ -91,8 +91,8 @@ static inline int io_wait(struct io *io, int fd, int events, int64_t deadline_ms
 
 /*
  * As io_wait(), for the client of the request being served, which has kept the server waiting for
- * spent_ms milliseconds already. May also return -EBUSY: too many contexts wait for their clients,
- * and this client is to be given up in favour of others.
+ * spent_ms milliseconds more than a client of good pace already. May also return -EBUSY: too many
+ * contexts wait for their clients, and this client is to be given up in favour of others.
  */
 static inline int io_wait_client(struct io *io, int fd, int events, int64_t deadline_ms,
                                  int64_t spent_ms)

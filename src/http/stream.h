@@ -23,14 +23,20 @@
 enum {
     PACE_GRACE_MS = 5000,
     PACE_BYTES_PER_SECOND = 500,
-    FAIR_SHARE = 256 * 1024, /* bytes moved for one client before others get their turn */
+    GOOD_BYTES_PER_SECOND = 32 * 1024, /* who is faster is never given up in favour of others */
+    FAIR_SHARE = 256 * 1024,           /* bytes moved for one client before others get their turn */
 };
 
 /* The minimum rate a client must keep up, counted over the time the server waited for it, not the
  * time the handler took: a credit of waiting time that waiting uses up and bytes fill
- * again, up to the grace period it starts with. */
+ * again, up to the grace period it starts with.
+ *
+ * That is what a client must keep up in any case. `slow_ms` is by how much it stays behind a
+ * good pace, and decides who is given up first where contexts are few: a client that keeps just
+ * above the minimum, a byte at a time, must not hold one for as long as it likes. */
 struct client_pace {
     int64_t credit_ms;
+    int64_t slow_ms; /* 0 or more */
 };
 
 struct connection_stream {
