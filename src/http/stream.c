@@ -28,6 +28,7 @@ void stream_open(struct connection_stream *s, struct conn *c, struct io *io)
     s->drained = false;
     s->out_length = 0;
     s->reading = s->writing = (struct client_pace){.credit_ms = PACE_GRACE_MS};
+    s->turn_ms = 0;
     s->moved = 0;
     s->ahead = (struct ahead){0};
     s->body_done = true;

@@ -50,6 +50,7 @@ struct connection_stream {
     size_t out_length; /* unsent output is io->out[0, out_length) */
     struct client_pace reading, writing;
     size_t moved;       /* bytes since others last had their turn */
+    int64_t turn_ms;    /* when this client's turn was last looked at; 0: not yet */
     struct ahead ahead; /* input behind io->in, read while output could not be sent */
 
     /* The body of the request being served. */
