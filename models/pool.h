@@ -63,6 +63,9 @@ void pool_free(struct pool *pool);
 /* One worker: serves connections through io until pool->stop_fd is readable. */
 void pool_work(struct pool *pool, struct io *io);
 
+/* Whether a connection waits for a worker, as far as can be seen at the moment. */
+bool pool_work_waits(const struct pool *pool);
+
 /* Closes or answers the parked connections whose deadline has passed, and lets accepting go on
  * where it had to stop. To be called a few times a second, through an io that never waits. */
 void pool_sweep(struct pool *pool, struct io *io);

@@ -27,7 +27,8 @@ void stream_open(struct connection_stream *s, struct conn *c, struct io *io)
     s->floor = 0;
     s->drained = false;
     s->out_length = 0;
-    s->reading.credit_ms = s->writing.credit_ms = PACE_GRACE_MS;
+    s->reading = s->writing = (struct client_pace){.credit_ms = PACE_GRACE_MS};
+    s->turn_ms = 0;
     s->moved = 0;
     s->ahead = (struct ahead){0};
     s->body_done = true;
@@ -48,6 +49,9 @@ static void progress(struct connection_stream *s, struct client_pace *pace, size
         pace->credit_ms = PACE_GRACE_MS;
     if (pace->credit_ms > PACE_GRACE_MS)
         pace->credit_ms = PACE_GRACE_MS;
+    pace->slow_ms -= (int64_t)count * 1000 / GOOD_BYTES_PER_SECOND;
+    if (pace->slow_ms < 0)
+        pace->slow_ms = 0;
     s->moved += count;
     if (s->moved >= FAIR_SHARE) {
         s->moved = 0;
@@ -124,9 +128,10 @@ int stream_wait(struct connection_stream *s, int events)
         return -ETIMEDOUT;
     if (limit > pace->credit_ms)
         limit = pace->credit_ms;
-    result =
-        io_wait_client(s->io, s->conn->fd, events, from + limit, PACE_GRACE_MS - pace->credit_ms);
-    pace->credit_ms -= io_now_ms() - from;
+    result = io_wait_client(s->io, s->conn->fd, events, from + limit, pace->slow_ms);
+    from = io_now_ms() - from;
+    pace->credit_ms -= from;
+    pace->slow_ms += from;
     return result;
 }
 
