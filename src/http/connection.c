@@ -313,8 +313,8 @@ static enum conn_next park(struct connection_stream *s)
         return CONN_PARK;
     }
     if (c->requests > 0) {
-        /* The last answer may have promised that the connection stays, and the next request be here:
-         * that one is served, and its answer says that it is the last. */
+        /* The last answer may have promised that the connection stays, and the next request be
+         * here: that one is served, and its answer says that it is the last. */
         if (server_draining(s->io->server) && !has_input(c))
             return CONN_CLOSE;
         set_deadline(c, io_now_ms() + s->config->keepalive_timeout_ms);
@@ -344,10 +344,13 @@ static enum conn_next serve_requests(struct connection_stream *s)
     for (;;) {
         size_t used;
         ssize_t count;
-        enum guard_verdict verdict =
-            guard_feed(&c->guard, io->in + s->start + scanned, s->end - s->start - scanned, &used);
+        enum guard_verdict verdict = GUARD_MORE;
 
-        scanned += used;
+        if (scanned < s->end - s->start) {
+            verdict = guard_feed(&c->guard, io->in + s->start + scanned,
+                                 s->end - s->start - scanned, &used);
+            scanned += used;
+        }
         if (verdict != GUARD_TOO_MANY_FIELDS && scanned > s->config->max_header)
             return refuse_raw(s, 431, "request head larger than --max-header");
         if (verdict == GUARD_DONE) {
