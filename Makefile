@@ -60,6 +60,7 @@ $(B)/version: FORCE
 $(B)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS)' > $@
+.PHONY: FORCE # or .SECONDARY would let it pass for made
 FORCE:
 
 # One program per unit test; those of the coroutine library link that library alone.

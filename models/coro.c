@@ -124,7 +124,7 @@ static void *context_main(void *arg)
     return NULL;
 }
 
-static struct loop_context *new_context(struct loop_process *p)
+__attribute__((cold, noinline)) static struct loop_context *new_context(struct loop_process *p)
 {
     struct loop_context *x = calloc(1, sizeof *x);
 
@@ -182,19 +182,25 @@ void loop_complain(struct loop_process *p, const char *what, int error)
     log_line(LOG_WARN, "%s: %s; connections wait", what, strerror(error));
 }
 
+/* No coroutine can be had: c is served when one is free again. */
+__attribute__((cold, noinline)) static void enqueue(struct loop_process *p, struct loop_conn *c)
+{
+    if (!p->stopping)
+        loop_complain(p, "no coroutine", ENOMEM);
+    coro_watch_stop(p->loop, &c->watch);
+    c->queued = true;
+    c->next = NULL;
+    *p->queue_end = c;
+    p->queue_end = &c->next;
+}
+
 /* Switches to a coroutine that serves c; back when it is done or waits. */
 void loop_serve(struct loop_process *p, struct loop_conn *c)
 {
     struct loop_context *x = p->stopping ? NULL : take_context(p);
 
-    if (x == NULL) { /* served when a coroutine is free again */
-        if (!p->stopping)
-            loop_complain(p, "no coroutine", ENOMEM);
-        coro_watch_stop(p->loop, &c->watch);
-        c->queued = true;
-        c->next = NULL;
-        *p->queue_end = c;
-        p->queue_end = &c->next;
+    if (x == NULL) {
+        enqueue(p, c);
         return;
     }
     x->job = c;

@@ -387,10 +387,13 @@ static enum conn_next serve_requests(struct connection_stream *s)
     for (;;) {
         size_t used;
         ssize_t count;
-        enum guard_verdict verdict =
-            guard_feed(&c->guard, io->in + s->start + scanned, s->end - s->start - scanned, &used);
+        enum guard_verdict verdict = GUARD_MORE;
 
-        scanned += used;
+        if (scanned < s->end - s->start) {
+            verdict = guard_feed(&c->guard, io->in + s->start + scanned,
+                                 s->end - s->start - scanned, &used);
+            scanned += used;
+        }
         if (verdict != GUARD_TOO_MANY_FIELDS && scanned > s->config->max_header)
             return refuse_raw(s, 431, "request head larger than --max-header");
         if (verdict == GUARD_DONE) {
