@@ -17,6 +17,11 @@ BASE_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno
 else ifeq ($(VARIANT),tsan)
 BASE_CFLAGS += -fsanitize=thread -fno-omit-frame-pointer -O1
 endif
+ifeq ($(VARIANT),fuzz)
+CC := clang
+BASE_CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
+               -fno-omit-frame-pointer -O1
+endif
 ifneq ($(WERROR),)
 BASE_CFLAGS += -Werror
 endif
@@ -28,9 +33,11 @@ UNIT_SRC  := $(wildcard tests/unit/*.c tests/unit/*/*.c)
 EX_SRC    := $(wildcard examples/*.c)
 obj        = $(patsubst %.c,$(B)/%.o,$(1))
 UNITS     := $(patsubst %.c,$(B)/%,$(UNIT_SRC))
+FUZZ_SRC  := $(wildcard tests/fuzz/target_*.c)
+FUZZERS   := $(patsubst tests/fuzz/target_%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC))
 EXAMPLES  := $(patsubst examples/%.c,build/examples/%,$(EX_SRC))
 
-.PHONY: all deps check check-asan check-tsan units lint format bench bench-coro examples floor install uninstall clean
+.PHONY: all deps check check-asan check-tsan units lint format fuzz fuzzers bench bench-coro examples floor install uninstall clean
 all: server
 
 server: $(B)/server
@@ -68,7 +75,13 @@ $(B)/tests/unit/coro/%: $(B)/tests/unit/coro/%.o $(B)/libcoro.a
 	$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lev -lpthread -lm
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libserver.a $(B)/libcoro.a
 	$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+# That one calls every fuzz target; make fuzz links each of them with libFuzzer as well.
+$(B)/tests/unit/fuzz/test_replay: $(call obj,$(FUZZ_SRC) tests/fuzz/reference.c)
 units: $(UNITS)
+$(B)/tests/fuzz/%: tests/fuzz/libfuzzer.c $(call obj,tests/fuzz/target_%.c tests/fuzz/reference.c) \
+                   $(B)/libserver.a $(B)/libcoro.a
+	$(CC) $(BASE_CFLAGS) -fsanitize=fuzzer -DFUZZ_TARGET=fuzz_$* $(CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.h,$^) $(LIBS)
+fuzzers: $(FUZZERS)
 
 examples: $(EXAMPLES)
 build/examples/%: $(B)/examples/%.o $(B)/libcoro.a
@@ -91,6 +104,9 @@ check: deps
 check-asan check-tsan: deps
 	@$(MAKE) --no-print-directory -j2 VARIANT=$(@:check-%=%) build/$(@:check-%=%)/server units
 	@tests/run --build build/$(@:check-%=%)
+fuzz: deps
+	@$(MAKE) --no-print-directory -j2 VARIANT=fuzz fuzzers
+	@scripts/fuzz
 bench: deps
 	@$(MAKE) --no-print-directory -j2 all floor
 	@scripts/bench --quick
