@@ -102,10 +102,12 @@ int server_open(struct server *server, const struct config *config, const struct
     if (result == 0)
         result = open_access_log(server, error, error_size);
     if (result == 0) {
-        server->listen_fd = listen_open(config->listen, server->listen_name,
+        server->listen_fd = listen_open(config->listen, NULL, server->listen_name,
                                         sizeof server->listen_name, error, error_size);
         if (server->listen_fd < 0)
             result = server->listen_fd;
+        else
+            server->listen_file = listen_file_of(server->listen_name);
     }
     server->max_connections = server->descriptors > 2 * DESCRIPTOR_RESERVE
                                   ? server->descriptors - DESCRIPTOR_RESERVE
@@ -119,11 +121,18 @@ int server_open(struct server *server, const struct config *config, const struct
 
 void server_stop_listening(struct server *server)
 {
+    int result = 0;
+
     if (server->listen_fd < 0)
         return;
-    shutdown(server->listen_fd, SHUT_RD); /* for every process that shares it */
-    if (strncmp(server->listen_name, "unix:", 5) == 0)
-        unlink(server->listen_name + 5);
+    if (!server->listen_shared) {
+        /* The file first: once connecting is refused, another server may put its own there. */
+        result = listen_file_remove(server->listen_name, &server->listen_file);
+        shutdown(server->listen_fd, SHUT_RD); /* for every process that shares it */
+    }
+    if (result < 0)
+        log_line(LOG_WARN, "cannot remove %s: %s; the next server there replaces it",
+                 server->listen_name, strerror(-result));
     close(server->listen_fd);
     server->listen_fd = -1;
 }
