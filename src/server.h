@@ -20,6 +20,7 @@
 
 #include "config.h"
 #include "listen.h"
+#include "service.h"
 
 struct model;
 
@@ -70,11 +71,13 @@ struct server {
     int listen_fd;            /* non-blocking */
     char listen_name[LISTEN_NAME_SIZE]; /* "127.0.0.1:8080", as bound */
     bool listen_shared; /* others serve it too or will: it is closed in the end, never shut down */
+    bool upgrading;     /* the socket is from a predecessor that still runs */
     struct listen_file listen_file;  /* a Unix socket's that is ours to remove */
     int root_fd;                     /* O_PATH of --root; -1: none */
     int access_log_fd;               /* -1: off */
     _Atomic uint32_t log_generation; /* of shared->log_generation, that access_log_fd is of */
     int64_t started_ms;              /* io_now_ms() at the start */
+    struct service service;          /* the master's own */
     size_t shared_size;
     struct server_shared *shared;
 };

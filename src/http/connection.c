@@ -313,8 +313,8 @@ static enum conn_next park(struct connection_stream *s)
         return CONN_PARK;
     }
     if (c->requests > 0) {
-        /* The last answer may have promised that the connection stays, and the next request be here:
-         * that one is served, and its answer says that it is the last. */
+        /* The last answer may have promised that the connection stays, and the next request be
+         * here: that one is served, and its answer says that it is the last. */
         if (server_draining(s->io->server) && !has_input(c))
             return CONN_CLOSE;
         set_deadline(c, io_now_ms() + s->config->keepalive_timeout_ms);
