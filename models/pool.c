@@ -350,6 +350,8 @@ void pool_take_backlog(struct pool *pool, struct io *io)
 {
     struct pool_record *record;
 
+    /* Closing it would not take it out of the set where another process holds it too. */
+    (void)control(pool->epoll_fd, EPOLL_CTL_DEL, pool->server->listen_fd, NULL);
     while ((record = open_record(pool, io)) != NULL)
         put_back(pool, record, CONN_PARK, io);
 }
