@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Accepting for one loop process: in bounded batches, so that it never starves serving,
- * and so that several loops on one listening socket end up with equal shares.
+ * Accepting for one loop process: in batches bounded in number and, since what is accepted is
+ * served at once, in time, so that it never starves those who are there already; and so that
+ * several loops on one listening socket end up with equal shares.
  */
 #include <errno.h>
 #include <string.h>
@@ -10,7 +11,7 @@
 #include "models/loop.h"
 
 enum {
-    ACCEPT_BATCH = 16,     /* connections accepted in one turn of the loop */
+    ACCEPT_BATCH = 16,     /* connections accepted in one turn of the loop, at most */
     ACCEPT_DEFER_MS = 2,   /* head start for loops with fewer connections ... */
     ACCEPT_EAGER_MS = 100, /* ... which none gets for so long after one was not used */
     ACCEPT_RETRY_MS = 100, /* after running out of descriptors or memory */
@@ -65,6 +66,7 @@ static void on_connection(struct coro_loop *loop, struct coro_watch *watch, int 
     struct loop_process *p = watch->data;
     unsigned share = accept_share(p);
     bool was_deferred = p->deferred;
+    int64_t began_ms = io_now_ms();
 
     (void)events;
     p->deferred = share == 0;
@@ -79,6 +81,8 @@ static void on_connection(struct coro_loop *loop, struct coro_watch *watch, int 
             if (was_deferred)
                 p->eager_until_ms = io_now_ms() + ACCEPT_EAGER_MS;
             loop_open_conn(p, fd);
+            if (io_now_ms() != began_ms)
+                break; /* a tick of the clock has been used */
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
             loop_complain(p, "accept", errno);
             retry_later(p, ACCEPT_RETRY_MS);

@@ -15,7 +15,7 @@
 #include "http.h"
 #include "server.h"
 
-enum { MAX_SENDFILE = 1024 * 1024 }; /* bytes in one call, for fairness */
+enum { MAX_SENDFILE = FAIR_SHARE }; /* bytes in one call: others' turn comes between two */
 
 void stream_open(struct connection_stream *s, struct conn *c, struct io *io)
 {
