@@ -74,7 +74,7 @@ FORCE:
 $(B)/tests/unit/coro/%: $(B)/tests/unit/coro/%.o $(B)/libcoro.a
 	$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lev -lpthread -lm
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libserver.a $(B)/libcoro.a
-	$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+	$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(LIBS)
 # That one calls every fuzz target; make fuzz links each of them with libFuzzer as well.
 $(B)/tests/unit/fuzz/test_replay: $(call obj,$(FUZZ_SRC) tests/fuzz/reference.c)
 units: $(UNITS)

@@ -54,7 +54,7 @@ static inline struct fuzz_cuts fuzz_cuts_of(int way, const uint8_t *data, size_t
     for (size_t i = 0; i < size; i++)
         cuts.state = (cuts.state ^ data[i]) * UINT64_C(0x100000001b3);
     cuts.state |= 1; /* xorshift goes on from anything but 0 */
-    cuts.limit = (size_t[]){2, 5, 16, 100}[cuts.state >> 62];
+    cuts.limit = (size_t[]){2, 5, 16, 100}[cuts.state >> 62] * (size > 1024 ? 40 : 1);
     return cuts;
 }
 

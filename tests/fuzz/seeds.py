@@ -16,10 +16,11 @@ from typing import Iterator, Tuple
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests" / "http")]
 
-from cases import CASES  # noqa: E402
+from cases import CASES, GROUPS  # noqa: E402
 from judge import CLOSER, GOOD  # noqa: E402
 
 LIMIT = 4096  # bytes; what is longer than that is long for the limits' sake
+PIPELINE = 12000  # bytes of a pipeline: more than the server's buffer for input holds
 
 
 def seeds() -> Iterator[Tuple[str, str, bytes]]:
@@ -36,10 +37,22 @@ def seeds() -> Iterator[Tuple[str, str, bytes]]:
             yield "chunked", name, body
 
 
+def pipelines() -> Iterator[Tuple[str, str, bytes]]:
+    """All rows of a group that leave the connection open, behind one another."""
+    for group in GROUPS:
+        rows = [c.request for c in CASES if c.group == group and c.closes is False]
+        joined = b""
+        while rows and len(joined) < PIPELINE:
+            for request in rows:
+                if len(joined) + len(request) < PIPELINE + LIMIT:
+                    joined += request
+        yield "stream", "pipeline-" + re.sub("[^a-z0-9]+", "-", group.lower()), joined + CLOSER
+
+
 def write(folder: Path) -> None:
     """Writes all of them; a seed that is the same as another is not written twice."""
     seen = set()
-    for target, name, content in seeds():
+    for target, name, content in [*seeds(), *pipelines()]:
         if (target, content) in seen:
             continue
         seen.add((target, content))
