@@ -87,6 +87,15 @@ class Server:
             self._children.ended(self._process)
         return self.exit_status
 
+    @property
+    def argv(self) -> list[str]:
+        """The command line as it was given."""
+        words = self._process.args
+        return [str(word) for word in words] if isinstance(words, list) else [str(words)]
+
+    def tell(self, number: int) -> None:
+        self._process.send_signal(number)
+
     def alive(self) -> bool:
         return self._process.poll() is None
 
