@@ -196,7 +196,7 @@ def _row(
 
 
 # What must never happen is not typical: its worst block counts, not its median.
-WORST = ("lost", "still_cut")
+WORST = ("lost", "reset", "still_cut")
 
 
 def _extras(samples: Sequence[Sample]) -> dict[str, float]:

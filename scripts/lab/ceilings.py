@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .plan import ONE_LOCK, Configuration
-from .workloads import COUNTED, Workload
+from .workloads import BESIDE, COUNTED, Workload
 
 FULL = 0.90  # of wrk's cores, the server's cores or a ceiling of cores: then it limits
 # A wait is never shorter than asked for, and a short run loses its first and last requests:
@@ -47,6 +47,8 @@ def for_configuration(
     compute_us: CPU time of the request's computing, measured one request at a time.
     floor_us: the floor server's CPU time per request under the same load.
     """
+    if workload.kind in (BESIDE, *COUNTED):
+        return Ceiling(None, "none", "none: what counts here is not throughput")
     cores = configuration.usable_cores
     options = []
     if workload.wait_ms > 0:

@@ -114,6 +114,10 @@ ANSWERED = Column("answered", "requests answered, before and after the fault",
                   lambda r: mark(r) + _extra("answered", _whole)(r))  # fmt: skip
 LOST = Column("lost", "requests sent that got no answer, in the worst block",
               _extra("lost", _whole))  # fmt: skip
+RESET = Column(
+    "reset", "connections opened after SIGTERM that were reset, in the worst block",
+    _extra("reset", _whole),
+)  # fmt: skip
 REFUSED = Column("refused", "connections refused, and tried again", _extra("refused", _whole))
 WORKERS_BACK = Column("workers back", "after the kill, until all workers ran again",
                       _extra("workers_back_ms", _ms))  # fmt: skip
@@ -127,7 +131,7 @@ KINDS: dict[str, tuple[Column, ...]] = {
     work.PARKED: (PARKED, TOTAL, EACH, RPS, CPU, P50, P99, CEILING, LIMIT),
     work.BESIDE: (RPS, P50, P99, SWITCHES, CEILING, LIMIT),
     work.CRASH: (ANSWERED, LOST, REFUSED, WORKERS_BACK, SERVED, LIMIT),
-    work.DRAIN: (ANSWERED, LOST, REFUSED, DRAINED, LIMIT),
+    work.DRAIN: (ANSWERED, LOST, RESET, REFUSED, DRAINED, LIMIT),
 }
 
 

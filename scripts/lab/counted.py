@@ -8,6 +8,8 @@ again, from one thread; the load is small on purpose, the accounting complete:
 
     answered    a whole answer came
     lost        a request was sent and the connection ended, or stood still, without one
+    reset       the same on a connection that never had an answer: it was opened to a server
+                that was ending, which may not have accepted it
     refused     no connection was to be had; nothing was lost, the client tries again
 """
 
@@ -17,7 +19,7 @@ import re
 import selectors
 import socket
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Callable
 
 RETRY_S = 0.002
@@ -30,9 +32,9 @@ _CLOSE = re.compile(rb"\r\nConnection: *close", re.IGNORECASE)
 class Outcome:
     answered: int = 0
     lost: int = 0
+    reset: int = 0
     refused: int = 0
     errors: int = 0  # answers other than 200
-    cut_at: list[float] = field(default_factory=list)  # when requests were lost
     back_after_s: float = 0.0  # until every connection that was cut had an answer again
     still_cut: int = 0  # that had none by the end
     lasted_s: float = 0.0
@@ -43,8 +45,20 @@ class _Connection:
     socket: socket.socket | None = None
     sent_at: float = 0.0
     data: bytes = b""
+    served: bool = False  # it has had an answer
     cut_at: float | None = None  # when it lost a request, until it has an answer again
     retry_at: float = 0.0
+
+
+def _ended(each: socket.socket) -> bool:
+    """Whether the server has closed an idle connection already: a client that looks, as any
+    that keeps connections does, sends no request into it."""
+    try:
+        return each.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 class Client:
@@ -101,7 +115,7 @@ class Client:
             self.outcome.refused += 1
             each.retry_at = now + RETRY_S
             return
-        each.socket, each.data = made, b""
+        each.socket, each.data, each.served = made, b"", False
         self._selector.register(made, selectors.EVENT_READ, each)
         self._ask(each)
 
@@ -131,7 +145,7 @@ class Client:
         length = _LENGTH.search(each.data[:end]) if end > 3 else None
         if length is None or len(each.data) < end + int(length.group(1)):
             return
-        head, each.data = each.data[:end], b""
+        head, each.data, each.served = each.data[:end], b"", True
         if head.split(None, 2)[1] == b"200":
             self.outcome.answered += 1
         else:
@@ -139,14 +153,16 @@ class Client:
         if each.cut_at is not None:
             self.outcome.back_after_s = max(self.outcome.back_after_s, now - each.cut_at)
             each.cut_at = None
-        if _CLOSE.search(head):
+        if _CLOSE.search(head) or _ended(each.socket):
             self._end(each, now)
         else:
             self._ask(each)
 
     def _lose(self, each: _Connection, now: float) -> None:
-        self.outcome.lost += 1
-        self.outcome.cut_at.append(now)
+        if each.served:
+            self.outcome.lost += 1
+        else:
+            self.outcome.reset += 1
         if each.cut_at is None:
             each.cut_at = now
         self._end(each, now)

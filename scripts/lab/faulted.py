@@ -34,7 +34,9 @@ def measure(server: Server, sample: Sample, workload: Workload, duration_s: floa
     sample.extras = {
         "answered_before": before,
         "answered": outcome.answered,
-        "lost": outcome.lost,
+        # The listener survives a worker: there, every connection was accepted.
+        "lost": outcome.lost + (outcome.reset if workload.kind == CRASH else 0),
+        "reset": 0 if workload.kind == CRASH else outcome.reset,
         "refused": outcome.refused,
         "errors": outcome.errors,
         "still_cut": outcome.still_cut if workload.kind == CRASH else 0,

@@ -32,6 +32,7 @@ LITTLE_TOLERANCE = 0.05
 CONNECTING_S = 0.02
 BUSY_WRK = 0.5
 ABOVE_CEILING = 1.05
+EACH_ITS_OWN = 0.95  # of the requests had a connection made for them
 STEAL_LIMIT = 0.01
 _ERROR_NAMES = {"status": "statuses over 399", "timeout": "answers later than wrk waits"}
 
@@ -118,6 +119,9 @@ def _errors(
         if load.established is not None and load.established < sample.connections:
             stood = f"{load.established} of {sample.connections}"
             failed.append(f"only {stood} connections stood at the end")
+    if workload.close and sample.connections_made < EACH_ITS_OWN * load.requests:
+        made = f"{sample.connections_made} connections for {load.requests} requests"
+        failed.append(f"only {made}: connections were kept")
     asked, answered = sample.extras.get("parked_asked", 0), sample.extras.get("parked_answered", 0)
     if answered < asked:
         failed.append(f"only {answered:.0f} of {asked:.0f} parked connections were answered")

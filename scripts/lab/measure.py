@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import time
 from contextlib import contextmanager
@@ -44,7 +45,8 @@ class Programs:
     def argv(self, configuration: Configuration, workload: Workload | None = None) -> list[str]:
         program = self.floor if configuration.floor else self.server
         files = str(self.folder / site.NAME / "files") if workload and workload.files else None
-        return [program, *configuration.arguments(files)]
+        close = workload.close if workload else False
+        return [program, *configuration.arguments(files, close)]
 
     def shown(self, argv: Sequence[str]) -> list[str]:
         return [word.replace(str(self.folder), SITE_SHOWN) for word in argv]
@@ -154,7 +156,7 @@ def _settle(port: int) -> None:
 
 
 def _with_cores(argv: Sequence[str], cpus: Sequence[int]) -> str:
-    return " ".join(["taskset", "-c", ",".join(map(str, cpus)), *argv])
+    return shlex.join(["taskset", "-c", ",".join(map(str, cpus)), *argv])
 
 
 def _check(
@@ -297,6 +299,7 @@ def _load(
     pressure = machine_after.cpu_pressure_s - machine_before.cpu_pressure_s
     sample.cpu_pressure_share = pressure / sample.window_s
     sample.listen_overflows = machine_after.listen_overflows - machine_before.listen_overflows
+    sample.connections_made = machine_after.passive_opens - machine_before.passive_opens
     sample.tcp_memory_pages = machine_after.tcp_memory_pages
 
 

@@ -105,7 +105,6 @@ def lighttpd(folder: Path, port: int, loops: int) -> str:
         f"server.max-fds = {CONNECTIONS + 1024}",
         "server.max-keep-alive-requests = 1000000000",
         f"server.max-keep-alive-idle = {KEEPALIVE_S}",
-        'server.errorlog = "/dev/stderr"',
         f'server.upload-dirs = ( "{folder}" )',
         'mimetype.assign = ( "" => "application/octet-stream" )',
     ]

@@ -149,7 +149,9 @@ def start(children: Children, configuration: Configuration, root: Path) -> Serve
             log_path = Path(log.name)
             process = children.start(argv, configuration.server_cpus, folder, stderr=log)
         ready = Ready({}, "127.0.0.1", port, process.pid)
-        server = Server(children, process, ready, log_path)
+        server = Server(
+            children, process, ready, log_path, serves_itself=configuration.model == "h2o"
+        )
         try:
             reason = _await_answer(server, configuration)
         except BaseException:

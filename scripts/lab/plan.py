@@ -86,10 +86,10 @@ class Configuration:
         """Waited inside one request: a coroutine runs gathered waits at once, others cannot."""
         return workload.waited_ms(gathers=not self.pooled)
 
-    def arguments(self, root: str | None = None) -> list[str]:
-        """root: the folder of files to serve."""
+    def arguments(self, root: str | None = None, close: bool = False) -> list[str]:
+        """root: the folder of files to serve. close: the floor has to be told."""
         if self.floor:
-            return ["--listen=127.0.0.1:0"]
+            return ["--listen=127.0.0.1:0", *(["--close"] if close else [])]
         arguments = [f"--model={self.model}", f"--workers={self.workers}"]
         arguments += ["--gil"] if self.gil else []
         arguments += [f"--dispatch={self.dispatch}"] if self.dispatch else []

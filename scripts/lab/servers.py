@@ -55,7 +55,9 @@ class Server:
     """A running server. A context manager: leaving it ends the server, drained if it will."""
 
     def __init__(self, children: Children, process: subprocess.Popen[bytes], ready: Ready,
-                 log_path: Path) -> None:
+                 log_path: Path, serves_itself: bool = False) -> None:
+        """serves_itself: what it has below it are helpers, not workers."""
+        self._serves_itself = serves_itself
         self._children = children
         self._process = process
         self._log_path = log_path
@@ -101,6 +103,8 @@ class Server:
 
     def worker_pids(self) -> list[int]:
         """The processes that serve: all below the master, or the one there is."""
+        if self._serves_itself:
+            return [self.pid]
         return procfs.descendants(self.pid) or [self.pid]
 
     def memory(self) -> tuple[int, int]:

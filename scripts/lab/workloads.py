@@ -119,12 +119,15 @@ WORKLOADS = {
         ),
         _file("1k", 64), _file("100k", 64), _file("1m", 16),
         _echo("1k", 64), _echo("1m", 16),
-        _hello("close", "a new connection for each request", 64, close=True),
+        _hello("close", "a new connection for each request", 64, floor=True, close=True),
         _hello(
             "pipeline", f"{PIPELINE_DEPTH} requests sent at once", 64, floor=True,
             pipeline=PIPELINE_DEPTH,
         ),
-        _hello("idle", "a small load beside parked connections", 4, kind=PARKED, parked=10_000),
+        _hello(
+            "idle", "a small load beside parked connections", 4, floor=True, kind=PARKED,
+            parked=10_000,
+        ),
         _hello(
             "interference", "beside requests that compute 10 ms", 8, kind=BESIDE,
             slow_target="/cpu?n=10000", slow_connections=4,

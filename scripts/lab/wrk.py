@@ -158,7 +158,8 @@ def command(
         script, arguments = POST_SCRIPT, ["--", str(workload.post_bytes)]
     elif workload and workload.pipeline > 1:
         script, arguments = PIPELINE_SCRIPT, ["--", str(workload.pipeline)]
-    close = ["-H", "Connection:close"] if workload and workload.close else []
+    # Without the blank wrk takes no notice of the field, and says nothing.
+    close = ["-H", "Connection: close"] if workload and workload.close else []
     return [
         path,
         f"-t{threads_for(connections, cpus)}",
