@@ -30,6 +30,7 @@
 #include "models/master.h"
 #include "models/model.h"
 #include "server.h"
+#include "shortage.h"
 
 enum {
     TICK_MS = 250, /* between looks for expired connections */
@@ -37,7 +38,6 @@ enum {
     IDLE_KEPT = 16, /* idle coroutines kept even when none was needed of late */
     OFFLOAD_THREADS = 4,
     MAX_GATHERED = 16384, /* coroutines beside those that serve connections */
-    COMPLAINT_INTERVAL_MS = 1000,
 };
 
 /* Gives the pages of the spill back to the kernel. */
@@ -174,19 +174,11 @@ static void trim_contexts(struct loop_process *p)
     p->idle_least = p->idle_count;
 }
 
-void loop_complain(struct loop_process *p, const char *what, int error)
-{
-    if (io_now_ms() - p->last_complaint_ms < COMPLAINT_INTERVAL_MS)
-        return;
-    p->last_complaint_ms = io_now_ms();
-    log_line(LOG_WARN, "%s: %s; connections wait", what, strerror(error));
-}
-
 /* No coroutine can be had: c is served when one is free again. */
 __attribute__((cold, noinline)) static void enqueue(struct loop_process *p, struct loop_conn *c)
 {
     if (!p->stopping)
-        loop_complain(p, "no coroutine", ENOMEM);
+        shortage_report(p->server, "no coroutine", ENOMEM);
     coro_watch_stop(p->loop, &c->watch);
     c->queued = true;
     c->next = NULL;

@@ -45,13 +45,12 @@ struct pool {
     int epoll_fd;
     int stop_fd;                /* readable: idle workers return from pool_work() */
     _Atomic bool accept_paused; /* the listening socket is left unarmed for now */
-    _Atomic int64_t last_complaint_ms;
-    _Atomic unsigned high;   /* one more than the highest descriptor with a record yet */
-    bool recount;            /* the sweeper's own: a worker died, the count may be off */
-    size_t size;             /* bytes mapped */
-    struct waiters *waiters; /* behind the records */
-    char *spill;             /* spill_size bytes for each descriptor, untouched until needed */
-    size_t spill_size;       /* connection_spill_size() */
+    _Atomic unsigned high;      /* one more than the highest descriptor with a record yet */
+    bool recount;               /* the sweeper's own: a worker died, the count may be off */
+    size_t size;                /* bytes mapped */
+    struct waiters *waiters;    /* behind the records */
+    char *spill;                /* spill_size bytes for each descriptor, untouched until needed */
+    size_t spill_size;          /* connection_spill_size() */
     struct pool_record records[];
 };
 

@@ -56,10 +56,15 @@ struct server_shared {
     _Atomic int64_t drain_deadline_ms;                /* when to give up waiting for requests */
     _Atomic uint32_t log_generation; /* grows when the access log is to be reopened */
     alignas(SERVER_CACHE_LINE) _Atomic int32_t open_connections;
-    _Atomic int64_t read_ahead;    /* bytes of body held by http/ahead.c, of all workers */
-    _Atomic int32_t contexts;      /* contexts serving a request now, of all workers */
-    _Atomic int32_t contexts_peak; /* the most that ever did so together */
-    struct worker_stats workers[]; /* server.workers of them, then one for the master */
+    _Atomic int64_t read_ahead;       /* bytes of body held by http/ahead.c, of all workers */
+    _Atomic int32_t contexts;         /* contexts serving a request now, of all workers */
+    _Atomic int32_t contexts_peak;    /* the most that ever did so together */
+    _Atomic int64_t shortage_said_ms; /* when the log last said that something is short; 0: never */
+    _Atomic uint64_t log_lines_lost;  /* of the access log: they could not be written */
+    _Atomic int64_t log_lost_ms;      /* when the last one was */
+    _Atomic bool log_losing;          /* lost lines were announced, and not yet that it is over */
+    _Atomic bool log_torn;            /* the last line in the access log lacks its end */
+    struct worker_stats workers[];    /* server.workers of them, then one for the master */
 };
 
 struct server {
