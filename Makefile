@@ -7,6 +7,7 @@ VERSION   := $(shell cat VERSION)$(shell git describe --always --dirty --exclude
 VARIANT   ?= release
 B         := build/$(VARIANT)
 PREFIX    ?= /usr/local
+UNITDIR   ?= $(PREFIX)/lib/systemd/system
 BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -Isrc -O2 -g -fno-plt -MMD -MP \
                -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
                -Wpointer-arith -Wvla
@@ -67,6 +68,7 @@ $(B)/version: FORCE
 $(B)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS)' > $@
+.PHONY: FORCE # or .SECONDARY would let it pass for made
 FORCE:
 
 # One program per unit test; those of the coroutine library link that library alone.
@@ -118,10 +120,18 @@ lint: deps
 format: deps
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
+# PREFIX is where the files will be, DESTDIR what to put before that now (for packages).
 install: server
 	install -D -m 755 server $(DESTDIR)$(PREFIX)/bin/server
+	install -D -m 644 share/man/server.1 $(DESTDIR)$(PREFIX)/share/man/man1/server.1
+	install -D -m 644 share/completion/server.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/server
+	install -D -m 644 share/systemd/server.socket $(DESTDIR)$(UNITDIR)/server.socket
+	sed 's|@PREFIX@|$(PREFIX)|' share/systemd/server.service | \
+		install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/server.service
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/server
+	rm -f $(DESTDIR)$(PREFIX)/bin/server $(DESTDIR)$(PREFIX)/share/man/man1/server.1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/server \
+		$(DESTDIR)$(UNITDIR)/server.socket $(DESTDIR)$(UNITDIR)/server.service
 clean:
 	rm -rf build server
 

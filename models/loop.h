@@ -62,10 +62,10 @@ struct loop_process {
     struct coro_watch listener, stop;
     struct coro_timer tick, retry;
     bool deferred; /* accepting was put off: others had their head start */
+    bool blocked;  /* accepting has stopped for want of room: closing a connection may make some */
     int64_t eager_until_ms;
     bool draining; /* the stop descriptor was seen */
     bool stopping; /* coro_loop_stop() was called: nothing is served any more */
-    int64_t last_complaint_ms;
 };
 
 /* ---- coro.c ---- */
@@ -76,9 +76,6 @@ void loop_serve(struct loop_process *p, struct loop_conn *c);
 
 /* Makes the record of a socket just accepted and serves what has come on it. */
 void loop_open_conn(struct loop_process *p, int fd);
-
-/* Says, once a second at most, why connections wait. error: a positive errno. */
-void loop_complain(struct loop_process *p, const char *what, int error);
 
 /* ---- loop_accept.c ---- */
 

@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: MIT
  *
- * Accepting for one loop process: in bounded batches, so that it never starves serving,
- * and so that several loops on one listening socket end up with equal shares.
+ * Accepting for one loop process: in batches bounded in number and, since what is accepted is
+ * served at once, in time, so that it never starves those who are there already; and so that
+ * several loops on one listening socket end up with equal shares.
  */
 #include <errno.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "models/loop.h"
+#include "shortage.h"
 
 enum {
-    ACCEPT_BATCH = 16,     /* connections accepted in one turn of the loop */
+    ACCEPT_BATCH = 16,     /* connections accepted in one turn of the loop, at most */
     ACCEPT_DEFER_MS = 2,   /* head start for loops with fewer connections ... */
     ACCEPT_EAGER_MS = 100, /* ... which none gets for so long after one was not used */
-    ACCEPT_RETRY_MS = 100, /* after running out of descriptors or memory */
+    ACCEPT_RETRY_MS = 100, /* after running out of descriptors, memory or coroutines */
 };
 
 /* The fewest connections any other loop has. */
@@ -52,12 +53,26 @@ static void retry_later(struct loop_process *p, int64_t ms)
     coro_timer_start(p->loop, &p->retry, ms, 0);
 }
 
+/* There is no room. A connection that closes makes some, here; elsewhere it is found later. */
+static void wait_for_room(struct loop_process *p)
+{
+    p->blocked = true;
+    retry_later(p, ACCEPT_RETRY_MS);
+}
+
 static void on_retry(struct coro_loop *loop, struct coro_timer *timer)
 {
     struct loop_process *p = timer->data;
 
+    p->blocked = false;
     if (!p->draining)
         coro_watch_start(loop, &p->listener);
+}
+
+/* With connections that wait for a coroutine, more of them would not be served any sooner. */
+static bool has_room(const struct loop_process *p)
+{
+    return !server_is_full(p->server) && p->queue == NULL;
 }
 
 static void on_connection(struct coro_loop *loop, struct coro_watch *watch, int events)
@@ -65,6 +80,7 @@ static void on_connection(struct coro_loop *loop, struct coro_watch *watch, int 
     struct loop_process *p = watch->data;
     unsigned share = accept_share(p);
     bool was_deferred = p->deferred;
+    int64_t began_ms = io_now_ms();
 
     (void)events;
     p->deferred = share == 0;
@@ -72,16 +88,18 @@ static void on_connection(struct coro_loop *loop, struct coro_watch *watch, int 
         retry_later(p, ACCEPT_DEFER_MS);
         return;
     }
-    while (share-- > 0 && !server_is_full(p->server)) {
+    while (share-- > 0 && has_room(p)) {
         int fd = accept4(p->server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0) {
             if (was_deferred)
                 p->eager_until_ms = io_now_ms() + ACCEPT_EAGER_MS;
             loop_open_conn(p, fd);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            loop_complain(p, "accept", errno);
-            retry_later(p, ACCEPT_RETRY_MS);
+            if (io_now_ms() != began_ms)
+                break; /* a tick of the clock has been used */
+        } else if (shortage_is(errno)) {
+            shortage_report(p->server, "accept", errno);
+            wait_for_room(p);
             return;
         } else if (errno == EINVAL) { /* shut down for draining */
             coro_watch_stop(loop, watch);
@@ -90,8 +108,8 @@ static void on_connection(struct coro_loop *loop, struct coro_watch *watch, int 
             return;
         }
     }
-    if (server_is_full(p->server))
-        retry_later(p, ACCEPT_RETRY_MS);
+    if (!has_room(p))
+        wait_for_room(p);
 }
 
 void loop_accept_start(struct loop_process *p)
@@ -103,8 +121,11 @@ void loop_accept_start(struct loop_process *p)
 
 void loop_accept_resume(struct loop_process *p)
 {
-    if (!p->draining && !coro_watch_active(&p->listener) && !coro_timer_active(&p->retry))
-        coro_watch_start(p->loop, &p->listener);
+    if (p->draining || (coro_timer_active(&p->retry) && !p->blocked))
+        return;
+    coro_timer_stop(p->loop, &p->retry);
+    p->blocked = false;
+    coro_watch_start(p->loop, &p->listener);
 }
 
 void loop_accept_end(struct loop_process *p)

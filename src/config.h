@@ -47,6 +47,12 @@ struct config {
     uint64_t max_body;
     size_t stack_size;
 
+    unsigned listen_mode; /* permission bits of a Unix socket's file; 0: by the umask */
+    const char *user;     /* whom to become once all is open; NULL: nobody else */
+    const char *group;    /* NULL: the user's */
+    bool allow_root;      /* serve other machines as root */
+    const char *pid_file; /* NULL: none */
+
     bool enable_fault_routes;
     const char *access_log; /* NULL: off; "-": standard output */
 

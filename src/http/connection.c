@@ -13,6 +13,7 @@
 #include "http/connection.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -47,7 +48,7 @@ size_t connection_spill_size(const struct config *config)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-    return (config->max_header + page - 1) / page * page;
+    return (connection_in_size(config) + page - 1) / page * page;
 }
 
 static void set_deadline(struct conn *c, int64_t deadline_ms)
@@ -293,6 +294,13 @@ static bool has_input(const struct conn *c)
     return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
+static bool has_room(const struct conn *c)
+{
+    struct pollfd fd = {.fd = c->fd, .events = POLLOUT};
+
+    return poll(&fd, 1, 0) > 0;
+}
+
 /* No complete head is there: sends what is to be sent and parks. */
 static enum conn_next park(struct connection_stream *s)
 {
@@ -323,6 +331,41 @@ static enum conn_next park(struct connection_stream *s)
     return CONN_PARK;
 }
 
+/* A client that sends one request after another without waiting for answers is served as long as
+ * nobody else waits. Looked at once a tick of the clock at most, and only where there is more. */
+static bool turn_is_over(struct connection_stream *s)
+{
+    int64_t now;
+
+    if (s->start == s->end && s->drained && s->ahead.size == 0)
+        return false; /* no more is here: it is parked anyway */
+    now = io_now_ms();
+    if (s->turn_ms == now || s->turn_ms == 0) {
+        s->turn_ms = now;
+        return false;
+    }
+    s->turn_ms = now;
+    return io_give_way(s->io);
+}
+
+/* Parks between two requests with what has been read of the next ones. It goes on once it can be
+ * written to: a client that takes no answers is given no context either. */
+static enum conn_next give_way(struct connection_stream *s)
+{
+    struct conn *c = s->conn;
+
+    if (stream_flush(s, false) < 0)
+        return CONN_CLOSE;
+    if (s->ahead.size > 0) /* there is no room for that much: it has to ask again */
+        return linger(c, CLOSE_LINGER_MS);
+    c->spilled = (uint32_t)(s->end - s->start);
+    memcpy(c->spill, s->io->in + s->start, c->spilled);
+    c->dirty = true;
+    c->phase = CONN_MORE;
+    set_deadline(c, io_now_ms() + s->config->write_timeout_ms);
+    return CONN_PARK;
+}
+
 /* Brings the unread input to the front of the buffer when the head being read could not
  * be completed, or its body not be read, where it is. */
 static void settle(struct connection_stream *s)
@@ -338,16 +381,19 @@ static enum conn_next serve_requests(struct connection_stream *s)
 {
     struct conn *c = s->conn;
     struct io *io = s->io;
-    size_t scanned = c->spilled; /* of the unread input, by the guard */
+    size_t scanned = c->phase == CONN_MORE ? 0 : c->spilled; /* of the unread input, by the guard */
     enum conn_next next;
 
     for (;;) {
         size_t used;
         ssize_t count;
-        enum guard_verdict verdict =
-            guard_feed(&c->guard, io->in + s->start + scanned, s->end - s->start - scanned, &used);
+        enum guard_verdict verdict = GUARD_MORE;
 
-        scanned += used;
+        if (scanned < s->end - s->start) {
+            verdict = guard_feed(&c->guard, io->in + s->start + scanned,
+                                 s->end - s->start - scanned, &used);
+            scanned += used;
+        }
         if (verdict != GUARD_TOO_MANY_FIELDS && scanned > s->config->max_header)
             return refuse_raw(s, 431, "request head larger than --max-header");
         if (verdict == GUARD_DONE) {
@@ -356,6 +402,8 @@ static enum conn_next serve_requests(struct connection_stream *s)
                 return next;
             guard_init_head(&c->guard);
             c->phase = CONN_IDLE;
+            if (turn_is_over(s))
+                return give_way(s);
             scanned = 0;
             continue;
         }
@@ -393,7 +441,9 @@ enum conn_next connection_expire(struct conn *c, struct io *io)
 
     /* It may be the server that is late: input that waits for a worker is served first, and a head
      * that is late even then is refused by park(). */
-    if (c->phase != CONN_LINGER && has_input(c))
+    if (c->phase == CONN_MORE && has_room(c))
+        return CONN_PARK;
+    if ((c->phase == CONN_IDLE || c->phase == CONN_HEAD) && has_input(c))
         return CONN_PARK;
     if (c->phase != CONN_HEAD)
         return CONN_CLOSE;
@@ -411,7 +461,7 @@ enum conn_next connection_drain(struct conn *c, struct io *io)
             set_deadline(c, limit);
         return CONN_PARK;
     }
-    if (c->phase == CONN_HEAD || has_input(c))
+    if (c->phase == CONN_HEAD || c->phase == CONN_MORE || has_input(c))
         return CONN_PARK; /* a request under way: its deadline ends it at the latest */
     return CONN_CLOSE;
 }

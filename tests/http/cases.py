@@ -157,6 +157,8 @@ QUERIES = _in("queries", [
     _query("/block?ms=1&offload=x"),
     _query("/mix?cpu=1&wait=1&rounds=x"),
     _query("/fanout?n=x&ms=1"),
+    _query("/fanout?n=1000&ms=60000"),
+    _query("/mix?cpu=10000000&wait=1&rounds=1000"),
     _query("/stream?chunks=x"),
 ])
 
