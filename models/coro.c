@@ -141,6 +141,7 @@ static struct loop_context *new_context(struct loop_process *p)
         .in_size = connection_in_size(p->server->config),
         .out_size = HTTP_OUT_SIZE,
     };
+    coro_sem_init(&x->resumed, 0);
     x->io.in = malloc(x->io.in_size);
     x->io.out = malloc(x->io.out_size);
     if (x->io.in != NULL && x->io.out != NULL)

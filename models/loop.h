@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "coro/loop.h"
+#include "coro/sync.h"
 #include "coro/task.h"
 #include "http.h"
 #include "http/conn.h"
@@ -37,6 +38,7 @@ struct loop_context {
     struct io io; /* first: the io functions below are given this */
     struct loop_process *process;
     struct coro_task *task;
+    struct coro_sem resumed;   /* what io_suspend() waits for */
     struct loop_conn *job;     /* NULL when idle */
     struct loop_context *next; /* in loop_process.idle */
 };

@@ -55,6 +55,11 @@ static void hold(struct io *io, int fd)
     pool_hold(((struct prefork_io *)io)->pool, io, fd);
 }
 
+static void unhold(struct io *io, int fd)
+{
+    pool_unhold(((struct prefork_io *)io)->pool, io, fd);
+}
+
 static void close_held(struct io *io, int fd)
 {
     pool_close(((struct prefork_io *)io)->pool, io, fd);
@@ -64,10 +69,13 @@ static const struct io_ops REQUEST_OPS = {
     .wait = blocking_wait,
     .wait_client = wait_client,
     .sleep = blocking_sleep,
+    .suspend = blocking_suspend,
+    .resume = blocking_resume,
     .gather = blocking_gather,
     .offload = blocking_offload,
     .opening = pool_opening,
     .hold = hold,
+    .unhold = unhold,
     .close = close_held,
     .model = "prefork",
     .gather_how = "one after another",
@@ -78,6 +86,8 @@ static const struct io_ops REQUEST_OPS = {
 static const struct io_ops CONNECTION_OPS = {
     .wait = blocking_wait,
     .sleep = blocking_sleep,
+    .suspend = blocking_suspend,
+    .resume = blocking_resume,
     .gather = blocking_gather,
     .offload = blocking_offload,
     .model = "prefork",

@@ -47,6 +47,12 @@ struct config {
     uint64_t max_body;
     size_t stack_size;
 
+    const char *db;          /* "sqlite:PATH" or "postgresql://...": see db/uri.h */
+    const char *redis;       /* "HOST:PORT" or "unix:/path"; NULL: no cache */
+    unsigned db_connections; /* to each of them, of all workers together */
+    int64_t db_timeout_ms;   /* for a request's connection and its answer */
+    bool offload;            /* calls of a database that may block go to a helper thread */
+
     bool enable_fault_routes;
     const char *access_log; /* NULL: off; "-": standard output */
 

@@ -20,6 +20,7 @@
 
 #include "config.h"
 
+struct db;
 struct model;
 
 enum { SERVER_CACHE_LINE = 64 };
@@ -72,6 +73,7 @@ struct server {
     int access_log_fd;        /* -1: off */
     _Atomic uint32_t log_generation; /* of shared->log_generation, that access_log_fd is of */
     int64_t started_ms;              /* io_now_ms() at the start */
+    struct db *db;                   /* the pools of connections; a process's own after fork */
     size_t shared_size;
     struct server_shared *shared;
 };
