@@ -272,7 +272,7 @@ static bool has_int4(const PGresult *answer, int column)
 static int take_row(const struct exchange *e, const PGresult *answer, int id, int *number)
 {
     if (PQntuples(answer) == 0)
-        return db_conn_fail(e->conn, -ENOENT, "world has no row %d", id);
+        return db_conn_fail(e->conn, -ENODATA, "world has no row %d", id);
     if (!has_int4(answer, 0) || !has_int4(answer, 1))
         return db_conn_break(e->conn, -EPROTO, false, "world has columns of another type");
     if (int4(answer, 0, 0) != id)
@@ -299,7 +299,7 @@ static int read_rows(const struct exchange *e, const struct db_row *rows, struct
         if (result == 0)
             result = take_row(e, answer, rows[i].id, &number);
         PQclear(answer);
-        if (result == -ENOENT) {
+        if (result == -ENODATA) {
             missing = result;
             result = 0;
         } else if (result == 0 && into != NULL) {

@@ -319,7 +319,7 @@ static int read_row(const struct question *q, int id, int *number)
     code = sqlite3_reset(statement);
     if (code != SQLITE_OK)
         return refuse(q, h->sqlite, code);
-    return found ? 0 : db_conn_fail(q->conn, -ENOENT, "world has no row %d", id);
+    return found ? 0 : db_conn_fail(q->conn, -ENODATA, "world has no row %d", id);
 }
 
 static int answer_read(struct question *q)

@@ -94,7 +94,7 @@ int rows_fail(struct http_exchange *x, int error)
     switch (error) {
     case -ECANCELED:
         return error;
-    case -ENOENT:
+    case -ENODATA:
     case -EPROTO:
         return http_error(x, 500, "the database does not hold what it should");
     case -EOPNOTSUPP:
