@@ -8,9 +8,9 @@
  * model runs. Connections are opened on first use, in the process that uses them.
  *
  * Questions return 0 or a negative errno: -ECANCELED (the server is being stopped; give up the
- * request), -ETIMEDOUT (no connection, or no answer, within --db-timeout), -ENODATA (a row asked for
- * is not there), anything else: it cannot be reached or refuses. What failed has been logged, once
- * a second at most. After an error in mid-question its connection is closed, never put back.
+ * request), -ETIMEDOUT (no connection, or no answer, within --db-timeout), -ENODATA (a row asked
+ * for is not there), anything else: it cannot be reached or refuses. What failed has been logged,
+ * once a second at most. After an error in mid-question its connection is closed, never put back.
  */
 #ifndef DB_DB_H
 #define DB_DB_H

@@ -117,6 +117,15 @@ static struct claim *first_in_line(const struct db_permits *p)
     return first;
 }
 
+unsigned db_permits_waiting(const struct db_permits *p)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < p->processes; i++)
+        count += atomic_load(&p->claims[i].ticket) != 0;
+    return count;
+}
+
 static void wake_first(const struct db_permits *p)
 {
     const struct claim *first = first_in_line(p);

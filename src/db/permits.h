@@ -61,6 +61,9 @@ bool db_permit_may_stay(const struct db_borrower *b, const struct io *io, int fd
  * that stays open; or for good. */
 void db_permit_give(struct db_borrower *b, int fd, bool stay);
 
+/* How many processes wait in line. */
+unsigned db_permits_waiting(const struct db_permits *permits);
+
 /* A process has died; to be called before what it had open is closed. */
 void db_permits_died(struct db_permits *permits, unsigned process);
 

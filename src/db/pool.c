@@ -116,6 +116,17 @@ static void leave_line(struct db_pool *pool, const struct db_waiter *waiter)
         pool->tail = link;
 }
 
+unsigned db_pool_waiting(struct db_pool *pool)
+{
+    unsigned count = 0;
+
+    pthread_mutex_lock(&pool->mutex);
+    for (const struct db_waiter *w = pool->head; w != NULL; w = w->next)
+        count++;
+    pthread_mutex_unlock(&pool->mutex);
+    return count;
+}
+
 static int take_place(struct db_pool *pool, struct io *io, unsigned process, int64_t deadline_ms,
                       struct db_conn **out)
 {

@@ -65,6 +65,9 @@ void db_pool_term(struct db_pool *pool);
 int db_pool_take(struct db_pool *pool, struct io *io, unsigned process, int64_t deadline_ms,
                  struct db_conn **out) __attribute__((warn_unused_result));
 
+/* How many contexts wait in line. */
+unsigned db_pool_waiting(struct db_pool *pool);
+
 /* Puts it back; closes it when it is broken. error: what the question ended with (0 or a negative
  * errno), for the log. */
 void db_pool_put(struct db_pool *pool, struct io *io, struct db_conn *conn, int error);
