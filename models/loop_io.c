@@ -54,6 +54,12 @@ static void io_yield_turn(struct io *io)
     (void)!coro_pause(); /* a cancellation is told again at the next wait */
 }
 
+static bool io_give_way_turn(struct io *io)
+{
+    io_yield_turn(io);
+    return false;
+}
+
 struct gathered {
     struct loop_context context; /* what the job waits through */
     io_job *job;
@@ -122,6 +128,7 @@ const struct io_ops loop_io_ops = {
     .gather = io_gather_tasks,
     .offload = io_offload_threads,
     .yield = io_yield_turn,
+    .give_way = io_give_way_turn,
     .model = "coro",
     .gather_how = "concurrently",
     .context_is = "coroutine",

@@ -50,6 +50,11 @@ static int wait_client(struct io *io, int fd, int events, int64_t deadline_ms, i
                         deadline_ms, spent_ms);
 }
 
+static bool give_way(struct io *io)
+{
+    return pool_work_waits(((struct prefork_io *)io)->pool);
+}
+
 static void hold(struct io *io, int fd)
 {
     pool_hold(((struct prefork_io *)io)->pool, io, fd);
@@ -73,6 +78,7 @@ static const struct io_ops REQUEST_OPS = {
     .resume = blocking_resume,
     .gather = blocking_gather,
     .offload = blocking_offload,
+    .give_way = give_way,
     .opening = pool_opening,
     .hold = hold,
     .unhold = unhold,

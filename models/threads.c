@@ -69,6 +69,13 @@ static int wait_client(struct io *io, int fd, int events, int64_t deadline_ms, i
     return waiters_wait(pool->waiters, io->worker, fd, events, deadline_ms, spent_ms);
 }
 
+static bool give_way(struct io *io)
+{
+    const struct pool *pool = ((struct member *)io)->team->pool;
+
+    return pool != NULL && pool_work_waits(pool);
+}
+
 static const struct io_ops FREE_OPS = {
     .wait = blocking_wait,
     .wait_client = wait_client,
@@ -77,6 +84,7 @@ static const struct io_ops FREE_OPS = {
     .resume = blocking_resume,
     .gather = blocking_gather,
     .offload = blocking_offload,
+    .give_way = give_way,
     .model = "threads",
     .gather_how = "one after another",
     .context_is = "thread",
@@ -169,6 +177,7 @@ static const struct io_ops GIL_OPS = {
     .resume = blocking_resume,
     .gather = blocking_gather,
     .offload = gil_offload,
+    .give_way = give_way,
     .checkpoint = gil_offer,
     .begin = gil_begin,
     .end = gil_end,

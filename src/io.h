@@ -46,6 +46,7 @@ struct io_ops {
     int (*gather)(struct io *io, io_job *job, void *args, size_t arg_size, size_t count);
     int (*offload)(struct io *io, void (*call)(void *arg), void *arg);
     void (*yield)(struct io *io);          /* optional */
+    bool (*give_way)(struct io *io);       /* optional: false */
     void (*checkpoint)(struct io *io);     /* optional */
     void (*begin)(struct io *io);          /* optional: handler code starts */
     void (*end)(struct io *io);            /* optional: handler code has ended */
@@ -96,8 +97,8 @@ static inline int io_wait(struct io *io, int fd, int events, int64_t deadline_ms
 
 /*
  * As io_wait(), for the client of the request being served, which has kept the server waiting for
- * spent_ms milliseconds already. May also return -EBUSY: too many contexts wait for their clients,
- * and this client is to be given up in favour of others.
+ * spent_ms milliseconds more than a client of good pace already. May also return -EBUSY: too many
+ * contexts wait for their clients, and this client is to be given up in favour of others.
  */
 static inline int io_wait_client(struct io *io, int fd, int events, int64_t deadline_ms,
                                  int64_t spent_ms)
@@ -157,6 +158,16 @@ static inline void io_yield(struct io *io)
 {
     if (io->ops->yield != NULL)
         io->ops->yield(io);
+}
+
+/*
+ * Between two requests of one client that has sent many: lets others have their turn. Returns true
+ * where that takes this context itself, because others wait for one: the caller is then to give it
+ * back, with the connection parked.
+ */
+static inline bool io_give_way(struct io *io)
+{
+    return io->ops->give_way != NULL && io->ops->give_way(io);
 }
 
 /* To be called now and then (about every 100 µs) by a handler that computes for long:

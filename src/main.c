@@ -32,7 +32,7 @@ static int unknown_model(const char *name)
 {
     const char *names[MAX_MODELS];
     const char *closest;
-    char list[128] = "";
+    char list[128] = "", shown[64];
     size_t count = 0;
 
     for (; count < MAX_MODELS && models[count] != NULL; count++) {
@@ -41,7 +41,8 @@ static int unknown_model(const char *name)
                  names[count]);
     }
     closest = config_suggest(name, names, count);
-    log_line(LOG_ERROR, "--model=%s: expected one of %s%s%s%s", name, list,
+    log_escape(shown, sizeof shown, name, strlen(name));
+    log_line(LOG_ERROR, "--model=%s: expected one of %s%s%s%s", shown, list,
              closest != NULL ? "; did you mean " : "", closest != NULL ? closest : "",
              closest != NULL ? "?" : "");
     return EX_USAGE;
@@ -111,6 +112,8 @@ static int act(const struct config *config, enum config_action action)
         return usage(error);
     if (db_check(config, error, sizeof error) < 0)
         return usage(error);
+    if (config->group != NULL && config->user == NULL)
+        return usage("--group: expected together with --user");
     if (action == CONFIG_PRINT)
         return config_print(config, STDOUT_FILENO) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     return action == CONFIG_CHECK ? EXIT_SUCCESS : serve(config, model);

@@ -49,6 +49,24 @@ static bool read_count(const char *text, uint64_t *value)
     return read_digits(&text, value) && *text == '\0' && *value > 0;
 }
 
+/* "660", "0660". */
+static bool read_mode(const char *text, uint64_t *value)
+{
+    uint64_t mode = 0;
+    size_t length = strlen(text);
+
+    if (strcmp(text, "auto") == 0) {
+        *value = 0;
+        return true;
+    }
+    if (length < 3 || length > 4 || strspn(text, "01234567") != length)
+        return false;
+    for (size_t i = 0; i < length; i++)
+        mode = mode * 8 + (uint64_t)(text[i] - '0');
+    *value = mode;
+    return mode > 0;
+}
+
 /* "10", "0.25", ".5"; finer than a millisecond is refused rather than rounded. */
 static bool read_seconds(const char *text, uint64_t *ms)
 {
@@ -246,6 +264,10 @@ int config_option_set(struct config *config, const struct config_option *option,
         ok = read_count(text, &value) &&
              (value == 0 || (value >= option->min && value <= option->max));
         break;
+    case KIND_MODE:
+        ok = read_mode(text, &value) &&
+             (value == 0 || (value >= option->min && value <= option->max));
+        break;
     case KIND_SECONDS:
         ok = read_seconds(text, &value) && value >= option->min && value <= option->max;
         break;
@@ -303,9 +325,11 @@ const char *config_option_get(const struct config *config, const struct config_o
         return option->choices[value];
     if (option->kind == KIND_FLAG)
         return value ? "on" : "off";
-    if (option->kind == KIND_COUNT && value == 0)
+    if ((option->kind == KIND_COUNT || option->kind == KIND_MODE) && value == 0)
         return "auto";
-    if (option->kind == KIND_SECONDS)
+    if (option->kind == KIND_MODE)
+        snprintf(scratch, CONFIG_SCRATCH, "%04o", (unsigned)value);
+    else if (option->kind == KIND_SECONDS)
         format_seconds(value, scratch, CONFIG_SCRATCH);
     else if (option->kind == KIND_SIZE)
         format_size(value, scratch, CONFIG_SCRATCH);
@@ -342,6 +366,10 @@ void config_option_accepted(const struct config_option *option, char *out, size_
         break;
     case KIND_COUNT:
         snprintf(out, size, "%" PRIu64 " to %" PRIu64 ", or auto", option->min, option->max);
+        break;
+    case KIND_MODE:
+        snprintf(out, size, "octal, %04o to %04o, or auto", (unsigned)option->min,
+                 (unsigned)option->max);
         break;
     case KIND_SECONDS:
         format_seconds(option->min, low, sizeof(low));
