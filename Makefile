@@ -11,7 +11,7 @@ UNITDIR   ?= $(PREFIX)/lib/systemd/system
 BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -Isrc -O2 -g -fno-plt -MMD -MP \
                -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
                -Wpointer-arith -Wvla
-LIBS      := -lhttp_parser -lev -lpthread -lm
+LIBS      := -lhttp_parser -lev -lpq -lsqlite3 -lhiredis -lpthread -lm
 
 ifeq ($(VARIANT),asan)
 BASE_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1
@@ -29,7 +29,7 @@ endif
 
 # Three archives, so that the direction of dependencies is also the link order.
 CORO_SRC  := $(wildcard src/coro/*.c)
-CORE_SRC  := $(filter-out src/main.c,$(wildcard models/*.c src/*.c src/config/*.c src/http/*.c src/handler/*.c))
+CORE_SRC  := $(filter-out src/main.c,$(wildcard models/*.c src/*.c src/config/*.c src/db/*.c src/http/*.c src/handler/*.c))
 UNIT_SRC  := $(wildcard tests/unit/*.c tests/unit/*/*.c)
 EX_SRC    := $(wildcard examples/*.c)
 obj        = $(patsubst %.c,$(B)/%.o,$(1))

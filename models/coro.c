@@ -141,6 +141,7 @@ __attribute__((cold, noinline)) static struct loop_context *new_context(struct l
         .in_size = connection_in_size(p->server->config),
         .out_size = HTTP_OUT_SIZE,
     };
+    coro_sem_init(&x->resumed, 0);
     x->io.in = malloc(x->io.in_size);
     x->io.out = malloc(x->io.out_size);
     if (x->io.in != NULL && x->io.out != NULL)
@@ -326,14 +327,14 @@ static int open_process(struct loop_process *p, const struct master_worker *self
     coro_watch_init(&p->stop, self->stop_fd, CORO_READ, on_stop, p);
     coro_timer_init(&p->tick, on_tick, p);
     coro_watch_start(p->loop, &p->stop);
-    loop_accept_start(p);
     coro_timer_start(p->loop, &p->tick, TICK_MS, TICK_MS);
-    return 0;
+    return loop_accept_start(p);
 }
 
 static void close_process(struct loop_process *p)
 {
     coro_loop_free(p->loop);
+    free(p->rivals);
     if (p->conns != NULL)
         munmap(p->conns, p->server->descriptors * sizeof *p->conns);
     if (p->spill != NULL)

@@ -351,10 +351,12 @@ bool pool_drain(struct pool *pool, struct io *io)
 
     for (unsigned fd = 0; fd < high; fd++) {
         struct pool_record *record = &pool->records[fd];
+        uint32_t owner;
 
         if (claim(record, owner_of(io)))
             put_back(pool, record, connection_drain(&record->conn, io), io);
-        if (atomic_load_explicit(&record->owner, memory_order_relaxed) != OWNER_NONE)
+        owner = atomic_load_explicit(&record->owner, memory_order_relaxed);
+        if (owner != OWNER_NONE && !(owner & OWNER_HELD)) /* held: a worker's own, to its end */
             empty = false;
     }
     return empty;
@@ -396,6 +398,13 @@ void pool_hold(struct pool *pool, struct io *io, int fd)
         yield(&pool->records[fd], owner_of(io) | OWNER_HELD);
     }
     toggle_changing(io);
+}
+
+void pool_unhold(struct pool *pool, struct io *io, int fd)
+{
+    toggle_changing(io);
+    if (fd >= 0)
+        yield(&pool->records[fd], OWNER_NONE); /* before it can be closed: see open_record() */
 }
 
 void pool_close(struct pool *pool, struct io *io, int fd)

@@ -84,9 +84,10 @@ void pool_release(struct pool *pool, struct io *io, unsigned worker);
  * so: what was seen between two calls that return true with the same *changes was settled. */
 bool pool_is_settled(const struct pool *pool, uint64_t *changes);
 
-/* io_ops.opening, .hold and .close of workers that share a descriptor table. */
+/* io_ops.opening, .hold, .unhold and .close of workers that share a descriptor table. */
 void pool_opening(struct io *io);
 void pool_hold(struct pool *pool, struct io *io, int fd);
+void pool_unhold(struct pool *pool, struct io *io, int fd);
 void pool_close(struct pool *pool, struct io *io, int fd);
 
 #endif
