@@ -124,7 +124,7 @@ static void *context_main(void *arg)
     return NULL;
 }
 
-static struct loop_context *new_context(struct loop_process *p)
+__attribute__((cold, noinline)) static struct loop_context *new_context(struct loop_process *p)
 {
     struct loop_context *x = calloc(1, sizeof *x);
 
@@ -141,6 +141,7 @@ static struct loop_context *new_context(struct loop_process *p)
         .in_size = connection_in_size(p->server->config),
         .out_size = HTTP_OUT_SIZE,
     };
+    coro_sem_init(&x->resumed, 0);
     x->io.in = malloc(x->io.in_size);
     x->io.out = malloc(x->io.out_size);
     if (x->io.in != NULL && x->io.out != NULL)
@@ -174,19 +175,25 @@ static void trim_contexts(struct loop_process *p)
     p->idle_least = p->idle_count;
 }
 
+/* No coroutine can be had: c is served when one is free again. */
+__attribute__((cold, noinline)) static void enqueue(struct loop_process *p, struct loop_conn *c)
+{
+    if (!p->stopping)
+        shortage_report(p->server, "no coroutine", ENOMEM);
+    coro_watch_stop(p->loop, &c->watch);
+    c->queued = true;
+    c->next = NULL;
+    *p->queue_end = c;
+    p->queue_end = &c->next;
+}
+
 /* Switches to a coroutine that serves c; back when it is done or waits. */
 void loop_serve(struct loop_process *p, struct loop_conn *c)
 {
     struct loop_context *x = p->stopping ? NULL : take_context(p);
 
-    if (x == NULL) { /* served when a coroutine is free again */
-        if (!p->stopping)
-            shortage_report(p->server, "no coroutine", ENOMEM);
-        coro_watch_stop(p->loop, &c->watch);
-        c->queued = true;
-        c->next = NULL;
-        *p->queue_end = c;
-        p->queue_end = &c->next;
+    if (x == NULL) {
+        enqueue(p, c);
         return;
     }
     x->job = c;
@@ -320,14 +327,14 @@ static int open_process(struct loop_process *p, const struct master_worker *self
     coro_watch_init(&p->stop, self->stop_fd, CORO_READ, on_stop, p);
     coro_timer_init(&p->tick, on_tick, p);
     coro_watch_start(p->loop, &p->stop);
-    loop_accept_start(p);
     coro_timer_start(p->loop, &p->tick, TICK_MS, TICK_MS);
-    return 0;
+    return loop_accept_start(p);
 }
 
 static void close_process(struct loop_process *p)
 {
     coro_loop_free(p->loop);
+    free(p->rivals);
     if (p->conns != NULL)
         munmap(p->conns, p->server->descriptors * sizeof *p->conns);
     if (p->spill != NULL)

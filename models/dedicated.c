@@ -121,7 +121,7 @@ int dedicated_work(struct io *io, int stop_fd)
 
     if (epoll_fd < 0)
         return epoll_fd;
-    d.spill = malloc(io->server->config->max_header);
+    d.spill = malloc(connection_spill_size(io->server->config));
     if (d.spill == NULL) {
         close(epoll_fd);
         return -ENOMEM;

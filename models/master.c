@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "db/db.h"
 #include "io.h"
 #include "log.h"
 #include "server.h"
@@ -171,6 +172,7 @@ static void worker_died(struct master *m, unsigned index, int status)
 
     place->pid = 0;
     m->alive--;
+    db_process_died(m->server->db, index);
     if (m->plan->died != NULL)
         m->plan->died(m->server, index, m->plan->arg);
     if (m->told && WIFEXITED(status) && WEXITSTATUS(status) == 0)

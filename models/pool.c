@@ -10,6 +10,7 @@
 #include "models/pool.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -160,11 +161,11 @@ static void close_record(struct pool *pool, struct pool_record *record, struct i
         resume_accepting(pool);
 }
 
-/* Asks the kernel to hand the connection to a worker once it is readable. The record is parked
- * already, so whoever gets the event may claim it at once. */
-static bool arm(struct pool *pool, int fd, bool added)
+/* Asks the kernel to hand the connection to a worker once one of events has come. The record is
+ * parked already, so whoever gets the event may claim it at once. */
+static bool arm(struct pool *pool, int fd, bool added, uint32_t events)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.fd = fd};
+    struct epoll_event event = {.events = events | EPOLLONESHOT, .data.fd = fd};
     int operation = added ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 
     if (control(pool->epoll_fd, operation, fd, &event) == 0)
@@ -180,6 +181,7 @@ static void put_back(struct pool *pool, struct pool_record *record, enum conn_ne
 {
     int fd = record->conn.fd;
     bool added = record->in_epoll;
+    uint32_t events = record->conn.phase == CONN_MORE ? EPOLLOUT : EPOLLIN;
 
     if (next == CONN_CLOSE) {
         close_record(pool, record, io);
@@ -189,7 +191,7 @@ static void put_back(struct pool *pool, struct pool_record *record, enum conn_ne
         clean(pool, record);
     record->in_epoll = true;
     yield(record, OWNER_PARKED);
-    if (!arm(pool, fd, added) && claim(record, owner_of(io)))
+    if (!arm(pool, fd, added, events) && claim(record, owner_of(io)))
         close_record(pool, record, io); /* the kernel has no room for it */
 }
 
@@ -282,6 +284,13 @@ void pool_work(struct pool *pool, struct io *io)
     }
 }
 
+bool pool_work_waits(const struct pool *pool)
+{
+    struct pollfd work = {.fd = pool->epoll_fd, .events = POLLIN};
+
+    return poll(&work, 1, 0) > 0;
+}
+
 /* Ends what has expired; returns the number of connections seen. */
 static int32_t expire(struct pool *pool, struct io *io)
 {
@@ -342,10 +351,12 @@ bool pool_drain(struct pool *pool, struct io *io)
 
     for (unsigned fd = 0; fd < high; fd++) {
         struct pool_record *record = &pool->records[fd];
+        uint32_t owner;
 
         if (claim(record, owner_of(io)))
             put_back(pool, record, connection_drain(&record->conn, io), io);
-        if (atomic_load_explicit(&record->owner, memory_order_relaxed) != OWNER_NONE)
+        owner = atomic_load_explicit(&record->owner, memory_order_relaxed);
+        if (owner != OWNER_NONE && !(owner & OWNER_HELD)) /* held: a worker's own, to its end */
             empty = false;
     }
     return empty;
@@ -364,8 +375,9 @@ void pool_release(struct pool *pool, struct io *io, unsigned worker)
         } else if (owner == ((worker + OWNER_WORKERS) | OWNER_HELD)) {
             yield(record, OWNER_NONE);
             close((int)fd);
-        } else if (owner == OWNER_PARKED) {
-            arm(pool, (int)fd, true); /* it may have got the event and not claimed it */
+        } else if (claim(record, owner_of(io))) {
+            put_back(pool, record, CONN_PARK,
+                     io); /* it may have got the event and not claimed it */
         }
     }
     waiters_died(pool->waiters, worker);
@@ -386,6 +398,13 @@ void pool_hold(struct pool *pool, struct io *io, int fd)
         yield(&pool->records[fd], owner_of(io) | OWNER_HELD);
     }
     toggle_changing(io);
+}
+
+void pool_unhold(struct pool *pool, struct io *io, int fd)
+{
+    toggle_changing(io);
+    if (fd >= 0)
+        yield(&pool->records[fd], OWNER_NONE); /* before it can be closed: see open_record() */
 }
 
 void pool_close(struct pool *pool, struct io *io, int fd)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "db/db.h"
 #include "http/request.h"
 #include "log.h"
 #include "models/model.h"
@@ -78,9 +79,12 @@ static int serve(const struct config *config, const struct model *model)
     }
     request_set_max_header(config->max_header);
     signal(SIGPIPE, SIG_IGN);
-    result = model->run(&server);
+    result = db_new(&server.db, config, model->one_process ? 1 : server.workers);
+    if (result == 0)
+        result = model->run(&server);
     if (result < 0 && result != -ECHILD) /* -ECHILD: said already which worker failed and how */
         log_line(LOG_ERROR, "cannot start --model=%s: %s", model->name, strerror(-result));
+    db_free(server.db);
     server_close(&server);
     return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
@@ -105,6 +109,8 @@ static int act(const struct config *config, enum config_action action)
     if (model == NULL)
         return unknown_model(config->model);
     if (model->check(config, error, sizeof error) < 0)
+        return usage(error);
+    if (db_check(config, error, sizeof error) < 0)
         return usage(error);
     if (config->group != NULL && config->user == NULL)
         return usage("--group: expected together with --user");

@@ -23,6 +23,8 @@
 enum {
     /* Descriptors beside connections: the log, the root, files being sent, loops' own. */
     DESCRIPTOR_RESERVE = 64,
+    /* For each connection to a database: its file, log and index (SQLite), and one to the cache. */
+    DESCRIPTORS_PER_DB_CONNECTION = 4,
     /* More are not asked for: the parking lot reserves address space for each. */
     MAX_DESCRIPTORS = 1 << 20,
     PATH_SHOWN = 200,
@@ -101,6 +103,16 @@ static int open_access_log(struct server *server, const struct privileges *privi
     return server->access_log_fd < 0 ? fail(error, error_size, "open the access log", path) : 0;
 }
 
+/* What is left of the descriptors for connections of clients; at least half. */
+static unsigned descriptors_for_clients(const struct server *server)
+{
+    unsigned reserve =
+        DESCRIPTOR_RESERVE + DESCRIPTORS_PER_DB_CONNECTION * server->config->db_connections;
+
+    return server->descriptors > 2 * reserve ? server->descriptors - reserve
+                                             : server->descriptors / 2;
+}
+
 /* Takes the socket that a service manager or a predecessor passed, else opens --listen. */
 static int open_listener(struct server *server, bool stays_root, char *error, size_t error_size)
 {
@@ -174,9 +186,7 @@ int server_open(struct server *server, const struct config *config, const struct
         result = map_shared(server, error, error_size);
     if (result == 0)
         result = open_and_drop(server, error, error_size);
-    server->max_connections = server->descriptors > 2 * DESCRIPTOR_RESERVE
-                                  ? server->descriptors - DESCRIPTOR_RESERVE
-                                  : server->descriptors / 2;
+    server->max_connections = descriptors_for_clients(server);
     if (config->max_connections > 0 && config->max_connections < server->max_connections)
         server->max_connections = config->max_connections;
     if (result < 0)

@@ -22,6 +22,7 @@
 #include "listen.h"
 #include "service.h"
 
+struct db;
 struct model;
 
 enum { SERVER_CACHE_LINE = 64 };
@@ -41,6 +42,7 @@ struct worker_stats {
     stats_counter bytes_out;                           /* sent to clients, bytes */
     stats_counter accepted;                            /* connections opened by this worker */
     stats_counter closed;                              /* connections closed by this worker */
+    stats_counter looks;           /* of a coro loop at the listening socket (loop_accept.c) */
     stats_counter contexts;        /* contexts serving a request now: 0 or 1, or coroutines */
     stats_counter read_ahead;      /* bytes of body now held for it by http/ahead.c */
     stats_counter requests_before; /* of `requests`, served by earlier workers in this place */
@@ -83,6 +85,7 @@ struct server {
     int access_log_fd;               /* -1: off */
     _Atomic uint32_t log_generation; /* of shared->log_generation, that access_log_fd is of */
     int64_t started_ms;              /* io_now_ms() at the start */
+    struct db *db;                   /* the pools of connections; a process's own after fork */
     struct service service;          /* the master's own */
     size_t shared_size;
     struct server_shared *shared;

@@ -26,7 +26,8 @@ MODELS = ("prefork", "threads", "coro")
 SETTINGS = (
     "model listen listen-mode workers dispatch gil root max-connections header-timeout body-timeout"
     " write-timeout keepalive-timeout shutdown-timeout max-header max-body stack-size"
-    " enable-fault-routes access-log user group allow-root pid-file"
+    " db redis db-connections db-timeout offload enable-fault-routes access-log"
+    " user group allow-root pid-file"
 ).split()
 ACTIONS = "config list-models check-config print-config version help".split()
 USAGE = 64
@@ -220,6 +221,8 @@ OTHER_VALUES = {
     "keepalive-timeout": "86400", "shutdown-timeout": "0.001", "max-header": "20k",
     "max-body": "1000001", "stack-size": "1M", "enable-fault-routes": "on",
     "access-log": "/var/log/\ta\n#", "user": "nobody", "group": "daemon", "allow-root": "on",
+    "db": "sqlite:/var/lib/a b.sqlite", "redis": "127.0.0.1:6379", "db-connections": "3",
+    "db-timeout": "0.5", "offload": "on",
     "pid-file": " /run/pid ", "max-requests": "1000", "heartbeat-timeout": "3",
 }
 NEEDS = {"gil": ["--model=threads"], "dispatch": ["--model=threads"], "group": ["--user=nobody"]}
@@ -261,7 +264,7 @@ def test_every_setting_obeys_the_precedence(tmp_path: Path) -> None:
         variable = "SERVER_" + name.upper().replace("-", "_")
         assert settings(printed(run(
             "--print-config", f"--{name}={default}", *beside, **{variable: other}))) == plain
-        if name in ("root", "access-log", "pid-file"):
+        if name in ("db", "root", "access-log", "pid-file"):
             continue  # these quote what a plain line does not
         path.write_text(f"{name} = {other}\n")
         if default:  # an empty variable counts as unset

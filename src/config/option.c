@@ -11,6 +11,8 @@
 
 #include <string.h>
 
+#include "db/uri.h"
+
 #define CONFIG_KIB UINT64_C(1024)
 #define CONFIG_MIB (CONFIG_KIB * 1024)
 #define CONFIG_GIB (CONFIG_MIB * 1024)
@@ -126,6 +128,35 @@ const struct config_option config_options[] = {
      .initial = "64k",
      .metavar = "BYTES",
      .help = "stack of one coroutine"},
+    {.name = "db",
+     CONFIG_FIELD(db),
+     .kind = KIND_DB,
+     .initial = DB_URI_DEFAULT,
+     .metavar = "URI",
+     .help = "the database of /db, /queries, /updates and /fortunes; a file is made if missing"},
+    {.name = "redis",
+     CONFIG_FIELD(redis),
+     .kind = KIND_PEER,
+     .initial = "",
+     .metavar = "ADDR",
+     .help = "the cache of /cache; empty: none"},
+    {.name = "db-connections",
+     CONFIG_FIELD(db_connections),
+     .kind = KIND_COUNT,
+     .min = 1,
+     .max = 4096,
+     .initial = "16",
+     .metavar = "N",
+     .help = "to the database, and to the cache, of all workers together"},
+    {.name = "db-timeout",
+     CONFIG_TIMEOUT(db_timeout_ms),
+     .initial = "5",
+     .help = "how long a request may wait for a connection and its answer"},
+    {.name = "offload",
+     CONFIG_FIELD(offload),
+     .kind = KIND_FLAG,
+     .initial = "on",
+     .help = "a database call that blocks goes to a helper thread where others would wait"},
     {.name = "enable-fault-routes",
      CONFIG_FIELD(enable_fault_routes),
      .kind = KIND_FLAG,

@@ -15,6 +15,8 @@
 enum config_kind {
     KIND_TEXT,    /* const char *; an empty text is NULL where the default is empty */
     KIND_LISTEN,  /* const char *, checked to look like an address */
+    KIND_DB,      /* const char *, checked to look like a database's URI */
+    KIND_PEER,    /* const char *, checked to look like a server's address; may be empty */
     KIND_CHOICE,  /* an enum: the index of one of choices */
     KIND_FLAG,    /* bool */
     KIND_COUNT,   /* unsigned; 0 is spelt "auto" and is outside the range */

@@ -16,6 +16,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "db/uri.h"
+
 enum { MS_PER_SECOND = 1000, KIB = 1024 };
 
 /* Digits at *text, which is moved past them. Returns false without any, or beyond uint64_t. */
@@ -228,6 +230,11 @@ static int set_text(struct config *config, const struct config_option *option, c
 
     if (option->kind == KIND_LISTEN && !listen_is_valid(text))
         return -EINVAL;
+    if (option->kind == KIND_DB && db_uri_kind(text) == DB_KIND_NONE)
+        return -EINVAL;
+    if (option->kind == KIND_PEER && text[0] != '\0' &&
+        (!is_name(text) || !db_address_is_valid(text)))
+        return -EINVAL;
     if (option->initial[0] != '\0' && !is_name(text))
         return -EINVAL;
     if (text[0] == '\0')
@@ -244,6 +251,8 @@ int config_option_set(struct config *config, const struct config_option *option,
     switch (option->kind) {
     case KIND_TEXT:
     case KIND_LISTEN:
+    case KIND_DB:
+    case KIND_PEER:
         return set_text(config, option, text);
     case KIND_CHOICE:
         ok = read_choice(option, text, &value);
@@ -306,7 +315,8 @@ const char *config_option_get(const struct config *config, const struct config_o
 {
     const char *text = NULL;
 
-    if (option->kind == KIND_TEXT || option->kind == KIND_LISTEN) {
+    if (option->kind == KIND_TEXT || option->kind == KIND_LISTEN || option->kind == KIND_DB ||
+        option->kind == KIND_PEER) {
         memcpy(&text, (const char *)config + option->offset, sizeof(text));
         return text ? text : "";
     }
@@ -336,6 +346,12 @@ void config_option_accepted(const struct config_option *option, char *out, size_
     switch (option->kind) {
     case KIND_LISTEN:
         snprintf(out, size, "ADDR:PORT, [ADDR]:PORT or unix:/path");
+        break;
+    case KIND_DB:
+        snprintf(out, size, "sqlite:PATH or postgresql://[USER[:PASSWORD]@]HOST/DATABASE");
+        break;
+    case KIND_PEER:
+        snprintf(out, size, "HOST:PORT, [ADDR]:PORT or unix:/path");
         break;
     case KIND_CHOICE:
         out[0] = '\0';
