@@ -19,7 +19,7 @@ import pytest
 
 from support.configurations import Configuration
 from support.server import SANITIZER, Server
-from support.variant import BINARY, ROOT, patience
+from support.variant import BINARY, ROOT, VARIANT, patience
 
 CORO = Configuration("coro", ("--model=coro",))
 MODELS = ("prefork", "threads", "coro")
@@ -222,7 +222,7 @@ OTHER_VALUES = {
     "max-body": "1000001", "stack-size": "1M", "enable-fault-routes": "on",
     "access-log": "/var/log/\ta\n#", "user": "nobody", "group": "daemon", "allow-root": "on",
     "db": "sqlite:/var/lib/a b.sqlite", "redis": "127.0.0.1:6379", "db-connections": "3",
-    "db-timeout": "0.5", "offload": "on",
+    "db-timeout": "0.5", "offload": "off",
     "pid-file": " /run/pid ", "max-requests": "1000", "heartbeat-timeout": "3",
 }
 NEEDS = {"gil": ["--model=threads"], "dispatch": ["--model=threads"], "group": ["--user=nobody"]}
@@ -233,6 +233,11 @@ def all_settings() -> list[str]:
     return re.findall(r"^#?([a-z-]+) =", printed(run("--print-config")), re.MULTILINE)
 
 
+# A hundred starts each, of code that the unit tests run under the sanitizers.
+release_only = pytest.mark.skipif(VARIANT != "release", reason="tested with the release build")
+
+
+@release_only
 def test_every_setting_survives_being_printed(tmp_path: Path) -> None:
     """From each of the three sources, through --print-config and back."""
     path, again = tmp_path / "given.conf", tmp_path / "printed.conf"
@@ -252,6 +257,7 @@ def test_every_setting_survives_being_printed(tmp_path: Path) -> None:
         assert printed(run("--print-config", f"--config={path}", *beside)) == by_option
 
 
+@release_only
 def test_every_setting_obeys_the_precedence(tmp_path: Path) -> None:
     """A source that sets the default again hides a lower one that sets another value."""
     path = tmp_path / "server.conf"
