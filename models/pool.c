@@ -22,8 +22,7 @@
 #include "http/connection.h"
 #include "log.h"
 #include "server.h"
-
-enum { COMPLAINT_INTERVAL_MS = 1000 };
+#include "shortage.h"
 
 /* arm() runs after the record was given up, so whoever gets the event may close the descriptor
  * "while" epoll_ctl() names it. That is intended, see pool.h; ThreadSanitizer, which does not know
@@ -206,17 +205,6 @@ static void serve(struct pool *pool, struct pool_record *record, struct io *io)
     put_back(pool, record, next, io);
 }
 
-/* Says once a second at most why no connection is accepted. */
-static void complain(struct pool *pool, int error)
-{
-    int64_t now = io_now_ms();
-    int64_t last = atomic_load(&pool->last_complaint_ms);
-
-    if (now - last >= COMPLAINT_INTERVAL_MS &&
-        atomic_compare_exchange_strong(&pool->last_complaint_ms, &last, now))
-        log_line(LOG_WARN, "accept: %s; connections wait until others close", strerror(error));
-}
-
 static void raise_high(struct pool *pool, unsigned fd)
 {
     unsigned high = atomic_load_explicit(&pool->high, memory_order_relaxed);
@@ -258,8 +246,8 @@ static void accept_one(struct pool *pool, struct io *io)
     struct pool_record *record = open_record(pool, io);
 
     if (record == NULL) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            complain(pool, errno);
+        if (shortage_is(errno)) {
+            shortage_report(pool->server, "accept", errno);
             pause_accepting(pool);    /* the next close or sweep resumes */
         } else if (errno != EINVAL) { /* EINVAL: shut down for draining */
             arm_listener(pool);
@@ -350,6 +338,8 @@ void pool_take_backlog(struct pool *pool, struct io *io)
 {
     struct pool_record *record;
 
+    /* Closing it would not take it out of the set where another process holds it too. */
+    (void)control(pool->epoll_fd, EPOLL_CTL_DEL, pool->server->listen_fd, NULL);
     while ((record = open_record(pool, io)) != NULL)
         put_back(pool, record, CONN_PARK, io);
 }
@@ -361,10 +351,12 @@ bool pool_drain(struct pool *pool, struct io *io)
 
     for (unsigned fd = 0; fd < high; fd++) {
         struct pool_record *record = &pool->records[fd];
+        uint32_t owner;
 
         if (claim(record, owner_of(io)))
             put_back(pool, record, connection_drain(&record->conn, io), io);
-        if (atomic_load_explicit(&record->owner, memory_order_relaxed) != OWNER_NONE)
+        owner = atomic_load_explicit(&record->owner, memory_order_relaxed);
+        if (owner != OWNER_NONE && !(owner & OWNER_HELD)) /* held: a worker's own, to its end */
             empty = false;
     }
     return empty;
@@ -406,6 +398,13 @@ void pool_hold(struct pool *pool, struct io *io, int fd)
         yield(&pool->records[fd], owner_of(io) | OWNER_HELD);
     }
     toggle_changing(io);
+}
+
+void pool_unhold(struct pool *pool, struct io *io, int fd)
+{
+    toggle_changing(io);
+    if (fd >= 0)
+        yield(&pool->records[fd], OWNER_NONE); /* before it can be closed: see open_record() */
 }
 
 void pool_close(struct pool *pool, struct io *io, int fd)

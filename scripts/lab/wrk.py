@@ -32,8 +32,12 @@ from typing import Mapping, Sequence
 from . import procfs, sockets
 from .children import Children
 from .errors import LabError
+from .workloads import Workload
 
 SCRIPT = "scripts/wrk/report.lua"
+POST_SCRIPT = "scripts/wrk/post.lua"
+PIPELINE_SCRIPT = "scripts/wrk/pipeline.lua"
+TIMEOUT_S = 8  # an answer later than this is dropped by wrk and voids the sample
 PERCENTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99, "p999": 0.999}
 # A percentile p is shown only with this many samples expected beyond it.
 SAMPLES_BEYOND = 10
@@ -145,16 +149,28 @@ def threads_for(connections: int, cpus: int) -> int:
     return max(n for n in range(1, cpus + 1) if connections % n == 0 or n == 1)
 
 
-def command(path: str, connections: int, cpus: int, duration_s: float, url: str,
-            script: str = SCRIPT) -> list[str]:
+def command(
+    path: str, connections: int, cpus: int, duration_s: float, url: str,
+    workload: Workload | None = None,
+) -> list[str]:
+    script, arguments = SCRIPT, []
+    if workload and workload.post_bytes:
+        script, arguments = POST_SCRIPT, ["--", str(workload.post_bytes)]
+    elif workload and workload.pipeline > 1:
+        script, arguments = PIPELINE_SCRIPT, ["--", str(workload.pipeline)]
+    # Without the blank wrk takes no notice of the field, and says nothing.
+    close = ["-H", "Connection: close"] if workload and workload.close else []
     return [
         path,
         f"-t{threads_for(connections, cpus)}",
         f"-c{connections}",
         # SIGINT ends the run; this is for the case that it does not arrive.
         f"-d{math.ceil(duration_s) + 2}s",
+        f"--timeout={TIMEOUT_S}s",
+        *close,
         "-s", script,
         url,
+        *arguments,
     ]  # fmt: skip
 
 

@@ -23,6 +23,7 @@
 #include "http.h"
 #include "http/access_log.h"
 #include "http/body.h"
+#include "http/refusal.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "http/stream.h"
@@ -126,32 +127,31 @@ static enum conn_next refuse(struct connection_stream *s, struct http_request *r
     return linger(s->conn, LINGER_MS);
 }
 
-/* A refusal by the guard: nothing is known of the request but its first bytes. */
+/* A refusal before the head is complete: nothing is known of the request but its first bytes. */
 static enum conn_next refuse_raw(struct connection_stream *s, unsigned status, const char *reason)
 {
     struct request_error error = {.status = status, .reason = reason, .close = true};
     struct http_request request;
     const char *head = s->io->in + s->start;
+    size_t length = s->end - s->start;
 
     memset(&request, 0, offsetof(struct http_request, fields));
     request.version_minor = 1;
-    if (s->end - s->start >= 5 && memcmp(head, "HEAD ", 5) == 0)
+    if (length >= 2 && head[0] == '\r') { /* the one empty line that may come first */
+        head += 2;
+        length -= 2;
+    }
+    if (length >= 5 && memcmp(head, "HEAD ", 5) == 0)
         request.method = HTTP_METHOD_HEAD;
     return refuse(s, &request, &error);
 }
 
-static enum conn_next refuse_verdict(struct connection_stream *s, enum guard_verdict verdict)
+static enum conn_next refuse_head(struct connection_stream *s)
 {
-    switch (verdict) {
-    case GUARD_TARGET_TOO_LONG:
-        return refuse_raw(s, 414, "request target too long");
-    case GUARD_TOO_MANY_FIELDS:
-        return refuse_raw(s, 431, "too many header fields");
-    case GUARD_VERSION:
-        return refuse_raw(s, 505, "only HTTP/1.0 and HTTP/1.1 are served here");
-    default:
-        return refuse_raw(s, 400, "malformed request");
-    }
+    struct refusal refusal;
+
+    refusal_explain(&refusal, s->io->in + s->start, s->end - s->start, s->config->max_header);
+    return refuse_raw(s, refusal.status, refusal.reason);
 }
 
 /* The status owed for an error of http_read_body(); 0 when the client is gone. */
@@ -387,10 +387,13 @@ static enum conn_next serve_requests(struct connection_stream *s)
     for (;;) {
         size_t used;
         ssize_t count;
-        enum guard_verdict verdict =
-            guard_feed(&c->guard, io->in + s->start + scanned, s->end - s->start - scanned, &used);
+        enum guard_verdict verdict = GUARD_MORE;
 
-        scanned += used;
+        if (scanned < s->end - s->start) {
+            verdict = guard_feed(&c->guard, io->in + s->start + scanned,
+                                 s->end - s->start - scanned, &used);
+            scanned += used;
+        }
         if (verdict != GUARD_TOO_MANY_FIELDS && scanned > s->config->max_header)
             return refuse_raw(s, 431, "request head larger than --max-header");
         if (verdict == GUARD_DONE) {
@@ -405,7 +408,7 @@ static enum conn_next serve_requests(struct connection_stream *s)
             continue;
         }
         if (verdict != GUARD_MORE)
-            return refuse_verdict(s, verdict);
+            return refuse_head(s);
         if (s->drained && s->ahead.size == 0)
             return park(s);
         settle(s);

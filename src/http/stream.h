@@ -82,16 +82,19 @@ ssize_t stream_read(struct connection_stream *s, void *buffer, size_t capacity);
  * too long, -EBUSY when it is to give way to others, or -ECANCELED. */
 int stream_wait(struct connection_stream *s, int events);
 
-/* Makes sure that count bytes (at most HTTP_OUT_SIZE) fit behind io->out + out_length; sends what
- * is there if they do not. Returns as stream_flush(). */
-int stream_reserve(struct connection_stream *s, size_t count);
-
 /* Adds to the output: copies what fits, else sends all of it at once. */
 int stream_put(struct connection_stream *s, const void *data, size_t length);
 
 /* Sends all output. `more` announces that more follows at once (MSG_MORE). Returns 0, or the
  * socket's negative errno, -ETIMEDOUT or -ECANCELED. */
 int stream_flush(struct connection_stream *s, bool more);
+
+/* Makes sure that count bytes (at most HTTP_OUT_SIZE) fit behind io->out + out_length; sends what
+ * is there if they do not. Returns as stream_flush(). */
+static inline int stream_reserve(struct connection_stream *s, size_t count)
+{
+    return count <= s->io->out_size - s->out_length ? 0 : stream_flush(s, true);
+}
 
 /* Sends length bytes of file fd from offset, after the output. -EIO: the file was shorter. */
 int stream_send_file(struct connection_stream *s, int fd, uint64_t offset, uint64_t length);
