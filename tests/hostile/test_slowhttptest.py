@@ -5,12 +5,13 @@ import pytest
 
 from support.configurations import POOL, Configuration, only
 from support.slowhttptest import MODES, Attack, faults, trial
-from support.variant import patience
+from support.variant import VARIANT, patience
 
 # What a held pool costs, not what a busy machine does; the full form measures.
 LATE = patience(3)
 
 
+@pytest.mark.skipif(VARIANT != "release", reason="measures; a sanitizer finds more beside it")
 @only("prefork", "threads", "coro")
 @pytest.mark.parametrize("mode", MODES)
 def test_slowhttptest(configuration: Configuration, mode: str) -> None:
