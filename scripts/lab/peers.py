@@ -39,7 +39,7 @@ class Peer:
 
 
 _KINDS = {
-    "nginx": Peer("nginx", "nginx-light", _STATIC),
+    "nginx": Peer("nginx", "nginx", _STATIC),
     "lighttpd": Peer("lighttpd", "lighttpd", _STATIC),
     "h2o": Peer("h2o", "h2o", _STATIC),
     "apache": Peer("apache2", "apache2-bin", _STATIC),
