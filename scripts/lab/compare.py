@@ -46,7 +46,11 @@ class Compared:
     workload: str
     connections: int
     configuration: str
-    ratios: dict[str, Ratio | None]
+    before: dict[str, list[float]]
+    after: dict[str, list[float]]
+
+    def ratio(self, metric: str) -> Ratio | None:
+        return unpaired_ratio(self.before[metric], self.after[metric])
 
     @property
     def place(self) -> str:
@@ -107,14 +111,7 @@ def unpaired_ratio(first: Sequence[float], second: Sequence[float]) -> Ratio | N
 def compare(first: dict[str, Any], second: dict[str, Any]) -> list[Compared]:
     """What both runs have, in the first's order."""
     before, after = figures(first), figures(second)
-    return [
-        Compared(
-            *key,
-            {name: unpaired_ratio(before[key][name], after[key][name]) for name in METRICS},
-        )
-        for key in before
-        if key in after
-    ]
+    return [Compared(*key, before[key], after[key]) for key in before if key in after]
 
 
 def winners(run: dict[str, Any]) -> dict[tuple[str, int, str, str], int]:
@@ -173,7 +170,7 @@ def failing(text: str, compared: Sequence[Compared]) -> list[str]:
     if metric not in METRICS:
         raise LabError(f"--fail-if {text!r}: the metrics are {', '.join(METRICS)}")
     meant = [each for each in compared if _meant(each, match)]
-    known = [(each, each.ratios[metric]) for each in meant]
+    known = [(each, each.ratio(metric)) for each in meant]
     if not any(ratio for _, ratio in known):
         raise LabError(f"--fail-if {text!r}: no such figure that counts in both runs")
     holds, limit = SIGNS[match["sign"]], float(match["value"])
@@ -204,7 +201,7 @@ def render(compared: Sequence[Compared], metrics: Sequence[str]) -> str:
     for each in compared:
         cells = []
         for name in metrics:
-            ratio = each.ratios[name]
+            ratio = each.ratio(name)
             mark = "" if ratio is None or ratio.tie else ("+" if ratio.median > 1 else "-")
             cells.append(
                 f"{ratio.median:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]{mark}" if ratio else "–"
