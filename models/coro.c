@@ -30,6 +30,7 @@
 #include "models/master.h"
 #include "models/model.h"
 #include "server.h"
+#include "shortage.h"
 
 enum {
     TICK_MS = 250, /* between looks for expired connections */
@@ -37,7 +38,6 @@ enum {
     IDLE_KEPT = 16, /* idle coroutines kept even when none was needed of late */
     OFFLOAD_THREADS = 4,
     MAX_GATHERED = 16384, /* coroutines beside those that serve connections */
-    COMPLAINT_INTERVAL_MS = 1000,
 };
 
 /* Gives the pages of the spill back to the kernel. */
@@ -124,7 +124,7 @@ static void *context_main(void *arg)
     return NULL;
 }
 
-static struct loop_context *new_context(struct loop_process *p)
+__attribute__((cold, noinline)) static struct loop_context *new_context(struct loop_process *p)
 {
     struct loop_context *x = calloc(1, sizeof *x);
 
@@ -141,6 +141,7 @@ static struct loop_context *new_context(struct loop_process *p)
         .in_size = connection_in_size(p->server->config),
         .out_size = HTTP_OUT_SIZE,
     };
+    coro_sem_init(&x->resumed, 0);
     x->io.in = malloc(x->io.in_size);
     x->io.out = malloc(x->io.out_size);
     if (x->io.in != NULL && x->io.out != NULL)
@@ -174,12 +175,16 @@ static void trim_contexts(struct loop_process *p)
     p->idle_least = p->idle_count;
 }
 
-void loop_complain(struct loop_process *p, const char *what, int error)
+/* No coroutine can be had: c is served when one is free again. */
+__attribute__((cold, noinline)) static void enqueue(struct loop_process *p, struct loop_conn *c)
 {
-    if (io_now_ms() - p->last_complaint_ms < COMPLAINT_INTERVAL_MS)
-        return;
-    p->last_complaint_ms = io_now_ms();
-    log_line(LOG_WARN, "%s: %s; connections wait", what, strerror(error));
+    if (!p->stopping)
+        shortage_report(p->server, "no coroutine", ENOMEM);
+    coro_watch_stop(p->loop, &c->watch);
+    c->queued = true;
+    c->next = NULL;
+    *p->queue_end = c;
+    p->queue_end = &c->next;
 }
 
 /* Switches to a coroutine that serves c; back when it is done or waits. */
@@ -187,14 +192,8 @@ void loop_serve(struct loop_process *p, struct loop_conn *c)
 {
     struct loop_context *x = p->stopping ? NULL : take_context(p);
 
-    if (x == NULL) { /* served when a coroutine is free again */
-        if (!p->stopping)
-            loop_complain(p, "no coroutine", ENOMEM);
-        coro_watch_stop(p->loop, &c->watch);
-        c->queued = true;
-        c->next = NULL;
-        *p->queue_end = c;
-        p->queue_end = &c->next;
+    if (x == NULL) {
+        enqueue(p, c);
         return;
     }
     x->job = c;
@@ -328,14 +327,14 @@ static int open_process(struct loop_process *p, const struct master_worker *self
     coro_watch_init(&p->stop, self->stop_fd, CORO_READ, on_stop, p);
     coro_timer_init(&p->tick, on_tick, p);
     coro_watch_start(p->loop, &p->stop);
-    loop_accept_start(p);
     coro_timer_start(p->loop, &p->tick, TICK_MS, TICK_MS);
-    return 0;
+    return loop_accept_start(p);
 }
 
 static void close_process(struct loop_process *p)
 {
     coro_loop_free(p->loop);
+    free(p->rivals);
     if (p->conns != NULL)
         munmap(p->conns, p->server->descriptors * sizeof *p->conns);
     if (p->spill != NULL)

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "coro/loop.h"
+#include "coro/sync.h"
 #include "coro/task.h"
 #include "http.h"
 #include "http/conn.h"
@@ -37,8 +38,15 @@ struct loop_context {
     struct io io; /* first: the io functions below are given this */
     struct loop_process *process;
     struct coro_task *task;
+    struct coro_sem resumed;   /* what io_suspend() waits for */
     struct loop_conn *job;     /* NULL when idle */
     struct loop_context *next; /* in loop_process.idle */
+};
+
+/* What is known here of another loop. */
+struct loop_rival {
+    uint64_t looks; /* of its worker_stats, when last compared with */
+    bool absent;    /* it did not come for connections left to it, and has not looked since */
 };
 
 /* One worker process. */
@@ -61,11 +69,11 @@ struct loop_process {
     struct io loop_io; /* of the loop itself: never waits */
     struct coro_watch listener, stop;
     struct coro_timer tick, retry;
-    bool deferred; /* accepting was put off: others had their head start */
-    int64_t eager_until_ms;
-    bool draining; /* the stop descriptor was seen */
-    bool stopping; /* coro_loop_stop() was called: nothing is served any more */
-    int64_t last_complaint_ms;
+    bool blocked; /* accepting has stopped for want of room: closing a connection may make some */
+    int64_t left_since_ms;     /* connections are left to others since then; 0: they are not */
+    struct loop_rival *rivals; /* of the other loops, by number; loop_accept.c's own */
+    bool draining;             /* the stop descriptor was seen */
+    bool stopping;             /* coro_loop_stop() was called: nothing is served any more */
 };
 
 /* ---- coro.c ---- */
@@ -77,14 +85,11 @@ void loop_serve(struct loop_process *p, struct loop_conn *c);
 /* Makes the record of a socket just accepted and serves what has come on it. */
 void loop_open_conn(struct loop_process *p, int fd);
 
-/* Says, once a second at most, why connections wait. error: a positive errno. */
-void loop_complain(struct loop_process *p, const char *what, int error);
-
 /* ---- loop_accept.c ---- */
 
 /* Starts accepting; stops it for good, first accepting what waits to be; or lets it go on now that
  * a connection has closed, if it had to stop because there were too many. */
-void loop_accept_start(struct loop_process *p);
+int loop_accept_start(struct loop_process *p); /* 0 or -ENOMEM */
 void loop_accept_end(struct loop_process *p);
 void loop_accept_resume(struct loop_process *p);
 

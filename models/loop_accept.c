@@ -1,110 +1,181 @@
 /* SPDX-License-Identifier: MIT
  *
- * Accepting for one loop process: in bounded batches, so that it never starves serving,
- * and so that several loops on one listening socket end up with equal shares.
+ * Accepting for one loop process: in batches bounded in number and, since what is accepted is
+ * served at once, in time, so that it never starves those who are there already; and so that
+ * several loops on one listening socket end up with equal shares.
+ *
+ * All loops are told of a new connection. One that holds more connections than another, by more
+ * than a little, leaves it to that other: it looks away from the listening socket for a moment,
+ * then judges again by what the loops count in shared memory. A loop that is computing does not
+ * come for what is left to it; after a head start that it has not used it is left out of the
+ * comparison, until it is seen to have looked at the listening socket again. So shares are equal
+ * wherever the loops have time to accept, and no connection waits long for one that has not.
  */
 #include <errno.h>
-#include <string.h>
+#include <poll.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
 #include "models/loop.h"
+#include "shortage.h"
 
 enum {
-    ACCEPT_BATCH = 16,     /* connections accepted in one turn of the loop */
-    ACCEPT_DEFER_MS = 2,   /* head start for loops with fewer connections ... */
-    ACCEPT_EAGER_MS = 100, /* ... which none gets for so long after one was not used */
-    ACCEPT_RETRY_MS = 100, /* after running out of descriptors or memory */
+    ACCEPT_BATCH = 16,    /* connections accepted in one turn of the loop, at most */
+    SLACK = 2,            /* connections more than another has, and a sixteenth, are no reason */
+    ACCEPT_DEFER_MS = 1,  /* between looks at what was left to others */
+    HEAD_START_MS = 20,   /* how long one of them has time to come for it */
+    ACCEPT_RETRY_MS = 100 /* after running out of descriptors, memory or coroutines */
 };
 
-/* The fewest connections any other loop has. */
-static uint64_t fewest_elsewhere(const struct loop_process *p)
+static uint64_t open_at(const struct worker_stats *stats)
 {
-    uint64_t fewest = UINT64_MAX;
+    return stats_get(&stats->accepted) - stats_get(&stats->closed);
+}
+
+/* Whether loop i is to be compared with: it lives, and has looked since it was last found not to
+ * come. `over`: the present head start has lasted long enough. */
+static bool comes(struct loop_process *p, unsigned i, bool over)
+{
+    const struct worker_stats *other = &p->server->shared->workers[i];
+    struct loop_rival *rival = &p->rivals[i];
+    uint64_t looks = stats_get(&other->looks);
+
+    if (looks != rival->looks) {
+        rival->looks = looks;
+        rival->absent = false;
+    } else if (over) {
+        rival->absent = true;
+    }
+    return !rival->absent && atomic_load_explicit(&other->pid, memory_order_relaxed) != 0;
+}
+
+/* How many connections to accept now; 0 leaves them to a loop that has fewer. */
+static unsigned accept_share(struct loop_process *p)
+{
+    bool over = p->left_since_ms != 0 && io_now_ms() - p->left_since_ms >= HEAD_START_MS;
+    uint64_t share = UINT64_MAX; /* connections this loop may hold */
 
     for (unsigned i = 0; i < p->server->workers; i++) {
-        const struct worker_stats *other = &p->server->shared->workers[i];
-        uint64_t open = stats_get(&other->accepted) - stats_get(&other->closed);
+        uint64_t open = open_at(&p->server->shared->workers[i]);
+        uint64_t most = open + SLACK + open / 16; /* for this loop, as that one has no more */
 
-        if (i != p->worker && open < fewest && atomic_load(&other->pid) != 0)
-            fewest = open;
+        if (i != p->worker && most < share && (p->open < most || comes(p, i, over)))
+            share = most;
     }
-    return fewest;
-}
-
-/* How many connections to accept now. All loops are told of a new connection; so that they end
- * up with equal shares, one that has more than another gives it a head start: 0. Where nobody
- * uses it, because the others are busy, it is not given again for a while. */
-static unsigned accept_share(const struct loop_process *p)
-{
-    uint64_t fewest;
-
-    if (p->server->workers == 1 || p->deferred || io_now_ms() < p->eager_until_ms)
-        return ACCEPT_BATCH;
-    fewest = fewest_elsewhere(p);
-    if (p->open > fewest)
+    if (p->open >= share)
         return 0;
-    return fewest - p->open < ACCEPT_BATCH ? (unsigned)(fewest - p->open) + 1 : ACCEPT_BATCH;
+    return share - p->open < ACCEPT_BATCH ? (unsigned)(share - p->open) : ACCEPT_BATCH;
 }
 
-static void retry_later(struct loop_process *p, int64_t ms)
+/* Stops watching the listening socket for a while. */
+static void look_away(struct loop_process *p, int64_t ms)
 {
     coro_watch_stop(p->loop, &p->listener);
     coro_timer_start(p->loop, &p->retry, ms, 0);
 }
 
-static void on_retry(struct coro_loop *loop, struct coro_timer *timer)
+/* There is no room. A connection that closes makes some, here; elsewhere it is found later. */
+static void wait_for_room(struct loop_process *p)
 {
-    struct loop_process *p = timer->data;
-
-    if (!p->draining)
-        coro_watch_start(loop, &p->listener);
+    p->blocked = true;
+    look_away(p, ACCEPT_RETRY_MS);
 }
 
-static void on_connection(struct coro_loop *loop, struct coro_watch *watch, int events)
+/* With connections that wait for a coroutine, more of them would not be served any sooner. */
+static bool has_room(const struct loop_process *p)
 {
-    struct loop_process *p = watch->data;
-    unsigned share = accept_share(p);
-    bool was_deferred = p->deferred;
+    return !server_is_full(p->server) && p->queue == NULL;
+}
 
-    (void)events;
-    p->deferred = share == 0;
-    if (share == 0) {
-        retry_later(p, ACCEPT_DEFER_MS);
-        return;
-    }
-    while (share-- > 0 && !server_is_full(p->server)) {
+static void watch_again(struct loop_process *p)
+{
+    p->left_since_ms = 0;
+    p->blocked = false;
+    coro_timer_stop(p->loop, &p->retry);
+    coro_watch_start(p->loop, &p->listener);
+}
+
+static void accept_some(struct loop_process *p, unsigned share)
+{
+    int64_t began_ms = io_now_ms();
+
+    while (share-- > 0 && has_room(p)) {
         int fd = accept4(p->server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0) {
-            if (was_deferred)
-                p->eager_until_ms = io_now_ms() + ACCEPT_EAGER_MS;
             loop_open_conn(p, fd);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            loop_complain(p, "accept", errno);
-            retry_later(p, ACCEPT_RETRY_MS);
+            if (io_now_ms() != began_ms)
+                break; /* a tick of the clock has been used */
+        } else if (shortage_is(errno)) {
+            shortage_report(p->server, "accept", errno);
+            wait_for_room(p);
             return;
         } else if (errno == EINVAL) { /* shut down for draining */
-            coro_watch_stop(loop, watch);
+            coro_watch_stop(p->loop, &p->listener);
             return;
         } else if (errno != EINTR && errno != ECONNABORTED) {
             return;
         }
     }
-    if (server_is_full(p->server))
-        retry_later(p, ACCEPT_RETRY_MS);
+    if (!has_room(p))
+        wait_for_room(p);
 }
 
-void loop_accept_start(struct loop_process *p)
+/* Connections are there: takes some, or leaves them for now. */
+static void look(struct loop_process *p)
 {
+    unsigned share = p->server->workers == 1 ? ACCEPT_BATCH : accept_share(p);
+
+    stats_add(&p->stats->looks, 1);
+    if (share > 0) {
+        watch_again(p);
+        accept_some(p, share);
+        return;
+    }
+    if (p->left_since_ms == 0)
+        p->left_since_ms = io_now_ms();
+    look_away(p, ACCEPT_DEFER_MS);
+}
+
+static void on_connection(struct coro_loop *loop, struct coro_watch *watch, int events)
+{
+    (void)loop;
+    (void)events;
+    look(watch->data);
+}
+
+static void on_retry(struct coro_loop *loop, struct coro_timer *timer)
+{
+    struct loop_process *p = timer->data;
+    struct pollfd listener = {.fd = p->server->listen_fd, .events = POLLIN};
+
+    (void)loop;
+    if (p->draining)
+        return;
+    if (p->left_since_ms != 0 && poll(&listener, 1, 0) > 0)
+        look(p);
+    else /* others have taken what was left to them; or it is time to try again */
+        watch_again(p);
+}
+
+int loop_accept_start(struct loop_process *p)
+{
+    p->rivals = calloc(p->server->workers, sizeof *p->rivals);
+    if (p->rivals == NULL)
+        return -ENOMEM;
     coro_watch_init(&p->listener, p->server->listen_fd, CORO_READ, on_connection, p);
     coro_timer_init(&p->retry, on_retry, p);
     coro_watch_start(p->loop, &p->listener);
+    return 0;
 }
 
 void loop_accept_resume(struct loop_process *p)
 {
-    if (!p->draining && !coro_watch_active(&p->listener) && !coro_timer_active(&p->retry))
-        coro_watch_start(p->loop, &p->listener);
+    if (p->draining || coro_watch_active(&p->listener))
+        return;
+    if (p->blocked || !coro_timer_active(&p->retry) ||
+        (p->left_since_ms != 0 && accept_share(p) > 0))
+        watch_again(p);
 }
 
 void loop_accept_end(struct loop_process *p)

@@ -26,7 +26,7 @@ MODELS = ("prefork", "threads", "coro")
 SETTINGS = (
     "model listen workers dispatch gil root max-connections header-timeout body-timeout"
     " write-timeout keepalive-timeout shutdown-timeout max-header max-body stack-size"
-    " enable-fault-routes access-log"
+    " db redis db-connections db-timeout offload enable-fault-routes access-log"
 ).split()
 ACTIONS = "config list-models check-config print-config version help".split()
 USAGE = 64

@@ -10,18 +10,6 @@
 
 #include "http.h"
 
-void body_init(struct connection_stream *s, const struct http_request *request)
-{
-    s->body_chunked = request->chunked;
-    s->body_left = request->content_length;
-    s->body_done = !request->has_body;
-    s->body_read = 0;
-    s->body_error = 0;
-    s->continue_due = request->expects_continue && request->has_body;
-    if (request->chunked)
-        chunked_init(&s->chunked);
-}
-
 /* Reads more input into the buffer, waiting for the client; > 0 or a negative errno. */
 static ssize_t fill(struct connection_stream *s)
 {
@@ -158,10 +146,4 @@ bool body_discard(struct http_exchange *x)
         dropped += (uint64_t)count;
     }
     return s->body_done;
-}
-
-bool body_worth_discarding(const struct connection_stream *s)
-{
-    return s->body_done || (!s->continue_due && s->body_error == 0 &&
-                            (s->body_chunked || s->body_left <= BODY_DISCARD_LIMIT));
 }

@@ -14,7 +14,17 @@
 enum { BODY_DISCARD_LIMIT = 64 * 1024 };
 
 /* Makes ready to read the body of a request whose head ends at s->start. */
-void body_init(struct connection_stream *s, const struct http_request *request);
+static inline void body_init(struct connection_stream *s, const struct http_request *request)
+{
+    s->body_chunked = request->chunked;
+    s->body_left = request->content_length;
+    s->body_done = !request->has_body;
+    s->body_read = 0;
+    s->body_error = 0;
+    s->continue_due = request->expects_continue && request->has_body;
+    if (request->chunked)
+        chunked_init(&s->chunked);
+}
 
 /* Reads and drops what the handler left unread. True when the body's end was reached: the
  * connection can serve another request. May wait for the client. */
@@ -22,6 +32,10 @@ bool body_discard(struct http_exchange *x);
 
 /* False when body_discard() is bound to fail, or the client still waits for 100 Continue: the
  * answer should then say Connection: close. */
-bool body_worth_discarding(const struct connection_stream *s);
+static inline bool body_worth_discarding(const struct connection_stream *s)
+{
+    return s->body_done || (!s->continue_due && s->body_error == 0 &&
+                            (s->body_chunked || s->body_left <= BODY_DISCARD_LIMIT));
+}
 
 #endif

@@ -11,6 +11,7 @@
  */
 #include "http/guard.h"
 
+#include <endian.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -53,42 +54,29 @@ void guard_init_trailers(struct guard *guard)
     *guard = (struct guard){.state = FIELD};
 }
 
-/* The first byte from p on that is not of the class, or end. */
-static inline const char *skip(const char *p, const char *end, unsigned class)
-{
-    while (end - p >= 4) { /* fewer comparisons with end */
-        if (!http_char_is(p[0], class))
-            return p;
-        if (!http_char_is(p[1], class))
-            return p + 1;
-        if (!http_char_is(p[2], class))
-            return p + 2;
-        if (!http_char_is(p[3], class))
-            return p + 3;
-        p += 4;
-    }
-    while (p < end && http_char_is(*p, class))
-        p++;
-    return p;
-}
-
-/* The first byte from p on that may not stand in a field value, or end: eight at a time while
- * none of them can be a control byte. */
+/* The first byte from p on that may not stand in a field value, or end: eight at a time. */
 static inline const char *skip_value(const char *p, const char *end)
 {
     const uint64_t ones = UINT64_C(0x0101010101010101), highs = ones << 7;
 
     while (end - p >= 8) {
-        uint64_t word, del, low;
+        uint64_t word, marks;
 
         memcpy(&word, p, 8);
-        del = word ^ ones * 0x7f;
-        low = (word - ones * 0x20) & ~word; /* high bit where a byte is below 0x20, at least */
-        if (((low | ((del - ones) & ~del)) & highs) != 0)
-            break;
-        p += 8;
+        word = le64toh(word); /* the first byte is the lowest */
+        /* Marks the top bit of bytes below 0x80 that are below 0x20, or to which one can be added
+         * no more. Borrows and carries may mark others as well, but leave none of these out. */
+        marks = ((word - ones * 0x20) | (word + ones)) & ~word & highs;
+        if (marks == 0) {
+            p += 8;
+            continue;
+        }
+        p += __builtin_ctzll(marks) / 8;
+        if (!http_char_is(*p, CHAR_VALUE))
+            return p;
+        p++; /* a tab, or marked for its neighbour */
     }
-    return skip(p, end, CHAR_VALUE);
+    return http_chars_skip(p, end, CHAR_VALUE);
 }
 
 /* The states that take exactly one byte. Returns GUARD_MORE, GUARD_DONE or a refusal. */
@@ -169,11 +157,27 @@ static const char *pass_version(struct guard *g, const char *p, const char *end)
     return p + USUAL_VERSION_LENGTH;
 }
 
+/* A whole request line: */
+static const char *pass_line(struct guard *g, const char *p, const char *end)
+{
+    const char *space = http_chars_skip(p, end, CHAR_TOKEN);
+    const char *target = space + 1;
+    const char *stop;
+
+    if (space == p || space == end || *space != ' ')
+        return p;
+    stop = http_chars_skip(target, end, CHAR_TARGET);
+    if (stop == target || stop - target > HTTP_MAX_TARGET)
+        return p;
+    target = pass_version(g, stop, end);
+    return target == stop ? p : target;
+}
+
 /* And whole field lines: */
 static const char *pass_fields(struct guard *g, const char *p, const char *end)
 {
     while (g->fields < HTTP_MAX_FIELDS) {
-        const char *colon = skip(p, end, CHAR_TOKEN);
+        const char *colon = http_chars_skip(p, end, CHAR_TOKEN);
         const char *stop;
 
         if (colon == p || colon == end || *colon != ':')
@@ -212,16 +216,18 @@ enum guard_verdict guard_feed(struct guard *g, const char *data, size_t length, 
     const char *end = data + length;
 
     *consumed = 0;
+    if (g->state == START)
+        p = pass_line(g, p, end);
     while (p < end) {
         const char *from = p;
 
         switch ((enum guard_state)g->state) {
         case METHOD:
         case NAME:
-            p = skip(p, end, CHAR_TOKEN);
+            p = http_chars_skip(p, end, CHAR_TOKEN);
             break;
         case TARGET:
-            p = skip(p, end, CHAR_TARGET);
+            p = http_chars_skip(p, end, CHAR_TARGET);
             if ((size_t)(p - from) > (size_t)(HTTP_MAX_TARGET - g->target))
                 return GUARD_TARGET_TOO_LONG;
             g->target = (uint16_t)(g->target + (p - from));
@@ -233,6 +239,10 @@ enum guard_verdict guard_feed(struct guard *g, const char *data, size_t length, 
             p = pass_fields(g, p, end);
             if (p == end)
                 continue;
+            if (end - p >= 2 && p[0] == '\r' && p[1] == '\n') {
+                *consumed = (size_t)(p + 2 - data);
+                return GUARD_DONE;
+            }
             /* fall through */
         default: {
             enum guard_verdict verdict = step(g, *p++);

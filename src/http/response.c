@@ -56,23 +56,6 @@ const char *http_reason(unsigned status)
     return "Unknown";
 }
 
-void exchange_init(struct http_exchange *x, struct connection_stream *s,
-                   const struct http_request *request)
-{
-    x->io = s->io;
-    x->request = request;
-    x->stream = s;
-    x->extra_length = 0;
-    x->status = 0;
-    x->body_forbidden = request->method == HTTP_METHOD_HEAD;
-    x->chunked = false;
-    x->close = !request->keep_alive;
-    x->failed = false;
-    x->broken = false;
-    x->body_remaining = 0;
-    x->body_sent = 0;
-}
-
 /* Notes a result: after a failure the connection is of no use. */
 static int note(struct http_exchange *x, int result)
 {
@@ -136,11 +119,12 @@ static char *append_framing(char *p, const struct http_exchange *x, unsigned sta
 int http_begin(struct http_exchange *x, unsigned status, const char *content_type, uint64_t length)
 {
     struct connection_stream *s = x->stream;
+    size_t type_length = content_type == NULL ? 0 : strlen(content_type);
     char *p;
     int result;
 
     assert(x->status == 0);
-    assert(content_type == NULL || strlen(content_type) <= MAX_CONTENT_TYPE);
+    assert(type_length <= MAX_CONTENT_TYPE);
     result = stream_reserve(s, HEAD_RESERVE + sizeof x->extra_buffer);
     if (result < 0)
         return note(x, result);
@@ -157,11 +141,12 @@ int http_begin(struct http_exchange *x, unsigned status, const char *content_typ
     p = append(p, http_clock_line(s->io->clock), HTTP_DATE_LINE);
     if (content_type != NULL) {
         p = APPEND_LITERAL(p, "Content-Type: ");
-        p = append_text(p, content_type);
+        p = append(p, content_type, type_length);
         p = APPEND_LITERAL(p, "\r\n");
     }
     p = append_framing(p, x, status, length);
-    p = append(p, x->extra_buffer, x->extra_length);
+    if (x->extra_length > 0)
+        p = append(p, x->extra_buffer, x->extra_length);
     p = APPEND_LITERAL(p, "\r\n");
     s->out_length = (size_t)(p - s->io->out);
     return 0;
@@ -200,7 +185,7 @@ static int write_chunk(struct connection_stream *s, const void *data, size_t len
 }
 
 /* Accounts for length bytes of body; 1 when they are to be sent, 0 when not, or -EMSGSIZE. */
-static int account(struct http_exchange *x, uint64_t length)
+static inline int account(struct http_exchange *x, uint64_t length)
 {
     assert(x->status != 0);
     if (x->failed)
@@ -216,7 +201,7 @@ static int account(struct http_exchange *x, uint64_t length)
     return length > 0;
 }
 
-int http_write(struct http_exchange *x, const void *data, size_t length)
+static inline int write_body(struct http_exchange *x, const void *data, size_t length)
 {
     int result = account(x, length);
 
@@ -224,6 +209,11 @@ int http_write(struct http_exchange *x, const void *data, size_t length)
         return result;
     return note(x, x->chunked ? write_chunk(x->stream, data, length)
                               : stream_put(x->stream, data, length));
+}
+
+int http_write(struct http_exchange *x, const void *data, size_t length)
+{
+    return write_body(x, data, length);
 }
 
 int http_flush(struct http_exchange *x)
@@ -246,9 +236,7 @@ int http_reply(struct http_exchange *x, unsigned status, const char *content_typ
 {
     int result = http_begin(x, status, content_type, length);
 
-    if (result < 0 || length == 0)
-        return result;
-    return http_write(x, body, length);
+    return result < 0 || length == 0 ? result : write_body(x, body, length);
 }
 
 int http_error(struct http_exchange *x, unsigned status, const char *format, ...)

@@ -9,8 +9,22 @@
 #include "http/stream.h"
 
 /* Makes an exchange for a request read from s; nothing is answered yet. */
-void exchange_init(struct http_exchange *x, struct connection_stream *s,
-                   const struct http_request *request);
+static inline void exchange_init(struct http_exchange *x, struct connection_stream *s,
+                                 const struct http_request *request)
+{
+    x->io = s->io;
+    x->request = request;
+    x->stream = s;
+    x->extra_length = 0;
+    x->status = 0;
+    x->body_forbidden = request->method == HTTP_METHOD_HEAD;
+    x->chunked = false;
+    x->close = !request->keep_alive;
+    x->failed = false;
+    x->broken = false;
+    x->body_remaining = 0;
+    x->body_sent = 0;
+}
 
 /* Completes the answer's framing. Returns 0, or a negative errno when the connection must close
  * because the answer is broken off or cannot be sent. */

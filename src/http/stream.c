@@ -15,7 +15,7 @@
 #include "http.h"
 #include "server.h"
 
-enum { MAX_SENDFILE = 1024 * 1024 }; /* bytes in one call, for fairness */
+enum { MAX_SENDFILE = FAIR_SHARE }; /* bytes in one call: others' turn comes between two */
 
 void stream_open(struct connection_stream *s, struct conn *c, struct io *io)
 {
@@ -27,7 +27,8 @@ void stream_open(struct connection_stream *s, struct conn *c, struct io *io)
     s->floor = 0;
     s->drained = false;
     s->out_length = 0;
-    s->reading.credit_ms = s->writing.credit_ms = PACE_GRACE_MS;
+    s->reading = s->writing = (struct client_pace){.credit_ms = PACE_GRACE_MS};
+    s->turn_ms = 0;
     s->moved = 0;
     s->ahead = (struct ahead){0};
     s->body_done = true;
@@ -38,9 +39,7 @@ void stream_open(struct connection_stream *s, struct conn *c, struct io *io)
         memcpy(io->in, c->spill, c->spilled);
 }
 
-/* The client has moved on by count bytes: fills its credit, and after a while lets others have
- * their turn, so that one with a full pipe cannot keep a loop to itself. */
-static void progress(struct connection_stream *s, struct client_pace *pace, size_t count)
+static void refill(struct client_pace *pace, size_t count)
 {
     if (count < PACE_BYTES_PER_SECOND * PACE_GRACE_MS / 1000)
         pace->credit_ms += (int64_t)count * 1000 / PACE_BYTES_PER_SECOND;
@@ -48,11 +47,26 @@ static void progress(struct connection_stream *s, struct client_pace *pace, size
         pace->credit_ms = PACE_GRACE_MS;
     if (pace->credit_ms > PACE_GRACE_MS)
         pace->credit_ms = PACE_GRACE_MS;
+    pace->slow_ms -= (int64_t)count * 1000 / GOOD_BYTES_PER_SECOND;
+    if (pace->slow_ms < 0)
+        pace->slow_ms = 0;
+}
+
+/* Lets others have their turn, so that a client with a full pipe cannot keep a loop to itself. */
+__attribute__((cold, noinline)) static void give_way(struct connection_stream *s)
+{
+    s->moved = 0;
+    io_yield(s->io);
+}
+
+/* The client has moved on by count bytes: fills its credit; after a while others come first. */
+static inline void progress(struct connection_stream *s, struct client_pace *pace, size_t count)
+{
+    if (pace->credit_ms < PACE_GRACE_MS || pace->slow_ms > 0)
+        refill(pace, count);
     s->moved += count;
-    if (s->moved >= FAIR_SHARE) {
-        s->moved = 0;
-        io_yield(s->io);
-    }
+    if (s->moved >= FAIR_SHARE)
+        give_way(s);
 }
 
 /* Moves unread input to the front of the buffer's free part, to read on behind it. */
@@ -124,9 +138,10 @@ int stream_wait(struct connection_stream *s, int events)
         return -ETIMEDOUT;
     if (limit > pace->credit_ms)
         limit = pace->credit_ms;
-    result =
-        io_wait_client(s->io, s->conn->fd, events, from + limit, PACE_GRACE_MS - pace->credit_ms);
-    pace->credit_ms -= io_now_ms() - from;
+    result = io_wait_client(s->io, s->conn->fd, events, from + limit, pace->slow_ms);
+    from = io_now_ms() - from;
+    pace->credit_ms -= from;
+    pace->slow_ms += from;
     return result;
 }
 
@@ -175,7 +190,7 @@ static int advance(struct iovec **iov, int count, size_t sent)
     return count;
 }
 
-static void sent_bytes(struct connection_stream *s, size_t count)
+static inline void sent_bytes(struct connection_stream *s, size_t count)
 {
     stats_add(&s->io->stats->bytes_out, count);
     progress(s, &s->writing, count);
@@ -185,8 +200,7 @@ static int send_all(struct connection_stream *s, struct iovec *iov, int count, i
 {
     while (count > 0) {
         struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
-        ssize_t sent = count == 1 ? send(s->conn->fd, iov->iov_base, iov->iov_len, flags)
-                                  : sendmsg(s->conn->fd, &message, flags);
+        ssize_t sent = sendmsg(s->conn->fd, &message, flags);
 
         if (sent >= 0) {
             sent_bytes(s, (size_t)sent);
@@ -205,29 +219,36 @@ static int send_all(struct connection_stream *s, struct iovec *iov, int count, i
 
 int stream_flush(struct connection_stream *s, bool more)
 {
+    int flags = MSG_NOSIGNAL | (more ? MSG_MORE : 0);
     struct iovec iov = {s->io->out, s->out_length};
+    ssize_t sent;
 
+    if (iov.iov_len == 0)
+        return 0;
     s->out_length = 0;
-    return iov.iov_len == 0 ? 0 : send_all(s, &iov, 1, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
-}
-
-int stream_reserve(struct connection_stream *s, size_t count)
-{
-    assert(count <= s->io->out_size);
-    return count <= s->io->out_size - s->out_length ? 0 : stream_flush(s, true);
+    sent = send(s->conn->fd, iov.iov_base, iov.iov_len, flags); /* nearly always all of it */
+    if (sent > 0) {
+        sent_bytes(s, (size_t)sent);
+        if ((size_t)sent == iov.iov_len)
+            return 0;
+        iov.iov_base = (char *)iov.iov_base + sent;
+        iov.iov_len -= (size_t)sent;
+    }
+    return send_all(s, &iov, 1, flags);
 }
 
 int stream_put(struct connection_stream *s, const void *data, size_t length)
 {
-    struct iovec iov[2] = {{s->io->out, s->out_length}, {(void *)(uintptr_t)data, length}};
+    size_t before = s->out_length;
 
-    if (length <= s->io->out_size - s->out_length) {
-        memcpy(s->io->out + s->out_length, data, length);
-        s->out_length += length;
+    if (length <= s->io->out_size - before) {
+        memcpy(s->io->out + before, data, length);
+        s->out_length = before + length;
         return 0;
     }
     s->out_length = 0;
-    return send_all(s, iov, 2, MSG_NOSIGNAL);
+    return send_all(s, (struct iovec[]){{s->io->out, before}, {(void *)(uintptr_t)data, length}}, 2,
+                    MSG_NOSIGNAL);
 }
 
 int stream_send_file(struct connection_stream *s, int fd, uint64_t offset, uint64_t length)

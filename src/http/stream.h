@@ -23,14 +23,20 @@
 enum {
     PACE_GRACE_MS = 5000,
     PACE_BYTES_PER_SECOND = 500,
-    FAIR_SHARE = 256 * 1024, /* bytes moved for one client before others get their turn */
+    GOOD_BYTES_PER_SECOND = 32 * 1024, /* who is faster is never given up in favour of others */
+    FAIR_SHARE = 256 * 1024,           /* bytes moved for one client before others get their turn */
 };
 
 /* The minimum rate a client must keep up, counted over the time the server waited for it, not the
  * time the handler took: a credit of waiting time that waiting uses up and bytes fill
- * again, up to the grace period it starts with. */
+ * again, up to the grace period it starts with.
+ *
+ * That is what a client must keep up in any case. `slow_ms` is by how much it stays behind a
+ * good pace, and decides who is given up first where contexts are few: a client that keeps just
+ * above the minimum, a byte at a time, must not hold one for as long as it likes. */
 struct client_pace {
     int64_t credit_ms;
+    int64_t slow_ms; /* 0 or more */
 };
 
 struct connection_stream {
@@ -44,6 +50,7 @@ struct connection_stream {
     size_t out_length; /* unsent output is io->out[0, out_length) */
     struct client_pace reading, writing;
     size_t moved;       /* bytes since others last had their turn */
+    int64_t turn_ms;    /* when this client's turn was last looked at; 0: not yet */
     struct ahead ahead; /* input behind io->in, read while output could not be sent */
 
     /* The body of the request being served. */
@@ -75,16 +82,19 @@ ssize_t stream_read(struct connection_stream *s, void *buffer, size_t capacity);
  * too long, -EBUSY when it is to give way to others, or -ECANCELED. */
 int stream_wait(struct connection_stream *s, int events);
 
-/* Makes sure that count bytes (at most HTTP_OUT_SIZE) fit behind io->out + out_length; sends what
- * is there if they do not. Returns as stream_flush(). */
-int stream_reserve(struct connection_stream *s, size_t count);
-
 /* Adds to the output: copies what fits, else sends all of it at once. */
 int stream_put(struct connection_stream *s, const void *data, size_t length);
 
 /* Sends all output. `more` announces that more follows at once (MSG_MORE). Returns 0, or the
  * socket's negative errno, -ETIMEDOUT or -ECANCELED. */
 int stream_flush(struct connection_stream *s, bool more);
+
+/* Makes sure that count bytes (at most HTTP_OUT_SIZE) fit behind io->out + out_length; sends what
+ * is there if they do not. Returns as stream_flush(). */
+static inline int stream_reserve(struct connection_stream *s, size_t count)
+{
+    return count <= s->io->out_size - s->out_length ? 0 : stream_flush(s, true);
+}
 
 /* Sends length bytes of file fd from offset, after the output. -EIO: the file was shorter. */
 int stream_send_file(struct connection_stream *s, int fd, uint64_t offset, uint64_t length);

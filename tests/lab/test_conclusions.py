@@ -21,8 +21,9 @@ def result(workload: Workload, connections: int, figures: Figures, blocks: int =
     samples = []
     for block in range(blocks):
         for configuration, fields in figures.items():
+            given: dict[str, Any] = {"rps": 2000.0, **fields}
             sample = made.sample(configuration, workload.name, block, connections=connections,
-                                 **{"rps": 2000.0, **fields})  # fmt: skip
+                                 **given)  # fmt: skip
             sample.gates = gates.check(sample, workload, configuration)
             samples.append(sample)
     return analysis.analyse(cell, samples)

@@ -17,7 +17,7 @@ def check(workload: str, configuration: Configuration = made.CORO, **fields: Any
 
 
 def test_a_closing_load_that_keeps_its_connections_is_void() -> None:
-    made_for = {"connections": 64, "rps": 3000.0}
+    made_for: dict[str, Any] = {"connections": 64, "rps": 3000.0}
     assert check("close", connections_made=30_000, **made_for) == []
     (reason,) = check("close", connections_made=64, **made_for)
     assert "connections were kept" in reason

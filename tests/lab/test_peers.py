@@ -3,7 +3,7 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Callable
 
 import made
 import pytest
@@ -13,7 +13,7 @@ from lab.client import Client
 from lab.plan import PEERS, Configuration, Cores
 
 CORES = Cores(tuple(sorted(os.sched_getaffinity(0)))[:1], tuple(sorted(os.sched_getaffinity(0)))[-1:])
-WRITTEN = {
+WRITTEN: dict[str, Callable[[Path], str]] = {
     "nginx": lambda folder: peer_config.nginx(folder, 4321, 2),
     "lighttpd": lambda folder: peer_config.lighttpd(folder, 4321, 2),
     "h2o": lambda folder: peer_config.h2o(folder, 4321, 2),
@@ -118,5 +118,4 @@ def test_missing_peers_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.peers.shutil.which", lambda *args, **kwargs: None)
     assert peers.missing(["nginx", "apache-event"]) == ["nginx", "apache-event"]
     with pytest.raises(Exception, match="scripts/deps --peers"):
-        configuration: Any = made.Configuration("nginx", 1, *made.OWN)
-        peers.command(configuration, Path("/nowhere"), 1)
+        peers.command(Configuration("nginx", 1, *made.OWN), Path("/nowhere"), 1)

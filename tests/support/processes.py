@@ -40,6 +40,11 @@ def alive(pid: int) -> bool:
         return False
 
 
+def stopped(pid: int) -> bool:
+    """True while pid is stopped by a signal."""
+    return _stat(pid)[0] == "T"
+
+
 def descriptors(pid: int) -> int:
     """How many file descriptors pid has open."""
     return len(os.listdir(f"/proc/{pid}/fd"))
