@@ -3,13 +3,19 @@
 
 Data flows one way through the modules:
 
-    plan        what to run: workloads, configurations, blocks, their random order
-    measure     one server, one load, one Sample  (servers, wrk, client, procfs, sockets)
+    options     what was asked for  (workloads, presets, peers)
+    plan        what to run: configurations, cells, blocks, their random order
+    measure     one server, one load, one Sample  (servers, peers, wrk, parked, faulted, steady)
     gates       may the sample be believed?
     analysis    samples to rows: medians, paired ratios (stats), ceilings, limiters
     verdict     rows to sentences
-    table       rows and sentences to text and Markdown
+    conclusions what a preset is for: goals, crossover, external
+    table       rows and sentences to text and Markdown  (columns)
+    document    a run as JSON, described by schema
     run         the loop over the plan, the progress line, what is written
 
-Everything from gates downwards is pure: it takes data and returns data.
+compare and advise are programs beside bench: the one reads two documents, the other runs a
+plan of its own.
+
+Everything from gates to document is pure: it takes data and returns data.
 """

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 RETRY_S = 0.002
-STALLED_S = 5.0  # without an answer for so long, a request counts as lost
+STALLED_S = 10.0  # without an answer for so long, a request counts as lost
 _LENGTH = re.compile(rb"\r\nContent-Length: *(\d+)", re.IGNORECASE)
 _CLOSE = re.compile(rb"\r\nConnection: *close", re.IGNORECASE)
 
@@ -92,12 +92,17 @@ class Client:
         self._reconnect = False
 
     @property
+    def cut(self) -> int:
+        """Connections that lost a request and have had no answer since."""
+        return sum(each.cut_at is not None for each in self._all)
+
+    @property
     def open(self) -> int:
         return sum(each.socket is not None for each in self._all)
 
     def close(self) -> Outcome:
+        self.outcome.still_cut = self.cut
         for each in self._all:
-            self.outcome.still_cut += each.cut_at is not None
             if each.socket is not None:
                 each.socket.close()
         self._selector.close()

@@ -102,8 +102,11 @@ def idle(results: Sequence[CellResult]) -> list[Line]:
     for model in ("prefork", "threads", "coro"):
         rows = [next((r for r in s.models if r.configuration.model == model), None) for s in steps]
         first, last = rows[0], rows[-1]
-        if first and last and not first.void and not last.void and first.rps > 0:
-            kept[model] = last.rps / first.rps
+        if first and last and not first.void and first.rps > 0:
+            if not last.void:
+                kept[model] = last.rps / first.rps
+            elif any("parked connections" in reason for reason in last.void_reasons):
+                kept[model] = 0.0  # it cannot hold them: fallen further than any that can
         figures = [
             "void" if row is None or row.void else
             f"{row.rps:,.0f}/s and {bytes_text(row.extras.get('memory_total_bytes', 0.0))}"
@@ -113,10 +116,9 @@ def idle(results: Sequence[CellResult]) -> list[Line]:
     numbers = ", ".join(f"{s.cell.workload.parked:,}" for s in steps)
     text = f"{numbers} idle connections: {'; '.join(texts)}"
     published = "published: processes fall first, then threads, events stay flat; "
-    if "coro" not in kept:
+    if len(kept) < 3:
         return [Line(None, FLASH, published + text)]
-    # A model that cannot hold the connections at all has fallen further than any that can.
-    order = [kept.get(model, 0.0) for model in ("prefork", "threads", "coro")]
+    order = [kept[model] for model in ("prefork", "threads", "coro")]
     holds = order[0] <= order[1] + LEVEL and order[1] <= order[2] + LEVEL and order[2] >= 1 - LEVEL
     return [Line(holds and order[0] < 1 - LEVEL, FLASH, published + text)]
 

@@ -23,6 +23,7 @@ def measure(server: Server, sample: Sample, workload: Workload, duration_s: floa
     cpus_before = procfs.machine(os.sched_getaffinity(0))
     try:
         client.run(max(BEFORE_S, duration_s / 2))
+        client.run(RECOVERY_LIMIT_S, until=lambda: client.outcome.answered > 0)
         before = client.outcome.answered
         figures = (_crash if workload.kind == CRASH else _drain)(server, client, pids, duration_s)
     finally:
@@ -62,6 +63,7 @@ def _crash(
 
     client.run(RECOVERY_LIMIT_S, until=complete)
     client.run(max(BEFORE_S, duration_s / 2))
+    client.run(RECOVERY_LIMIT_S, until=lambda: client.cut == 0)
     return {
         "workers_back_ms": (back_at - killed_at) * 1e3 if back_at else RECOVERY_LIMIT_S * 1e3,
         "served_again_ms": client.outcome.back_after_s * 1e3,

@@ -11,7 +11,7 @@ the law hold for a short run of a real load generator, and one allowance:
   itself the bottleneck holds half the connections that way, so for a busy wrk (running, or
   waiting for its core, for BUSY_WRK of the time) only the upper bound is checked;
   connections that starve are still found by the kernel's count of bytes received on each.
-* wrk's duration includes CONNECTING_S or so in which it only connects.
+* wrk's duration includes a time in which it only connects, longer with more connections.
 * where each request has a connection of its own, connecting is in no latency: again only the
   upper bound is checked. With pipelining a batch is in progress as one.
 
@@ -30,6 +30,7 @@ from .wrk import Load
 
 LITTLE_TOLERANCE = 0.05
 CONNECTING_S = 0.02
+CONNECTING_EACH_S = 50e-6
 BUSY_WRK = 0.5
 ABOVE_CEILING = 1.05
 EACH_ITS_OWN = 0.95  # of the requests had a connection made for them
@@ -135,7 +136,8 @@ def _arithmetic(
 ) -> list[str]:
     failed = []
     share = little_share(load, sample.connections, workload.pipeline)
-    lowest = 1 - LITTLE_TOLERANCE - CONNECTING_S / load.duration_s
+    connecting_s = CONNECTING_S + CONNECTING_EACH_S * sample.connections
+    lowest = 1 - LITTLE_TOLERANCE - connecting_s / load.duration_s
     lasting = not (workload.close or configuration.closes)
     wrk_waits = load.runnable_share < BUSY_WRK and not configuration.shares_cores and lasting
     if share > 1 + LITTLE_TOLERANCE or (share < lowest and wrk_waits):

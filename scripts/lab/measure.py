@@ -61,7 +61,7 @@ class Answers:
     """The first answer seen to each target; every other server must give the same bytes."""
 
     def __init__(self) -> None:
-        self._first: dict[str, tuple[str, bytes]] = {}
+        self._first: dict[tuple[str, int], tuple[str, bytes]] = {}
 
     def problem(
         self, workload: Workload, configuration: Configuration, answer: Answer
@@ -79,7 +79,9 @@ class Answers:
             return None
         # Another server's fields are its own business; a file's bytes are not.
         whole = answer.body if workload.files else answer.masked()
-        first, seen = self._first.setdefault(workload.target, (configuration.label, whole))
+        first, seen = self._first.setdefault(
+            (workload.target, workload.post_bytes), (configuration.label, whole)
+        )
         if whole != seen:
             return f"{request}: not the bytes that {first} answers"
         return None

@@ -25,7 +25,7 @@ from .servers import Ready, Server
 from .workloads import COUNTED, LOAD, PARKED, Workload
 
 POOL = 64
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 PORT_TRIES = 5
 _STATIC = frozenset({"hello", "json", "files"})
 _PYTHON = frozenset({"hello", "json", "files", "cpu", "sleep", "mix"})

@@ -22,6 +22,7 @@ PEERS = (*PEER_LOOPS[:3], *PEER_POOLS, PEER_LOOPS[3])
 ONE_LOCK = ("gunicorn-gthread", "gunicorn-gevent")  # CPython's lock: one core at a time
 # A queue is seen in full when a run is so many times as long as a request in it takes.
 QUEUE_TURNS = 3.0
+CONNECT_TURNS = 0.0005  # seconds of load for each connection: wrk's time includes connecting
 AGAIN = " again"  # suffix of the label of the second half of the A/A pair
 
 
@@ -150,6 +151,7 @@ class Plan:
         workload = cell.workload
         asked = self.duration_s * workload.duration_factor
         contexts = configuration.contexts(cell.connections, workload)
+        asked = max(asked, cell.connections * CONNECT_TURNS)
         waited_ms = configuration.waited_ms(workload) / contexts
         computed_ms = workload.computed_ms / configuration.usable_cores
         return max(asked, QUEUE_TURNS * cell.connections * max(waited_ms, computed_ms) / 1e3)
@@ -283,9 +285,10 @@ def with_aa(cell: Cell) -> Cell:
 
 
 def aa_choice(configurations: Sequence[Configuration]) -> Configuration:
-    """The last one that does not share its cores with the load, else the last."""
+    """The last loop that does not share its cores with the load; else such a pool, else any."""
     own = [config for config in configurations if not config.shares_cores]
-    return (own or list(configurations))[-1]
+    loops = [config for config in own if not config.pooled]
+    return (loops or own or list(configurations))[-1]
 
 
 def ordered(plan: Plan) -> Plan:

@@ -35,7 +35,6 @@ class Preset:
     blocks: int
     duration_s: float
     warmup_s: float
-    patience_s: float
     steady: bool
     syscalls: bool
 
@@ -115,7 +114,7 @@ def full(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset
         planning.with_aa(cell) if (cell.workload.name, cell.connections) in AA_CELLS else cell
         for cell in merged(cells)
     ]
-    return Preset(tuple(paired), 10, 0.8, 0.25, 300.0, steady=True, syscalls=True)
+    return Preset(tuple(paired), 10, 0.8, 0.25, steady=True, syscalls=True)
 
 
 def floor(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset:
@@ -128,7 +127,7 @@ def floor(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Prese
         *make.cells("cpu", "coro,coro:cores"),
     ]
     paired = [planning.with_aa(c) if c.workload.name == "hello" else c for c in merged(cells)]
-    return Preset(tuple(paired), 10, 1.0, 0.3, 300.0, steady=False, syscalls=True)
+    return Preset(tuple(paired), 10, 1.0, 0.3, steady=False, syscalls=True)
 
 
 # Microseconds computed, milliseconds waited in one request: 1 to 100 % of it computing.
@@ -146,7 +145,7 @@ def crossover(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> P
             # A pool larger than the connections is never used in full: one such is enough.
             pools = [size for size in FULL_POOLS if size <= connections] or [FULL_POOLS[0]]
             cells += make.cells(shape, f"prefork,threads,coro:{loops}", [connections], pools)
-    return Preset(tuple(cells), 6, 0.6, 0.2, 120.0, steady=False, syscalls=False)
+    return Preset(tuple(cells), 6, 0.6, 0.2, steady=False, syscalls=False)
 
 
 IDLE_STEPS = (16, 128, 1024, 3000)
@@ -171,7 +170,7 @@ def external(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Pr
         cells += make.cells(
             f"idle:{parked}", "prefork+connection,threads+connection,coro", pools=[parked + 16]
         )
-    return Preset(tuple(cells), 6, 1.5, 0.3, 120.0, steady=False, syscalls=False)
+    return Preset(tuple(cells), 6, 1.5, 0.3, steady=False, syscalls=False)
 
 
 NAMED: dict[str, Callable[[Cores, Sequence[Configuration], Offers], Preset]] = {

@@ -16,8 +16,8 @@ from . import procfs
 from .children import Children
 from .errors import LabError
 
-READY_TIMEOUT_S = 15.0
-STOP_TIMEOUT_S = 5.0
+READY_TIMEOUT_S = 60.0  # thousands of workers on a busy machine
+STOP_TIMEOUT_S = 15.0
 _POLL_S = 0.002
 
 

@@ -146,12 +146,12 @@ WORKLOADS = {
             parked=10_000,
         ),
         _hello(
-            "interference", "beside requests that compute 10 ms", 8, kind=BESIDE,
-            slow_target="/cpu?n=10000", slow_connections=4,
+            "interference", "beside requests that compute 10 ms", 64, kind=BESIDE,
+            slow_target="/cpu?n=10000", slow_connections=4, duration_factor=1.5,
         ),
         _hello(
-            "interference-wait", "beside 64 requests that wait 50 ms", 8, kind=BESIDE,
-            slow_target="/sleep?ms=50", slow_connections=64,
+            "interference-wait", "beside 64 requests that wait 50 ms", 64, kind=BESIDE,
+            slow_target="/sleep?ms=50", slow_connections=64, duration_factor=1.5,
         ),
         Workload(
             "crash", "/sleep?ms=2", "a worker is killed under load", 32, b"slept 2\n",

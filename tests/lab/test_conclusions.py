@@ -181,6 +181,24 @@ def test_who_falls_first_beside_idle_connections() -> None:
     assert line.passed is False
 
 
+@pytest.mark.parametrize(
+    "spoilt, passed",
+    [({"extras": {"parked_asked": 9.0, "parked_answered": 2.0}}, True), ({"steal_s": 9.0}, None)],
+)
+def test_only_what_cannot_hold_the_connections_has_fallen(
+    spoilt: dict[str, Any], passed: bool | None
+) -> None:
+    many = idle_step(3000, 40, 70, 90)
+    cell = many.cell
+    for sample in many.rows[0].samples:
+        for name, value in spoilt.items():
+            setattr(sample, name, value)
+        sample.gates = gates.check(sample, cell.workload, cell.configurations[0])
+    every = [sample for row in many.rows for sample in row.samples]
+    (line,) = external.idle([idle_step(16, 90, 90, 90), analysis.analyse(cell, every)])
+    assert line.passed is passed
+
+
 # --- advice -------------------------------------------------------------------------------------
 
 
