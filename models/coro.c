@@ -16,6 +16,7 @@
  * allocation, and no system call beyond the reading and writing.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -345,9 +346,13 @@ static void close_process(struct loop_process *p)
 static int work(struct server *server, const struct master_worker *self, void *arg)
 {
     struct loop_process p = {.server = server};
-    int result = open_process(&p, self);
+    int result;
 
     (void)arg;
+    /* The buffers of coroutines that a flood of clients took go back to the kernel when they end,
+     * and are not kept from it by whatever came to lie behind them. */
+    mallopt(M_MMAP_THRESHOLD, HTTP_OUT_SIZE);
+    result = open_process(&p, self);
     if (result == 0) {
         blocking_report_overflows("loop", self->index);
         server_worker_begins(server, self->index, getpid(), gettid());

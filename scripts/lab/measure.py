@@ -152,6 +152,15 @@ def measure(bench: Bench, step: Step, order: int) -> Sample:
     return sample
 
 
+def failed(step: Step, order: int, reason: str) -> Sample:
+    """A sample of which there is nothing but the reason why."""
+    workload, configuration = step.cell.workload, step.configuration
+    return Sample(
+        step.block, order, workload.name, step.cell.connections, configuration.label, "", "",
+        answer_problem=reason, exit_status=0,
+    )  # fmt: skip
+
+
 def _settle(port: int) -> None:
     """Wait until the warm-up's connections are closed: their last requests, whose client has
     left, still occupy a pool and would be charged to what is measured next."""

@@ -59,6 +59,11 @@ class Workload:
         """What a server must offer: the first part of the path."""
         return self.target.split("?")[0].split("/")[1]
 
+    @property
+    def computed_ms(self) -> float:
+        """Computed inside one request, roughly: a round takes about 1 µs."""
+        return query_values(self.compute_target or "").get("n", 0.0) / 1e3
+
     def waited_ms(self, gathers: bool) -> float:
         """Waited inside one request by a model that can, or cannot, run its waits at once."""
         return self.wait_ms * (1 if gathers else self.gathered)
