@@ -23,6 +23,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = 10000
@@ -243,7 +244,7 @@ def psql(uri: str, sql: str) -> str:
     return done.stdout
 
 
-def redis(address: str, commands: list[tuple[str, ...]]) -> list[bytes]:
+def redis(address: str, commands: Sequence[Sequence[str]]) -> list[bytes]:
     """Sends the commands together; the answers, all of which must be of one line or a string."""
     if address.startswith("unix:"):
         connection = socket.socket(socket.AF_UNIX)

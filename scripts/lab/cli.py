@@ -29,14 +29,14 @@ EX_INTERRUPTED = 130
 FLOOR = "build/floor"
 
 def find_programs(
-    plan: Plan, server: str, wrk_path: str, folder: Path, backend: Backend
+    plan: Plan, server: str, wrk_path: str, folder: Path, backend: Backend | None = None
 ) -> Programs:
     """Raises LabError for the first program that is not there."""
     if not os.access(ROOT / server, os.X_OK):
         raise LabError(f"no server at {server}: build it with make, or give --server=PATH")
     if any(c.floor for cell in plan.cells for c in cell.configurations) and not os.access(ROOT / FLOOR, os.X_OK):
         raise LabError(f"no floor server at {FLOOR}: build it with make floor")
-    return Programs(ROOT, server, FLOOR, wrk_path, folder, backend)
+    return Programs(ROOT, server, FLOOR, wrk_path, folder, backend or Backend(False, ()))
 
 
 def server_path(given: str) -> str:
