@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # make            the server, ./server
-# make check      every test;  make bench  every model under wrk
-# Variants (release, asan, tsan) build into build/<variant>/ and never mix.
+# make check      every test;  make fuzz   the parsers under libFuzzer
+# make bench      every model under wrk;  make bench-floor  the speed goals
+# Variants (release, asan, tsan, fuzz) build into build/<variant>/ and never mix.
 
 VERSION   := $(shell cat VERSION)$(shell git describe --always --dirty --exclude='*' 2>/dev/null | sed 's/^/+g/')
 VARIANT   ?= release
@@ -38,7 +39,7 @@ FUZZ_SRC  := $(wildcard tests/fuzz/target_*.c)
 FUZZERS   := $(patsubst tests/fuzz/target_%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC))
 EXAMPLES  := $(patsubst examples/%.c,build/examples/%,$(EX_SRC))
 
-.PHONY: all deps check check-asan check-tsan units lint format fuzz fuzzers bench bench-coro examples floor install uninstall clean
+.PHONY: all deps check check-asan check-tsan units lint format fuzz fuzzers bench bench-floor bench-coro examples floor install uninstall clean
 all: server
 
 server: $(B)/server
@@ -111,6 +112,10 @@ fuzz: deps
 bench: deps
 	@$(MAKE) --no-print-directory -j2 all floor
 	@scripts/bench --quick
+bench-floor: deps
+	@scripts/deps --peers || echo "bench-floor: without other servers" >&2
+	@$(MAKE) --no-print-directory -j2 all floor
+	@scripts/bench --floor
 bench-coro: deps
 	@$(MAKE) --no-print-directory -j2 all
 	@scripts/bench-coro

@@ -82,12 +82,12 @@ class Private:
         if self.user is not None:
             os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
 
-    def _popen(self, command: list[str], program: str | None = None) -> subprocess.Popen[bytes]:
+    def _popen(self, command: list[str]) -> subprocess.Popen[bytes]:
         user = self.user
         with open(self.folder / "log", "ab") as log:
             return subprocess.Popen(
-                command,
-                executable=program,
+                # Should we be killed, the kernel tells it to stop.
+                ["setpriv", "--pdeathsig", "INT", *command],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -208,8 +208,12 @@ class Redis(Private):
         return f"unix:{self.folder}/redis"
 
     def _launch(self) -> subprocess.Popen[bytes]:
+        # It goes by the name it is called by.
+        program = self.folder / "redis-server"
+        if not program.is_symlink():
+            program.symlink_to(_redis_program())
         options = ["--port", "0", "--unixsocket", f"{self.folder}/redis", "--save", ""]
-        return self._popen(["redis-server", *options, "--appendonly", "no"], _redis_program())
+        return self._popen([str(program), *options, "--appendonly", "no"])
 
     def _answers(self) -> bool:
         try:

@@ -240,6 +240,8 @@ void server_reopen_log(struct server *server)
         char shown[PATH_SHOWN];
         int code = errno;
 
+        if (atomic_exchange(&server->shared->log_kept, wanted) == wanted)
+            return; /* another worker has said it */
         log_escape(shown, sizeof shown, path, strlen(path));
         log_line(LOG_ERROR, "cannot reopen the access log %s: %s; the old file stays in use", shown,
                  strerror(code));

@@ -58,9 +58,10 @@ struct server_shared {
     _Atomic int64_t drain_deadline_ms;                /* when to give up waiting for requests */
     _Atomic uint32_t log_generation; /* grows when the access log is to be reopened */
     alignas(SERVER_CACHE_LINE) _Atomic int32_t open_connections;
-    _Atomic int64_t read_ahead;       /* bytes of body held by http/ahead.c, of all workers */
-    _Atomic int32_t contexts;         /* contexts serving a request now, of all workers */
-    _Atomic int32_t contexts_peak;    /* the most that ever did so together */
+    _Atomic int64_t read_ahead;    /* bytes of body held by http/ahead.c, of all workers */
+    _Atomic int32_t contexts;      /* contexts serving a request now, of all workers */
+    _Atomic int32_t contexts_peak; /* the most that ever did so together */
+    _Atomic uint32_t log_kept; /* the generation that could not be opened: the old file is kept */
     _Atomic int64_t shortage_said_ms; /* when the log last said that something is short; 0: never */
     _Atomic uint64_t log_lines_lost;  /* of the access log: they could not be written */
     _Atomic int64_t log_lost_ms;      /* when the last one was */

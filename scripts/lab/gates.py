@@ -75,6 +75,8 @@ def disturbance(sample: Sample) -> str:
 def check(sample: Sample, workload: Workload, configuration: Configuration) -> list[str]:
     """The gates that fail, in words; empty for a sample that may be believed."""
     failed = [sample.answer_problem] if sample.answer_problem else []
+    if failed and sample.load is None and not sample.extras:
+        return failed
     if workload.kind in COUNTED:
         failed += _counted(sample, workload)
     elif sample.load is None or sample.load.requests == 0:

@@ -238,7 +238,7 @@ def _matches(configuration: Configuration, spec: str, cores: Cores) -> bool:
     if "+" not in spec and not workers:
         return configuration.model == model
     meant = planning.parse_models(spec, [configuration.workers], cores)
-    return replace(configuration, suffix="") in meant
+    return replace(configuration, suffix="").label in [each.label for each in meant]
 
 
 def _without_aa(cell: Cell) -> Cell:

@@ -16,7 +16,7 @@ from types import TracebackType
 from .errors import LabError
 
 BATCH = 200  # connections being opened at a time: less than any backlog
-ANSWER_S = 0.5  # without any answer for so long, nobody is being served
+ANSWER_S = 2.0  # without any answer for so long, nobody is being served
 TOTAL_S = 30.0
 
 

@@ -39,11 +39,11 @@ class Peer:
 
 
 _KINDS = {
-    "nginx": Peer("nginx", "nginx-light", _STATIC),
+    "nginx": Peer("nginx", "nginx", _STATIC),
     "lighttpd": Peer("lighttpd", "lighttpd", _STATIC),
     "h2o": Peer("h2o", "h2o", _STATIC),
     "apache": Peer("apache2", "apache2-bin", _STATIC),
-    "gunicorn": Peer("gunicorn", "gunicorn", _PYTHON),
+    "gunicorn": Peer("gunicorn", "gunicorn python3-gevent", _PYTHON),
 }
 
 
@@ -71,7 +71,11 @@ def _no_gevent(name: str) -> bool:
 
 
 def absent_message(names: Sequence[str]) -> str:
-    return f"not installed, so left out: {', '.join(names)} (scripts/deps --peers installs them)"
+    packages = " ".join(dict.fromkeys(kind(name).package for name in names))
+    return (
+        f"not installed, so left out: {', '.join(names)} "
+        f"(scripts/deps --peers, or apt-get install {packages})"
+    )
 
 
 def configurations(names: Sequence[str], cores: Cores) -> list[Configuration]:

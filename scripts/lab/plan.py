@@ -150,8 +150,9 @@ class Plan:
         workload = cell.workload
         asked = self.duration_s * workload.duration_factor
         contexts = configuration.contexts(cell.connections, workload)
-        queued_s = cell.connections / contexts * configuration.waited_ms(workload) / 1e3
-        return max(asked, QUEUE_TURNS * queued_s)
+        waited_ms = configuration.waited_ms(workload) / contexts
+        computed_ms = workload.computed_ms / configuration.usable_cores
+        return max(asked, QUEUE_TURNS * cell.connections * max(waited_ms, computed_ms) / 1e3)
 
 
 def parse_cpus(text: str, available: Iterable[int]) -> tuple[int, ...]:

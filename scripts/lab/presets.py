@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Callable, Iterable, Sequence
 
 from . import plan as planning, workloads as work
+from .backend import CONNECTIONS as BACKEND_CONNECTIONS
 from .plan import Cell, Configuration, Cores
 from .workloads import WORKLOADS, Workload
 
@@ -100,6 +101,8 @@ def full(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset
         *make.cells("mix", with_gil + ",coro:cores", [64], peers=True),
         *make.cells("mix", with_gil + ",coro:cores", [256]),
         *make.cells("json,block,block-offload,fanout,stream,files-100k", three),
+        *make.cells("db,queries,updates,fortunes,cache", three, pools=[BACKEND_CONNECTIONS]),
+        *make.cells("db", "prefork,threads"),  # more workers than connections: they borrow
         *make.cells("files-1k,files-1m", three, peers=True),
         *make.cells("echo-1k,echo-1m", three),
         *make.cells("close,pipeline,idle", three, peers=True),
@@ -128,33 +131,21 @@ def floor(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Prese
     return Preset(tuple(paired), 10, 1.0, 0.3, 300.0, steady=False, syscalls=True)
 
 
-CROSSOVER_SHARES = (0.01, 0.05, 0.2, 0.5, 1.0)
-CROSSOVER_SERVICE_MS = 10.0
+# Microseconds computed, milliseconds waited in one request: 1 to 100 % of it computing.
+CROSSOVER_SHAPES = ((50, 5), (250, 5), (1000, 4), (2000, 2), (2000, 0))
 CROSSOVER_CONNECTIONS = (4, 16, 64, 256)
-
-
-def share_query(share: float, service_ms: float = CROSSOVER_SERVICE_MS) -> str:
-    """/mix with this part of its service time spent computing, the rest waiting, in two rounds."""
-    rounds = 2
-    cpu_us = round(share * service_ms * 1e3 / rounds)
-    wait_ms = round((1 - share) * service_ms / rounds)
-    if wait_ms == 0:
-        return f"cpu={rounds * cpu_us}&wait=0&rounds=1"
-    return f"cpu={cpu_us}&wait={wait_ms}&rounds={rounds}"
 
 
 def crossover(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset:
     make = _Maker(cores, [], offers)
     cells = []
     loops = len(cores.server)  # all models get the same cores; wrk has its own
-    for share in CROSSOVER_SHARES:
+    for cpu_us, wait_ms in CROSSOVER_SHAPES:
+        shape = f"mix?cpu={cpu_us}&wait={wait_ms}&rounds=1"
         for connections in CROSSOVER_CONNECTIONS:
             # A pool larger than the connections is never used in full: one such is enough.
             pools = [size for size in FULL_POOLS if size <= connections] or [FULL_POOLS[0]]
-            cells += make.cells(
-                f"mix?{share_query(share)}", f"prefork,threads,coro:{loops}",
-                [connections], pools,
-            )  # fmt: skip
+            cells += make.cells(shape, f"prefork,threads,coro:{loops}", [connections], pools)
     return Preset(tuple(cells), 6, 0.6, 0.2, 120.0, steady=False, syscalls=False)
 
 

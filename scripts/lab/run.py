@@ -22,6 +22,7 @@ from .syscalls_count import Count
 OVERHEAD_S = 0.25
 # What some kinds of workload add: connections to be parked, faults to recover from.
 KIND_OVERHEAD_S = {work.PARKED: 2.0, work.BESIDE: 0.3, work.CRASH: 0.7, work.DRAIN: 0.5}
+MOST_FAILURES = 5
 STEADY_S = 2.3  # until a configuration is found steady, in its first block
 SYSCALLS_S = 1.3
 
@@ -63,14 +64,25 @@ def execute(
     bench: Bench, progress: Progress, patience: Patience
 ) -> Iterator[Sample]:
     """A sample a step. One that other programs disturbed is taken again, so many times and
-    while patience lasts; what was given up is kept in the sample that replaced it."""
+    while patience lasts; what was given up is kept in the sample that replaced it.
+
+    A server or a wrk that fails in the middle of a long run voids its sample; one that fails
+    at once, or again and again, ends the run: raises LabError."""
     plan = bench.plan
+    failures = 0  # one after the other
     for order, step in enumerate(plan.steps):
         progress.show(order, step, plan.blocks)
         takes: list[Take] = []
         for left in range(plan.retries, -1, -1):
             patience.await_quiet()
-            sample = measure.measure(bench, step, order)
+            try:
+                sample = measure.measure(bench, step, order)
+                failures = 0
+            except LabError as error:
+                failures += 1
+                if order < MOST_FAILURES or failures > MOST_FAILURES:
+                    raise
+                sample = measure.failed(step, order, str(error))
             cost_s = plan.duration_of(step.cell, step.configuration) + plan.warmup_s + OVERHEAD_S
             disturbed = gates.disturbed(sample)
             if not patience.again(disturbed, cost_s) or left == 0:
