@@ -11,7 +11,7 @@ from typing import Iterator, List
 import pytest
 
 from support.client import Connection, message
-from support.configurations import POOL, only, per_request
+from support.configurations import POOL, per_request
 from support.healthy import healthy
 from support.load import crowd, disperse
 from support.server import Launcher, Server
@@ -21,16 +21,22 @@ MANY = 3 * POOL
 
 
 @per_request
-@pytest.mark.parametrize("target", ["/sleep?ms=20", "/cpu?n=1000", "/hello"])
+@pytest.mark.parametrize("target", ["/sleep?ms=20", "/cpu?n=1000"])
 def test_pipelines(launch: Launcher, target: str) -> None:
-    """Far more requests than can be served in the trial wait on each of many connections."""
+    """Far more requests than can be served in the trial wait on each of many connections. Whoever
+    comes behind them is answered long before they are, however slow the machine."""
     server = launch()
-    greedy = crowd(server.address, MANY, message("GET", target) * 1000)
-    try:
-        with healthy(server.address, bound=6):
-            pass
-    finally:
-        disperse(greedy)
+    each = 1000
+    with server.connect(120) as kept:
+        assert kept.get("/hello").status == 200
+        greedy = crowd(server.address, MANY, message("GET", target) * each)
+        try:
+            for _ in range(5):
+                assert kept.get("/hello").status == 200
+                assert server.get("/hello", timeout=120).status == 200
+            assert int(server.status()["requests"]) < MANY * each / 2
+        finally:
+            disperse(greedy)
 
 
 @per_request
@@ -141,25 +147,3 @@ def test_trickled_answers(launch: Launcher, site: object) -> None:
                 pass
     finally:
         disperse(slow)
-
-
-@only("prefork", "threads", "coro")
-def test_good_uploads_are_not_given_up(launch: Launcher) -> None:
-    """Clients of a fair pace keep their workers though others wait for one."""
-    server = launch()
-    piece, pieces = b"y" * 4000, fewer(40)
-    size = len(piece) * pieces
-    uploads = [server.connect(30) for _ in range(POOL)]
-    try:
-        with healthy(server.address, bound=10, answers=1):
-            for upload in uploads:
-                upload.send(message("POST", "/echo", f"Content-Length: {size}"))
-            for _ in range(pieces):
-                for upload in uploads:
-                    upload.send(piece)
-                time.sleep(0.01)  # their pace: at most 400 KB/s
-            for upload in uploads:
-                assert upload.read_response("POST").body == piece * pieces
-    finally:
-        for upload in uploads:
-            upload.close()
