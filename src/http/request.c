@@ -78,13 +78,14 @@ static bool is_digit(char byte)
     return byte >= '0' && byte <= '9';
 }
 
-/* The inside of an IP literal's brackets: an IPv6 address, or "v1.something". */
-static bool ip_literal_valid(const char *data, size_t length)
+/* The end of an IP literal, p at its "[": an IPv6 address, or "v1.something". NULL: it is none. */
+__attribute__((noinline)) static const char *ip_literal_end(const char *p, const char *end)
 {
-    for (size_t i = 0; i < length; i++)
-        if (!http_char_is(data[i], CHAR_HOST) && data[i] != ':' && data[i] != '%')
-            return false;
-    return length >= 2;
+    const char *stop = ++p;
+
+    while (stop < end && (http_char_is(*stop, CHAR_HOST) || *stop == ':' || *stop == '%'))
+        stop++;
+    return stop < end && *stop == ']' && stop - p >= 2 ? stop + 1 : NULL;
 }
 
 /* uri-host [ ":" port ] of RFC 9110, 7.2, the host not empty. */
@@ -92,20 +93,15 @@ static bool authority_valid(struct http_slice s)
 {
     const char *p = s.data, *end = s.data + s.length;
 
-    if (s.length > 0 && *p == '[') {
-        const char *close = memchr(p, ']', s.length);
-
-        if (close == NULL || !ip_literal_valid(p + 1, (size_t)(close - p) - 1))
-            return false;
-        p = close + 1;
-    } else {
+    if (p < end && *p == '[')
+        p = ip_literal_end(p, end);
+    else
         while ((p = http_chars_skip(p, end, CHAR_HOST)) < end && *p == '%') {
             if (end - p < 3 || !http_char_is(p[1], CHAR_HEX) || !http_char_is(p[2], CHAR_HEX))
                 return false;
             p += 3;
         }
-    }
-    if (p == s.data)
+    if (p == NULL || p == s.data)
         return false;
     if (p == end)
         return true;
