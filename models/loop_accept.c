@@ -79,9 +79,14 @@ static void watch_again(struct loop_process *p)
     coro_watch_start(p->loop, &p->listener);
 }
 
+static bool is_full(const struct loop_process *p)
+{
+    return p->open >= p->server->process_connections || server_is_full(p->server);
+}
+
 static void accept_some(struct loop_process *p, unsigned share)
 {
-    while (share-- > 0 && !server_is_full(p->server)) {
+    while (share-- > 0 && !is_full(p)) {
         int fd = accept4(p->server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0) {
@@ -97,7 +102,7 @@ static void accept_some(struct loop_process *p, unsigned share)
             return;
         }
     }
-    if (server_is_full(p->server))
+    if (is_full(p))
         look_away(p, ACCEPT_RETRY_MS);
 }
 

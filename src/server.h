@@ -66,11 +66,12 @@ struct server {
     const struct model *model;
     unsigned workers;         /* as resolved: at least 1 */
     unsigned max_connections; /* as resolved: what descriptors allow, at most --max-connections */
-    unsigned descriptors;     /* RLIMIT_NOFILE: every descriptor is below this */
-    int listen_fd;            /* non-blocking */
-    char listen_name[128];    /* "127.0.0.1:8080", as bound */
-    int root_fd;              /* O_PATH of --root; -1: none */
-    int access_log_fd;        /* -1: off */
+    unsigned process_connections;    /* what the descriptors of one process allow */
+    unsigned descriptors;            /* RLIMIT_NOFILE: every descriptor is below this */
+    int listen_fd;                   /* non-blocking */
+    char listen_name[128];           /* "127.0.0.1:8080", as bound */
+    int root_fd;                     /* O_PATH of --root; -1: none */
+    int access_log_fd;               /* -1: off */
     _Atomic uint32_t log_generation; /* of shared->log_generation, that access_log_fd is of */
     int64_t started_ms;              /* io_now_ms() at the start */
     size_t shared_size;
@@ -104,6 +105,10 @@ int server_open(struct server *server, const struct config *config, const struct
                 unsigned workers, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 void server_close(struct server *server);
+
+/* Sets max_connections for a model whose workers have `tables` descriptor tables between them; 1
+ * until called. Before any worker is made. */
+void server_resolve_connections(struct server *server, unsigned tables);
 
 /* Stops listening, in every process that shares the socket: connecting is refused, accept() fails
  * with EINVAL. To be called by the process that opened it. */
