@@ -1,21 +1,28 @@
 # SPDX-License-Identifier: MIT
 # make            the server, ./server
-# make check      every test;  make bench  every model under wrk
-# Variants (release, asan, tsan) build into build/<variant>/ and never mix.
+# make check      every test;  make fuzz   the parsers under libFuzzer
+# make bench      every model under wrk;  make bench-floor  the speed goals
+# Variants (release, asan, tsan, fuzz) build into build/<variant>/ and never mix.
 
 VERSION   := $(shell cat VERSION)$(shell git describe --always --dirty --exclude='*' 2>/dev/null | sed 's/^/+g/')
 VARIANT   ?= release
 B         := build/$(VARIANT)
 PREFIX    ?= /usr/local
+UNITDIR   ?= $(PREFIX)/lib/systemd/system
 BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -Isrc -O2 -g -fno-plt -MMD -MP \
                -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
                -Wpointer-arith -Wvla
-LIBS      := -lhttp_parser -lev -lpthread -lm
+LIBS      := -lhttp_parser -lev -lpq -lsqlite3 -lhiredis -lpthread -lm
 
 ifeq ($(VARIANT),asan)
 BASE_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1
 else ifeq ($(VARIANT),tsan)
 BASE_CFLAGS += -fsanitize=thread -fno-omit-frame-pointer -O1
+endif
+ifeq ($(VARIANT),fuzz)
+CC := clang
+BASE_CFLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined \
+               -fno-omit-frame-pointer -O1
 endif
 ifneq ($(WERROR),)
 BASE_CFLAGS += -Werror
@@ -23,14 +30,16 @@ endif
 
 # Three archives, so that the direction of dependencies is also the link order.
 CORO_SRC  := $(wildcard src/coro/*.c)
-CORE_SRC  := $(filter-out src/main.c,$(wildcard models/*.c src/*.c src/config/*.c src/http/*.c src/handler/*.c))
+CORE_SRC  := $(filter-out src/main.c,$(wildcard models/*.c src/*.c src/config/*.c src/db/*.c src/http/*.c src/handler/*.c))
 UNIT_SRC  := $(wildcard tests/unit/*.c tests/unit/*/*.c)
 EX_SRC    := $(wildcard examples/*.c)
 obj        = $(patsubst %.c,$(B)/%.o,$(1))
 UNITS     := $(patsubst %.c,$(B)/%,$(UNIT_SRC))
+FUZZ_SRC  := $(wildcard tests/fuzz/target_*.c)
+FUZZERS   := $(patsubst tests/fuzz/target_%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC))
 EXAMPLES  := $(patsubst examples/%.c,build/examples/%,$(EX_SRC))
 
-.PHONY: all deps check check-asan check-tsan units lint format bench bench-coro examples floor install uninstall clean
+.PHONY: all deps check check-asan check-tsan units lint format fuzz fuzzers bench bench-floor bench-coro examples floor install uninstall clean
 all: server
 
 server: $(B)/server
@@ -67,8 +76,14 @@ FORCE:
 $(B)/tests/unit/coro/%: $(B)/tests/unit/coro/%.o $(B)/libcoro.a
 	$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lev -lpthread -lm
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libserver.a $(B)/libcoro.a
-	$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LIBS)
+	$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(LIBS)
+# That one calls every fuzz target; make fuzz links each of them with libFuzzer as well.
+$(B)/tests/unit/fuzz/test_replay: $(call obj,$(FUZZ_SRC) tests/fuzz/reference.c)
 units: $(UNITS)
+$(B)/tests/fuzz/%: tests/fuzz/libfuzzer.c $(call obj,tests/fuzz/target_%.c tests/fuzz/reference.c) \
+                   $(B)/libserver.a $(B)/libcoro.a
+	$(CC) $(BASE_CFLAGS) -fsanitize=fuzzer -DFUZZ_TARGET=fuzz_$* $(CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.h,$^) $(LIBS)
+fuzzers: $(FUZZERS)
 
 examples: $(EXAMPLES)
 build/examples/%: $(B)/examples/%.o $(B)/libcoro.a
@@ -91,9 +106,16 @@ check: deps
 check-asan check-tsan: deps
 	@$(MAKE) --no-print-directory -j2 VARIANT=$(@:check-%=%) build/$(@:check-%=%)/server units
 	@tests/run --build build/$(@:check-%=%)
+fuzz: deps
+	@$(MAKE) --no-print-directory -j2 VARIANT=fuzz fuzzers
+	@scripts/fuzz
 bench: deps
 	@$(MAKE) --no-print-directory -j2 all floor
 	@scripts/bench --quick
+bench-floor: deps
+	@scripts/deps --peers || echo "bench-floor: without other servers" >&2
+	@$(MAKE) --no-print-directory -j2 all floor
+	@scripts/bench --floor
 bench-coro: deps
 	@$(MAKE) --no-print-directory -j2 all
 	@scripts/bench-coro
@@ -103,10 +125,18 @@ lint: deps
 format: deps
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
+# PREFIX is where the files will be, DESTDIR what to put before that now (for packages).
 install: server
 	install -D -m 755 server $(DESTDIR)$(PREFIX)/bin/server
+	install -D -m 644 share/man/server.1 $(DESTDIR)$(PREFIX)/share/man/man1/server.1
+	install -D -m 644 share/completion/server.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/server
+	install -D -m 644 share/systemd/server.socket $(DESTDIR)$(UNITDIR)/server.socket
+	sed 's|@PREFIX@|$(PREFIX)|' share/systemd/server.service | \
+		install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/server.service
 uninstall:
-	rm -f $(DESTDIR)$(PREFIX)/bin/server
+	rm -f $(DESTDIR)$(PREFIX)/bin/server $(DESTDIR)$(PREFIX)/share/man/man1/server.1 \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/server \
+		$(DESTDIR)$(UNITDIR)/server.socket $(DESTDIR)$(UNITDIR)/server.service
 clean:
 	rm -rf build server
 

@@ -6,11 +6,14 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "coro/overflow.h"
 #include "http.h"
@@ -67,6 +70,31 @@ int blocking_sleep(struct io *io, int64_t ms)
     return 0;
 }
 
+/* Contexts that resume each other share their memory, so the futex is private to the process. */
+int blocking_suspend(struct io *io, int64_t deadline_ms)
+{
+    const struct timespec until = {.tv_sec = (time_t)(deadline_ms / 1000),
+                                   .tv_nsec = (long)(deadline_ms % 1000) * 1000000};
+
+    while (atomic_exchange(&io->resumed, 0) == 0) {
+        long result = syscall(SYS_futex, &io->resumed, FUTEX_WAIT_BITSET_PRIVATE, 0,
+                              deadline_ms == IO_FOREVER ? NULL : &until, NULL,
+                              FUTEX_BITSET_MATCH_ANY); /* until: CLOCK_MONOTONIC, absolute */
+
+        if (result < 0 && errno == ETIMEDOUT)
+            return -ETIMEDOUT;
+        if (result < 0 && errno != EINTR && errno != EAGAIN)
+            return -errno;
+    }
+    return 0;
+}
+
+void blocking_resume(struct io *io)
+{
+    atomic_store(&io->resumed, 1);
+    syscall(SYS_futex, &io->resumed, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
 int blocking_gather(struct io *io, io_job *job, void *args, size_t arg_size, size_t count)
 {
     int first = 0;
@@ -103,9 +131,18 @@ static int never_sleep(struct io *io, int64_t ms)
     return -ECANCELED;
 }
 
+static int never_suspend(struct io *io, int64_t deadline_ms)
+{
+    (void)io;
+    (void)deadline_ms;
+    return -ETIMEDOUT;
+}
+
 const struct io_ops blocking_never_ops = {
     .wait = never_wait,
     .sleep = never_sleep,
+    .suspend = never_suspend,
+    .resume = blocking_resume,
     .gather = blocking_gather,
     .offload = blocking_offload,
     .model = "master",

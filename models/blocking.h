@@ -14,6 +14,8 @@ struct server;
  * the spot. */
 int blocking_wait(struct io *io, int fd, int events, int64_t deadline_ms);
 int blocking_sleep(struct io *io, int64_t ms);
+int blocking_suspend(struct io *io, int64_t deadline_ms);
+void blocking_resume(struct io *io);
 int blocking_gather(struct io *io, io_job *job, void *args, size_t arg_size, size_t count);
 int blocking_offload(struct io *io, void (*call)(void *arg), void *arg);
 

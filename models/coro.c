@@ -16,6 +16,7 @@
  * allocation, and no system call beyond the reading and writing.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,7 @@
 #include "models/master.h"
 #include "models/model.h"
 #include "server.h"
+#include "shortage.h"
 
 enum {
     TICK_MS = 250, /* between looks for expired connections */
@@ -37,7 +39,6 @@ enum {
     IDLE_KEPT = 16, /* idle coroutines kept even when none was needed of late */
     OFFLOAD_THREADS = 4,
     MAX_GATHERED = 16384, /* coroutines beside those that serve connections */
-    COMPLAINT_INTERVAL_MS = 1000,
 };
 
 /* Gives the pages of the spill back to the kernel. */
@@ -141,6 +142,7 @@ __attribute__((cold, noinline)) static struct loop_context *new_context(struct l
         .in_size = connection_in_size(p->server->config),
         .out_size = HTTP_OUT_SIZE,
     };
+    coro_sem_init(&x->resumed, 0);
     x->io.in = malloc(x->io.in_size);
     x->io.out = malloc(x->io.out_size);
     if (x->io.in != NULL && x->io.out != NULL)
@@ -174,19 +176,11 @@ static void trim_contexts(struct loop_process *p)
     p->idle_least = p->idle_count;
 }
 
-void loop_complain(struct loop_process *p, const char *what, int error)
-{
-    if (io_now_ms() - p->last_complaint_ms < COMPLAINT_INTERVAL_MS)
-        return;
-    p->last_complaint_ms = io_now_ms();
-    log_line(LOG_WARN, "%s: %s; connections wait", what, strerror(error));
-}
-
 /* No coroutine can be had: c is served when one is free again. */
 __attribute__((cold, noinline)) static void enqueue(struct loop_process *p, struct loop_conn *c)
 {
     if (!p->stopping)
-        loop_complain(p, "no coroutine", ENOMEM);
+        shortage_report(p->server, "no coroutine", ENOMEM);
     coro_watch_stop(p->loop, &c->watch);
     c->queued = true;
     c->next = NULL;
@@ -352,9 +346,13 @@ static void close_process(struct loop_process *p)
 static int work(struct server *server, const struct master_worker *self, void *arg)
 {
     struct loop_process p = {.server = server};
-    int result = open_process(&p, self);
+    int result;
 
     (void)arg;
+    /* The buffers of coroutines that a flood of clients took go back to the kernel when they end,
+     * and are not kept from it by whatever came to lie behind them. */
+    mallopt(M_MMAP_THRESHOLD, HTTP_OUT_SIZE);
+    result = open_process(&p, self);
     if (result == 0) {
         blocking_report_overflows("loop", self->index);
         server_worker_begins(server, self->index, getpid(), gettid());

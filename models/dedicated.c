@@ -15,11 +15,11 @@
 #include <unistd.h>
 
 #include "http/connection.h"
-#include "log.h"
 #include "server.h"
+#include "shortage.h"
 
 enum {
-    PAUSE_MS = 500,     /* after running out of descriptors or memory: also between complaints */
+    PAUSE_MS = 500,     /* after running out of descriptors or memory */
     FULL_PAUSE_MS = 50, /* while there are --max-connections */
 };
 
@@ -86,8 +86,8 @@ static bool accept_and_serve(struct dedicated *d)
         serve(d, fd);
         return true;
     }
-    if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-        log_line(LOG_WARN, "accept: %s; waiting", strerror(errno));
+    if (shortage_is(errno)) {
+        shortage_report(d->io->server, "accept", errno);
         poll(&stop, 1, PAUSE_MS);
     } else if (errno == EINVAL) { /* shut down for draining: the stop descriptor follows */
         poll(&stop, 1, -1);
@@ -121,7 +121,7 @@ int dedicated_work(struct io *io, int stop_fd)
 
     if (epoll_fd < 0)
         return epoll_fd;
-    d.spill = malloc(io->server->config->max_header);
+    d.spill = malloc(connection_spill_size(io->server->config));
     if (d.spill == NULL) {
         close(epoll_fd);
         return -ENOMEM;

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "coro/loop.h"
+#include "coro/sync.h"
 #include "coro/task.h"
 #include "http.h"
 #include "http/conn.h"
@@ -37,6 +38,7 @@ struct loop_context {
     struct io io; /* first: the io functions below are given this */
     struct loop_process *process;
     struct coro_task *task;
+    struct coro_sem resumed;   /* what io_suspend() waits for */
     struct loop_conn *job;     /* NULL when idle */
     struct loop_context *next; /* in loop_process.idle */
 };
@@ -67,11 +69,11 @@ struct loop_process {
     struct io loop_io; /* of the loop itself: never waits */
     struct coro_watch listener, stop;
     struct coro_timer tick, retry;
+    bool blocked; /* accepting has stopped for want of room: closing a connection may make some */
     int64_t left_since_ms;     /* connections are left to others since then; 0: they are not */
     struct loop_rival *rivals; /* of the other loops, by number; loop_accept.c's own */
     bool draining;             /* the stop descriptor was seen */
     bool stopping;             /* coro_loop_stop() was called: nothing is served any more */
-    int64_t last_complaint_ms;
 };
 
 /* ---- coro.c ---- */
@@ -82,9 +84,6 @@ void loop_serve(struct loop_process *p, struct loop_conn *c);
 
 /* Makes the record of a socket just accepted and serves what has come on it. */
 void loop_open_conn(struct loop_process *p, int fd);
-
-/* Says, once a second at most, why connections wait. error: a positive errno. */
-void loop_complain(struct loop_process *p, const char *what, int error);
 
 /* ---- loop_accept.c ---- */
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Accepting for one loop process: in bounded batches, so that it never starves serving,
- * and so that several loops on one listening socket end up with equal shares.
+ * Accepting for one loop process: in batches bounded in number and, since what is accepted is
+ * served at once, in time, so that it never starves those who are there already; and so that
+ * several loops on one listening socket end up with equal shares.
  *
  * All loops are told of a new connection. One that holds more connections than another, by more
  * than a little, leaves it to that other: it looks away from the listening socket for a moment,
@@ -16,13 +17,14 @@
 #include <sys/socket.h>
 
 #include "models/loop.h"
+#include "shortage.h"
 
 enum {
-    ACCEPT_BATCH = 16,    /* connections accepted in one turn of the loop */
+    ACCEPT_BATCH = 16,    /* connections accepted in one turn of the loop, at most */
     SLACK = 2,            /* connections more than another has, and a sixteenth, are no reason */
     ACCEPT_DEFER_MS = 1,  /* between looks at what was left to others */
     HEAD_START_MS = 20,   /* how long one of them has time to come for it */
-    ACCEPT_RETRY_MS = 100 /* after running out of descriptors or memory */
+    ACCEPT_RETRY_MS = 100 /* after running out of descriptors, memory or coroutines */
 };
 
 static uint64_t open_at(const struct worker_stats *stats)
@@ -72,28 +74,42 @@ static void look_away(struct loop_process *p, int64_t ms)
     coro_timer_start(p->loop, &p->retry, ms, 0);
 }
 
+/* There is no room. A connection that closes makes some, here; elsewhere it is found later. */
+static void wait_for_room(struct loop_process *p)
+{
+    p->blocked = true;
+    look_away(p, ACCEPT_RETRY_MS);
+}
+
+/* With connections that wait for a coroutine, more of them would not be served any sooner. */
+static bool has_room(const struct loop_process *p)
+{
+    return p->open < p->server->process_connections && !server_is_full(p->server) &&
+           p->queue == NULL;
+}
+
 static void watch_again(struct loop_process *p)
 {
     p->left_since_ms = 0;
+    p->blocked = false;
     coro_timer_stop(p->loop, &p->retry);
     coro_watch_start(p->loop, &p->listener);
 }
 
-static bool is_full(const struct loop_process *p)
-{
-    return p->open >= p->server->process_connections || server_is_full(p->server);
-}
-
 static void accept_some(struct loop_process *p, unsigned share)
 {
-    while (share-- > 0 && !is_full(p)) {
+    int64_t began_ms = io_now_ms();
+
+    while (share-- > 0 && has_room(p)) {
         int fd = accept4(p->server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0) {
             loop_open_conn(p, fd);
-        } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            loop_complain(p, "accept", errno);
-            look_away(p, ACCEPT_RETRY_MS);
+            if (io_now_ms() != began_ms)
+                break; /* a tick of the clock has been used */
+        } else if (shortage_is(errno)) {
+            shortage_report(p->server, "accept", errno);
+            wait_for_room(p);
             return;
         } else if (errno == EINVAL) { /* shut down for draining */
             coro_watch_stop(p->loop, &p->listener);
@@ -102,8 +118,8 @@ static void accept_some(struct loop_process *p, unsigned share)
             return;
         }
     }
-    if (is_full(p))
-        look_away(p, ACCEPT_RETRY_MS);
+    if (!has_room(p))
+        wait_for_room(p);
 }
 
 /* Connections are there: takes some, or leaves them for now. */
@@ -158,7 +174,8 @@ void loop_accept_resume(struct loop_process *p)
 {
     if (p->draining || coro_watch_active(&p->listener))
         return;
-    if (!coro_timer_active(&p->retry) || (p->left_since_ms != 0 && accept_share(p) > 0))
+    if (p->blocked || !coro_timer_active(&p->retry) ||
+        (p->left_since_ms != 0 && accept_share(p) > 0))
         watch_again(p);
 }
 

@@ -33,10 +33,31 @@ static int io_sleep_suspended(struct io *io, int64_t ms)
     return coro_sleep(ms);
 }
 
+/* A semaphore of one context: what was released is never told of a timeout in its stead, and no
+ * wake-up of the task itself is left over to disturb another of its waits. */
+static int io_suspend_task(struct io *io, int64_t deadline_ms)
+{
+    return coro_sem_acquire(&((struct loop_context *)io)->resumed, deadline_ms);
+}
+
+static void io_resume_task(struct io *io)
+{
+    struct coro_sem *resumed = &((struct loop_context *)io)->resumed;
+
+    if (resumed->count == 0) /* one is remembered, not a count */
+        coro_sem_release(resumed);
+}
+
 static void io_yield_turn(struct io *io)
 {
     (void)io;
     (void)!coro_pause(); /* a cancellation is told again at the next wait */
+}
+
+static bool io_give_way_turn(struct io *io)
+{
+    io_yield_turn(io);
+    return false;
 }
 
 struct gathered {
@@ -66,6 +87,7 @@ static int io_gather_tasks(struct io *io, io_job *job, void *args, size_t arg_si
             gathered[i] =
                 (struct gathered){.context = *x, .job = job, .arg = (char *)args + i * arg_size};
             gathered[i].context.job = NULL;
+            coro_sem_init(&gathered[i].context.resumed, 0);
             calls[i].fn = run_gathered;
             calls[i].arg = &gathered[i];
         }
@@ -101,9 +123,12 @@ static int io_offload_threads(struct io *io, void (*call)(void *arg), void *arg)
 const struct io_ops loop_io_ops = {
     .wait = io_wait_suspended,
     .sleep = io_sleep_suspended,
+    .suspend = io_suspend_task,
+    .resume = io_resume_task,
     .gather = io_gather_tasks,
     .offload = io_offload_threads,
     .yield = io_yield_turn,
+    .give_way = io_give_way_turn,
     .model = "coro",
     .gather_how = "concurrently",
     .context_is = "coroutine",

@@ -19,10 +19,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "db/db.h"
 #include "io.h"
 #include "log.h"
-#include "models/model.h"
 #include "server.h"
+#include "service.h"
 
 enum {
     TICK_MS = 250,
@@ -171,6 +172,7 @@ static void worker_died(struct master *m, unsigned index, int status)
 
     place->pid = 0;
     m->alive--;
+    db_process_died(m->server->db, index);
     if (m->plan->died != NULL)
         m->plan->died(m->server, index, m->plan->arg);
     if (m->told && WIFEXITED(status) && WEXITSTATUS(status) == 0)
@@ -218,6 +220,7 @@ static void begin_drain(struct master *m)
     int64_t reserve = timeout / 10 < SHUTDOWN_RESERVE_MS ? timeout / 10 : SHUTDOWN_RESERVE_MS;
 
     m->draining = true;
+    service_stopping(m->server);
     m->ready = 0;
     m->shut_ms = io_now_ms() + BACKLOG_MS;
     m->end_ms = io_now_ms() + timeout - reserve / 2;
@@ -271,9 +274,7 @@ static void hear_workers(struct master *m)
     if (m->announced || m->draining || m->ready < m->plan->processes)
         return;
     m->announced = true;
-    dprintf(STDERR_FILENO, "ready model=%s workers=%u listen=%s pid=%d version=%s\n",
-            m->server->model->name, m->server->workers, m->server->listen_name, (int)getpid(),
-            server_version);
+    service_ready(m->server);
 }
 
 /* Kills what is left and waits for it. */
@@ -308,6 +309,7 @@ static bool turn(struct master *m)
     if (m->failed != 0 || m->stop)
         return false;
     tick(m);
+    service_tick(m->server);
     if (!m->draining) {
         start_workers(m);
         return m->failed == 0;

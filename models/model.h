@@ -33,6 +33,7 @@
 #ifndef MODELS_MODEL_H
 #define MODELS_MODEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct config;
@@ -41,6 +42,7 @@ struct server;
 struct model {
     const char *name;          /* as given to --model; also the file's name */
     const char *summary;       /* one line, for --list-models */
+    bool one_process;          /* all workers are threads of one process, not processes */
     unsigned workers_per_core; /* the default of --workers is this times the cores; 0: one worker */
 
     /*

@@ -10,6 +10,7 @@
 #include "models/pool.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -21,8 +22,7 @@
 #include "http/connection.h"
 #include "log.h"
 #include "server.h"
-
-enum { COMPLAINT_INTERVAL_MS = 1000 };
+#include "shortage.h"
 
 /* arm() runs after the record was given up, so whoever gets the event may close the descriptor
  * "while" epoll_ctl() names it. That is intended, see pool.h; ThreadSanitizer, which does not know
@@ -161,11 +161,11 @@ static void close_record(struct pool *pool, struct pool_record *record, struct i
         resume_accepting(pool);
 }
 
-/* Asks the kernel to hand the connection to a worker once it is readable. The record is parked
- * already, so whoever gets the event may claim it at once. */
-static bool arm(struct pool *pool, int fd, bool added)
+/* Asks the kernel to hand the connection to a worker once one of events has come. The record is
+ * parked already, so whoever gets the event may claim it at once. */
+static bool arm(struct pool *pool, int fd, bool added, uint32_t events)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.fd = fd};
+    struct epoll_event event = {.events = events | EPOLLONESHOT, .data.fd = fd};
     int operation = added ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 
     if (control(pool->epoll_fd, operation, fd, &event) == 0)
@@ -181,6 +181,7 @@ static void put_back(struct pool *pool, struct pool_record *record, enum conn_ne
 {
     int fd = record->conn.fd;
     bool added = record->in_epoll;
+    uint32_t events = record->conn.phase == CONN_MORE ? EPOLLOUT : EPOLLIN;
 
     if (next == CONN_CLOSE) {
         close_record(pool, record, io);
@@ -190,7 +191,7 @@ static void put_back(struct pool *pool, struct pool_record *record, enum conn_ne
         clean(pool, record);
     record->in_epoll = true;
     yield(record, OWNER_PARKED);
-    if (!arm(pool, fd, added) && claim(record, owner_of(io)))
+    if (!arm(pool, fd, added, events) && claim(record, owner_of(io)))
         close_record(pool, record, io); /* the kernel has no room for it */
 }
 
@@ -202,17 +203,6 @@ static void serve(struct pool *pool, struct pool_record *record, struct io *io)
     next = connection_serve(&record->conn, io);
     server_context_leave(pool->server, io->stats);
     put_back(pool, record, next, io);
-}
-
-/* Says once a second at most why no connection is accepted. */
-static void complain(struct pool *pool, int error)
-{
-    int64_t now = io_now_ms();
-    int64_t last = atomic_load(&pool->last_complaint_ms);
-
-    if (now - last >= COMPLAINT_INTERVAL_MS &&
-        atomic_compare_exchange_strong(&pool->last_complaint_ms, &last, now))
-        log_line(LOG_WARN, "accept: %s; connections wait until others close", strerror(error));
 }
 
 static void raise_high(struct pool *pool, unsigned fd)
@@ -256,8 +246,8 @@ static void accept_one(struct pool *pool, struct io *io)
     struct pool_record *record = open_record(pool, io);
 
     if (record == NULL) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-            complain(pool, errno);
+        if (shortage_is(errno)) {
+            shortage_report(pool->server, "accept", errno);
             pause_accepting(pool);    /* the next close or sweep resumes */
         } else if (errno != EINVAL) { /* EINVAL: shut down for draining */
             arm_listener(pool);
@@ -292,6 +282,13 @@ void pool_work(struct pool *pool, struct io *io)
         else if (claim(&pool->records[event.data.fd], owner_of(io)))
             serve(pool, &pool->records[event.data.fd], io);
     }
+}
+
+bool pool_work_waits(const struct pool *pool)
+{
+    struct pollfd work = {.fd = pool->epoll_fd, .events = POLLIN};
+
+    return poll(&work, 1, 0) > 0;
 }
 
 /* Ends what has expired; returns the number of connections seen. */
@@ -341,6 +338,8 @@ void pool_take_backlog(struct pool *pool, struct io *io)
 {
     struct pool_record *record;
 
+    /* Closing it would not take it out of the set where another process holds it too. */
+    (void)control(pool->epoll_fd, EPOLL_CTL_DEL, pool->server->listen_fd, NULL);
     while ((record = open_record(pool, io)) != NULL)
         put_back(pool, record, CONN_PARK, io);
 }
@@ -352,10 +351,12 @@ bool pool_drain(struct pool *pool, struct io *io)
 
     for (unsigned fd = 0; fd < high; fd++) {
         struct pool_record *record = &pool->records[fd];
+        uint32_t owner;
 
         if (claim(record, owner_of(io)))
             put_back(pool, record, connection_drain(&record->conn, io), io);
-        if (atomic_load_explicit(&record->owner, memory_order_relaxed) != OWNER_NONE)
+        owner = atomic_load_explicit(&record->owner, memory_order_relaxed);
+        if (owner != OWNER_NONE && !(owner & OWNER_HELD)) /* held: a worker's own, to its end */
             empty = false;
     }
     return empty;
@@ -374,8 +375,9 @@ void pool_release(struct pool *pool, struct io *io, unsigned worker)
         } else if (owner == ((worker + OWNER_WORKERS) | OWNER_HELD)) {
             yield(record, OWNER_NONE);
             close((int)fd);
-        } else if (owner == OWNER_PARKED) {
-            arm(pool, (int)fd, true); /* it may have got the event and not claimed it */
+        } else if (claim(record, owner_of(io))) {
+            put_back(pool, record, CONN_PARK,
+                     io); /* it may have got the event and not claimed it */
         }
     }
     waiters_died(pool->waiters, worker);
@@ -396,6 +398,13 @@ void pool_hold(struct pool *pool, struct io *io, int fd)
         yield(&pool->records[fd], owner_of(io) | OWNER_HELD);
     }
     toggle_changing(io);
+}
+
+void pool_unhold(struct pool *pool, struct io *io, int fd)
+{
+    toggle_changing(io);
+    if (fd >= 0)
+        yield(&pool->records[fd], OWNER_NONE); /* before it can be closed: see open_record() */
 }
 
 void pool_close(struct pool *pool, struct io *io, int fd)

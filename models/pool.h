@@ -45,13 +45,12 @@ struct pool {
     int epoll_fd;
     int stop_fd;                /* readable: idle workers return from pool_work() */
     _Atomic bool accept_paused; /* the listening socket is left unarmed for now */
-    _Atomic int64_t last_complaint_ms;
-    _Atomic unsigned high;   /* one more than the highest descriptor with a record yet */
-    bool recount;            /* the sweeper's own: a worker died, the count may be off */
-    size_t size;             /* bytes mapped */
-    struct waiters *waiters; /* behind the records */
-    char *spill;             /* spill_size bytes for each descriptor, untouched until needed */
-    size_t spill_size;       /* connection_spill_size() */
+    _Atomic unsigned high;      /* one more than the highest descriptor with a record yet */
+    bool recount;               /* the sweeper's own: a worker died, the count may be off */
+    size_t size;                /* bytes mapped */
+    struct waiters *waiters;    /* behind the records */
+    char *spill;                /* spill_size bytes for each descriptor, untouched until needed */
+    size_t spill_size;          /* connection_spill_size() */
     struct pool_record records[];
 };
 
@@ -62,6 +61,9 @@ void pool_free(struct pool *pool);
 
 /* One worker: serves connections through io until pool->stop_fd is readable. */
 void pool_work(struct pool *pool, struct io *io);
+
+/* Whether a connection waits for a worker, as far as can be seen at the moment. */
+bool pool_work_waits(const struct pool *pool);
 
 /* Closes or answers the parked connections whose deadline has passed, and lets accepting go on
  * where it had to stop. To be called a few times a second, through an io that never waits. */
@@ -82,9 +84,10 @@ void pool_release(struct pool *pool, struct io *io, unsigned worker);
  * so: what was seen between two calls that return true with the same *changes was settled. */
 bool pool_is_settled(const struct pool *pool, uint64_t *changes);
 
-/* io_ops.opening, .hold and .close of workers that share a descriptor table. */
+/* io_ops.opening, .hold, .unhold and .close of workers that share a descriptor table. */
 void pool_opening(struct io *io);
 void pool_hold(struct pool *pool, struct io *io, int fd);
+void pool_unhold(struct pool *pool, struct io *io, int fd);
 void pool_close(struct pool *pool, struct io *io, int fd);
 
 #endif

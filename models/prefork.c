@@ -50,9 +50,19 @@ static int wait_client(struct io *io, int fd, int events, int64_t deadline_ms, i
                         deadline_ms, spent_ms);
 }
 
+static bool give_way(struct io *io)
+{
+    return pool_work_waits(((struct prefork_io *)io)->pool);
+}
+
 static void hold(struct io *io, int fd)
 {
     pool_hold(((struct prefork_io *)io)->pool, io, fd);
+}
+
+static void unhold(struct io *io, int fd)
+{
+    pool_unhold(((struct prefork_io *)io)->pool, io, fd);
 }
 
 static void close_held(struct io *io, int fd)
@@ -64,10 +74,14 @@ static const struct io_ops REQUEST_OPS = {
     .wait = blocking_wait,
     .wait_client = wait_client,
     .sleep = blocking_sleep,
+    .suspend = blocking_suspend,
+    .resume = blocking_resume,
     .gather = blocking_gather,
     .offload = blocking_offload,
+    .give_way = give_way,
     .opening = pool_opening,
     .hold = hold,
+    .unhold = unhold,
     .close = close_held,
     .model = "prefork",
     .gather_how = "one after another",
@@ -78,6 +92,8 @@ static const struct io_ops REQUEST_OPS = {
 static const struct io_ops CONNECTION_OPS = {
     .wait = blocking_wait,
     .sleep = blocking_sleep,
+    .suspend = blocking_suspend,
+    .resume = blocking_resume,
     .gather = blocking_gather,
     .offload = blocking_offload,
     .model = "prefork",

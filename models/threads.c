@@ -69,12 +69,22 @@ static int wait_client(struct io *io, int fd, int events, int64_t deadline_ms, i
     return waiters_wait(pool->waiters, io->worker, fd, events, deadline_ms, spent_ms);
 }
 
+static bool give_way(struct io *io)
+{
+    const struct pool *pool = ((struct member *)io)->team->pool;
+
+    return pool != NULL && pool_work_waits(pool);
+}
+
 static const struct io_ops FREE_OPS = {
     .wait = blocking_wait,
     .wait_client = wait_client,
     .sleep = blocking_sleep,
+    .suspend = blocking_suspend,
+    .resume = blocking_resume,
     .gather = blocking_gather,
     .offload = blocking_offload,
+    .give_way = give_way,
     .model = "threads",
     .gather_how = "one after another",
     .context_is = "thread",
@@ -134,6 +144,16 @@ static int gil_sleep(struct io *io, int64_t ms)
     return result;
 }
 
+static int gil_suspend(struct io *io, int64_t deadline_ms)
+{
+    bool had = gil_leave(io);
+    int result = blocking_suspend(io, deadline_ms);
+
+    if (had)
+        gil_begin(io);
+    return result;
+}
+
 static int gil_offload(struct io *io, void (*call)(void *arg), void *arg)
 {
     bool had = gil_leave(io);
@@ -153,8 +173,11 @@ static const struct io_ops GIL_OPS = {
     .wait = gil_wait,
     .wait_client = gil_wait_client,
     .sleep = gil_sleep,
+    .suspend = gil_suspend,
+    .resume = blocking_resume,
     .gather = blocking_gather,
     .offload = gil_offload,
+    .give_way = give_way,
     .checkpoint = gil_offer,
     .begin = gil_begin,
     .end = gil_end,
@@ -345,6 +368,7 @@ static int threads_check(const struct config *config, char *error, size_t error_
 const struct model threads_model = {
     .name = "threads",
     .summary = "a pool of POSIX threads: one is taken for each request and blocks while it waits",
+    .one_process = true,
     .workers_per_core = 16,
     .check = threads_check,
     .run = threads_run,

@@ -25,7 +25,7 @@ int waiters_init(struct waiters *w, unsigned workers, int work_fd)
 
     w->work_fd = work_fd;
     w->count = workers;
-    w->limit = workers > 1 ? workers - reserve : 1;
+    w->limit = workers - reserve;
     for (unsigned i = 0; i < workers; i++)
         w->each[i].wake_fd = -1;
     for (unsigned i = 0; i < workers; i++) {

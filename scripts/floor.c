@@ -11,7 +11,9 @@
  * Deliberately absent: parsing, routes, bodies, time-outs, write buffering (a client that
  * pipelines without reading is disconnected), a Date that moves on.
  *
- *     floor [--listen=ADDR:PORT]        default 127.0.0.1:8081, port 0 picks a free one
+ *     floor [--listen=ADDR:PORT] [--close]
+ *                     default 127.0.0.1:8081, port 0 picks a free one; --close answers each
+ *                     connection once, says so, and closes it
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -40,6 +42,7 @@ static size_t answer_bytes;
  * arrive cut anywhere. */
 static unsigned char matched[DESCRIPTORS];
 
+static bool closing; /* --close */
 static volatile sig_atomic_t stopping;
 
 static void on_stop(int signal_number)
@@ -95,8 +98,8 @@ static void make_answers(void)
     strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", gmtime_r(&now, &utc));
     answer_bytes = (size_t)snprintf(answers, sizeof answers / ANSWERS_PER_SEND,
                                     "HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: text/plain\r\n"
-                                    "Content-Length: 13\r\n\r\nHello, World!",
-                                    date);
+                                    "Content-Length: 13\r\n%s\r\nHello, World!",
+                                    date, closing ? "Connection: close\r\n" : "");
     for (size_t i = 1; i < ANSWERS_PER_SEND; i++)
         memcpy(answers + i * answer_bytes, answers, answer_bytes);
 }
@@ -135,8 +138,8 @@ static void accept_all(int listener, int poller)
 }
 
 /* The whole of the work: one recv, one send. The set is level-triggered, so bytes beyond the
- * buffer bring the descriptor back in the next round. False: the peer has left, or does not
- * read what it asks for. */
+ * buffer bring the descriptor back in the next round. False: the peer has left, does not
+ * read what it asks for, or has been told that this was its only answer. */
 static bool serve(int fd)
 {
     static char input[16384];
@@ -152,6 +155,8 @@ static bool serve(int fd)
         if (send(fd, answers, length, 0) != (ssize_t)length)
             return false;
         heads -= batch;
+        if (closing)
+            return false;
     }
     return true;
 }
@@ -160,11 +165,14 @@ int main(int argc, char **argv)
 {
     const char *listen_text = "127.0.0.1:8081";
     for (int i = 1; i < argc; i++) {
-        if (strncmp(argv[i], "--listen=", 9) != 0) {
-            fprintf(stderr, "floor: %s: the one option is --listen=ADDR:PORT\n", argv[i]);
+        if (strcmp(argv[i], "--close") == 0) {
+            closing = true;
+        } else if (strncmp(argv[i], "--listen=", 9) == 0) {
+            listen_text = argv[i] + 9;
+        } else {
+            fprintf(stderr, "floor: %s: expected --listen=ADDR:PORT or --close\n", argv[i]);
             return 64;
         }
-        listen_text = argv[i] + 9;
     }
 
     struct sockaddr_in address = parse_address(listen_text);

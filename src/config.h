@@ -47,6 +47,18 @@ struct config {
     uint64_t max_body;
     size_t stack_size;
 
+    const char *db;          /* "sqlite:PATH" or "postgresql://...": see db/uri.h */
+    const char *redis;       /* "HOST:PORT" or "unix:/path"; NULL: no cache */
+    unsigned db_connections; /* to each of them, of all workers together */
+    int64_t db_timeout_ms;   /* for a request's connection and its answer */
+    bool offload;            /* calls of a database that may block go to a helper thread */
+
+    unsigned listen_mode; /* permission bits of a Unix socket's file; 0: by the umask */
+    const char *user;     /* whom to become once all is open; NULL: nobody else */
+    const char *group;    /* NULL: the user's */
+    bool allow_root;      /* serve other machines as root */
+    const char *pid_file; /* NULL: none */
+
     bool enable_fault_routes;
     const char *access_log; /* NULL: off; "-": standard output */
 

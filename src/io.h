@@ -17,6 +17,7 @@
 #ifndef IO_H
 #define IO_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,15 +41,19 @@ struct io_ops {
     int (*wait_client)(struct io *io, int fd, int events, int64_t deadline_ms,
                        int64_t spent_ms); /* optional: as wait */
     int (*sleep)(struct io *io, int64_t ms);
+    int (*suspend)(struct io *io, int64_t deadline_ms);
+    void (*resume)(struct io *io);
     int (*gather)(struct io *io, io_job *job, void *args, size_t arg_size, size_t count);
     int (*offload)(struct io *io, void (*call)(void *arg), void *arg);
-    void (*yield)(struct io *io);         /* optional */
-    void (*checkpoint)(struct io *io);    /* optional */
-    void (*begin)(struct io *io);         /* optional: handler code starts */
-    void (*end)(struct io *io);           /* optional: handler code has ended */
-    void (*opening)(struct io *io);       /* optional: see io_hold() */
-    void (*hold)(struct io *io, int fd);  /* optional */
-    void (*close)(struct io *io, int fd); /* optional: close(2) */
+    void (*yield)(struct io *io);          /* optional */
+    bool (*give_way)(struct io *io);       /* optional: false */
+    void (*checkpoint)(struct io *io);     /* optional */
+    void (*begin)(struct io *io);          /* optional: handler code starts */
+    void (*end)(struct io *io);            /* optional: handler code has ended */
+    void (*opening)(struct io *io);        /* optional: see io_hold() */
+    void (*hold)(struct io *io, int fd);   /* optional */
+    void (*unhold)(struct io *io, int fd); /* optional */
+    void (*close)(struct io *io, int fd);  /* optional: close(2) */
 
     const char *model;      /* "prefork", "threads", "coro" */
     const char *gather_how; /* how gathered jobs run, for the answer of /fanout */
@@ -66,6 +71,7 @@ struct io {
     unsigned worker;            /* index of that worker, from 0 */
     unsigned context;           /* number of this context within the server, from 1 */
     struct http_clock *clock;   /* the worker's cached Date; shared by its coroutines */
+    _Atomic uint32_t resumed;   /* for io_ops.suspend: a resume that nobody has taken yet */
 
     char *in;        /* scratch for one request head and some of its body */
     size_t in_size;  /* bytes: connection_in_size() */
@@ -91,8 +97,8 @@ static inline int io_wait(struct io *io, int fd, int events, int64_t deadline_ms
 
 /*
  * As io_wait(), for the client of the request being served, which has kept the server waiting for
- * spent_ms milliseconds already. May also return -EBUSY: too many contexts wait for their clients,
- * and this client is to be given up in favour of others.
+ * spent_ms milliseconds more than a client of good pace already. May also return -EBUSY: too many
+ * contexts wait for their clients, and this client is to be given up in favour of others.
  */
 static inline int io_wait_client(struct io *io, int fd, int events, int64_t deadline_ms,
                                  int64_t spent_ms)
@@ -109,6 +115,21 @@ static inline int io_sleep(struct io *io, int64_t ms)
 }
 
 /*
+ * Waits until another context of the same process calls io_resume() on this io, or the deadline
+ * has passed: what waiting lines are made of. A resume that comes first is remembered (one, not a
+ * count). It may also end for a resume that was meant for an earlier wait, so the caller looks
+ * at its condition again. Returns 0, -ETIMEDOUT or -ECANCELED.
+ */
+static inline int io_suspend(struct io *io, int64_t deadline_ms)
+{
+    return io->ops->suspend(io, deadline_ms);
+}
+static inline void io_resume(struct io *io)
+{
+    io->ops->resume(io);
+}
+
+/*
  * Runs job(io, args + i * arg_size) for i in 0 .. count - 1 and waits for all of
  * them: concurrently where the model can, one after another where it cannot (see
  * io_ops.gather_how). Each job gets an io of its own for waiting; it must not
@@ -121,7 +142,8 @@ static inline int io_gather(struct io *io, io_job *job, void *args, size_t arg_s
 
 /*
  * Runs call(arg) where its blocking stalls nobody but this request: on the spot
- * in the pools, on a helper thread in coro. call must not use any io_ function.
+ * in the pools, on a helper thread in coro. call must not use any io_ function,
+ * but for io_opening(), io_hold(), io_unhold() and io_close().
  * arg must stay valid until io_offload() returns; it always does so after call
  * has ended, or without its having begun. Returns 0, -ECANCELED or -ENOMEM
  * (call was not run).
@@ -138,6 +160,16 @@ static inline void io_yield(struct io *io)
         io->ops->yield(io);
 }
 
+/*
+ * Between two requests of one client that has sent many: lets others have their turn. Returns true
+ * where that takes this context itself, because others wait for one: the caller is then to give it
+ * back, with the connection parked.
+ */
+static inline bool io_give_way(struct io *io)
+{
+    return io->ops->give_way != NULL && io->ops->give_way(io);
+}
+
 /* To be called now and then (about every 100 µs) by a handler that computes for long:
  * where handler code shares a lock (--gil) this is where others get their turn. */
 static inline void io_checkpoint(struct io *io)
@@ -151,6 +183,9 @@ static inline void io_checkpoint(struct io *io)
  * master closes it. For that, whatever is opened inside a request (a file, a database socket)
  * is announced: io_opening(), then the call that opens, then at once io_hold() with the
  * descriptor, or with -1 when there is none; and it is closed with io_close().
+ *
+ * A library that closes descriptors itself, or one and opens another, is called between
+ * io_unhold(), in place of io_opening(), and io_hold() with what is open afterwards (or -1).
  */
 static inline void io_opening(struct io *io)
 {
@@ -161,6 +196,18 @@ static inline void io_hold(struct io *io, int fd)
 {
     if (io->ops->hold != NULL)
         io->ops->hold(io, fd);
+}
+static inline void io_unhold(struct io *io, int fd)
+{
+    if (io->ops->unhold != NULL)
+        io->ops->unhold(io, fd);
+}
+
+/* True where that is needed: what this context opens is open in other processes too, which may
+ * use its number, and file locks that belong to a process belong to all of them together. */
+static inline bool io_shares_descriptors(const struct io *io)
+{
+    return io->ops->hold != NULL;
 }
 static inline void io_close(struct io *io, int fd)
 {

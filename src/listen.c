@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: MIT
  *
  * Accepted sockets inherit TCP_NODELAY from the listening one, so it is set once
- * here. A Unix socket's path is removed first only when nobody answers on it.
+ * here. Unix sockets, which leave a file behind, are made in listen_unix.c.
  */
 #include "listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "listen_unix.h"
+#include "log.h"
 
 enum { BACKLOG = 4096 }; /* the kernel lowers it to net.core.somaxconn */
 
@@ -74,55 +78,62 @@ static int bind_and_listen(int fd, const struct sockaddr *address, socklen_t len
     return 0;
 }
 
-/* A socket left behind by a server that is gone: nobody listens on it. */
-static bool is_stale(const struct sockaddr_un *address)
+/* True for what no other machine can reach. */
+static bool is_local(const struct sockaddr *address)
 {
-    struct stat st;
-    bool stale;
-    int fd;
+    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    const struct in_addr *v4 = &((const struct sockaddr_in *)(const void *)address)->sin_addr;
 
-    if (lstat(address->sun_path, &st) < 0 || !S_ISSOCK(st.st_mode))
-        return false;
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return false;
-    stale =
-        connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 && errno == ECONNREFUSED;
-    close(fd);
-    return stale;
+    if (address->sa_family == AF_INET)
+        return ntohl(v4->s_addr) >> 24 == IN_LOOPBACKNET;
+    if (address->sa_family == AF_INET6)
+        return IN6_IS_ADDR_LOOPBACK(v6) ||
+               (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET);
+    return address->sa_family == AF_UNIX;
 }
 
-static int open_unix(const char *text, char *name, size_t name_size, char *error, size_t error_size)
+static int refuse_remote(const char *shown, char *error, size_t error_size)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int fd, result;
+    snprintf(error, error_size,
+             "refusing to serve %s as root: other machines can reach it; choose a user with "
+             "--user=NAME, or insist with --allow-root",
+             shown);
+    return -EACCES;
+}
 
-    memcpy(address.sun_path, text + sizeof UNIX_PREFIX - 1, strlen(text) - sizeof UNIX_PREFIX + 2);
-    if (is_stale(&address))
-        unlink(address.sun_path);
-    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    result = fd < 0 ? -errno : bind_and_listen(fd, (struct sockaddr *)&address, sizeof address);
-    if (result < 0) {
-        snprintf(error, error_size, "cannot listen on %s: %s", text, strerror(-result));
-        if (fd >= 0)
-            close(fd);
-        return result;
-    }
-    snprintf(name, name_size, "%s", text);
-    return fd;
+static void name_unix(const struct sockaddr_un *address, socklen_t length, char *name,
+                      size_t name_size)
+{
+    size_t used = length > offsetof(struct sockaddr_un, sun_path)
+                      ? length - offsetof(struct sockaddr_un, sun_path)
+                      : 0;
+    bool abstract = used > 0 && address->sun_path[0] == '\0';
+
+    if (abstract)
+        snprintf(name, name_size, "unix:@%.*s", (int)used - 1, address->sun_path + 1);
+    else
+        snprintf(name, name_size, "unix:%.*s", (int)strnlen(address->sun_path, used),
+                 address->sun_path);
+    for (char *p = name; *p != '\0'; p++) /* it is shown in the ready line */
+        if ((unsigned char)*p < ' ' || *p == '\x7f')
+            *p = '?';
 }
 
 static int name_of(int fd, char *name, size_t name_size)
 {
     struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
-    char host[64], port[8];
+    char host[INET6_ADDRSTRLEN + IF_NAMESIZE + 1], port[8];
 
     if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
         return -errno;
+    if (address.ss_family == AF_UNIX) {
+        name_unix((struct sockaddr_un *)&address, length, name, name_size);
+        return 0;
+    }
     if (getnameinfo((struct sockaddr *)&address, length, host, sizeof host, port, sizeof port,
                     NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        return -EINVAL;
+        return -EAFNOSUPPORT;
     snprintf(name, name_size, address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
     return 0;
 }
@@ -147,35 +158,110 @@ static int open_one(const struct addrinfo *info)
     return fd;
 }
 
-int listen_open(const char *text, char *name, size_t name_size, char *error, size_t error_size)
+/* Binds to the first address of the list that can be bound. */
+static int open_first(const struct addrinfo *list, const char *text, bool local_only, char *error,
+                      size_t error_size)
 {
+    int fd = -EADDRNOTAVAIL;
+
+    for (const struct addrinfo *info = list; info != NULL && fd < 0; info = info->ai_next) {
+        if (local_only && !is_local(info->ai_addr))
+            return refuse_remote(text, error, error_size);
+        fd = open_one(info);
+    }
+    if (fd < 0)
+        snprintf(error, error_size, "cannot listen on %s: %s", text, strerror(-fd));
+    return fd;
+}
+
+int listen_open(const char *text, const struct listen_options *options, char *name,
+                size_t name_size, char *error, size_t error_size)
+{
+    static const struct listen_options none;
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
     struct addrinfo *list;
-    char host[256];
+    char host[256], shown[LISTEN_NAME_SIZE];
     const char *port;
     int failed, fd;
 
+    options = options != NULL ? options : &none;
+    log_escape(shown, sizeof shown, text, strlen(text));
     if (listen_check(text) < 0) {
         snprintf(error, error_size, "--listen=%s: expected ADDR:PORT, [ADDR]:PORT or unix:/path",
-                 text);
+                 shown);
         return -EINVAL;
     }
-    if (strncmp(text, UNIX_PREFIX, sizeof UNIX_PREFIX - 1) == 0)
-        return open_unix(text, name, name_size, error, error_size);
+    if (strncmp(text, UNIX_PREFIX, sizeof UNIX_PREFIX - 1) == 0) {
+        fd = listen_unix_open(text + sizeof UNIX_PREFIX - 1, options->mode, BACKLOG);
+        if (fd < 0)
+            snprintf(error, error_size, "cannot listen on %s: %s", shown, strerror(-fd));
+        else
+            snprintf(name, name_size, "%s", text);
+        return fd;
+    }
     if (!split(text, host, sizeof host, &port))
         return -EINVAL;
     failed = getaddrinfo(host, port, &hints, &list);
     if (failed != 0) {
-        snprintf(error, error_size, "cannot listen on %s: %s", text, gai_strerror(failed));
+        snprintf(error, error_size, "cannot listen on %s: %s", shown, gai_strerror(failed));
         return -EADDRNOTAVAIL;
     }
-    fd = -EADDRNOTAVAIL;
-    for (const struct addrinfo *info = list; info != NULL && fd < 0; info = info->ai_next)
-        fd = open_one(info);
+    fd = open_first(list, shown, options->local_only, error, error_size);
     freeaddrinfo(list);
-    if (fd < 0)
-        snprintf(error, error_size, "cannot listen on %s: %s", text, strerror(-fd));
-    else if (name_of(fd, name, name_size) < 0)
+    if (fd >= 0 && name_of(fd, name, name_size) < 0)
         snprintf(name, name_size, "%s", text);
     return fd;
+}
+
+/* 0 if fd is a stream socket that listens. */
+static int check_listens(int fd)
+{
+    int type = 0, listens = 0;
+    socklen_t size = sizeof type;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+        return -errno;
+    size = sizeof listens;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0)
+        return -errno;
+    return type == SOCK_STREAM && listens ? 0 : -EINVAL;
+}
+
+/* Makes fd what accept4() and the models expect; names it. */
+static int adopt(int fd, char *name, size_t name_size)
+{
+    int status = fcntl(fd, F_GETFL);
+    int on = 1;
+
+    if (status < 0 || fcntl(fd, F_SETFL, status | O_NONBLOCK) < 0 ||
+        fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        return -errno;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* a Unix socket has no such option */
+    return name_of(fd, name, name_size);
+}
+
+int listen_inherit(int fd, const struct listen_options *options, char *name, size_t name_size,
+                   char *error, size_t error_size)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t length = sizeof address;
+    int result = check_listens(fd);
+
+    if (result == -EINVAL) {
+        snprintf(error, error_size,
+                 "cannot serve the inherited descriptor %d: not a stream socket that listens", fd);
+        return result;
+    }
+    if (result == 0)
+        result = adopt(fd, name, name_size);
+    if (result == 0 && getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+        result = -errno;
+    if (result < 0) {
+        snprintf(error, error_size, "cannot serve the inherited descriptor %d: %s", fd,
+                 strerror(-result));
+        return result;
+    }
+    if (options != NULL && options->local_only && !is_local((struct sockaddr *)&address))
+        return refuse_remote(name, error, error_size);
+    return 0;
 }

@@ -1,24 +1,67 @@
 /* SPDX-License-Identifier: MIT
  *
- * The listening socket: from the text of --listen to a bound descriptor.
+ * The listening socket: made from the text of --listen, or taken over from who
+ * started this process (a service manager, or the server that this one is to replace).
+ *
+ * [::]:PORT takes IPv6 only, whatever net.ipv6.bindv6only says, so that an address
+ * means the same on every machine; a socket that is inherited stays as it is.
  */
 #ifndef LISTEN_H
 #define LISTEN_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
+
+enum { LISTEN_NAME_SIZE = 128 };
+
+struct listen_options {
+    unsigned mode;   /* permission bits of a Unix socket's file; 0: as the umask leaves them */
+    bool local_only; /* refuse, with -EACCES, what other machines can reach */
+};
 
 /*
  * Binds and listens. text is "ADDR:PORT", "[ADDR]:PORT" or "unix:/path"; ADDR is a
- * numeric address or a host name; port 0 picks a free one. name receives what was bound, in
- * the same spelling. error receives one line without a newline when it fails.
+ * numeric address or a host name; port 0 picks a free one. options may be NULL: all zero. name
+ * receives what was bound, in the same spelling. error receives one line without a newline when it
+ * fails.
+ *
+ * A Unix socket's file that is there already is replaced if it is a socket on which nobody
+ * listens. Two servers that do so at once do not disturb each other.
  *
  * Returns a non-blocking, close-on-exec descriptor owned by the caller, -EINVAL when text has no
- * such form, or the negative errno of what failed.
+ * such form, or the negative errno of what failed. Before there are threads: it may set the umask
+ * for a moment.
  */
-int listen_open(const char *text, char *name, size_t name_size, char *error, size_t error_size)
+int listen_open(const char *text, const struct listen_options *options, char *name,
+                size_t name_size, char *error, size_t error_size)
     __attribute__((warn_unused_result));
+
+/*
+ * Takes over an open descriptor, which must be a stream socket (IPv4, IPv6 or Unix) that
+ * listens: makes it non-blocking and close-on-exec and names what it is bound to, as
+ * listen_open() does ("unix:@name" for an abstract socket). options->local_only is obeyed.
+ * The descriptor keeps its number and stays the caller's, also in failure; error is as above.
+ *
+ * Returns 0; -ENOTSOCK, -EINVAL (a socket, but not one that listens for streams), -EAFNOSUPPORT,
+ * -EACCES, -EBADF or what else failed.
+ */
+int listen_inherit(int fd, const struct listen_options *options, char *name, size_t name_size,
+                   char *error, size_t error_size) __attribute__((warn_unused_result));
 
 /* Checks the form of text only. Returns 0 or -EINVAL. */
 int listen_check(const char *text);
+
+/* A Unix socket's file, by its identity; all zero: none. */
+struct listen_file {
+    dev_t device;
+    ino_t inode;
+};
+
+/* The file of a bound socket's name, to be removed later; none unless the name is a path. */
+struct listen_file listen_file_of(const char *name);
+
+/* Removes that file, if the path still leads to it. Returns 0 or a negative errno. */
+int listen_file_remove(const char *name, const struct listen_file *file);
 
 #endif

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "db/db.h"
 #include "http/request.h"
 #include "log.h"
 #include "models/model.h"
@@ -31,7 +32,7 @@ static int unknown_model(const char *name)
 {
     const char *names[MAX_MODELS];
     const char *closest;
-    char list[128] = "";
+    char list[128] = "", shown[64];
     size_t count = 0;
 
     for (; count < MAX_MODELS && models[count] != NULL; count++) {
@@ -40,7 +41,8 @@ static int unknown_model(const char *name)
                  names[count]);
     }
     closest = config_suggest(name, names, count);
-    log_line(LOG_ERROR, "--model=%s: expected one of %s%s%s%s", name, list,
+    log_escape(shown, sizeof shown, name, strlen(name));
+    log_line(LOG_ERROR, "--model=%s: expected one of %s%s%s%s", shown, list,
              closest != NULL ? "; did you mean " : "", closest != NULL ? closest : "",
              closest != NULL ? "?" : "");
     return EX_USAGE;
@@ -77,9 +79,12 @@ static int serve(const struct config *config, const struct model *model)
     }
     request_set_max_header(config->max_header);
     signal(SIGPIPE, SIG_IGN);
-    result = model->run(&server);
+    result = db_new(&server.db, config, model->one_process ? 1 : server.workers);
+    if (result == 0)
+        result = model->run(&server);
     if (result < 0 && result != -ECHILD) /* -ECHILD: said already which worker failed and how */
         log_line(LOG_ERROR, "cannot start --model=%s: %s", model->name, strerror(-result));
+    db_free(server.db);
     server_close(&server);
     return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
@@ -105,6 +110,10 @@ static int act(const struct config *config, enum config_action action)
         return unknown_model(config->model);
     if (model->check(config, error, sizeof error) < 0)
         return usage(error);
+    if (db_check(config, error, sizeof error) < 0)
+        return usage(error);
+    if (config->group != NULL && config->user == NULL)
+        return usage("--group: expected together with --user");
     if (action == CONFIG_PRINT)
         return config_print(config, STDOUT_FILENO) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
     return action == CONFIG_CHECK ? EXIT_SUCCESS : serve(config, model);

@@ -14,22 +14,29 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "activation.h"
 #include "io.h"
 #include "listen.h"
 #include "log.h"
+#include "privileges.h"
 
 enum {
     /* Descriptors beside connections: the log, the root, files being sent, loops' own. */
     DESCRIPTOR_RESERVE = 64,
+    /* For each connection to a database: its file, log and index (SQLite), and one to the cache. */
+    DESCRIPTORS_PER_DB_CONNECTION = 4,
     /* More are not asked for: the parking lot reserves address space for each. */
     MAX_DESCRIPTORS = 1 << 20,
+    PATH_SHOWN = 200,
 };
 
 static int fail(char *error, size_t error_size, const char *what, const char *name)
 {
     int code = errno;
+    char shown[PATH_SHOWN];
 
-    snprintf(error, error_size, "cannot %s %s: %s", what, name, strerror(code));
+    log_escape(shown, sizeof shown, name, strlen(name));
+    snprintf(error, error_size, "cannot %s %s: %s", what, shown, strerror(code));
     return -code;
 }
 
@@ -64,17 +71,100 @@ static int map_shared(struct server *server, char *error, size_t error_size)
     return 0;
 }
 
-static int open_access_log(struct server *server, char *error, size_t error_size)
+static int open_root(struct server *server, char *error, size_t error_size)
 {
-    const char *path = server->config->access_log;
+    const char *path = server->config->root;
 
     if (path == NULL)
         return 0;
-    if (strcmp(path, "-") == 0)
+    server->root_fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return server->root_fd < 0 ? fail(error, error_size, "open --root", path) : 0;
+}
+
+/* Creates the file as the user that the server is going to be: it may have to be opened again. */
+static int open_access_log(struct server *server, const struct privileges *privileges, char *error,
+                           size_t error_size)
+{
+    const char *path = server->config->access_log;
+    int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC;
+
+    if (path == NULL)
+        return 0;
+    if (strcmp(path, "-") == 0) {
         server->access_log_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-    else
-        server->access_log_fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
+    } else {
+        server->access_log_fd = open(path, flags | O_EXCL, 0640);
+        if (server->access_log_fd >= 0 && privileges->change &&
+            fchown(server->access_log_fd, privileges->uid, privileges->gid) < 0)
+            return fail(error, error_size, "give away the access log", path);
+        if (server->access_log_fd < 0 && errno == EEXIST)
+            server->access_log_fd = open(path, flags, 0640);
+    }
     return server->access_log_fd < 0 ? fail(error, error_size, "open the access log", path) : 0;
+}
+
+/* What is left of the descriptors for connections of clients; at least half. */
+static unsigned descriptors_for_clients(const struct server *server)
+{
+    unsigned reserve =
+        DESCRIPTOR_RESERVE + DESCRIPTORS_PER_DB_CONNECTION * server->config->db_connections;
+
+    return server->descriptors > 2 * reserve ? server->descriptors - reserve
+                                             : server->descriptors / 2;
+}
+
+/* Takes the socket that a service manager or a predecessor passed, else opens --listen. */
+static int open_listener(struct server *server, bool stays_root, char *error, size_t error_size)
+{
+    const struct config *config = server->config;
+    const struct listen_options options = {.mode = config->listen_mode,
+                                           .local_only = stays_root && !config->allow_root};
+    char *name = server->listen_name;
+    bool upgrade;
+    int fd = activation_take(&upgrade, error, error_size);
+    int result = fd;
+
+    if (fd >= 0) {
+        server->listen_fd = fd;
+        server->listen_shared = !upgrade;
+        server->upgrading = upgrade;
+        result = listen_inherit(fd, &options, name, sizeof server->listen_name, error, error_size);
+    } else if (fd == -ENOENT) {
+        result = listen_open(config->listen, &options, name, sizeof server->listen_name, error,
+                             error_size);
+        server->listen_fd = result;
+    }
+    if (result >= 0 && !server->listen_shared)
+        server->listen_file = listen_file_of(name);
+    return result < 0 ? result : 0;
+}
+
+/* What has to be known or opened as root, then the end of being root, then what has to work as the
+ * user. */
+static int open_and_drop(struct server *server, char *error, size_t error_size)
+{
+    const struct config *config = server->config;
+    struct privileges privileges;
+    int result = privileges_find(&privileges, config->user, config->group, error, error_size);
+    bool stays_root = geteuid() == 0 && !(privileges.change && privileges.uid != 0);
+
+    if (result == 0)
+        result = open_root(server, error, error_size);
+    if (result == 0)
+        result = open_access_log(server, &privileges, error, error_size);
+    if (result == 0)
+        result = open_listener(server, stays_root, error, error_size);
+    if (result == 0)
+        result = privileges_drop(&privileges, error, error_size);
+    if (result == 0 && config->pid_file != NULL)
+        result = pid_file_check(config->pid_file, server->upgrading, error, error_size);
+    if (result == 0 && privileges.change && config->access_log != NULL &&
+        strcmp(config->access_log, "-") != 0 && access(config->access_log, W_OK) < 0)
+        log_line(LOG_WARN,
+                 "the access log cannot be reopened as --user (%s): SIGUSR1 will not "
+                 "find it unless whoever rotates it makes a new one that can",
+                 strerror(errno));
+    return result;
 }
 
 int server_open(struct server *server, const struct config *config, const struct model *model,
@@ -94,22 +184,9 @@ int server_open(struct server *server, const struct config *config, const struct
     result = raise_descriptors(server, error, error_size);
     if (result == 0)
         result = map_shared(server, error, error_size);
-    if (result == 0 && config->root != NULL) {
-        server->root_fd = open(config->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (server->root_fd < 0)
-            result = fail(error, error_size, "open --root", config->root);
-    }
     if (result == 0)
-        result = open_access_log(server, error, error_size);
-    if (result == 0) {
-        server->listen_fd = listen_open(config->listen, server->listen_name,
-                                        sizeof server->listen_name, error, error_size);
-        if (server->listen_fd < 0)
-            result = server->listen_fd;
-    }
-    server->process_connections = server->descriptors > 2 * DESCRIPTOR_RESERVE
-                                      ? server->descriptors - DESCRIPTOR_RESERVE
-                                      : server->descriptors / 2;
+        result = open_and_drop(server, error, error_size);
+    server->process_connections = descriptors_for_clients(server);
     server_resolve_connections(server, 1);
     if (result < 0)
         server_close(server);
@@ -127,11 +204,18 @@ void server_resolve_connections(struct server *server, unsigned tables)
 
 void server_stop_listening(struct server *server)
 {
+    int result = 0;
+
     if (server->listen_fd < 0)
         return;
-    shutdown(server->listen_fd, SHUT_RD); /* for every process that shares it */
-    if (strncmp(server->listen_name, "unix:", 5) == 0)
-        unlink(server->listen_name + 5);
+    if (!server->listen_shared) {
+        /* The file first: once connecting is refused, another server may put its own there. */
+        result = listen_file_remove(server->listen_name, &server->listen_file);
+        shutdown(server->listen_fd, SHUT_RD); /* for every process that shares it */
+    }
+    if (result < 0)
+        log_line(LOG_WARN, "cannot remove %s: %s; the next server there replaces it",
+                 server->listen_name, strerror(-result));
     close(server->listen_fd);
     server->listen_fd = -1;
 }
@@ -139,6 +223,7 @@ void server_stop_listening(struct server *server)
 void server_close(struct server *server)
 {
     server_stop_listening(server);
+    pid_file_remove(&server->service.pid_file);
     if (server->root_fd >= 0)
         close(server->root_fd);
     if (server->access_log_fd >= 0)
@@ -160,8 +245,14 @@ void server_reopen_log(struct server *server)
         return;
     fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
     if (fd < 0) {
-        log_line(LOG_ERROR, "cannot reopen the access log %s: %s; the old file stays in use", path,
-                 strerror(errno));
+        char shown[PATH_SHOWN];
+        int code = errno;
+
+        if (atomic_exchange(&server->shared->log_kept, wanted) == wanted)
+            return; /* another worker has said it */
+        log_escape(shown, sizeof shown, path, strlen(path));
+        log_line(LOG_ERROR, "cannot reopen the access log %s: %s; the old file stays in use", shown,
+                 strerror(code));
         return;
     }
     dup3(fd, server->access_log_fd, O_CLOEXEC);

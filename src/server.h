@@ -19,7 +19,10 @@
 #include <stdint.h>
 
 #include "config.h"
+#include "listen.h"
+#include "service.h"
 
+struct db;
 struct model;
 
 enum { SERVER_CACHE_LINE = 64 };
@@ -58,7 +61,13 @@ struct server_shared {
     _Atomic int64_t read_ahead;    /* bytes of body held by http/ahead.c, of all workers */
     _Atomic int32_t contexts;      /* contexts serving a request now, of all workers */
     _Atomic int32_t contexts_peak; /* the most that ever did so together */
-    struct worker_stats workers[]; /* server.workers of them, then one for the master */
+    _Atomic uint32_t log_kept; /* the generation that could not be opened: the old file is kept */
+    _Atomic int64_t shortage_said_ms; /* when the log last said that something is short; 0: never */
+    _Atomic uint64_t log_lines_lost;  /* of the access log: they could not be written */
+    _Atomic int64_t log_lost_ms;      /* when the last one was */
+    _Atomic bool log_losing;          /* lost lines were announced, and not yet that it is over */
+    _Atomic bool log_torn;            /* the last line in the access log lacks its end */
+    struct worker_stats workers[];    /* server.workers of them, then one for the master */
 };
 
 struct server {
@@ -66,14 +75,19 @@ struct server {
     const struct model *model;
     unsigned workers;         /* as resolved: at least 1 */
     unsigned max_connections; /* as resolved: what descriptors allow, at most --max-connections */
-    unsigned process_connections;    /* what the descriptors of one process allow */
-    unsigned descriptors;            /* RLIMIT_NOFILE: every descriptor is below this */
-    int listen_fd;                   /* non-blocking */
-    char listen_name[128];           /* "127.0.0.1:8080", as bound */
+    unsigned process_connections;       /* what the descriptors of one process allow */
+    unsigned descriptors;               /* RLIMIT_NOFILE: every descriptor is below this */
+    int listen_fd;                      /* non-blocking */
+    char listen_name[LISTEN_NAME_SIZE]; /* "127.0.0.1:8080", as bound */
+    bool listen_shared; /* others serve it too or will: it is closed in the end, never shut down */
+    bool upgrading;     /* the socket is from a predecessor that still runs */
+    struct listen_file listen_file;  /* a Unix socket's that is ours to remove */
     int root_fd;                     /* O_PATH of --root; -1: none */
     int access_log_fd;               /* -1: off */
     _Atomic uint32_t log_generation; /* of shared->log_generation, that access_log_fd is of */
     int64_t started_ms;              /* io_now_ms() at the start */
+    struct db *db;                   /* the pools of connections; a process's own after fork */
+    struct service service;          /* the master's own */
     size_t shared_size;
     struct server_shared *shared;
 };
@@ -111,7 +125,8 @@ void server_close(struct server *server);
 void server_resolve_connections(struct server *server, unsigned tables);
 
 /* Stops listening, in every process that shares the socket: connecting is refused, accept() fails
- * with EINVAL. To be called by the process that opened it. */
+ * with EINVAL. To be called by the process that opened it. A socket that is listen_shared is only
+ * closed here: what is in its backlog waits for whoever has it still. */
 void server_stop_listening(struct server *server);
 
 /* Opens the access log's path anew in place of the old descriptor, in the calling process, if

@@ -19,36 +19,28 @@ import os
 import secrets
 import statistics
 import sys
-from dataclasses import dataclass, replace
-from typing import Callable, Sequence
+from dataclasses import replace
+from typing import Sequence
 
-from . import analysis, environment, plan as planning, run as running, servers, wrk
-from .analysis import CellResult, Metric, Row
+from . import analysis, environment, plan as planning, run as running, servers, site, wrk
+from .analysis import CellResult
 from .children import Children, interruptible
 from .cli import find_programs, server_path
 from .client import BadAnswer, Client
-from .environment import ROOT
 from .errors import LabError
-from .measure import Programs, Sample
-from .plan import WORKLOADS, Cell, Configuration, Cores
+from .judging import Line, judge, paired, percent
+from .measure import Bench, Programs
+from .plan import Cell, Configuration, Cores
 from .progress import Progress
 from .quiet import QUIET_CORES, Patience
+from .sample import Sample
+from .workloads import WORKLOADS
 
 PINNED = " pinned"
 WHO_SAMPLES = 400
 WHO_CONNECTIONS = 8
+RETRIES = 20  # of one disturbed figure; patience is what bounds them all
 CRITERIA = ("4", "5", "6", "11")
-
-
-@dataclass(frozen=True)
-class Line:
-    passed: bool | None  # None: nothing that can be believed was measured
-    criterion: str
-    text: str
-
-    def __str__(self) -> str:
-        state = "VOID" if self.passed is None else "PASS" if self.passed else "FAIL"
-        return f"{state} ({self.criterion}) {self.text}"
 
 
 def cells(cores: Cores, asked: Sequence[str]) -> dict[str, Cell]:
@@ -91,47 +83,6 @@ def void_disturbed(sample: Sample) -> None:
 
 
 # --- judging ---------------------------------------------------------------------------
-
-
-def spread(values: Sequence[float], form: Callable[[float], str]) -> str:
-    return f"[{form(min(values))}, {form(max(values))}] in {len(values)} blocks"
-
-
-def percent(value: float) -> str:
-    return f"{value * 100:.1f} %"
-
-
-def plain(value: float) -> str:
-    return f"{value:.2f}"
-
-
-def judge(
-    criterion: str,
-    text: str,
-    values: Sequence[float],
-    goal: float,
-    at_least: bool,
-    form: Callable[[float], str] = plain,
-) -> Line:
-    sign = "≥" if at_least else "≤"
-    if not values:
-        return Line(None, criterion, f"{text}: no block can be believed, goal {sign} {form(goal)}")
-    middle = statistics.median(values)
-    passed = middle >= goal if at_least else middle <= goal
-    found = f"{form(middle)} {spread(values, form)}"
-    return Line(passed, criterion, f"{text}: {found}, goal {sign} {form(goal)}")
-
-
-def paired(first: Row | None, second: Row | None, metric: Metric) -> list[float]:
-    """The ratio in each block in which both can be believed."""
-    if first is None or second is None:
-        return []
-    others = {sample.block: metric(sample) for sample in second.valid}
-    return [
-        metric(sample) / others[sample.block]
-        for sample in first.valid
-        if others.get(sample.block, 0) > 0
-    ]
 
 
 def judge_waiting(result: CellResult) -> list[Line]:
@@ -193,7 +144,8 @@ def who_answers(children: Children, programs: Programs, configuration: Configura
         configuration.expected_ready(),
     ) as server:  # fmt: skip
         port = server.ready.port
-        argv = wrk.command(programs.wrk, 64, 1, 60, f"http://127.0.0.1:{port}/sleep?ms=5")
+        url = f"http://127.0.0.1:{port}/sleep?ms=5"
+        argv = wrk.command(programs.wrk, 64, 1, 60, url)
         load = children.start(argv, configuration.load_cpus, programs.root)
         seen: dict[str, set[int]] = {"pid": set(), "tid": set(), "context": set()}
         models = set()
@@ -269,11 +221,11 @@ def _accept(argv: Sequence[str]) -> int:
     plan = planning.Plan(
         tuple(chosen.values()), options.blocks, options.duration, 0.5, seed, "acceptance", cores
     )
-    plan = replace(plan, steps=tuple(planning.order(plan)))
-    programs = find_programs(plan, server_path(options.server), wrk.find())
+    plan = planning.ordered(replace(plan, retries=RETRIES))
     environment.raise_open_files()
     lines: list[Line] = []
-    with Children() as children:
+    with site.Folder() as folder, Children() as children:
+        programs = find_programs(plan, server_path(options.server), wrk.find(), folder)
         if "5" in asked:
             for model, workers in (("prefork", 8), ("threads", 8), ("coro", 1)):
                 configuration = Configuration(model, workers, cores.server, cores.load)
@@ -299,9 +251,9 @@ def _accept(argv: Sequence[str]) -> int:
 def _run(
     children: Children, programs: Programs, plan: planning.Plan, patience: Patience, verbose: bool
 ) -> list[Sample]:
-    progress = Progress(sys.stderr, len(plan.steps), plan.duration_s * 1.4 + 0.8)
+    progress = Progress(sys.stderr, len(plan.steps), running.seconds_planned(plan))
     samples = []
-    for sample in running.execute(plan, programs, children, progress, patience):
+    for sample in running.execute(Bench(children, programs, plan), progress, patience):
         samples.append(sample)
         if verbose:
             print(

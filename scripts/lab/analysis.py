@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import re
 import statistics
-from dataclasses import dataclass
-from typing import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Callable, Iterable, Mapping, Sequence
 
 from . import ceilings, stats
 from .ceilings import Ceiling
-from .measure import Sample
 from .plan import AGAIN, Cell, Configuration
 from .quiet import QUIET_CORES
+from .sample import Sample
 from .stats import Ratio
+from .steady import MOST_WINDOWS
+from .syscalls_count import Count
 
 DISTURBED_MARK = "~"
 
@@ -35,6 +37,10 @@ class Row:
     limiter: str
     void_reasons: tuple[str, ...]
     phantoms: int
+    queued_us: float = 0.0
+    steady: bool = True
+    extras: Mapping[str, float] = field(default_factory=dict)
+    syscalls: Count | None = None
 
     @property
     def label(self) -> str:
@@ -118,15 +124,25 @@ def aa_pair(result: CellResult, metric: Metric) -> tuple[Row, Ratio] | None:
     return None
 
 
-def analyse(cell: Cell, samples: Iterable[Sample]) -> CellResult:
+def p99_us(sample: Sample) -> float:
+    return (sample.load.percentiles_us["p99"] if sample.load else None) or 0.0
+
+
+def analyse(
+    cell: Cell, samples: Iterable[Sample], counts: Sequence[Count] = ()
+) -> CellResult:
     key = (cell.workload.name, cell.connections)
     mine = [s for s in samples if (s.workload, s.connections) == key]
     compute = [s.single_cpu_us for s in mine if s.single_cpu_us and not s.answer_problem]
     compute_us = statistics.median(compute) if compute else None
+    calls = {c.configuration: c for c in counts if (c.workload, c.connections) == key}
     floor = [s.cpu_us for s in mine if not s.void and s.configuration == "floor"]
     floor_us = statistics.median(floor) if floor else None
     rows = tuple(
-        _row(cell, c, [s for s in mine if s.configuration == c.label], compute_us, floor_us)
+        replace(
+            _row(cell, c, [s for s in mine if s.configuration == c.label], compute_us, floor_us),
+            syscalls=calls.get(c.label),
+        )
         for c in cell.configurations
     )
     return CellResult(cell, rows, tuple(_notes(mine)))
@@ -139,17 +155,23 @@ def _row(
     compute_us: float | None,
     floor_us: float | None,
 ) -> Row:
-    valid = [s for s in samples if not s.void and s.load]
+    valid = [s for s in samples if not s.void and (s.load or s.extras)]
     # A void row still shows what was seen, marked; that is what one debugs with.
-    shown = valid or [s for s in samples if s.load]
+    shown = valid or [s for s in samples if s.load or s.extras]
+    extras = _extras(shown)
+    backend = ceilings.Backend(
+        extras.get("service_us", 0.0), extras.get("backend_us", 0.0),
+        extras.get("backend_cores", 0.0),
+    )  # fmt: skip
     ceiling = ceilings.for_configuration(
-        cell.workload, cell.connections, configuration, compute_us, floor_us
+        cell.workload, cell.connections, configuration, compute_us, floor_us, backend
     )
     throughput = _median(s.rps for s in shown)
     server_cores = _median(s.server_cores for s in shown)
     load_cpu = _median(s.load.cpu_share for s in shown if s.load)
     percentiles: dict[str, float | None] = {}
     for name in ("p50", "p90", "p99", "p999"):
+        # Of each block its own percentile, and of those the median: never pooled.
         values = [s.load.percentiles_us[name] for s in shown if s.load]
         known = [value for value in values if value is not None]
         complete = bool(known) and len(known) == len(values)
@@ -167,10 +189,27 @@ def _row(
         server_cores=server_cores,
         load_cpu_share=load_cpu,
         ceiling=ceiling,
-        limiter=ceilings.limiter(configuration, ceiling, throughput, server_cores, load_cpu),
+        limiter=ceilings.limiter(
+            cell.workload, configuration, ceiling, throughput, server_cores, load_cpu, backend
+        ),
         void_reasons=merge_reasons([reason for s in samples for reason in s.gates]),
         phantoms=sum(s.load.phantoms for s in shown if s.load),
+        queued_us=_median(s.queued_us for s in shown),
+        steady=all(s.steady for s in samples),
+        extras=extras,
     )
+
+
+# What must never happen is not typical: its worst block counts, not its median.
+WORST = ("lost", "reset", "still_cut")
+
+
+def _extras(samples: Sequence[Sample]) -> dict[str, float]:
+    found = {}
+    for name in sorted({name for sample in samples for name in sample.extras}):
+        values = [sample.extras[name] for sample in samples if name in sample.extras]
+        found[name] = max(values) if name in WORST else statistics.median(values)
+    return found
 
 
 def merge_reasons(reasons: Sequence[str]) -> tuple[str, ...]:
@@ -202,5 +241,12 @@ def _notes(samples: Sequence[Sample]) -> list[str]:
     repeats = sum(s.repeats for s in samples)
     if repeats:
         runs = "run was" if repeats == 1 else "runs were"
-        notes.append(f"{repeats} {runs} disturbed by others and repeated")
+        kinds = sorted({take.reason for s in samples for take in s.takes})
+        notes.append(
+            f"{repeats} {runs} disturbed ({', '.join(kinds)}) and repeated; "
+            "run.json keeps what they gave"
+        )
+    restless = sorted({s.configuration for s in samples if not s.steady})
+    if restless:
+        notes.append(f"not steady after {MOST_WINDOWS} s of warm-up: {', '.join(restless)}")
     return notes

@@ -10,17 +10,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .plan import POOLS, Configuration, Workload
+from .backend import CONNECTIONS as BACKEND_CONNECTIONS
+from .plan import ONE_LOCK, Configuration
+from .workloads import BESIDE, COUNTED, Workload
 
 FULL = 0.90  # of wrk's cores, the server's cores or a ceiling of cores: then it limits
 # A wait is never shorter than asked for, and a short run loses its first and last requests:
 # a ceiling of waiting limits already from here.
 WAIT_FULL = 0.85
+# Neither the server's cores nor wrk's were used up: each connection waits for its answer and
+# then for the next question.
+ROUND_TRIPS = "round trips"
+SMALL = "small load on purpose"
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What was measured of a database: how long a request alone takes, its CPU time for one,
+    the cores it used under the load. 0: not known."""
+
+    service_us: float = 0.0
+    cpu_us: float = 0.0
+    cores: float = 0.0
 
 
 @dataclass(frozen=True)
 class Ceiling:
-    """rps: None where an input is missing. kind: pool, connections, cores or floor."""
+    """rps: None where an input is missing.
+
+    kind: pool, connections, loop or helpers (waits); cores, alone or floor (CPU); backend (a
+    database's connections) or database (its CPU).
+    """
 
     rps: float | None
     kind: str
@@ -33,46 +53,107 @@ def for_configuration(
     configuration: Configuration,
     compute_us: float | None,
     floor_us: float | None,
+    backend: Backend | None = None,
 ) -> Ceiling:
     """The lowest of the ceilings that apply.
 
     compute_us: CPU time of the request's computing, measured one request at a time.
     floor_us: the floor server's CPU time per request under the same load.
     """
+    if workload.kind in (BESIDE, *COUNTED):
+        return Ceiling(None, "none", "none: what counts here is not throughput")
     cores = configuration.usable_cores
     options = []
     if workload.wait_ms > 0:
-        contexts = configuration.contexts(connections)
-        pooled = configuration.model in POOLS and configuration.workers < connections
-        busy_ms = workload.wait_ms + (compute_us or 0.0) / 1e3
+        contexts = configuration.contexts(connections, workload)
+        busy_ms = configuration.waited_ms(workload) + (compute_us or 0.0) / 1e3
         rps = contexts / (busy_ms / 1e3)
-        options.append(
-            Ceiling(
-                rps,
-                "pool" if pooled else "connections",
-                f"{contexts}/{busy_ms:.3g} ms = {rps:,.0f}/s",
-            )
-        )
-    cost_us, what = (floor_us, "floor") if workload.floor else (compute_us, "cores")
+        kind = _waiting_kind(workload, connections, configuration, contexts)
+        options.append(Ceiling(rps, kind, f"{contexts}/{busy_ms:.3g} ms = {rps:,.0f}/s"))
+    cost_us, what = _cost(workload, configuration, compute_us, floor_us)
     if cost_us:
         rps = cores * 1e6 / cost_us
         unit = "core" if cores == 1 else "cores"
-        options.append(Ceiling(rps, what, f"{cores} {unit}/{_time(cost_us)} = {rps:,.0f}/s"))
+        alone = " alone" if what == "alone" else ""
+        formula = f"{cores} {unit}/{_time(cost_us)}{alone} = {rps:,.0f}/s"
+        options.append(Ceiling(rps, what, formula))
+    if workload.database and backend:
+        options += _of_backend(configuration, connections, backend)
     known = [option for option in options if option.rps]
     return min(known, key=lambda c: c.rps or 0.0) if known else Ceiling(None, "unknown", "")
 
 
+def _of_backend(
+    configuration: Configuration, connections: int, backend: Backend
+) -> list[Ceiling]:
+    """What the database's connections allow, and what its CPU allows."""
+    found = []
+    usable = min(BACKEND_CONNECTIONS, configuration.contexts(connections))
+    if backend.service_us:
+        rps = usable * 1e6 / backend.service_us
+        formula = f"{usable}/{_time(backend.service_us)} = {rps:,.0f}/s"
+        found.append(Ceiling(rps, "backend", formula))
+    if backend.cpu_us:
+        cores = len(configuration.load_cpus)  # shared with wrk
+        rps = cores * 1e6 / backend.cpu_us
+        unit = "core" if cores == 1 else "cores"
+        formula = f"{cores} {unit}/{_time(backend.cpu_us)} of the database = {rps:,.0f}/s"
+        found.append(Ceiling(rps, "database", formula))
+    return found
+
+
+def _waiting_kind(
+    workload: Workload, connections: int, configuration: Configuration, contexts: int
+) -> str:
+    if contexts >= connections:
+        return "connections"
+    if configuration.pooled:
+        return "pool"
+    return "loop" if workload.loop_contexts == 1 else "helpers"
+
+
+def _cost(
+    workload: Workload, configuration: Configuration, compute_us: float | None,
+    floor_us: float | None,
+) -> tuple[float | None, str]:
+    """CPU time of the least a request can take, and where that figure comes from."""
+    if workload.floor:
+        return floor_us, "floor"
+    if workload.files or workload.post_bytes:
+        # Measured one at a time with our server: it says nothing of another one's.
+        return (None if configuration.peer else compute_us), "alone"
+    return compute_us, "cores"
+
+
+# What is said to limit where a ceiling of waiting is reached.
+WAITS = {
+    "pool": "pool size",
+    "connections": "connections",
+    "loop": "the loop is held",
+    "helpers": "helper threads",
+    "backend": "backend connections",
+}
+
+
 def limiter(
+    workload: Workload,
     configuration: Configuration,
     ceiling: Ceiling,
     rps: float,
     server_cores: float,
     load_cpu_share: float,
+    backend: Backend | None = None,
 ) -> str:
-    """What kept the throughput where it is, as far as the figures tell; "" if they do not.
+    """What kept the throughput where it is.
 
     server_cores: cores' worth of CPU the server used. load_cpu_share: of wrk's cores.
     """
+    if workload.kind in COUNTED:
+        return SMALL
+    if workload.database and backend and not configuration.shares_cores:
+        cores = len(configuration.load_cpus)  # that the database shares with wrk
+        if backend.cores + load_cpu_share * cores >= FULL * cores:
+            return "the database's CPU" if backend.cores >= load_cpu_share * cores else "wrk"
     if configuration.shares_cores:
         used = server_cores + load_cpu_share * len(configuration.load_cpus)
         if used >= FULL * len(configuration.server_cpus):
@@ -80,16 +161,18 @@ def limiter(
     elif load_cpu_share >= FULL:
         return "wrk"
     share = rps / ceiling.rps if ceiling.rps else 0.0
-    if share >= WAIT_FULL and ceiling.kind in ("pool", "connections"):
-        return "pool size" if ceiling.kind == "pool" else "connections"
+    if share >= WAIT_FULL and ceiling.kind in WAITS:
+        return WAITS[ceiling.kind]
     all_computing = share >= FULL and ceiling.kind == "cores"
     if all_computing or server_cores >= FULL * configuration.usable_cores:
         if configuration.gil:
             return "the lock (--gil)"
-        if configuration.model == "coro" and configuration.workers == 1:
+        if configuration.model in ONE_LOCK:
+            return "CPython's lock"
+        if not configuration.pooled and configuration.workers == 1 and not configuration.floor:
             return "one loop's core"
         return "server CPU"
-    return ""
+    return ROUND_TRIPS
 
 
 def _time(us: float) -> str:

@@ -14,11 +14,27 @@ from types import TracebackType
 from typing import Any
 
 _DATE = re.compile(rb"(\r\nDate: )[^\r\n]*", re.IGNORECASE)
+_CHUNKED = re.compile(rb"\r\nTransfer-Encoding: *chunked", re.IGNORECASE)
 _LENGTH = re.compile(rb"\r\nContent-Length: *(\d+)", re.IGNORECASE)
 
 
 class BadAnswer(Exception):
     """The peer closed, timed out, or sent something that is not an answer with a length."""
+
+
+def _end_of_chunks(data: bytes, at: int) -> int:
+    """Where a chunked body that starts at a position ends; 0 while it is incomplete."""
+    while (line := data.find(b"\r\n", at)) >= 0:
+        try:
+            size = int(data[at:line].split(b";")[0], 16)
+        except ValueError:
+            raise BadAnswer(f"not a chunk's size: {data[at:line][:40]!r}") from None
+        at = line + 2 + size + 2
+        if size == 0:
+            return at if data[line + 2 : at] == b"\r\n" else 0
+        if at > len(data):
+            return 0
+    return 0
 
 
 @dataclass(frozen=True)
@@ -70,19 +86,38 @@ class Client:
         return value
 
     def get(self, target: str) -> Answer:
-        request = f"GET {target} HTTP/1.1\r\nHost: {self._host}\r\n\r\n"
+        return self.ask(target)
+
+    def ask(self, target: str, post: bytes | None = None) -> Answer:
+        """One request, a POST where it has a body; the whole answer, in whichever framing."""
+        self.send(target, post)
+        return self.receive(target)
+
+    def send(self, target: str, post: bytes | None = None) -> None:
+        method = "GET" if post is None else "POST"
+        fields = "" if post is None else f"Content-Length: {len(post)}\r\n"
+        request = f"{method} {target} HTTP/1.1\r\nHost: {self._host}\r\n{fields}\r\n"
         try:
-            self._socket.sendall(request.encode("ascii"))
+            self._socket.sendall(request.encode("ascii") + (post or b""))
+        except OSError as error:
+            raise BadAnswer(f"{target}: {error}") from None
+
+    def receive(self, target: str) -> Answer:
+        try:
             data = self._rest
             while b"\r\n\r\n" not in data:
                 data += self._receive(data)
             end = data.index(b"\r\n\r\n") + 4
             length = _LENGTH.search(data[:end])
-            if length is None:
+            if length is not None:
+                whole = end + int(length.group(1))
+                while len(data) < whole:
+                    data += self._receive(data)
+            elif _CHUNKED.search(data[:end]):
+                while (whole := _end_of_chunks(data, end)) == 0:
+                    data += self._receive(data)
+            else:
                 raise BadAnswer(f"{target}: an answer without Content-Length: {data[:80]!r}")
-            whole = end + int(length.group(1))
-            while len(data) < whole:
-                data += self._receive(data)
         except OSError as error:
             raise BadAnswer(f"{target}: {error}") from None
         self._rest = data[whole:]

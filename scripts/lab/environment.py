@@ -10,7 +10,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from . import wrk
+from . import peers, wrk
+from .plan import Plan
 
 ROOT = Path(__file__).resolve().parents[2]
 SYSCTLS = (
@@ -25,7 +26,7 @@ SYSCTLS = (
 )
 
 
-def record(server: str, wrk_path: str) -> dict[str, Any]:
+def record(server: str, wrk_path: str, plan: Plan | None = None) -> dict[str, Any]:
     """What cannot be read is None. server: as given, relative to ROOT."""
     return {
         "kernel": platform.release(),
@@ -45,6 +46,7 @@ def record(server: str, wrk_path: str) -> dict[str, Any]:
         "compiler": _output(["cc", "--version"]),
         "flags": _flags(),
         "wrk": wrk.version(wrk_path),
+        "peers": _peer_versions(plan) if plan else {},
         "python": platform.python_version(),
     }
 
@@ -72,6 +74,14 @@ def _output(argv: list[str]) -> str | None:
         return None
     lines = (done.stdout or done.stderr).strip().splitlines()
     return lines[0] if lines else None
+
+
+def _peer_versions(plan: Plan) -> dict[str, str | None]:
+    """What each other server in the plan says of its version."""
+    names = {c.model for cell in plan.cells for c in cell.configurations if c.peer}
+    return {
+        name: _output(peers.version_command(name)) for name in sorted(names)
+    }
 
 
 def _dirty() -> bool | None:

@@ -3,96 +3,58 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
 import time
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Sequence
+from typing import Callable, Iterator, Sequence
 
-from . import procfs, servers, sockets, wrk
+from . import faulted, peers, procfs, servers, site, sockets, steady, workloads as work, wrk
+from .backend import Backend
 from .children import Children
 from .client import Answer, BadAnswer, Client
 from .errors import LabError
-from .plan import Cell, Configuration, Workload
-from .procfs import Usage
+from .parked import Parked
+from .plan import Configuration, Plan, Step
+from .sample import Sample
+from .steady import WarmUp
+from .workloads import Workload
 from .wrk import Load
 
 # Requests for the CPU time of one alone, after one that is not counted.
 SINGLES = 10
-SETTLE_S = 0.5
+# Until requests of clients that have left are done with; a pool may be full of them.
+SETTLE_S = 3.0
+SERVICE_S = 0.3  # of requests one at a time, to see how long one takes
+SITE_SHOWN = "SITE"  # for the temporary folder, in the command lines that are recorded
 
 
 @dataclass(frozen=True)
 class Programs:
-    """Paths relative to root are shown as they are; nothing absolute is recorded."""
+    """Paths relative to root are shown as they are; nothing absolute is recorded.
+
+    folder: the lab's temporary folder with the site in it (see site.Folder).
+    """
 
     root: Path
     server: str
     floor: str
     wrk: str
+    folder: Path
+    backend: Backend = Backend(wanted=False, cpus=())
 
-    def argv(self, configuration: Configuration) -> list[str]:
+    def argv(self, configuration: Configuration, workload: Workload | None = None) -> list[str]:
         program = self.floor if configuration.floor else self.server
-        return [program, *configuration.arguments()]
+        files = str(self.folder / site.NAME / "files") if workload and workload.files else None
+        close = workload.close if workload else False
+        database = self.backend.options if workload and workload.database else []
+        return [program, *configuration.arguments(files, close), *database]
 
-
-@dataclass
-class Sample:
-    """Everything seen in one run of one configuration. Gates and notes are added later."""
-
-    block: int
-    order: int
-    workload: str
-    connections: int
-    configuration: str
-    server_command: str
-    wrk_command: str
-    load: Load | None = None
-    usage: Usage = field(default_factory=Usage)
-    window_s: float = 0.0
-    single_cpu_us: float | None = None
-    memory_bytes: int = 0
-    memory_before_bytes: int = 0
-    master_bytes: int = 0
-    processes: int = 0
-    threads: int = 0
-    steal_s: float = 0.0
-    cpu_total_s: float = 0.0
-    others_cores: float = 0.0
-    repeats: int = 0  # earlier takes, given up because other programs disturbed them
-    cpu_pressure_share: float = 0.0
-    listen_overflows: int = 0
-    tcp_memory_pages: int = 0
-    pids_changed: bool = False
-    exit_status: int | None = None
-    answer_problem: str | None = None
-    gates: list[str] = field(default_factory=list)
-
-    @property
-    def void(self) -> bool:
-        return bool(self.gates)
-
-    @property
-    def rps(self) -> float:
-        return self.load.rps if self.load else 0.0
-
-    @property
-    def cpu_us(self) -> float:
-        """Server CPU time per request, in microseconds."""
-        return self._per_request(self.usage.cpu_s * 1e6)
-
-    @property
-    def switches(self) -> float:
-        return self._per_request(
-            self.usage.voluntary_switches + self.usage.involuntary_switches
-        )
-
-    def _per_request(self, amount: float) -> float:
-        return amount / self.load.requests if self.load and self.load.requests else 0.0
-
-    @property
-    def server_cores(self) -> float:
-        """Cores' worth of CPU the server used while under load."""
-        return self.usage.cpu_s / self.load.duration_s if self.load else 0.0
+    def shown(self, argv: Sequence[str]) -> list[str]:
+        names = dict(zip(self.backend.options, self.backend.shown))
+        return [names.get(word, word.replace(str(self.folder), SITE_SHOWN)) for word in argv]
 
 
 class Answers:
@@ -101,61 +63,102 @@ class Answers:
     def __init__(self) -> None:
         self._first: dict[str, tuple[str, bytes]] = {}
 
-    def problem(self, workload: Workload, label: str, answer: Answer, floor: bool) -> str | None:
+    def problem(
+        self, workload: Workload, configuration: Configuration, answer: Answer
+    ) -> str | None:
+        request = f"{workload.method} {workload.target}"
         if answer.status != 200:
-            return f"GET {workload.target} answered {answer.status}"
-        if workload.body is not None and answer.body != workload.body:
-            return f"GET {workload.target}: body {answer.body[:40]!r}, not {workload.body!r}"
-        if floor:  # it imitates the size, not the bytes
+            return f"{request} answered {answer.status}"
+        if configuration.floor:  # it imitates the size, not the bytes
             return None
-        first, bytes_seen = self._first.setdefault(workload.target, (label, answer.masked()))
-        if answer.masked() != bytes_seen:
-            return f"GET {workload.target}: not the bytes that {first} answers"
+        if workload.body is not None and answer.body != workload.body:
+            return f"{request}: body {answer.body[:40]!r}, not {workload.body!r}"
+        if workload.post_bytes and answer.body != post_body(workload):
+            return f"{request}: the body that came back is not the one that was sent"
+        if not workload.same_bytes or (configuration.peer and not workload.files):
+            return None
+        # Another server's fields are its own business; a file's bytes are not.
+        whole = answer.body if workload.files else answer.masked()
+        first, seen = self._first.setdefault(workload.target, (configuration.label, whole))
+        if whole != seen:
+            return f"{request}: not the bytes that {first} answers"
         return None
 
 
-def measure(
-    children: Children,
-    programs: Programs,
-    cell: Cell,
-    configuration: Configuration,
-    block: int,
-    order: int,
-    duration_s: float,
-    warmup_s: float,
-    answers: Answers,
-) -> Sample:
+def post_body(workload: Workload) -> bytes | None:
+    """What scripts/wrk/post.lua sends."""
+    return b"x" * workload.post_bytes if workload.post_bytes else None
+
+
+@dataclass
+class Bench:
+    """What one measurement after the other needs: the programs, and what was learnt."""
+
+    children: Children
+    programs: Programs
+    plan: Plan
+    answers: Answers = field(default_factory=Answers)
+    warm_ups: dict[tuple[str, int, str], WarmUp] = field(default_factory=dict)
+
+    def start(self, configuration: Configuration, workload: Workload) -> servers.Server:
+        if configuration.peer:
+            return peers.start(self.children, configuration, self.programs.folder)
+        return servers.start(
+            self.children,
+            self.programs.argv(configuration, workload),
+            configuration.server_cpus,
+            self.programs.root,
+            configuration.expected_ready(),
+        )
+
+    def load_argv(
+        self, workload: Workload, connections: int, cpus: int, duration_s: float, port: int
+    ) -> list[str]:
+        url = f"http://127.0.0.1:{port}{workload.target}"
+        return wrk.command(self.programs.wrk, connections, cpus, duration_s, url, workload)
+
+
+def measure(bench: Bench, step: Step, order: int) -> Sample:
     """Raises LabError when the server does not start or wrk does not run."""
-    workload = cell.workload
-    argv = programs.argv(configuration)
-    with servers.start(
-        children, argv, configuration.server_cpus, programs.root, configuration.expected_ready()
-    ) as server:
-        url = f"http://127.0.0.1:{server.ready.port}{workload.target}"
-        load_argv = wrk.command(
-            programs.wrk, cell.connections, len(configuration.load_cpus), duration_s, url
-        )
-        sample = Sample(
-            block,
-            order,
-            workload.name,
-            cell.connections,
-            configuration.label,
-            _with_cores(argv, configuration.server_cpus),
-            _with_cores(["wrk", *load_argv[1:]], configuration.load_cpus),
-        )
+    cell, configuration = step.cell, step.configuration
+    workload, programs = cell.workload, bench.programs
+    duration_s = bench.plan.duration_of(cell, configuration)
+    with bench.start(configuration, workload) as server:
         port = server.ready.port
-        sample.answer_problem = _check(workload, configuration, port, answers)
+        cpus = configuration.load_cpus
+        load_argv = bench.load_argv(workload, cell.connections, len(cpus), duration_s, port)
+        client = ["wrk", *load_argv[1:]] if workload.kind not in work.COUNTED else ["lab-client"]
+        sample = Sample(
+            step.block, order, workload.name, cell.connections, configuration.label,
+            _with_cores(programs.shown(server.argv), configuration.server_cpus),
+            _with_cores(client, cpus),
+        )  # fmt: skip
+        sample.answer_problem = _check(bench, workload, configuration, port)
         if sample.answer_problem is None:
-            if workload.compute_target:
-                sample.single_cpu_us = _single_cpu(server, port, workload.compute_target)
-            _load(children, server, sample, load_argv, configuration, programs.root,
-                  duration_s, warmup_s)
-            sample.answer_problem = _check(workload, configuration, port, answers)
-        if not server.alive():
+            if workload.compute_target and not configuration.peer:
+                sample.single_cpu_us = _single_cpu(server, port, workload)
+            if workload.database:
+                sample.extras["service_us"] = _service(bench, workload, configuration, port)
+            if workload.kind in work.COUNTED:
+                faulted.measure(server, sample, workload, duration_s)
+            else:
+                warm_up(bench, step, sample, port)
+                _load(bench, step, server, sample, load_argv, duration_s)
+            if server.alive() and workload.kind != work.DRAIN:
+                sample.answer_problem = _check(bench, workload, configuration, port)
+        if not server.alive() and workload.kind != work.DRAIN:
             sample.answer_problem = f"the server ended: {servers.last_words(server.log())}"
         sample.exit_status = server.stop()
     return sample
+
+
+def failed(step: Step, order: int, reason: str) -> Sample:
+    """A sample of which there is nothing but the reason why."""
+    workload, configuration = step.cell.workload, step.configuration
+    return Sample(
+        step.block, order, workload.name, step.cell.connections, configuration.label, "", "",
+        answer_problem=reason, exit_status=0,
+    )  # fmt: skip
 
 
 def _settle(port: int) -> None:
@@ -163,82 +166,184 @@ def _settle(port: int) -> None:
     left, still occupy a pool and would be charged to what is measured next."""
     deadline = time.monotonic() + SETTLE_S
     while time.monotonic() < deadline:
-        if sockets.held_by_server(port) == 0:
+        if not sockets.held_by_server(port):
             return
         time.sleep(0.005)
 
 
 def _with_cores(argv: Sequence[str], cpus: Sequence[int]) -> str:
-    return " ".join(["taskset", "-c", ",".join(map(str, cpus)), *argv])
+    return shlex.join(["taskset", "-c", ",".join(map(str, cpus)), *argv])
 
 
 def _check(
-    workload: Workload, configuration: Configuration, port: int, answers: Answers
+    bench: Bench, workload: Workload, configuration: Configuration, port: int
 ) -> str | None:
     try:
         with Client("127.0.0.1", port) as client:
-            answer = client.get(workload.target)
+            answer = client.ask(workload.target, post_body(workload))
     except BadAnswer as error:
         return str(error)
-    return answers.problem(workload, configuration.label, answer, configuration.floor)
+    return bench.answers.problem(workload, configuration, answer)
 
 
-def _single_cpu(server: servers.Server, port: int, target: str) -> float:
+def _single_cpu(server: servers.Server, port: int, workload: Workload) -> float:
     """CPU microseconds of one request served alone: what the computing itself takes."""
+    target, post = workload.compute_target or workload.target, post_body(workload)
     try:
         with Client("127.0.0.1", port) as client:
-            client.get(target)
+            client.ask(target, post)
             before = procfs.cpu_seconds(server.worker_pids())
             for _ in range(SINGLES):
-                client.get(target)
+                client.ask(target, post)
             return (procfs.cpu_seconds(server.worker_pids()) - before) * 1e6 / SINGLES
     except BadAnswer as error:
-        raise LabError(f"GET {target}: {error}") from None
+        raise LabError(f"{workload.method} {target}: {error}") from None
+
+
+def _service(
+    bench: Bench, workload: Workload, configuration: Configuration, port: int
+) -> float:
+    """Microseconds that one request takes with nothing else going on: as long as a database
+    connection is needed for it, and a little more."""
+    cpus = configuration.load_cpus
+    argv = bench.load_argv(workload, 1, 1, SERVICE_S, port)
+    load = wrk.run(bench.children, argv, cpus[:1], bench.programs.root, 1, SERVICE_S, port)
+    _settle(port)
+    return load.mean_us
+
+
+def warm_up(bench: Bench, step: Step, sample: Sample, port: int) -> None:
+    """Load that is not measured: until steady where that is not known yet, else as long as
+    was needed then."""
+    workload, configuration = step.cell.workload, step.configuration
+    cpus = configuration.load_cpus
+
+    def window(seconds: float) -> float:
+        argv = bench.load_argv(workload, step.cell.connections, len(cpus), seconds, port)
+        load = wrk.run(bench.children, argv, cpus, bench.programs.root, step.cell.connections,
+                       seconds, port)  # fmt: skip
+        _settle(port)
+        return load.rps
+
+    key = (workload.name, step.cell.connections, configuration.label)
+    known = bench.warm_ups.get(key)
+    if known is None and bench.plan.steady:
+        windows: list[float] = []
+        while known is None:
+            windows.append(window(steady.WINDOW_S))
+            known = steady.found(windows, steady.WINDOW_S)
+        bench.warm_ups[key] = known
+        sample.warmup_windows = known.windows
+        sample.warmup_s = len(windows) * steady.WINDOW_S
+    else:
+        sample.warmup_s = bench.plan.warmup_s + (known.needed_s if known else 0.0)
+        if sample.warmup_s > 0:
+            window(sample.warmup_s)
+    sample.steady = known.steady if known else True
+
+
+@dataclass
+class _Beside:
+    """What else goes on during a load: connections that are not wrk's, CPU time that is ours."""
+
+    connections: int = 0
+    unanswered: int = 0
+    cpu_s: Callable[[], float] = lambda: 0.0
+
+
+@contextmanager
+def _beside(
+    bench: Bench, step: Step, server: servers.Server, sample: Sample
+) -> Iterator[_Beside]:
+    workload, port = step.cell.workload, server.ready.port
+    if workload.kind == work.PARKED:
+        before, _ = server.memory()
+        with Parked(port, workload.parked, workload.target) as parked:
+            after, master = server.memory()
+            held = parked.held
+            sample.extras = {
+                "parked_asked": held.asked,
+                "parked_answered": held.answered,
+                "memory_total_bytes": after + master,
+                "bytes_a_connection": (after - before) / held.answered if held.answered else 0.0,
+            }
+            yield _Beside(held.asked, held.asked - held.answered)
+    elif workload.kind == work.BESIDE:
+        slow = replace(workload, target=workload.slow_target or workload.target, kind=work.LOAD)
+        cpus = step.configuration.load_cpus
+        argv = bench.load_argv(slow, workload.slow_connections, len(cpus), 3600, port)
+        process = bench.children.start(
+            argv, cpus, bench.programs.root, stdout=subprocess.DEVNULL
+        )
+        try:
+            time.sleep(bench.plan.warmup_s)  # it has to be under way; nothing is measured yet
+            yield _Beside(
+                workload.slow_connections, cpu_s=lambda: procfs.cpu_seconds([process.pid])
+            )
+        finally:
+            bench.children.kill(process)
+    else:
+        yield _Beside()
 
 
 def _load(
-    children: Children,
+    bench: Bench,
+    step: Step,
     server: servers.Server,
     sample: Sample,
     argv: Sequence[str],
-    configuration: Configuration,
-    root: Path,
     duration_s: float,
-    warmup_s: float,
 ) -> None:
-    """Warm up, then load, reading every counter right before and right after."""
-    port = server.ready.port
-    if warmup_s > 0:
-        wrk.run(
-            children, argv, configuration.load_cpus, root, sample.connections, warmup_s, port
-        )
-        _settle(port)
+    """The measured load, reading every counter right before and right after."""
+    configuration, port = step.configuration, server.ready.port
     pids = server.worker_pids()
     workers, _ = server.memory()
     sample.memory_before_bytes = workers
     cpus = {*configuration.server_cpus, *configuration.load_cpus}
-    machine_before = procfs.machine(cpus)
-    usage_before = procfs.usage(pids)
-    begun = time.monotonic()
+    with _beside(bench, step, server, sample) as beside:
+        machine_before = procfs.machine(cpus)
+        usage_before, beside_before = procfs.usage(pids), beside.cpu_s()
+        backend_before = bench.programs.backend.cpu_s() if step.cell.workload.database else 0.0
+        begun = time.monotonic()
 
-    load = wrk.run(
-        children, argv, configuration.load_cpus, root, sample.connections, duration_s, port
-    )
+        load = wrk.run(
+            bench.children, argv, configuration.load_cpus, bench.programs.root,
+            sample.connections, duration_s, port,
+        )  # fmt: skip
 
-    sample.window_s = time.monotonic() - begun
-    sample.usage = procfs.usage(pids) - usage_before
-    machine_after = procfs.machine(cpus)
-    sample.load = load
-    sample.memory_bytes, sample.master_bytes = server.memory()
-    sample.pids_changed = server.worker_pids() != pids
+        sample.window_s = time.monotonic() - begun
+        sample.usage = procfs.usage(pids) - usage_before
+        machine_after = procfs.machine(cpus)
+        beside_s = beside.cpu_s() - beside_before
+        if step.cell.workload.database:
+            # Connections closed meanwhile take their CPU time with them: hence never below 0.
+            backend_s = max(0.0, bench.programs.backend.cpu_s() - backend_before)
+            sample.extras["backend_cores"] = backend_s / sample.window_s
+            sample.extras["backend_us"] = backend_s * 1e6 / load.requests if load.requests else 0.0
+            beside_s += backend_s
+        sample.memory_bytes, sample.master_bytes = server.memory()
+        sample.pids_changed = server.worker_pids() != pids
+    sample.load = _without(load, beside)
     sample.processes = len(pids)
     sample.threads = sum(len(procfs.threads(pid)) for pid in pids)
     sample.steal_s = machine_after.steal_s - machine_before.steal_s
     sample.cpu_total_s = machine_after.total_s - machine_before.total_s
     busy = machine_after.busy_s - machine_before.busy_s
-    ours = sample.usage.cpu_s + load.cpu_share * load.cpus * sample.window_s
+    ours = sample.usage.cpu_s + load.cpu_share * load.cpus * sample.window_s + beside_s
     sample.others_cores = max(0.0, (busy - ours) / sample.window_s)
     pressure = machine_after.cpu_pressure_s - machine_before.cpu_pressure_s
     sample.cpu_pressure_share = pressure / sample.window_s
     sample.listen_overflows = machine_after.listen_overflows - machine_before.listen_overflows
+    sample.connections_made = machine_after.passive_opens - machine_before.passive_opens
     sample.tcp_memory_pages = machine_after.tcp_memory_pages
+
+
+def _without(load: Load, beside: _Beside) -> Load:
+    """The kernel counts every connection to the port; those beside are not wrk's."""
+    if load.established is None or load.unanswered is None:
+        return load
+    return replace(
+        load,
+        established=load.established - beside.connections,
+        unanswered=max(0, load.unanswered - beside.unanswered),
+    )

@@ -1,59 +1,28 @@
 # SPDX-License-Identifier: MIT
-"""What is run: workloads, configurations, and the random order of every block."""
+"""What is run: configurations, the cells they meet in, and the random order of every block."""
 
 from __future__ import annotations
 
 import difflib
 import random
 from dataclasses import dataclass, field, replace
-from typing import Iterable, Sequence
+from typing import Callable, Iterable, Sequence
 
 from .errors import LabError
+from .workloads import Workload
 
 POOLS = ("prefork", "threads")
 MODELS = (*POOLS, "coro")
-QUICK_MODELS = "prefork,threads,coro,coro:cores"
-QUICK_WORKLOADS = "hello,cpu,sleep,mix"
-QUICK_POOL = 64
+# Other servers (see peers): a pool's worker is taken for a request or connection; a loop's not.
+PEER_POOLS = (
+    "apache-prefork", "apache-worker", "apache-event", "gunicorn-sync", "gunicorn-gthread",
+)  # fmt: skip
+PEER_LOOPS = ("nginx", "lighttpd", "h2o", "gunicorn-gevent")
+PEERS = (*PEER_LOOPS[:3], *PEER_POOLS, PEER_LOOPS[3])
+ONE_LOCK = ("gunicorn-gthread", "gunicorn-gevent")  # CPython's lock: one core at a time
+# A queue is seen in full when a run is so many times as long as a request in it takes.
+QUEUE_TURNS = 3.0
 AGAIN = " again"  # suffix of the label of the second half of the A/A pair
-
-
-@dataclass(frozen=True)
-class Workload:
-    """One kind of request. Its ceiling follows from what it is made of (see ceilings)."""
-
-    name: str
-    target: str
-    shape: str
-    connections: int
-    body: bytes | None = None  # what the answer must be; None: the same from everyone
-    wait_ms: float = 0.0  # waited inside one request, in total
-    compute_target: str | None = None  # a request that computes as much and waits for nothing
-    floor: bool = False  # comparable with the floor server
-    duration_factor: float = 1.0  # of the plan's duration
-
-
-WORKLOADS = {
-    w.name: w
-    for w in (
-        Workload(
-            "hello", "/hello", "no work: what the server itself costs", 64, b"Hello, World!",
-            floor=True,
-        ),
-        Workload(
-            "cpu", "/cpu?n=500", "about 0.5 ms of computing", 16, compute_target="/cpu?n=500"
-        ),
-        Workload(
-            "sleep", "/sleep?ms=20", "waits 20 ms, as for a database", 256, b"slept 20\n",
-            wait_ms=20.0,
-        ),
-        Workload(
-            "mix", "/mix?cpu=50&wait=10&rounds=2",
-            "twice: 0.05 ms of computing, then 10 ms of waiting", 256,
-            wait_ms=20.0, compute_target="/cpu?n=100",
-        ),
-    )
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,11 +41,24 @@ class Configuration:
     @property
     def label(self) -> str:
         name = "floor" if self.floor else self.model
-        if self.model in POOLS or self.workers != 1:
+        if self.pooled or self.workers != 1:
             name += f"({self.workers})"
         name += "+gil" if self.gil else ""
         name += f"+{self.dispatch}" if self.dispatch else ""
         return name + self.suffix
+
+    @property
+    def peer(self) -> bool:
+        return self.model in PEERS
+
+    @property
+    def pooled(self) -> bool:
+        return self.model in POOLS or self.model in PEER_POOLS
+
+    @property
+    def closes(self) -> bool:
+        """Whether it closes each connection after one answer, whatever the client wants."""
+        return self.model == "gunicorn-sync"
 
     @property
     def again(self) -> bool:
@@ -89,18 +71,29 @@ class Configuration:
     @property
     def usable_cores(self) -> int:
         """How many cores its handler code can keep busy at once."""
-        return 1 if self.gil else min(self.workers, len(self.server_cpus))
+        if self.gil or self.model in ONE_LOCK:
+            return 1
+        return min(self.workers, len(self.server_cpus))
 
-    def contexts(self, connections: int) -> int:
+    def contexts(self, connections: int, workload: Workload | None = None) -> int:
         """How many requests it can have in progress: a coroutine each, or a pool's worker."""
-        return min(self.workers, connections) if self.model in POOLS else connections
+        if self.pooled:
+            return min(self.workers, connections)
+        limit = workload.loop_contexts if workload else None
+        return connections if limit is None else min(limit * self.workers, connections)
 
-    def arguments(self) -> list[str]:
+    def waited_ms(self, workload: Workload) -> float:
+        """Waited inside one request: a coroutine runs gathered waits at once, others cannot."""
+        return workload.waited_ms(gathers=not self.pooled)
+
+    def arguments(self, root: str | None = None, close: bool = False) -> list[str]:
+        """root: the folder of files to serve. close: the floor has to be told."""
         if self.floor:
-            return ["--listen=127.0.0.1:0"]
+            return ["--listen=127.0.0.1:0", *(["--close"] if close else [])]
         arguments = [f"--model={self.model}", f"--workers={self.workers}"]
         arguments += ["--gil"] if self.gil else []
         arguments += [f"--dispatch={self.dispatch}"] if self.dispatch else []
+        arguments += [f"--root={root}"] if root else []
         return arguments + ["--listen=127.0.0.1:0"]
 
     def expected_ready(self) -> dict[str, str]:
@@ -147,6 +140,19 @@ class Plan:
     label: str
     cores: Cores
     steps: tuple[Step, ...] = field(default=())
+    preset: str = "quick"
+    steady: bool = False  # in the first block, find how long each needs to get steady
+    syscalls: bool = False  # count system calls in runs of their own, at the end
+    retries: int = 2  # of one sample that other programs or the hypervisor disturbed
+
+    def duration_of(self, cell: Cell, configuration: Configuration) -> float:
+        """Seconds of load: longer where a request queues for long before it is served."""
+        workload = cell.workload
+        asked = self.duration_s * workload.duration_factor
+        contexts = configuration.contexts(cell.connections, workload)
+        waited_ms = configuration.waited_ms(workload) / contexts
+        computed_ms = workload.computed_ms / configuration.usable_cores
+        return max(asked, QUEUE_TURNS * cell.connections * max(waited_ms, computed_ms) / 1e3)
 
 
 def parse_cpus(text: str, available: Iterable[int]) -> tuple[int, ...]:
@@ -209,7 +215,7 @@ def parse_models(text: str, pool_sizes: Sequence[int], cores: Cores) -> list[Con
     for spec in [part.strip() for part in text.split(",") if part.strip()]:
         head, *flags = spec.split("+")
         model, _, count = head.partition(":")
-        parse_list(model, MODELS, "model")
+        parse_list(model, (*MODELS, *PEERS), "model")
         config = Configuration(model, 1, cores.server, cores.load)
         for flag in flags:
             if flag == "gil" and model == "threads":
@@ -229,7 +235,7 @@ def parse_models(text: str, pool_sizes: Sequence[int], cores: Cores) -> list[Con
         elif count:
             sizes = parse_numbers(count, f"model {spec!r}: workers")
         else:
-            sizes = list(pool_sizes) if model in POOLS else [1]
+            sizes = list(pool_sizes) if config.pooled else [1]
         found += [replace(config, workers=size) for size in sizes]
     if not found:
         raise LabError(f"no model given: there are {', '.join(MODELS)}")
@@ -240,41 +246,50 @@ def parse_models(text: str, pool_sizes: Sequence[int], cores: Cores) -> list[Con
     return list(by_label.values())
 
 
-def make(
-    workloads: Sequence[str],
+def cells_for(
+    workloads: Sequence[Workload],
     configurations: Sequence[Configuration],
     connections: Sequence[int],
-    blocks: int,
-    duration_s: float,
-    warmup_s: float,
-    seed: int,
-    label: str,
     cores: Cores,
-    aa_pair: bool,
-) -> Plan:
-    """A plan with every step in its order. connections: empty for each workload's own.
+    offers: Callable[[Configuration, Workload], bool] = lambda configuration, workload: True,
+) -> list[Cell]:
+    """Every workload with every configuration that offers it, and the floor where comparable.
 
-    The A/A pair, one configuration under two labels, is run with the first workload: where
-    it differs from itself, so may everything else.
+    connections: empty for each workload's own.
     """
     cells = []
-    for index, name in enumerate(workloads):
-        workload = WORKLOADS[name]
-        chosen = list(configurations)
-        if aa_pair and index == 0:
-            chosen.append(replace(aa_choice(configurations), suffix=AGAIN))
+    for workload in workloads:
+        chosen = [c for c in configurations if offers(c, workload)]
         if workload.floor:
-            chosen.append(Configuration("floor", 1, cores.server, cores.load, floor=True))
+            chosen.append(floor(cores))
         for count in connections or [workload.connections]:
             cells.append(Cell(workload, count, tuple(chosen)))
-    plan = Plan(tuple(cells), blocks, duration_s, warmup_s, seed, label, cores)
-    return replace(plan, steps=tuple(order(plan)))
+    return cells
+
+
+def floor(cores: Cores) -> Configuration:
+    return Configuration("floor", 1, cores.server, cores.load, floor=True)
+
+
+def with_aa(cell: Cell) -> Cell:
+    """The A/A pair: one configuration of the cell also runs under a second label."""
+    ours = [c for c in cell.configurations if not c.floor and not c.peer]
+    if not ours:
+        return cell
+    again = replace(aa_choice(ours), suffix=AGAIN)
+    at = len(ours)
+    configurations = cell.configurations
+    return replace(cell, configurations=(*configurations[:at], again, *configurations[at:]))
 
 
 def aa_choice(configurations: Sequence[Configuration]) -> Configuration:
     """The last one that does not share its cores with the load, else the last."""
     own = [config for config in configurations if not config.shares_cores]
     return (own or list(configurations))[-1]
+
+
+def ordered(plan: Plan) -> Plan:
+    return replace(plan, steps=tuple(order(plan)))
 
 
 def order(plan: Plan) -> list[Step]:

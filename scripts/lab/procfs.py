@@ -57,6 +57,7 @@ class Machine:
     listen_overflows: int
     tcp_memory_pages: int
     cpu_pressure_s: float
+    passive_opens: int = 0  # connections accepted, by whomever
 
 
 def _stat_fields(path: Path) -> list[str]:
@@ -194,10 +195,11 @@ def _netstat_value(text: str, name: str) -> int:
 
 def machine(cpus: Collection[int]) -> Machine:
     busy, steal, total = parse_cpu_times((PROC / "stat").read_text(), cpus)
-    overflows = memory = 0
+    overflows = memory = opens = 0
     pressure = 0.0
     try:
         overflows = _netstat_value((PROC / "net/netstat").read_text(), "ListenOverflows")
+        opens = _netstat_value((PROC / "net/snmp").read_text(), "PassiveOpens")
         for line in (PROC / "net/sockstat").read_text().splitlines():
             if line.startswith("TCP:"):
                 memory = int(line.split()[line.split().index("mem") + 1])
@@ -205,4 +207,4 @@ def machine(cpus: Collection[int]) -> Machine:
         pressure = int(some.rsplit("total=", 1)[1]) / 1e6
     except (OSError, ValueError, IndexError):
         pass  # not every kernel has these; steal and busy above it always has
-    return Machine(busy, steal, total, overflows, memory, pressure)
+    return Machine(busy, steal, total, overflows, memory, pressure, opens)

@@ -10,11 +10,12 @@ from .plan import Step
 
 
 class Progress:
-    def __init__(self, stream: TextIO, steps: int, seconds_a_step: float) -> None:
+    def __init__(self, stream: TextIO, steps: int, seconds: float) -> None:
+        """seconds: what all steps are expected to take."""
         self._stream = stream
         self._on = stream.isatty()
         self._steps = steps
-        self._estimate = seconds_a_step
+        self._estimate = seconds / max(1, steps)
         self._begun = time.monotonic()
         self._width = 0
 
@@ -28,6 +29,10 @@ class Progress:
             f"{clock(self.seconds_left(index))} left"
         )
         self._write(text)
+
+    def say(self, text: str) -> None:
+        if self._on:
+            self._write(text)
 
     def seconds_left(self, done: int) -> float:
         """By the plan's own estimate at first, by the steps' mean time later."""

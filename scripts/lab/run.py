@@ -3,26 +3,28 @@
 
 from __future__ import annotations
 
-import dataclasses
-import itertools
 import json
-import time
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Iterator, Sequence
 
-from . import analysis, gates, measure, table
-from .analysis import CellResult, Row
-from .children import Children
+from . import csv_table, gates, measure, syscalls, table, workloads as work
+from .analysis import CellResult
+from .document import Run, to_json, utc
 from .errors import LabError
-from .measure import Answers, Programs, Sample
+from .measure import Bench
 from .plan import Plan
 from .progress import Progress
 from .quiet import Patience
+from .sample import Sample, Take
+from .syscalls_count import Count
 
-SCHEMA = 1
 # Starting, checking, reading counters and draining, around a step's load.
-OVERHEAD_S = 0.2
+OVERHEAD_S = 0.25
+# What some kinds of workload add: connections to be parked, faults to recover from.
+KIND_OVERHEAD_S = {work.PARKED: 2.0, work.BESIDE: 0.3, work.CRASH: 0.7, work.DRAIN: 0.5}
+MOST_FAILURES = 5
+STEADY_S = 2.3  # until a configuration is found steady, in its first block
+SYSCALLS_S = 1.3
 
 RESULTS_README = """\
 # Results
@@ -32,70 +34,75 @@ Runs of `scripts/bench` land here, one folder each: `<UTC time>-<label>/`.
 | file | holds |
 |---|---|
 | `table.md` | the tables as the terminal showed them, with a verdict for each workload |
+| `table.csv` | the same rows, one a line, for a spreadsheet |
+| `environment.json` | the machine and the build |
 | `run.json` | every sample with its gates and command lines, the environment, the plan |
+
+[SCHEMA.md](SCHEMA.md) says what `run.json` holds, field by field.
 
 `make bench` makes a run labelled `quick`, which git ignores; another label (`--label`) is
 kept. These files are generated: to change them, run the lab again.
 """
 
 
-@dataclass
-class Run:
-    plan: Plan
-    environment: dict[str, Any]
-    command: str
-    started: str
-    samples: list[Sample] = field(default_factory=list)
-    complete: bool = False
-    stopped_by: str | None = None
-
-    def results(self) -> list[CellResult]:
-        """Of the cells with anything measured."""
-        measured = {(sample.workload, sample.connections) for sample in self.samples}
-        return [
-            analysis.analyse(cell, self.samples)
-            for cell in self.plan.cells
-            if (cell.workload.name, cell.connections) in measured
-        ]
-
-
-def seconds_a_step(plan: Plan) -> float:
-    return plan.duration_s + plan.warmup_s + OVERHEAD_S
-
-
-def utc(form: str) -> str:
-    return time.strftime(form, time.gmtime())
+def seconds_planned(plan: Plan) -> float:
+    """An estimate of the whole run, disturbances not counted."""
+    once = 0.0
+    first = 0.0
+    for cell in plan.cells:
+        for configuration in cell.configurations:
+            load_s = plan.duration_of(cell, configuration) + KIND_OVERHEAD_S.get(
+                cell.workload.kind, 0.0
+            )
+            once += load_s + plan.warmup_s + OVERHEAD_S
+            first += STEADY_S - plan.warmup_s if plan.steady else 0.0
+    counted = sum(len(cell.configurations) for cell in plan.cells if syscalls.countable(cell))
+    return once * plan.blocks + first + (counted * SYSCALLS_S if plan.syscalls else 0.0)
 
 
 def execute(
-    plan: Plan,
-    programs: Programs,
-    children: Children,
-    progress: Progress,
-    patience: Patience,
+    bench: Bench, progress: Progress, patience: Patience
 ) -> Iterator[Sample]:
-    """A sample a step. One that other programs disturbed is taken again while patience lasts."""
-    answers = Answers()
+    """A sample a step. One that other programs disturbed is taken again, so many times and
+    while patience lasts; what was given up is kept in the sample that replaced it.
+
+    A server or a wrk that fails in the middle of a long run voids its sample; one that fails
+    at once, or again and again, ends the run: raises LabError."""
+    plan = bench.plan
+    failures = 0  # one after the other
     for order, step in enumerate(plan.steps):
         progress.show(order, step, plan.blocks)
-        for repeats in itertools.count():
+        takes: list[Take] = []
+        for left in range(plan.retries, -1, -1):
             patience.await_quiet()
-            sample = measure.measure(
-                children,
-                programs,
-                step.cell,
-                step.configuration,
-                step.block,
-                order,
-                plan.duration_s * step.cell.workload.duration_factor,
-                plan.warmup_s,
-                answers,
-            )
-            if not patience.again(gates.disturbed(sample), seconds_a_step(plan)):
+            try:
+                sample = measure.measure(bench, step, order)
+                failures = 0
+            except LabError as error:
+                failures += 1
+                if order < MOST_FAILURES or failures > MOST_FAILURES:
+                    raise
+                sample = measure.failed(step, order, str(error))
+            cost_s = plan.duration_of(step.cell, step.configuration) + plan.warmup_s + OVERHEAD_S
+            disturbed = gates.disturbed(sample)
+            if not patience.again(disturbed, cost_s) or left == 0:
                 break
-        sample.repeats = repeats
+            takes.append(Take(gates.disturbance(sample), sample.rps, sample.cpu_us))
+        sample.takes = takes
         sample.gates = gates.check(sample, step.cell.workload, step.configuration)
         yield sample
+
+
+def count_syscalls(bench: Bench) -> Iterator[Count]:
+    """After everything that is timed."""
+    for cell in bench.plan.cells:
+        if not syscalls.countable(cell):
+            continue
+        for configuration in cell.configurations:
+            if not configuration.again:
+                found = syscalls.count(bench, cell, configuration)
+                if found:
+                    yield found
 
 
 def write(run: Run, results: Sequence[CellResult], directory: Path) -> Path:
@@ -106,7 +113,13 @@ def write(run: Run, results: Sequence[CellResult], directory: Path) -> Path:
         document = json.dumps(to_json(run, results), indent=1, ensure_ascii=False)
         (folder / "run.json").write_text(document + "\n")
         (folder / "table.md").write_text(
-            table.render_markdown(run.plan, results, f"Run {folder.name}", how(run))
+            table.render_markdown(
+                run.plan, results, f"Run {folder.name}", how(run), run.conclusion_lines, run.notes
+            )
+        )
+        (folder / "table.csv").write_text(csv_table.render(results))
+        (folder / "environment.json").write_text(
+            json.dumps(run.environment, indent=1, ensure_ascii=False) + "\n"
         )
         readme = directory / "README.md"
         if not readme.exists() or readme.read_text() != RESULTS_README:
@@ -130,86 +143,3 @@ def how(run: Run) -> str:
     if not run.complete:
         words.append(f"**Incomplete: stopped by {run.stopped_by or 'an error'}.**")
     return " ".join(words)
-
-
-def to_json(run: Run, results: Sequence[CellResult]) -> dict[str, Any]:
-    plan = run.plan
-    return {
-        "schema": SCHEMA,
-        "command": run.command,
-        "started": run.started,
-        "ended": utc("%Y-%m-%dT%H:%M:%SZ"),
-        "complete": run.complete,
-        "stopped_by": run.stopped_by,
-        "environment": run.environment,
-        "plan": {
-            "label": plan.label,
-            "seed": plan.seed,
-            "blocks": plan.blocks,
-            "duration_s": plan.duration_s,
-            "warmup_s": plan.warmup_s,
-            "server_cpus": plan.cores.server,
-            "load_cpus": plan.cores.load,
-            "order": [
-                [s.block, s.cell.workload.name, s.cell.connections, s.configuration.label]
-                for s in plan.steps
-            ],
-        },
-        "samples": [sample_json(sample) for sample in run.samples],
-        "cells": [
-            {
-                "workload": dataclasses.asdict(
-                    result.cell.workload,
-                    dict_factory=lambda items: {
-                        k: v.decode() if isinstance(v, bytes) else v for k, v in items
-                    },
-                ),
-                "connections": result.cell.connections,
-                "rows": [row_json(row) for row in result.rows],
-                "notes": table.footnotes(result),
-                "verdict": sentence,
-            }
-            for result, sentence in zip(results, table.sentences(results))
-        ],
-        "notes": table.common_lines(plan, results),
-    }
-
-
-def sample_json(sample: Sample) -> dict[str, Any]:
-    data = dataclasses.asdict(sample)
-    data["derived"] = {
-        "rps": sample.rps,
-        "cpu_us_per_request": sample.cpu_us,
-        "switches_per_request": sample.switches,
-        "server_cores": sample.server_cores,
-        "littles_law_share": (
-            gates.little_share(sample.load, sample.connections) if sample.load else None
-        ),
-        "void": sample.void,
-    }
-    return data
-
-
-def row_json(row: Row) -> dict[str, Any]:
-    return {
-        "configuration": row.label,
-        "server_cpus": row.configuration.server_cpus,
-        "load_cpus": row.configuration.load_cpus,
-        "void": row.void,
-        "void_reasons": row.void_reasons,
-        "blocks_valid": len(row.valid),
-        "rps": row.rps,
-        "cpu_us_per_request": row.cpu_us,
-        "percentiles_us": row.percentiles_us,
-        "max_us": row.max_us,
-        "switches_per_request": row.switches,
-        "memory_bytes": row.memory_bytes,
-        "memory_per_worker_bytes": row.memory_per_worker_bytes,
-        "server_cores": row.server_cores,
-        "wrk_cpu_share": row.load_cpu_share,
-        "ceiling_rps": row.ceiling.rps,
-        "ceiling": row.ceiling.formula,
-        "share_of_ceiling": row.share,
-        "limiter": row.limiter,
-        "phantom_samples": row.phantoms,
-    }

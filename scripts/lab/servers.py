@@ -55,7 +55,9 @@ class Server:
     """A running server. A context manager: leaving it ends the server, drained if it will."""
 
     def __init__(self, children: Children, process: subprocess.Popen[bytes], ready: Ready,
-                 log_path: Path) -> None:
+                 log_path: Path, serves_itself: bool = False) -> None:
+        """serves_itself: what it has below it are helpers, not workers."""
+        self._serves_itself = serves_itself
         self._children = children
         self._process = process
         self._log_path = log_path
@@ -87,11 +89,22 @@ class Server:
             self._children.ended(self._process)
         return self.exit_status
 
+    @property
+    def argv(self) -> list[str]:
+        """The command line as it was given."""
+        words = self._process.args
+        return [str(word) for word in words] if isinstance(words, list) else [str(words)]
+
+    def tell(self, number: int) -> None:
+        self._process.send_signal(number)
+
     def alive(self) -> bool:
         return self._process.poll() is None
 
     def worker_pids(self) -> list[int]:
         """The processes that serve: all below the master, or the one there is."""
+        if self._serves_itself:
+            return [self.pid]
         return procfs.descendants(self.pid) or [self.pid]
 
     def memory(self) -> tuple[int, int]:

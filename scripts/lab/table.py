@@ -7,69 +7,13 @@ import re
 import textwrap
 from typing import Sequence
 
-from . import analysis, stats, verdict
-from .analysis import CellResult, Row
+from . import analysis, columns, stats, verdict
+from .analysis import CellResult
+from .columns import SHARED_MARK, VOID_MARK, Column, row_cells
 from .plan import Plan
 
-COLUMNS = (
-    "configuration", "req/s", "CPU µs", "p50", "p99", "switches",
-    "memory", "/worker", "ceiling", "limited by",
-)  # fmt: skip
 WIDTH = 110
-# Left out of a terminal too narrow, in this order; table.md always has them.
-OPTIONAL = ("memory", "switches", "/worker", "p99")
-VOID_MARK = "!"
-SHARED_MARK = "*"
-
-LEGEND = (
-    ("CPU µs", "server CPU time per request, all workers and threads summed"),
-    ("p50, p99", "latency; a percentile needs 10 samples beyond it, else –"),
-    ("switches", "context switches per request, voluntary and not"),
-    ("memory", "PSS of all server processes"),
-    ("/worker", "memory without the master's, by workers; a loop's includes its coroutines"),
-    ("ceiling", "share reached of what cores, pool size or connections allow at best"),
-    ("limited by", "what was used up; wrk: the load generator, so req/s says little of the server"),
-)
-
-
-def duration_text(us: float | None) -> str:
-    if us is None:
-        return "–"
-    if us >= 1e6:
-        return f"{us / 1e6:.3g} s"
-    return f"{us / 1e3:.3g} ms" if us >= 1e3 else f"{us:.0f} µs"
-
-
-def bytes_text(count: float) -> str:
-    if count >= 1 << 20:
-        return f"{count / (1 << 20):.1f} MB"
-    return f"{count / 1024:.0f} KB"
-
-
-def mark(row: Row) -> str:
-    if row.void:
-        return VOID_MARK
-    return analysis.DISTURBED_MARK if row.disturbed else ""
-
-
-def row_cells(row: Row) -> list[str]:
-    name = row.label + (SHARED_MARK if row.configuration.shares_cores else "")
-    if not any(sample.load for sample in row.samples):
-        return [name, "void", *["–"] * (len(COLUMNS) - 2)]
-    known = row.share is not None and not row.configuration.floor
-    share = verdict.percent(row.share or 0.0) if known else "–"
-    return [
-        name,
-        mark(row) + f"{row.rps:,.0f}",
-        f"{row.cpu_us:,.1f}",
-        duration_text(row.percentiles_us["p50"]),
-        duration_text(row.percentiles_us["p99"]),
-        f"{row.switches:.2f}",
-        bytes_text(row.memory_bytes),
-        bytes_text(row.memory_per_worker_bytes),
-        share,
-        "void" if row.void else row.limiter or "–",
-    ]
+NAME = "configuration"
 
 
 def noise_floor(results: Sequence[CellResult], cpu: bool) -> float:
@@ -153,28 +97,37 @@ def cores_text(cpus: Sequence[int]) -> str:
 def heading(result: CellResult) -> str:
     workload = result.cell.workload
     return (
-        f"{workload.name}: GET {workload.target}, {result.cell.connections} connections "
+        f"{workload.name}: {workload.method} {workload.target}, "
+        f"{result.cell.connections} connections "
         f"({workload.shape})"
     )
 
 
-def render_text(plan: Plan, results: Sequence[CellResult], width: int = WIDTH) -> str:
-    """The whole report for a terminal of width columns."""
+def render_text(
+    plan: Plan,
+    results: Sequence[CellResult],
+    width: int = WIDTH,
+    conclusions: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> str:
+    """The whole report for a terminal of width columns. conclusions: what a preset is for."""
     out: list[str] = []
     for result in results:
         out += [*_wrap(heading(result), "  ", width), ""]
-        out += _fitted([list(COLUMNS), *[row_cells(row) for row in result.rows]], width)
+        chosen = columns.columns(result)
+        out += _fitted(_rows(result, chosen), chosen, width)
         out.append("")
         for note in footnotes(result):
             out += _wrap(note, "  ", width)
         out += [""] if out[-1] else []
-    for name, meaning in LEGEND:
-        out += _wrap(f"{name}: {meaning}", "  ", width)
-    for line in common_lines(plan, results):
+    for column in legend(results):
+        out += _wrap(f"{column.name}: {column.meaning}", "  ", width)
+    for line in [*common_lines(plan, results), *notes]:
         out += _wrap(line, "  ", width)
     out += ["", "In short:"]
     for line in sentences(results):
         out += ["", *_wrap(line, "    ", width)]
+    out += ["", *conclusions] if conclusions else []
     return "\n".join(out) + "\n"
 
 
@@ -186,13 +139,24 @@ def _wrap(text: str, indent: str, width: int) -> list[str]:
     return [line.replace("\u00a0", " ") for line in lines]
 
 
-def _fitted(rows: list[list[str]], width: int) -> list[str]:
+def legend(results: Sequence[CellResult]) -> list[Column]:
+    """Every column in use, once."""
+    found = {(c.name, c.meaning): c for result in results for c in columns.columns(result)}
+    return list(found.values())
+
+
+def _rows(result: CellResult, chosen: tuple[Column, ...]) -> list[list[str]]:
+    head = [NAME, *(column.name for column in chosen)]
+    return [head, *(row_cells(row, chosen) for row in result.rows)]
+
+
+def _fitted(rows: list[list[str]], chosen: tuple[Column, ...], width: int) -> list[str]:
     """Aligned, with optional columns left out until it fits, if it can be made to."""
     lines = _aligned(rows)
-    for name in OPTIONAL:
-        if max(map(len, lines)) <= width:
+    for column in sorted(chosen, key=lambda c: -c.optional):
+        if max(map(len, lines)) <= width or not column.optional:
             break
-        index = rows[0].index(name)
+        index = rows[0].index(column.name)
         rows = [row[:index] + row[index + 1 :] for row in rows]
         lines = _aligned(rows)
     return lines
@@ -213,22 +177,30 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     return lines
 
 
-def render_markdown(plan: Plan, results: Sequence[CellResult], title: str, how: str) -> str:
+def render_markdown(
+    plan: Plan,
+    results: Sequence[CellResult],
+    title: str,
+    how: str,
+    conclusions: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> str:
     said = sentences(results)
     out = [f"# {title}", "", how, ""]
+    if conclusions:
+        out += ["```text", *conclusions, "```", ""]
     for result, line in zip(results, said):
         out += [f"## {heading(result)}", ""]
-        out.append("| " + " | ".join(COLUMNS) + " |")
-        alignment = ["---" if i in (0, len(COLUMNS) - 1) else "---:" for i in range(len(COLUMNS))]
-        out.append("| " + " | ".join(alignment) + " |")
-        for row in result.rows:
-            out.append("| " + " | ".join(_escape(cell) for cell in row_cells(row)) + " |")
+        head, *rows = _rows(result, columns.columns(result))
+        alignment = ["---" if i in (0, len(head) - 1) else "---:" for i in range(len(head))]
+        out += ["| " + " | ".join(head) + " |", "| " + " | ".join(alignment) + " |"]
+        out += ["| " + " | ".join(_escape(cell) for cell in row) + " |" for row in rows]
         out += ["", f"**{_escape(line)}**", ""]
         out += [f"- {_escape(note)}" for note in footnotes(result)]
         out.append("")
     out += ["## Reading the tables", ""]
-    out += [f"- {_escape(line)}" for line in common_lines(plan, results)]
-    out += [f"- {name}: {meaning}" for name, meaning in LEGEND]
+    out += [f"- {_escape(line)}" for line in [*common_lines(plan, results), *notes]]
+    out += [f"- {column.name}: {column.meaning}" for column in legend(results)]
     return "\n".join(out).replace("\n\n\n", "\n\n") + "\n"
 
 

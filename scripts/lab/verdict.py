@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from . import analysis
+from . import analysis, workloads as work
 from .analysis import CellResult, Row
+from .ceilings import ROUND_TRIPS, SMALL, WAITS
 from .stats import ENOUGH_BLOCKS, Ratio
 
 REFERENCE_MODEL = "threads"
@@ -35,6 +36,8 @@ def reference(result: CellResult) -> Row | None:
 
 def sentence(result: CellResult, noise: float) -> str:
     """noise: how far the A/A pair was from 1; with few blocks, less than that is a tie."""
+    if result.cell.workload.kind in _SPECIAL:
+        return _special(result)
     cpu = by_cpu(result)
     base = reference(result)
     parts = []
@@ -109,7 +112,7 @@ def _limits(result: CellResult) -> list[str]:
     """Rows grouped by what limited them: a reason is said once."""
     groups: dict[str, list[Row]] = {}
     for row in result.models:
-        if row.void or not row.limiter:
+        if row.void or row.limiter in ("", ROUND_TRIPS, SMALL):
             continue
         groups.setdefault(_limit_text(row), []).append(row)
     texts: list[str] = []
@@ -124,10 +127,60 @@ def _limits(result: CellResult) -> list[str]:
 
 def _limit_text(row: Row) -> str:
     formula = row.ceiling.formula
-    if row.limiter in ("pool size", "connections"):
-        return f"the {'pool' if row.limiter == 'pool size' else 'connections'}: {formula}"
+    if row.limiter in WAITS.values():
+        what = {"pool size": "the pool", "connections": "the connections"}.get(row.limiter)
+        return f"{what or row.limiter}: {formula}"
     if row.limiter == "wrk":
         return "wrk, the load generator"
     if row.ceiling.kind == "cores" and row.limiter in ("server CPU", "one loop's core"):
         return f"{row.limiter}: {formula}"
     return row.limiter
+
+
+# --- workloads with figures of their own ------------------------------------------------
+
+
+def _ms(value: float) -> str:
+    return f"{value:.3g} ms"
+
+
+def _crash(row: Row) -> str:
+    lost, after = row.extras["lost"], row.extras["served_again_ms"]
+    return f"{row.label} {lost:.0f} lost, served again after {_ms(after)}" if lost else (
+        f"{row.label} none lost"
+    )
+
+
+def _drain(row: Row) -> str:
+    return f"{row.label} {row.extras['lost']:.0f} lost, ended after {_ms(row.extras['drain_ms'])}"
+
+
+def _parked(row: Row) -> str:
+    megabytes = row.extras["memory_total_bytes"] / (1 << 20)
+    return f"{row.label} {row.extras['bytes_a_connection']:,.0f} ({megabytes:.1f} MB in all)"
+
+
+def _beside(row: Row) -> str:
+    for name in ("p99", "p90", "p50"):
+        value = row.percentiles_us[name]
+        if value is not None:
+            return f"{row.label} {name} {_ms(value / 1e3)}"
+    return f"{row.label} too few answers for a percentile ({row.rps:,.0f}/s)"
+
+
+_SPECIAL = {
+    work.CRASH: ("one worker killed, requests: ", _crash),
+    work.DRAIN: ("SIGTERM, requests: ", _drain),
+    work.PARKED: ("bytes of memory an idle connection: ", _parked),
+    work.BESIDE: ("latency beside the slow requests: ", _beside),
+}
+
+
+def _special(result: CellResult) -> str:
+    """No ratio: these figures are read as they are, each the median over the blocks."""
+    words, text = _SPECIAL[result.cell.workload.kind]
+    believed = [row for row in result.models if not row.void]
+    parts = [words + ", ".join(text(row) for row in believed)] if believed else []
+    void = [row.label for row in result.rows if row.void]
+    parts += [f"void: {', '.join(void)}"] if void else []
+    return f"{result.cell.name}: " + "; ".join(parts)

@@ -8,7 +8,9 @@ What wrk 4.1 does to its numbers, and what is done about it here:
   samples at n-E, n-2E ... down to E. These phantoms outnumber real samples exactly when
   answers are slow. All is integer arithmetic on one table, so it can be undone exactly:
   above E the table t holds t[m] = r[m] + r[m+E] + r[m+2E] ..., hence r[m] = t[m] - t[m+E].
-  The lab reports the restored table, and wrk's own figures beside it in run.json.
+  The lab reports the restored table, and wrk's own figures beside it in run.json. Phantoms
+  below the smallest real latency are in wrk's percentiles but not in the table it hands over,
+  so their number follows from the restored table.
 * A latency beyond its time-out is counted as a time-out and dropped; statuses over 399
   count as completed; a refused connect shows as a read error. All fields are read.
 * With pipelining, latency is recorded once for a batch.
@@ -32,8 +34,12 @@ from typing import Mapping, Sequence
 from . import procfs, sockets
 from .children import Children
 from .errors import LabError
+from .workloads import Workload
 
 SCRIPT = "scripts/wrk/report.lua"
+POST_SCRIPT = "scripts/wrk/post.lua"
+PIPELINE_SCRIPT = "scripts/wrk/pipeline.lua"
+TIMEOUT_S = 8  # an answer later than this is dropped by wrk and voids the sample
 PERCENTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99, "p999": 0.999}
 # A percentile p is shown only with this many samples expected beyond it.
 SAMPLES_BEYOND = 10
@@ -80,19 +86,35 @@ def version(path: str) -> str:
     return match.group(0) if match else "unknown"
 
 
+def correction_interval(duration_us: int, requests: int, connections: int) -> int:
+    """What wrk takes for the mean interval on a connection; 0: it leaves the table alone."""
+    if connections <= 0 or requests // connections == 0:
+        return 0
+    return duration_us // (requests // connections)
+
+
 def restore(
     table: Mapping[int, int], duration_us: int, requests: int, connections: int
 ) -> dict[int, int]:
     """The latency table as it was before wrk corrected it: {microseconds: count}."""
-    if connections <= 0 or requests // connections == 0:
-        return dict(table)  # wrk leaves such a table alone
-    interval = duration_us // (requests // connections)
+    interval = correction_interval(duration_us, requests, connections)
+    if interval == 0:
+        return dict(table)
     restored = {}
     for value, count in table.items():
         real = count - table.get(value + interval, 0) if value > interval else count
         if real > 0:
             restored[value] = real
     return restored
+
+
+def phantom_count(real: Mapping[int, int], interval: int) -> int:
+    """How many samples wrk's correction made up, given the real ones and its interval."""
+    return sum(
+        count * max(0, (value - 1) // interval - 1)
+        for value, count in real.items()
+        if value >= 2 * interval > 0
+    )
 
 
 def percentile(table: Mapping[int, int], p: float) -> float | None:
@@ -131,7 +153,7 @@ def parse(output: str, connections: int) -> Load:
         bytes=size,
         errors=errors,
         samples=samples,
-        phantoms=sum(table.values()) - samples,
+        phantoms=phantom_count(real, correction_interval(duration_us, requests, connections)),
         mean_us=sum(v * n for v, n in real.items()) / samples if samples else 0.0,
         mean_square_us2=sum(v * v * n for v, n in real.items()) / samples if samples else 0.0,
         max_us=float(max(real, default=0)),
@@ -145,16 +167,28 @@ def threads_for(connections: int, cpus: int) -> int:
     return max(n for n in range(1, cpus + 1) if connections % n == 0 or n == 1)
 
 
-def command(path: str, connections: int, cpus: int, duration_s: float, url: str,
-            script: str = SCRIPT) -> list[str]:
+def command(
+    path: str, connections: int, cpus: int, duration_s: float, url: str,
+    workload: Workload | None = None,
+) -> list[str]:
+    script, arguments = SCRIPT, []
+    if workload and workload.post_bytes:
+        script, arguments = POST_SCRIPT, ["--", str(workload.post_bytes)]
+    elif workload and workload.pipeline > 1:
+        script, arguments = PIPELINE_SCRIPT, ["--", str(workload.pipeline)]
+    # Without the blank wrk takes no notice of the field, and says nothing.
+    close = ["-H", "Connection: close"] if workload and workload.close else []
     return [
         path,
         f"-t{threads_for(connections, cpus)}",
         f"-c{connections}",
         # SIGINT ends the run; this is for the case that it does not arrive.
         f"-d{math.ceil(duration_s) + 2}s",
+        f"--timeout={TIMEOUT_S}s",
+        *close,
         "-s", script,
         url,
+        *arguments,
     ]  # fmt: skip
 
 

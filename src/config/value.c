@@ -16,6 +16,8 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "db/uri.h"
+
 enum { MS_PER_SECOND = 1000, KIB = 1024 };
 
 /* Digits at *text, which is moved past them. Returns false without any, or beyond uint64_t. */
@@ -45,6 +47,24 @@ static bool read_count(const char *text, uint64_t *value)
     }
     /* 0 means auto in struct config, but "no workers" to whoever writes it: refused. */
     return read_digits(&text, value) && *text == '\0' && *value > 0;
+}
+
+/* "660", "0660". */
+static bool read_mode(const char *text, uint64_t *value)
+{
+    uint64_t mode = 0;
+    size_t length = strlen(text);
+
+    if (strcmp(text, "auto") == 0) {
+        *value = 0;
+        return true;
+    }
+    if (length < 3 || length > 4 || strspn(text, "01234567") != length)
+        return false;
+    for (size_t i = 0; i < length; i++)
+        mode = mode * 8 + (uint64_t)(text[i] - '0');
+    *value = mode;
+    return mode > 0;
 }
 
 /* "10", "0.25", ".5"; finer than a millisecond is refused rather than rounded. */
@@ -210,6 +230,11 @@ static int set_text(struct config *config, const struct config_option *option, c
 
     if (option->kind == KIND_LISTEN && !listen_is_valid(text))
         return -EINVAL;
+    if (option->kind == KIND_DB && db_uri_kind(text) == DB_KIND_NONE)
+        return -EINVAL;
+    if (option->kind == KIND_PEER && text[0] != '\0' &&
+        (!is_name(text) || !db_address_is_valid(text)))
+        return -EINVAL;
     if (option->initial[0] != '\0' && !is_name(text))
         return -EINVAL;
     if (text[0] == '\0')
@@ -226,6 +251,8 @@ int config_option_set(struct config *config, const struct config_option *option,
     switch (option->kind) {
     case KIND_TEXT:
     case KIND_LISTEN:
+    case KIND_DB:
+    case KIND_PEER:
         return set_text(config, option, text);
     case KIND_CHOICE:
         ok = read_choice(option, text, &value);
@@ -235,6 +262,10 @@ int config_option_set(struct config *config, const struct config_option *option,
         break;
     case KIND_COUNT:
         ok = read_count(text, &value) &&
+             (value == 0 || (value >= option->min && value <= option->max));
+        break;
+    case KIND_MODE:
+        ok = read_mode(text, &value) &&
              (value == 0 || (value >= option->min && value <= option->max));
         break;
     case KIND_SECONDS:
@@ -284,7 +315,8 @@ const char *config_option_get(const struct config *config, const struct config_o
 {
     const char *text = NULL;
 
-    if (option->kind == KIND_TEXT || option->kind == KIND_LISTEN) {
+    if (option->kind == KIND_TEXT || option->kind == KIND_LISTEN || option->kind == KIND_DB ||
+        option->kind == KIND_PEER) {
         memcpy(&text, (const char *)config + option->offset, sizeof(text));
         return text ? text : "";
     }
@@ -293,9 +325,11 @@ const char *config_option_get(const struct config *config, const struct config_o
         return option->choices[value];
     if (option->kind == KIND_FLAG)
         return value ? "on" : "off";
-    if (option->kind == KIND_COUNT && value == 0)
+    if ((option->kind == KIND_COUNT || option->kind == KIND_MODE) && value == 0)
         return "auto";
-    if (option->kind == KIND_SECONDS)
+    if (option->kind == KIND_MODE)
+        snprintf(scratch, CONFIG_SCRATCH, "%04o", (unsigned)value);
+    else if (option->kind == KIND_SECONDS)
         format_seconds(value, scratch, CONFIG_SCRATCH);
     else if (option->kind == KIND_SIZE)
         format_size(value, scratch, CONFIG_SCRATCH);
@@ -313,6 +347,12 @@ void config_option_accepted(const struct config_option *option, char *out, size_
     case KIND_LISTEN:
         snprintf(out, size, "ADDR:PORT, [ADDR]:PORT or unix:/path");
         break;
+    case KIND_DB:
+        snprintf(out, size, "sqlite:PATH or postgresql://[USER[:PASSWORD]@]HOST/DATABASE");
+        break;
+    case KIND_PEER:
+        snprintf(out, size, "HOST:PORT, [ADDR]:PORT or unix:/path");
+        break;
     case KIND_CHOICE:
         out[0] = '\0';
         for (size_t i = 0, used = 0; option->choices[i] && used < size; i++) {
@@ -326,6 +366,10 @@ void config_option_accepted(const struct config_option *option, char *out, size_
         break;
     case KIND_COUNT:
         snprintf(out, size, "%" PRIu64 " to %" PRIu64 ", or auto", option->min, option->max);
+        break;
+    case KIND_MODE:
+        snprintf(out, size, "octal, %04o to %04o, or auto", (unsigned)option->min,
+                 (unsigned)option->max);
         break;
     case KIND_SECONDS:
         format_seconds(option->min, low, sizeof(low));

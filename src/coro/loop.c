@@ -6,10 +6,12 @@
  * loop->active counts the watches, timers and jobs that can still cause a callback. libev keeps
  * such a count but does not show it; ours tells a loop that waits from one that is dead.
  */
+#include "coro/growable.h"
 #include "coro/internal.h"
 
 #include <assert.h>
 #include <ev.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
@@ -161,6 +163,37 @@ static void on_grace_over(struct coro_loop *loop, struct coro_timer *timer)
     loop->grace_over = true;
 }
 
+static pthread_once_t allocator_once = PTHREAD_ONCE_INIT;
+
+static void set_allocator(void)
+{
+    ev_set_allocator(coro_growable_realloc);
+}
+
+static void on_nothing(struct ev_loop *ev, ev_async *async, int revents)
+{
+    (void)ev, (void)async, (void)revents;
+}
+
+/* Makes libev allocate and open now what it would when first used: where it cannot it ends the
+ * process, so it must not come to that while serving. That is the list of pending events of each
+ * priority in use (its own descriptor for wake-ups has the highest), the list of asyncs, and that
+ * descriptor. */
+static void prime(struct ev_loop *ev)
+{
+    ev_async async;
+    ev_async_init(&async, on_nothing);
+    ev_async_start(ev, &async);
+    for (int priority = 0; priority <= EV_MAXPRI; priority += EV_MAXPRI) {
+        ev_async event;
+        ev_async_init(&event, on_nothing);
+        ev_set_priority(&event, priority);
+        ev_feed_event(ev, &event, EV_CUSTOM);
+        ev_clear_pending(ev, &event);
+    }
+    ev_async_stop(ev, &async);
+}
+
 struct coro_loop *coro_loop_new(const struct coro_loop_config *config)
 {
     struct coro_loop *loop = calloc(1, sizeof *loop);
@@ -175,10 +208,12 @@ struct coro_loop *coro_loop_new(const struct coro_loop_config *config)
     loop->stacks = coro_stack_pool_new(loop->config.stack_bytes, WARM_STACKS);
     if (loop->stacks == NULL)
         goto fail;
+    pthread_once(&allocator_once, set_allocator);
     loop->ev = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     if (loop->ev == NULL)
         goto fail;
     ev_set_userdata(loop->ev, loop);
+    prime(loop->ev);
     loop->clock_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     if (loop->clock_fd < 0)
         goto fail;

@@ -45,9 +45,10 @@ int handler_serve(const struct route *route, struct http_exchange *x)
     __attribute__((warn_unused_result));
 
 /* The functions of the rows, each in the file of its name. */
-route_fn handler_block, handler_cpu, handler_echo, handler_fanout, handler_fault, handler_files,
-    handler_hello, handler_index, handler_json, handler_mix, handler_sleep, handler_status,
-    handler_stream, handler_whoami;
+route_fn handler_block, handler_cache, handler_cpu, handler_db, handler_echo, handler_fanout,
+    handler_fault, handler_files, handler_fortunes, handler_hello, handler_index, handler_json,
+    handler_mix, handler_queries, handler_sleep, handler_status, handler_stream, handler_updates,
+    handler_whoami;
 
 /* The state that /cpu and /mix start from: any number but 0. */
 #define CPU_SEED UINT64_C(0x243f6a8885a308d3) /* the fraction of pi */

@@ -8,6 +8,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+/* No request is to hold a context for hours: the most that all rounds together may ask for. */
+enum { MAX_TOTAL_CPU = 10000000, MAX_TOTAL_MS = 1000000 };
+
 int handler_mix(struct http_exchange *x)
 {
     static const char *const names[] = {"cpu", "wait", "rounds"};
@@ -21,6 +24,10 @@ int handler_mix(struct http_exchange *x)
         !http_query_number(x, "wait", 0, 60000, 2, &wait_ms, &error) ||
         !http_query_number(x, "rounds", 1, 1000, 3, &rounds, &error))
         return error;
+    if (rounds * cpu > MAX_TOTAL_CPU)
+        return http_error(x, 400, "rounds times cpu: expected at most %d", MAX_TOTAL_CPU);
+    if (rounds * wait_ms > MAX_TOTAL_MS)
+        return http_error(x, 400, "rounds times wait: expected at most %d", MAX_TOTAL_MS);
 
     for (uint64_t round = 0; round < rounds; round++) {
         state = cpu_burn(x->io, state, cpu);

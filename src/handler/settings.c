@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "db/uri.h"
 #include "server.h"
 
 bool settings_in_force(const struct server *server, size_t index, const char **name,
@@ -18,6 +19,8 @@ bool settings_in_force(const struct server *server, size_t index, const char **n
         snprintf(value, SETTINGS_VALUE_SIZE, "%u", server->workers);
     else if (strcmp(*name, "max-connections") == 0)
         snprintf(value, SETTINGS_VALUE_SIZE, "%u", server->max_connections);
+    else if (strcmp(*name, "db") == 0)
+        db_uri_redact(value); /* a password is nobody's business */
     else if (strcmp(*name, "listen") == 0 && server->listen_name[0] != '\0')
         snprintf(value, SETTINGS_VALUE_SIZE, "%s", server->listen_name);
     return true;

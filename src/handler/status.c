@@ -114,6 +114,8 @@ int handler_status(struct http_exchange *x)
     add_settings(&text, server);
     add_connections(&text, server);
     add_totals(&text, &totals);
+    text_add(&text, "\"access_log\":{\"lines_lost\":%" PRIu64 "},\n",
+             atomic_load_explicit(&server->shared->log_lines_lost, memory_order_relaxed));
     add_workers(&text, server);
     text_add(&text, "}\n");
     http_add_header(x, "Cache-Control", "no-store");

@@ -1,25 +1,28 @@
 /* SPDX-License-Identifier: MIT
  *
- * Lines in the "combined" order with the time taken and the worker behind:
+ * Lines in the combined format, with the seconds taken, the worker and the model behind (here
+ * broken in two):
  *
- *   127.0.0.1 - - [22/Nov/2026:10:00:00 +0000] "GET /hello HTTP/1.1" 200 13 "-" "curl/8" 0.000041
- * w0 coro
+ *   127.0.0.1 - - [22/Nov/2026:10:00:00 +0000] "GET /hello HTTP/1.1" 200 13
+ *   "-" "curl/8" 0.000041 w0 coro
  *
  * The file is opened O_APPEND by main(), so lines of different workers do not mix.
  */
 #include "http/access_log.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "http/stream.h"
 #include "log.h"
 #include "server.h"
+#include "shortage.h"
 
 enum { MAX_ESCAPED_TARGET = 2048, MAX_ESCAPED_FIELD = 512, MAX_LINE = 4096 };
 
@@ -47,17 +50,37 @@ static void escape(char *out, size_t size, struct http_slice text)
         log_escape(out, size, text.data, text.length);
 }
 
+/* Appends a line, or counts it as lost: a full disk must not stop the service. Where only a part of
+ * it fitted, the next line begins with the end that this one lacks. */
+static void append(struct server *server, const char *line, size_t length)
+{
+    bool torn = atomic_exchange_explicit(&server->shared->log_torn, false, memory_order_relaxed);
+    struct iovec parts[2] = {{.iov_base = (void *)(uintptr_t) "\n", .iov_len = torn},
+                             {.iov_base = (void *)(uintptr_t)line, .iov_len = length}};
+    ssize_t written;
+
+    do
+        written = writev(server->access_log_fd, parts, 2);
+    while (written < 0 && errno == EINTR);
+    if (written == (ssize_t)(length + torn)) {
+        shortage_log_line_written(server);
+        return;
+    }
+    if (written > torn || (torn && written < 0))
+        atomic_store_explicit(&server->shared->log_torn, true, memory_order_relaxed);
+    shortage_log_line_lost(server, written < 0 ? errno : ENOSPC);
+}
+
 void access_log_write(const struct http_exchange *x, int64_t duration_ns)
 {
     const struct http_request *request = x->request;
-    int fd = x->io->server->access_log_fd;
     char client[INET6_ADDRSTRLEN], when[40], method[64], target[MAX_ESCAPED_TARGET];
     char referer[MAX_ESCAPED_FIELD], agent[MAX_ESCAPED_FIELD], line[MAX_LINE];
     time_t now = time(NULL);
     struct tm utc;
     int length;
 
-    if (fd < 0)
+    if (x->io->server->access_log_fd < 0)
         return;
     server_reopen_log(x->io->server);
     client_name(x->stream->conn->fd, client, sizeof client);
@@ -76,6 +99,5 @@ void access_log_write(const struct http_exchange *x, int64_t duration_ns)
         length = (int)sizeof line;
         line[length - 1] = '\n';
     }
-    if (write(fd, line, (size_t)length) < 0)
-        return; /* a full disk must not stop the service */
+    append(x->io->server, line, (size_t)length);
 }

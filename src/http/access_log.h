@@ -12,8 +12,8 @@
 /*
  * Writes the line of an exchange that has been answered, if --access-log is on:
  * client, time, request line, status, bytes of body, seconds, worker and model. duration_ns is
- * the time from head to answer. Bytes from the client are escaped. A failed write is not
- * retried: the log never holds up an answer. Any context.
+ * the time from head to answer. Bytes from the client are escaped. A line that cannot be written
+ * is dropped and counted (shortage.h): the log never holds up an answer. Any context.
  */
 void access_log_write(const struct http_exchange *x, int64_t duration_ns);
 

@@ -3,8 +3,9 @@
  * The record of one connection: all that is kept of it while it is parked.
  *
  * A connection is parked between requests, while its request head is incomplete,
- * and while it lingers after an error. It then holds no process, thread,
- * coroutine or buffer: bytes of an incomplete head lie in `spill`, memory that
+ * while it lingers after an error, and where it has sent many requests and others
+ * have their turn before it. It then holds no process, thread,
+ * coroutine or buffer: unread bytes lie in `spill`, memory that
  * the parking lot set aside (and which costs nothing until it is touched).
  */
 #ifndef HTTP_CONN_H
@@ -20,6 +21,7 @@
 enum conn_phase {
     CONN_IDLE,   /* no byte of a request has come */
     CONN_HEAD,   /* part of a head is in spill */
+    CONN_MORE,   /* unread requests are in spill: it waits for a context, and to be writable */
     CONN_LINGER, /* answered and half-closed: input is read and dropped */
 };
 

@@ -13,6 +13,7 @@
 #include "http/connection.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,6 +23,7 @@
 #include "http.h"
 #include "http/access_log.h"
 #include "http/body.h"
+#include "http/refusal.h"
 #include "http/request.h"
 #include "http/response.h"
 #include "http/stream.h"
@@ -46,7 +48,7 @@ size_t connection_spill_size(const struct config *config)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
-    return (config->max_header + page - 1) / page * page;
+    return (connection_in_size(config) + page - 1) / page * page;
 }
 
 static void set_deadline(struct conn *c, int64_t deadline_ms)
@@ -125,32 +127,31 @@ static enum conn_next refuse(struct connection_stream *s, struct http_request *r
     return linger(s->conn, LINGER_MS);
 }
 
-/* A refusal by the guard: nothing is known of the request but its first bytes. */
+/* A refusal before the head is complete: nothing is known of the request but its first bytes. */
 static enum conn_next refuse_raw(struct connection_stream *s, unsigned status, const char *reason)
 {
     struct request_error error = {.status = status, .reason = reason, .close = true};
     struct http_request request;
     const char *head = s->io->in + s->start;
+    size_t length = s->end - s->start;
 
     memset(&request, 0, offsetof(struct http_request, fields));
     request.version_minor = 1;
-    if (s->end - s->start >= 5 && memcmp(head, "HEAD ", 5) == 0)
+    if (length >= 2 && head[0] == '\r') { /* the one empty line that may come first */
+        head += 2;
+        length -= 2;
+    }
+    if (length >= 5 && memcmp(head, "HEAD ", 5) == 0)
         request.method = HTTP_METHOD_HEAD;
     return refuse(s, &request, &error);
 }
 
-static enum conn_next refuse_verdict(struct connection_stream *s, enum guard_verdict verdict)
+static enum conn_next refuse_head(struct connection_stream *s)
 {
-    switch (verdict) {
-    case GUARD_TARGET_TOO_LONG:
-        return refuse_raw(s, 414, "request target too long");
-    case GUARD_TOO_MANY_FIELDS:
-        return refuse_raw(s, 431, "too many header fields");
-    case GUARD_VERSION:
-        return refuse_raw(s, 505, "only HTTP/1.0 and HTTP/1.1 are served here");
-    default:
-        return refuse_raw(s, 400, "malformed request");
-    }
+    struct refusal refusal;
+
+    refusal_explain(&refusal, s->io->in + s->start, s->end - s->start, s->config->max_header);
+    return refuse_raw(s, refusal.status, refusal.reason);
 }
 
 /* The status owed for an error of http_read_body(); 0 when the client is gone. */
@@ -293,6 +294,13 @@ static bool has_input(const struct conn *c)
     return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
+static bool has_room(const struct conn *c)
+{
+    struct pollfd fd = {.fd = c->fd, .events = POLLOUT};
+
+    return poll(&fd, 1, 0) > 0;
+}
+
 /* No complete head is there: sends what is to be sent and parks. */
 static enum conn_next park(struct connection_stream *s)
 {
@@ -323,6 +331,41 @@ static enum conn_next park(struct connection_stream *s)
     return CONN_PARK;
 }
 
+/* A client that sends one request after another without waiting for answers is served as long as
+ * nobody else waits. Looked at once a tick of the clock at most, and only where there is more. */
+static bool turn_is_over(struct connection_stream *s)
+{
+    int64_t now;
+
+    if (s->start == s->end && s->drained && s->ahead.size == 0)
+        return false; /* no more is here: it is parked anyway */
+    now = io_now_ms();
+    if (s->turn_ms == now || s->turn_ms == 0) {
+        s->turn_ms = now;
+        return false;
+    }
+    s->turn_ms = now;
+    return io_give_way(s->io);
+}
+
+/* Parks between two requests with what has been read of the next ones. It goes on once it can be
+ * written to: a client that takes no answers is given no context either. */
+static enum conn_next give_way(struct connection_stream *s)
+{
+    struct conn *c = s->conn;
+
+    if (stream_flush(s, false) < 0)
+        return CONN_CLOSE;
+    if (s->ahead.size > 0) /* there is no room for that much: it has to ask again */
+        return linger(c, CLOSE_LINGER_MS);
+    c->spilled = (uint32_t)(s->end - s->start);
+    memcpy(c->spill, s->io->in + s->start, c->spilled);
+    c->dirty = true;
+    c->phase = CONN_MORE;
+    set_deadline(c, io_now_ms() + s->config->write_timeout_ms);
+    return CONN_PARK;
+}
+
 /* Brings the unread input to the front of the buffer when the head being read could not
  * be completed, or its body not be read, where it is. */
 static void settle(struct connection_stream *s)
@@ -338,7 +381,7 @@ static enum conn_next serve_requests(struct connection_stream *s)
 {
     struct conn *c = s->conn;
     struct io *io = s->io;
-    size_t scanned = c->spilled; /* of the unread input, by the guard */
+    size_t scanned = c->phase == CONN_MORE ? 0 : c->spilled; /* of the unread input, by the guard */
     enum conn_next next;
 
     for (;;) {
@@ -359,11 +402,13 @@ static enum conn_next serve_requests(struct connection_stream *s)
                 return next;
             guard_init_head(&c->guard);
             c->phase = CONN_IDLE;
+            if (turn_is_over(s))
+                return give_way(s);
             scanned = 0;
             continue;
         }
         if (verdict != GUARD_MORE)
-            return refuse_verdict(s, verdict);
+            return refuse_head(s);
         if (s->drained && s->ahead.size == 0)
             return park(s);
         settle(s);
@@ -396,7 +441,9 @@ enum conn_next connection_expire(struct conn *c, struct io *io)
 
     /* It may be the server that is late: input that waits for a worker is served first, and a head
      * that is late even then is refused by park(). */
-    if (c->phase != CONN_LINGER && has_input(c))
+    if (c->phase == CONN_MORE && has_room(c))
+        return CONN_PARK;
+    if ((c->phase == CONN_IDLE || c->phase == CONN_HEAD) && has_input(c))
         return CONN_PARK;
     if (c->phase != CONN_HEAD)
         return CONN_CLOSE;
@@ -414,7 +461,7 @@ enum conn_next connection_drain(struct conn *c, struct io *io)
             set_deadline(c, limit);
         return CONN_PARK;
     }
-    if (c->phase == CONN_HEAD || has_input(c))
+    if (c->phase == CONN_HEAD || c->phase == CONN_MORE || has_input(c))
         return CONN_PARK; /* a request under way: its deadline ends it at the latest */
     return CONN_CLOSE;
 }

@@ -18,8 +18,8 @@ struct config;
 /* Bytes a context needs for io.in: one request head of the largest size and room to read on. */
 size_t connection_in_size(const struct config *config);
 
-/* Bytes of spill to set aside for a connection: a head of the largest size, in whole pages, so
- * that they can be given back to the kernel without touching a neighbour's. */
+/* Bytes of spill to set aside for a connection: all that io.in may hold, in whole pages, so that
+ * they can be given back to the kernel without touching a neighbour's. */
 size_t connection_spill_size(const struct config *config);
 
 /*
@@ -30,14 +30,15 @@ void connection_init(struct conn *conn, int fd, char *spill, const struct config
 
 /*
  * Serves every request that is ready, pipelined ones in order with their answers
- * coalesced, then says where the connection goes: CONN_PARK with deadline_ms
- * set, or CONN_CLOSE. May wait through io inside a request. All scratch of io is
- * free again when it returns.
+ * coalesced, unless others are to have their turn first; then says where the connection goes:
+ * CONN_PARK with deadline_ms set, or CONN_CLOSE. May wait through io inside a request. All scratch
+ * of io is free again when it returns.
  */
 enum conn_next connection_serve(struct conn *conn, struct io *io);
 
 /* The deadline of a parked connection has passed: answers 408 where a request has begun,
- * and lingers; else closes. Does not wait. */
+ * and lingers; else closes. What waits for the server and not for the client stays parked. Does not
+ * wait. */
 enum conn_next connection_expire(struct conn *conn, struct io *io);
 
 /* The server is being stopped: closes a parked connection that is idle; one with a request under

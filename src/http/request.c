@@ -9,6 +9,7 @@
  */
 #include "http/request.h"
 
+#include <arpa/inet.h>
 #include <http_parser.h>
 #include <stddef.h>
 #include <string.h>
@@ -78,14 +79,42 @@ static bool is_digit(char byte)
     return byte >= '0' && byte <= '9';
 }
 
-/* The end of an IP literal, p at its "[": an IPv6 address, or "v1.something". NULL: it is none. */
+/* "v" 1*HEXDIG "." 1*( unreserved / sub-delims / ":" ), of RFC 3986, 3.2.2. */
+static bool ip_future_valid(const char *data, size_t length)
+{
+    size_t at = 1;
+
+    while (at < length && http_char_is(data[at], CHAR_HEX))
+        at++;
+    if (at == 1 || length - at < 2 || data[at] != '.')
+        return false;
+    while (++at < length)
+        if (!http_char_is(data[at], CHAR_HOST) && data[at] != ':')
+            return false;
+    return true;
+}
+
+/* The inside of an IP literal's brackets: an IPv6 address, or one of a version to come. */
+static bool ip_literal_valid(const char *data, size_t length)
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+
+    if (length > 0 && (data[0] | 0x20) == 'v')
+        return ip_future_valid(data, length);
+    if (length >= sizeof text)
+        return false;
+    memcpy(text, data, length);
+    text[length] = '\0';
+    return inet_pton(AF_INET6, text, &address) == 1;
+}
+
+/* The end of an IP literal, p at its "[". NULL: it is none. */
 __attribute__((noinline)) static const char *ip_literal_end(const char *p, const char *end)
 {
-    const char *stop = ++p;
+    const char *stop = memchr(p, ']', (size_t)(end - p));
 
-    while (stop < end && (http_char_is(*stop, CHAR_HOST) || *stop == ':' || *stop == '%'))
-        stop++;
-    return stop < end && *stop == ']' && stop - p >= 2 ? stop + 1 : NULL;
+    return stop != NULL && ip_literal_valid(p + 1, (size_t)(stop - p) - 1) ? stop + 1 : NULL;
 }
 
 /* uri-host [ ":" port ] of RFC 9110, 7.2, the host not empty. */

@@ -15,7 +15,7 @@
 #include "http.h"
 #include "server.h"
 
-enum { MAX_SENDFILE = 1024 * 1024 }; /* bytes in one call, for fairness */
+enum { MAX_SENDFILE = FAIR_SHARE }; /* bytes in one call: others' turn comes between two */
 
 void stream_open(struct connection_stream *s, struct conn *c, struct io *io)
 {
@@ -27,7 +27,8 @@ void stream_open(struct connection_stream *s, struct conn *c, struct io *io)
     s->floor = 0;
     s->drained = false;
     s->out_length = 0;
-    s->reading.credit_ms = s->writing.credit_ms = PACE_GRACE_MS;
+    s->reading = s->writing = (struct client_pace){.credit_ms = PACE_GRACE_MS};
+    s->turn_ms = 0;
     s->moved = 0;
     s->ahead = (struct ahead){0};
     s->body_done = true;
@@ -46,6 +47,9 @@ static void refill(struct client_pace *pace, size_t count)
         pace->credit_ms = PACE_GRACE_MS;
     if (pace->credit_ms > PACE_GRACE_MS)
         pace->credit_ms = PACE_GRACE_MS;
+    pace->slow_ms -= (int64_t)count * 1000 / GOOD_BYTES_PER_SECOND;
+    if (pace->slow_ms < 0)
+        pace->slow_ms = 0;
 }
 
 /* Lets others have their turn, so that a client with a full pipe cannot keep a loop to itself. */
@@ -58,7 +62,7 @@ __attribute__((cold, noinline)) static void give_way(struct connection_stream *s
 /* The client has moved on by count bytes: fills its credit; after a while others come first. */
 static inline void progress(struct connection_stream *s, struct client_pace *pace, size_t count)
 {
-    if (pace->credit_ms < PACE_GRACE_MS)
+    if (pace->credit_ms < PACE_GRACE_MS || pace->slow_ms > 0)
         refill(pace, count);
     s->moved += count;
     if (s->moved >= FAIR_SHARE)
@@ -139,9 +143,10 @@ int stream_wait(struct connection_stream *s, int events)
         return -ETIMEDOUT;
     if (limit > pace->credit_ms)
         limit = pace->credit_ms;
-    result =
-        io_wait_client(s->io, s->conn->fd, events, from + limit, PACE_GRACE_MS - pace->credit_ms);
-    pace->credit_ms -= io_now_ms() - from;
+    result = io_wait_client(s->io, s->conn->fd, events, from + limit, pace->slow_ms);
+    from = io_now_ms() - from;
+    pace->credit_ms -= from;
+    pace->slow_ms += from;
     return result;
 }
 

@@ -23,14 +23,20 @@
 enum {
     PACE_GRACE_MS = 5000,
     PACE_BYTES_PER_SECOND = 500,
-    FAIR_SHARE = 256 * 1024, /* bytes moved for one client before others get their turn */
+    GOOD_BYTES_PER_SECOND = 32 * 1024, /* who is faster is never given up in favour of others */
+    FAIR_SHARE = 256 * 1024,           /* bytes moved for one client before others get their turn */
 };
 
 /* The minimum rate a client must keep up, counted over the time the server waited for it, not the
  * time the handler took: a credit of waiting time that waiting uses up and bytes fill
- * again, up to the grace period it starts with. */
+ * again, up to the grace period it starts with.
+ *
+ * That is what a client must keep up in any case. `slow_ms` is by how much it stays behind a
+ * good pace, and decides who is given up first where contexts are few: a client that keeps just
+ * above the minimum, a byte at a time, must not hold one for as long as it likes. */
 struct client_pace {
     int64_t credit_ms;
+    int64_t slow_ms; /* 0 or more */
 };
 
 struct connection_stream {
@@ -44,6 +50,7 @@ struct connection_stream {
     size_t out_length; /* unsent output is io->out[0, out_length) */
     struct client_pace reading, writing;
     size_t moved;       /* bytes since others last had their turn */
+    int64_t turn_ms;    /* when this client's turn was last looked at; 0: not yet */
     struct ahead ahead; /* input behind io->in, read while output could not be sent */
 
     /* The body of the request being served. */

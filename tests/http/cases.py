@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Dict, List, Optional, Pattern, Sequence, Tuple, Union
 
 from support.client import chunked, message
+from support.site import MODIFIED_TEXT, PAGE, TEXT as FILE
 
 MAX_BODY = 8 * 1024 * 1024  # --max-body's default
 MAX_HEADER = 16 * 1024
@@ -156,6 +157,8 @@ QUERIES = _in("queries", [
     _query("/block?ms=1&offload=x"),
     _query("/mix?cpu=1&wait=1&rounds=x"),
     _query("/fanout?n=x&ms=1"),
+    _query("/fanout?n=1000&ms=60000"),
+    _query("/mix?cpu=10000000&wait=1&rounds=1000"),
     _query("/stream?chunks=x"),
 ])
 
@@ -185,6 +188,12 @@ METHODS = _in("methods", [
     Case("", "unknown method", message("BREW", "/hello"), 501),
     Case("", "unknown method, lower case", message("get", "/hello"), 501),
     Case("", "unknown method, odd token", message("M!#$%&'*+-.^_`|~9", "/hello"), 501),
+    Case("", "HEAD refused for its fields", raw("HEAD /hello HTTP/1.1\nHost : x"), 400, True,
+         {"Content-Type": TEXT}, b"", "HEAD"),
+    Case("", "HEAD refused behind an empty line", b"\r\n" + raw("HEAD /hello HTTP/1.1\nHost : x"),
+         400, True, {}, b"", "HEAD"),
+    Case("", "HEAD without Host", raw("HEAD /hello HTTP/1.1"), 400, True, {}, b"", "HEAD"),
+    Case("", "CONNECT to what is no authority", message("CONNECT", "/hello"), (400, 405), True),
     refused("method is no token", message("GE(T", "/hello")),
     refused("method with @", message("G@T", "/hello")),
     refused("method with a byte above 127", message("G\xe9T", "/hello")),
@@ -193,6 +202,8 @@ METHODS = _in("methods", [
 
 REQUEST_LINE = _in("request line", [
     good("one empty line before it", b"\r\n" + hello()),
+    refused("two empty lines before it", b"\r\n\r\n" + hello()),
+    refused("an empty line of a CR alone before it", b"\r" + hello()),
     refused("two spaces", raw("GET  /hello HTTP/1.1\nHost: x")),
     refused("two spaces before the version", raw("GET /hello  HTTP/1.1\nHost: x")),
     refused("a tab for a space", raw("GET\t/hello HTTP/1.1\nHost: x")),
@@ -215,6 +226,7 @@ REQUEST_LINE = _in("request line", [
     refused("preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505),
     good("HTTP/1.2", raw("GET /hello HTTP/1.2\nHost: x")),
     good("HTTP/1.9", raw("GET /hello HTTP/1.9\nHost: x")),
+    refused("HTTP/1.2 without Host", raw("GET /hello HTTP/1.2")),
     refused("garbage", b"\x80\xff\x01\x02garbage\r\n\r\n"),
     refused("garbage in words", b"hello there\r\n\r\n"),
     refused("an answer", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"),
@@ -227,10 +239,20 @@ TARGETS = _in("targets", [
     good("absolute form", message("GET", "http://example.com/hello")),
     good("absolute form with a port", message("GET", "http://example.com:80/hello")),
     good("absolute form, its scheme in capitals", message("GET", "HTTP://example.com/hello")),
+    good("absolute form, another Host", message("GET", "http://example.com/hello", host="b:1")),
+    refused("absolute form, an invalid Host", message("GET", "http://example.com/hello", host="a b")),
+    refused("absolute form with a user", message("GET", "http://user@example.com/hello")),
+    refused("absolute form without an authority", message("GET", "http:///hello")),
+    Case("", "absolute form of another scheme", message("GET", "ftp://example.com/hello"), 400),
     Case("", "absolute form without a path", message("GET", "http://example.com"), 200, False,
          {"Content-Type": re.compile("text/html.*")}),
     refused("absolute form without Host", raw("GET http://example.com/hello HTTP/1.1")),
     Case("", "asterisk", message("GET", "*"), 400),
+    Case("", "asterisk and more", message("OPTIONS", "*x"), 400),
+    Case("", "asterisk, its body is read", message("GET", "*", "Content-Length: 5", body=b"hello"),
+         400, False),
+    Case("", "asterisk, its chunks are read", message(
+        "GET", "*", "Transfer-Encoding: chunked", body=chunked(hello())), 400, False),
     Case("", "authority form", message("GET", "example.com:80"), 400),
     Case("", "a bare word", message("GET", "hello"), 400),
     Case("", "%00", message("GET", "/%00"), (400, 404), False),
@@ -316,11 +338,15 @@ HOST = _in("Host", [
     refused("none, other fields", raw("GET /hello HTTP/1.1\nA: b")),
     refused("two", hello("Host: y")),
     refused("two that agree", hello("Host: x")),
+    refused("empty", raw("GET /hello HTTP/1.1\nHost:")),
+    refused("blank", raw("GET /hello HTTP/1.1\nHost: \t ")),
+    refused("invalid in HTTP/1.0", raw("GET /hello HTTP/1.0\nHost: a b")),
     refused("two, one empty", hello("Host:")),
     *[
         refused(f"invalid: {value!r}", message("GET", "/hello", host=value))
         for value in ["a b", "a/b", "user@a", "a?b", "a#b", "a:b", "a:1:2", "[::1", "::1]", "a\\b",
-                      "<a>", "a\xe9", "http://a", "a:80x", "[::1]x", "%zz", 'a"b']
+                      "<a>", "a\xe9", "http://a", "a:80x", "[::1]x", "%zz", 'a"b',
+                      "[]", "[zz]", "[1:2]", "[::1%1]", "[v1]", "[1.2.3.4]", "a,b c", "a:-1"]
     ],
 ])
 
@@ -424,6 +450,17 @@ CHUNKS = _in("chunks", [
     _chunked_echo("trailers that look like framing", chunked(
         b"hello", trailers=b"Content-Length: 99\r\nTransfer-Encoding: gzip\r\nHost: y\r\n"),
         b"hello"),
+    Case("", "trailers are no fields", message(
+        "POST", "/echo", "Transfer-Encoding: chunked",
+        body=chunked(b"hello", trailers=b"Connection: close\r\nContent-Type: text/x-evil\r\n")),
+        200, False, {"Content-Type": "application/octet-stream", "Connection": None}, b"hello",
+        "POST"),
+    _chunked_echo("white space in an extension", b'5;a = "b" ; c\r\nhello\r\n0\r\n\r\n', b"hello"),
+    _bad_chunks("extension without a name", b"5;\r\nhello\r\n0\r\n\r\n"),
+    _bad_chunks("extension without a value", b"5;a=\r\nhello\r\n0\r\n\r\n"),
+    _bad_chunks("extension, its quotes not closed", b'5;a="b\r\nhello\r\n0\r\n\r\n'),
+    _bad_chunks("CR LF in a quoted extension", b'5;a="b\r\n"\r\nhello\r\n0\r\n\r\n'),
+    _bad_chunks("space before an extension", b"5 ;a\r\nhello\r\n0\r\n\r\n"),
     _bad_chunks("plus sign", b"+5\r\nhello\r\n0\r\n\r\n"),
     _bad_chunks("minus sign", b"-5\r\nhello\r\n0\r\n\r\n"),
     _bad_chunks("0x", b"0x5\r\nhello\r\n0\r\n\r\n"),
@@ -508,6 +545,12 @@ EXPECT = _in("Expect", [
     Case("", "body already there, any case", message("POST", "/echo", "Expect: 100-Continue",
          "Content-Length: 5", body=b"hello"), 200, None, {}, b"hello", "POST", continues=True),
     good("no body", hello("Expect: 100-continue"), None),
+    Case("", "body already there, chunked", message("POST", "/echo", "Expect: 100-continue",
+         "Transfer-Encoding: chunked", body=chunked(b"hello")), 200, None, {}, b"hello", "POST",
+         continues=True),
+    refused("other expectation, with a body", message("POST", "/echo", "Expect: 100-continue, x",
+                                                      "Content-Length: 5", body=b"hello"), 417),
+    refused("empty", hello("Expect:"), 417),
     Case("", "other expectation", message("GET", "/hello", "Expect: miracles"), 417),
     refused("body too large", message("POST", "/echo", "Expect: 100-continue",
                                       f"Content-Length: {MAX_BODY + 1}"), 413),
@@ -515,9 +558,80 @@ EXPECT = _in("Expect", [
          "Content-Length: 5"), 405, True, {"Allow": ALLOW_GET}),
 ])
 
+ETAG = re.compile(r'"[!#-~]+"')
+WHOLE: Dict[str, Fact] = {"Content-Length": "36", "ETag": ETAG, "Last-Modified": MODIFIED_TEXT,
+                          "Accept-Ranges": "bytes", "Content-Range": None, "Content-Type": TEXT}
+SAME: Dict[str, Fact] = {"ETag": ETAG, "Last-Modified": MODIFIED_TEXT, "Content-Length": None,
+                         "Transfer-Encoding": None, "Content-Type": None}
+
+
+def _file(name: str, *fields: str, body: Optional[bytes] = FILE, method: str = "GET") -> Case:
+    """The whole file."""
+    return Case("", name, message(method, "/files/text.txt", *fields), 200, False, WHOLE, body,
+                method)
+
+
+def _part(value: str, first: int, last: int) -> Case:
+    facts: Dict[str, Fact] = {**WHOLE, "Content-Length": str(last - first + 1),
+                              "Content-Range": f"bytes {first}-{last}/36"}
+    return Case("", f"Range: {value}", message("GET", "/files/text.txt", f"Range: {value}"), 206,
+                False, facts, FILE[first : last + 1])
+
+
+def _beyond(value: str) -> Case:
+    return Case("", f"Range: {value}", message("GET", "/files/text.txt", f"Range: {value}"), 416,
+                False, {"Content-Range": "bytes */36"})
+
+
+def _same(name: str, *fields: str, method: str = "GET") -> Case:
+    return Case("", name, message(method, "/files/text.txt", *fields), 304, False, SAME, b"", method)
+
+
+FILES = _in("files", [
+    _file("a file"),
+    _file("HEAD", method="HEAD", body=b""),
+    _file("HEAD with a Range", "Range: bytes=0-1", method="HEAD", body=b""),
+    Case("", "a folder", message("GET", "/files/folder/"), 200, False, {}, PAGE),
+    Case("", "a folder without its slash", message("GET", "/files/folder"), 301, False,
+         {"Location": "/files/folder/"}),
+    Case("", "a folder of another spelling", message("GET", "/files/f%6flder"), 301, False,
+         {"Location": "/files/f%6flder/"}),
+    Case("", "an escaped name", message("GET", "/files/a%20file.txt"), 200, False, {}, b"spaced\n"),
+    Case("", "an empty file", message("GET", "/files/empty.txt"), 200, False,
+         {"Content-Length": "0"}, b""),
+    Case("", "POST", message("POST", "/files/text.txt", "Content-Length: 0"), 405, False,
+         {"Allow": ALLOW_GET}),
+    _part("bytes=0-0", 0, 0),
+    _part("bytes=30-", 30, 35),
+    _part("bytes=-10", 26, 35),
+    _part("bytes=35-99999999999999999999999", 35, 35),
+    _beyond("bytes=36-"),
+    _beyond("bytes=-0"),
+    *[_file(f"Range: {value}", f"Range: {value}")
+      for value in ["bytes=0-1,5-6", "bytes=5-4", "bytes=-", "lines=0-1", "bytes=+1-2"]],
+    _file("two Range fields", "Range: bytes=0-0", "Range: bytes=1-1"),
+    _file("If-Range of another time", "Range: bytes=0-0", "If-Range: Sun, 06 Nov 1994 08:49:36 GMT"),
+    _same("not modified", f"If-Modified-Since: {MODIFIED_TEXT}"),
+    _same("not modified, HEAD", f"If-Modified-Since: {MODIFIED_TEXT}", method="HEAD"),
+    _same("not modified, RFC 850's form", "If-Modified-Since: Sunday, 06-Nov-94 08:49:37 GMT"),
+    _same("not modified, asctime's form", "If-Modified-Since: Sun Nov  6 08:49:37 1994"),
+    _same("any tag", "If-None-Match: *"),
+    _same("a tag before a date", "If-None-Match: *", "If-Modified-Since: Sun Nov  6 08:49:36 1994"),
+    _file("another tag before a date", 'If-None-Match: "x"', f"If-Modified-Since: {MODIFIED_TEXT}"),
+    _file("an invalid date", "If-Modified-Since: Sun, 31 Feb 1994 08:49:37 GMT"),
+    Case("", "another tag is wanted", message("GET", "/files/text.txt", 'If-Match: "x"'), 412, False),
+    *[
+        Case("", path, message("GET", f"/files/{path}"), (400, 404), False)
+        for path in ["%00", "text.txt%00", "%zz", "text.txt%2", "../secret", "%2e%2e%2fsecret",
+                     "..%2fsecret", "%252e%252e%252fsecret", "//text.txt", "./text.txt",
+                     "folder/../text.txt", ".hidden", "outside", "outside-folder/secret", "pipe",
+                     "bare/", "%5c..%5csecret", "%2fetc%2fpasswd", "text.txt/", "text.txt%0d%0a"]
+    ],
+])
+
 CASES: Tuple[Case, ...] = tuple(
     ROUTES + QUERIES + METHODS + REQUEST_LINE + TARGETS + FIELDS + HOST + LENGTH + CODING + CHUNKS
-    + PERSISTENCE + OLD + EXPECT
+    + PERSISTENCE + OLD + EXPECT + FILES
 )
 GROUPS: Tuple[str, ...] = tuple(dict.fromkeys(c.group for c in CASES))
 assert len({str(c) for c in CASES}) == len(CASES), "two rows of one name"

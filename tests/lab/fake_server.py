@@ -9,6 +9,7 @@ FAKE_FAULT in the environment stages one fault:
   worker      a worker ends and is replaced under load
   deaf        ignores SIGTERM           code      exits with 3 at SIGTERM
   starve      leaves every fourth connection unanswered
+  slow        waits 10 ms longer than it was asked to
 """
 
 import argparse
@@ -45,7 +46,7 @@ class Worker:
             spin(query["n"])
             return b"42\n"
         if parts.path == "/sleep":
-            await asyncio.sleep(query["ms"] / 1e3)
+            await asyncio.sleep(query["ms"] / 1e3 + (0.01 if FAULT == "slow" else 0))
             return b"slept %d\n" % query["ms"]
         if parts.path == "/mix":
             for _ in range(query["rounds"]):

@@ -17,10 +17,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from lab.measure import Sample
 from lab.plan import AGAIN as AGAIN_SUFFIX
-from lab.plan import WORKLOADS, Cell, Configuration, Cores, Plan
+from lab.plan import Cell, Configuration, Cores, Plan
 from lab.procfs import Usage
+from lab.sample import Sample
+from lab.workloads import WORKLOADS
 from lab.wrk import Load
 
 FAKE = str(Path(__file__).with_name("fake_server.py"))

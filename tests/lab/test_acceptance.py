@@ -164,7 +164,7 @@ def test_progress_is_for_terminals_and_leaves_no_trace() -> None:
     step = plan.Step(0, cell, made.CORO)
     screen, pipe = Terminal(), io.StringIO()
     for stream in (screen, pipe):
-        progress = Progress(stream, 10, 1.0)
+        progress = Progress(stream, 10, 10.0)
         progress.show(0, step, 3)
         progress.clear()
     assert pipe.getvalue() == ""

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from made import FAKE, ROOT, needs_wrk
-from lab import procfs, servers
+from lab import procfs, schema, servers
 from lab.children import Children
 from lab.client import BadAnswer, Client
 from lab.errors import LabError
@@ -151,8 +151,9 @@ def test_a_run_writes_what_it_shows(tmp_path: Path) -> None:
     assert done.stderr == ""
     (folder,) = tmp_path.glob("*-trial")
     run = json.loads((folder / "run.json").read_text())
-    assert run["schema"] == 1 and run["complete"] and run["plan"]["seed"] == 3
+    assert run["schema"] == schema.SCHEMA and run["complete"] and run["plan"]["seed"] == 3
     assert len(run["samples"]) == 4
+    assert schema.problems(run) == []
     for sample in run["samples"]:
         assert sample["load"]["requests"] > 0
         assert sample["derived"]["cpu_us_per_request"] > 0
@@ -163,6 +164,9 @@ def test_a_run_writes_what_it_shows(tmp_path: Path) -> None:
     assert "GET /sleep?ms=20, 4 connections" in done.stdout
     assert (folder / "table.md").read_text().count("\n## ") == 3
     assert (tmp_path / "README.md").exists()
+    assert len((folder / "table.csv").read_text().splitlines()) == 1 + 4
+    assert json.loads((folder / "environment.json").read_text()) == run["environment"]
+    assert str(tmp_path) not in (folder / "run.json").read_text().replace(run["command"], "")
 
 
 @needs_wrk
@@ -182,6 +186,47 @@ def test_a_staged_fault_voids_the_cell(fault: str, words: str, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     assert words in " ".join(done.stdout.split())
     assert "void: coro" in done.stdout
+
+
+@needs_wrk
+def test_a_server_slowed_by_10_ms_stays_below_its_ceiling(tmp_path: Path) -> None:
+    """Requests that wait 30 ms instead of 20 reach two thirds of 4/20 ms, and less on a busy
+    machine; the latency shows where they were."""
+    done = bench(*SHORT, "--workloads=sleep", "--models=coro", "--connections=4",
+                 "--duration=1", f"--results={tmp_path}", FAKE_FAULT="slow")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.glob("*-quick")
+    (row,) = json.loads((folder / "run.json").read_text())["cells"][0]["rows"]
+    assert row["ceiling"] == "4/20 ms = 200/s"
+    assert 0 < row["rps"] <= 4 / 0.030 * 1.02
+    assert row["limiter"] != "connections"
+    assert row["percentiles_us"]["p50"] >= 30_000
+
+
+@needs_wrk
+def test_a_crash_and_a_drain_are_measured(tmp_path: Path) -> None:
+    done = bench(*SHORT, "--workloads=crash,drain", "--models=prefork", "--connections=8",
+                 f"--results={tmp_path}")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.glob("*-quick")
+    crash, drain = json.loads((folder / "run.json").read_text())["samples"]
+    assert crash["gates"] == []
+    assert crash["extras"]["answered"] > crash["extras"]["answered_before"] > 0
+    assert crash["extras"]["workers_back_ms"] > 0 and crash["extras"]["still_cut"] == 0
+    assert drain["extras"]["answered"] > 0 and drain["exit_status"] == 0
+
+
+@needs_wrk
+def test_parked_connections_are_held_beside_a_load(tmp_path: Path) -> None:
+    done = bench(*SHORT, "--workloads=idle:40", "--models=coro", f"--results={tmp_path}")
+    if "no floor server" in done.stderr:
+        pytest.skip("build/floor is not built")
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.glob("*-quick")
+    for sample in json.loads((folder / "run.json").read_text())["samples"]:
+        assert sample["extras"]["parked_asked"] == sample["extras"]["parked_answered"] == 40
+        assert sample["load"]["requests"] > 0
+        assert not any("never got an answer" in gate for gate in sample["gates"])
 
 
 @needs_wrk
@@ -230,7 +275,7 @@ def test_a_server_that_fails_to_start_is_quoted(tmp_path: Path) -> None:
 def test_list_runs_nothing() -> None:
     done = bench("--list")
     assert done.returncode == 0
-    for word in ("hello", "prefork(64)", "coro(2)", "about"):
+    for word in ("hello", "prefork(64)", "coro(2)", "about", "interference-wait"):
         assert word in done.stdout or (word == "coro(2)" and os.cpu_count() != 2)
 
 

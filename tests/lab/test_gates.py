@@ -7,7 +7,7 @@ from typing import Any
 import made
 import pytest
 from lab import gates
-from lab.plan import WORKLOADS
+from lab.workloads import WORKLOADS
 from lab.procfs import TICKS_PER_S
 
 SLEEP = WORKLOADS["sleep"]

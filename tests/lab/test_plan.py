@@ -6,7 +6,8 @@ from typing import Any
 
 import made  # noqa: F401  makes the lab importable
 import pytest
-from lab import plan
+from lab import plan, presets
+from lab.workloads import WORKLOADS
 from lab.errors import LabError
 
 TWO = plan.Cores((0,), (1,))
@@ -20,7 +21,7 @@ def labels(text: str, pools: tuple[int, ...] = (64,), cores: plan.Cores = TWO) -
 @pytest.mark.parametrize(
     "text, pools, expected",
     [
-        (plan.QUICK_MODELS, (64,), ["prefork(64)", "threads(64)", "coro", "coro(2)"]),
+        (presets.QUICK_MODELS, (64,), ["prefork(64)", "threads(64)", "coro", "coro(2)"]),
         ("threads,coro", (4, 16), ["threads(4)", "threads(16)", "coro"]),
         ("threads:2+gil,prefork:4+connection", (64,), ["threads(2)+gil", "prefork(4)+connection"]),
         ("coro,coro", (64,), ["coro"]),
@@ -82,10 +83,11 @@ def test_bad_core_lists(text: str) -> None:
 def quick(
     seed: int = 1, aa: bool = True, blocks: int = 4, connections: tuple[int, ...] = ()
 ) -> plan.Plan:
-    models = plan.parse_models(plan.QUICK_MODELS, [64], TWO)
-    return plan.make(
-        ["hello", "sleep"], models, connections, blocks, 1.0, 0.1, seed, "x", TWO, aa_pair=aa
-    )
+    models = plan.parse_models(presets.QUICK_MODELS, [64], TWO)
+    workloads = [WORKLOADS["hello"], WORKLOADS["sleep"]]
+    hello, *rest = plan.cells_for(workloads, models, connections, TWO)
+    cells = (plan.with_aa(hello) if aa else hello, *rest)
+    return plan.ordered(plan.Plan(cells, blocks, 1.0, 0.1, seed, "x", TWO))
 
 
 def test_a_block_runs_every_configuration_of_every_cell_once() -> None:

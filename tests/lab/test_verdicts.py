@@ -5,8 +5,8 @@ from typing import Any
 
 import made
 import pytest
-from lab import analysis, ceilings, gates, table, verdict
-from lab.plan import WORKLOADS
+from lab import analysis, ceilings, columns, gates, table, verdict
+from lab.workloads import WORKLOADS
 
 
 def analysed(cell: Any, samples: Any) -> Any:
@@ -82,7 +82,7 @@ def test_a_void_configuration_is_left_out_of_the_comparison_and_named() -> None:
     sentence = verdict.sentence(result, 0.0)
     assert sentence.endswith("void: threads(64)")
     assert "× threads" not in sentence and "× prefork(64)" in sentence
-    cells = table.row_cells(result.row("threads(64)"))
+    cells = columns.row_cells(result.row("threads(64)"), columns.columns(result))
     assert cells[1] == "!3,168" and cells[-1] == "void" and cells[-2] == "–"
     assert any("void: the server's worker processes changed" in n for n in table.footnotes(result))
 
@@ -103,7 +103,7 @@ def test_nothing_believable_is_said_so() -> None:
     cell = made.cell("sleep", made.CORO)
     result = analysed(cell, [made.sample(made.CORO, load=None)])
     assert "no configuration gave a result" in verdict.sentence(result, 0.0)
-    assert table.row_cells(result.row("coro"))[1] == "void"
+    assert columns.row_cells(result.row("coro"), columns.columns(result))[1] == "void"
 
 
 def test_ratios_use_only_blocks_in_which_both_count() -> None:
@@ -131,6 +131,14 @@ CEILINGS = [
     ("hello", 64, made.CORO, None, 8.0, 125_000, "floor"),
     ("mix", 256, made.THREADS, 125.0, None, 64 / 0.020125, "pool"),
     ("mix", 256, made.CORO, 125.0, None, 8000, "cores"),
+    ("block", 64, made.CORO, None, None, 200, "loop"),
+    ("block", 64, made.THREADS, None, None, 64 / 0.005, "connections"),
+    ("block-offload", 64, made.CORO, None, None, 800, "helpers"),
+    ("fanout", 64, made.CORO, None, None, 64 / 0.005, "connections"),
+    ("fanout", 64, made.THREADS, None, None, 64 / 0.05, "connections"),
+    ("stream", 64, made.CORO, None, None, 64 / 0.020, "connections"),
+    ("files-1k", 64, made.CORO, 12.5, None, 80_000, "alone"),
+    ("json", 64, made.CORO, None, 8.0, 125_000, "floor"),
 ]
 
 
@@ -160,7 +168,9 @@ LIMITERS = [
     (made.THREADS, "cores", 990, 0.99, 0.20, "server CPU"),
     (made.SHARED, "cores", 900, 1.50, 0.20, "CPU shared with wrk"),
     (made.SHARED, "connections", 990, 0.50, 0.20, "connections"),
-    (made.CORO, "connections", 600, 0.50, 0.20, ""),
+    (made.CORO, "connections", 600, 0.50, 0.20, "round trips"),
+    (made.CORO, "loop", 980, 0.10, 0.20, "the loop is held"),
+    (made.CORO, "helpers", 980, 0.10, 0.20, "helper threads"),
 ]
 
 
@@ -169,7 +179,7 @@ def test_the_limiter_is_what_was_used_up(
     configuration: Any, kind: str, rps: float, cores: float, wrk_share: float, expected: str
 ) -> None:
     ceiling = ceilings.Ceiling(1000.0, kind, "")
-    assert ceilings.limiter(configuration, ceiling, rps, cores, wrk_share) == expected
+    assert ceilings.limiter(WORKLOADS["sleep"], configuration, ceiling, rps, cores, wrk_share) == expected
 
 
 def test_the_terminal_table_lines_up_and_fits() -> None:
@@ -190,7 +200,7 @@ def test_markdown_has_every_column_and_row() -> None:
     text = table.render_markdown(made.plan((results[0].cell,)), results, "Run x", "how")
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == 2 + 3
-    assert {line.count("|") for line in rows} == {len(table.COLUMNS) + 1}
+    assert {line.count("|") for line in rows} == {len(columns.columns(results[0])) + 2}
     assert "**sleep, 256 connections: coro 3.98 × threads(64)" in text
 
 
@@ -198,7 +208,7 @@ def test_markdown_has_every_column_and_row() -> None:
     "us, text", [(None, "–"), (245.4, "245 µs"), (20_100, "20.1 ms"), (1_500_000, "1.5 s")]
 )
 def test_durations_are_readable(us: Any, text: str) -> None:
-    assert table.duration_text(us) == text
+    assert columns.duration_text(us) == text
 
 
 def test_three_blocks_admit_what_they_cannot_show() -> None:

@@ -24,6 +24,7 @@ class Conversation:
 
     label: str
     pieces: Sequence[bytes]
+    half_close: bool = False  # says that no more comes when all is sent
     received: bytearray = field(default_factory=bytearray)
     end: str = ""  # "eof", "reset" or "timeout"
 
@@ -38,12 +39,16 @@ class _Line:
     sent: int = 0
     next_at: float = 0.0
     rest: bytes = b""
+    closed: bool = False  # for sending
 
 
 def _advance(line: _Line, now: float) -> None:
     """Sends the next piece when it is due."""
     pieces = line.conversation.pieces
     if not line.rest:
+        if line.sent == len(pieces) and line.conversation.half_close and not line.closed:
+            line.closed = True
+            _half_close(line.socket)
         if line.sent == len(pieces) or now < line.next_at:
             return
         line.rest = pieces[line.sent]
@@ -57,6 +62,13 @@ def _advance(line: _Line, now: float) -> None:
         line.rest = b""
         line.sent = len(pieces)
     line.next_at = time.monotonic() + PAUSE
+
+
+def _half_close(connected: socket.socket) -> None:
+    try:
+        connected.shutdown(socket.SHUT_WR)
+    except OSError:  # the server was faster
+        pass
 
 
 def _receive(line: _Line) -> bool:

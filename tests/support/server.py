@@ -80,6 +80,12 @@ class Server:
         host, port = self.listen.rsplit(":", 1)
         return host.strip("[]"), int(port)
 
+    @property
+    def tcp_address(self) -> Tuple[str, int]:
+        """The address of one that does not listen on a Unix socket."""
+        assert not isinstance(self.address, str)
+        return self.address
+
     def _read_log(self) -> None:
         assert self.process.stderr is not None
         with self.process.stderr as stream:

@@ -96,7 +96,7 @@ static inline void lot_init(struct lot *lot)
     };
     assert_non_null(lot->server.shared);
     memset(lot->server.shared, 0, shared);
-    lot->server.listen_fd = listen_open("127.0.0.1:0", lot->server.listen_name,
+    lot->server.listen_fd = listen_open("127.0.0.1:0", NULL, lot->server.listen_name,
                                         sizeof lot->server.listen_name, error, sizeof error);
     if (lot->server.listen_fd < 0)
         fail_msg("%s", error);

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: MIT
+"""A load in which every single request is accounted for: for workers that die and servers
+that are told to stop.
+
+wrk cannot do this: it reports a refused connection, a reset and an answer cut short alike,
+and says nothing of when. Here a few connections each ask, wait for the answer and ask
+again, from one thread; the load is small on purpose, the accounting complete:
+
+    answered    a whole answer came
+    lost        a request was sent and the connection ended, or stood still, without one
+    reset       the same on a connection that never had an answer: it was opened to a server
+                that was ending, which may not have accepted it
+    refused     no connection was to be had; nothing was lost, the client tries again
+"""
+
+from __future__ import annotations
+
+import re
+import selectors
+import socket
+import time
+from dataclasses import dataclass
+from typing import Callable
+
+RETRY_S = 0.002
+STALLED_S = 5.0  # without an answer for so long, a request counts as lost
+_LENGTH = re.compile(rb"\r\nContent-Length: *(\d+)", re.IGNORECASE)
+_CLOSE = re.compile(rb"\r\nConnection: *close", re.IGNORECASE)
+
+
+@dataclass
+class Outcome:
+    answered: int = 0
+    lost: int = 0
+    reset: int = 0
+    refused: int = 0
+    errors: int = 0  # answers other than 200
+    back_after_s: float = 0.0  # until every connection that was cut had an answer again
+    still_cut: int = 0  # that had none by the end
+    lasted_s: float = 0.0
+
+
+@dataclass
+class _Connection:
+    socket: socket.socket | None = None
+    sent_at: float = 0.0
+    data: bytes = b""
+    served: bool = False  # it has had an answer
+    cut_at: float | None = None  # when it lost a request, until it has an answer again
+    retry_at: float = 0.0
+
+
+def _ended(each: socket.socket) -> bool:
+    """Whether the server has closed an idle connection already: a client that looks, as any
+    that keeps connections does, sends no request into it."""
+    try:
+        return each.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+class Client:
+    """So many connections to a port, all asking for one target."""
+
+    def __init__(self, port: int, target: str, connections: int) -> None:
+        self._port = port
+        self._request = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode("ascii")
+        self._all = [_Connection() for _ in range(connections)]
+        self._selector = selectors.DefaultSelector()
+        self._reconnect = True
+        self.outcome = Outcome()
+
+    def run(self, seconds: float, until: Callable[[], bool] | None = None) -> None:
+        """Ask for so long, or until something holds, looked at often."""
+        begun = time.monotonic()
+        while (now := time.monotonic()) - begun < seconds and not (until and until()):
+            for each in self._all:
+                if each.socket is None and self._reconnect and now >= each.retry_at:
+                    self._connect(each, now)
+                elif each.socket is not None and now - each.sent_at > STALLED_S:
+                    self._lose(each, now)
+            if not self._selector.get_map():
+                time.sleep(RETRY_S)
+                continue
+            for key, _events in self._selector.select(RETRY_S):
+                self._read(key.data)
+        self.outcome.lasted_s += time.monotonic() - begun
+
+    def stop_reconnecting(self) -> None:
+        self._reconnect = False
+
+    @property
+    def open(self) -> int:
+        return sum(each.socket is not None for each in self._all)
+
+    def close(self) -> Outcome:
+        for each in self._all:
+            self.outcome.still_cut += each.cut_at is not None
+            if each.socket is not None:
+                each.socket.close()
+        self._selector.close()
+        return self.outcome
+
+    def _connect(self, each: _Connection, now: float) -> None:
+        made = socket.socket()
+        try:
+            made.settimeout(1.0)
+            made.connect(("127.0.0.1", self._port))
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            made.setblocking(False)
+        except OSError:
+            made.close()
+            self.outcome.refused += 1
+            each.retry_at = now + RETRY_S
+            return
+        each.socket, each.data, each.served = made, b"", False
+        self._selector.register(made, selectors.EVENT_READ, each)
+        self._ask(each)
+
+    def _ask(self, each: _Connection) -> None:
+        assert each.socket is not None
+        each.sent_at = time.monotonic()
+        try:
+            each.socket.send(self._request)
+        except OSError:
+            self._lose(each, each.sent_at)
+
+    def _read(self, each: _Connection) -> None:
+        if each.socket is None:
+            return
+        now = time.monotonic()
+        try:
+            more = each.socket.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            more = b""
+        if not more:
+            self._lose(each, now)
+            return
+        each.data += more
+        end = each.data.find(b"\r\n\r\n") + 4
+        length = _LENGTH.search(each.data[:end]) if end > 3 else None
+        if length is None or len(each.data) < end + int(length.group(1)):
+            return
+        head, each.data, each.served = each.data[:end], b"", True
+        if head.split(None, 2)[1] == b"200":
+            self.outcome.answered += 1
+        else:
+            self.outcome.errors += 1
+        if each.cut_at is not None:
+            self.outcome.back_after_s = max(self.outcome.back_after_s, now - each.cut_at)
+            each.cut_at = None
+        if _CLOSE.search(head) or _ended(each.socket):
+            self._end(each, now)
+        else:
+            self._ask(each)
+
+    def _lose(self, each: _Connection, now: float) -> None:
+        if each.served:
+            self.outcome.lost += 1
+        else:
+            self.outcome.reset += 1
+        if each.cut_at is None:
+            each.cut_at = now
+        self._end(each, now)
+
+    def _end(self, each: _Connection, now: float) -> None:
+        if each.socket is not None:
+            self._selector.unregister(each.socket)
+            each.socket.close()
+        each.socket, each.retry_at = None, now

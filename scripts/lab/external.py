@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: MIT
+"""Published results, reproduced in shape on this machine: what they found, what is found here.
+
+A shape that does not come out is reported as such, with the figures; the published setting
+and ours differ, and the text says in what.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Sequence
+
+from . import analysis, verdict
+from .analysis import CellResult, Row
+from .columns import bytes_text
+from .judging import Line
+from .stats import Ratio
+from .workloads import PARKED
+
+POOL_RATE = 3200.0
+LEVEL = 0.10  # "level" as the published table means it: it has one run of each
+RUBY = "github.com/ermolaev/http_servers_bench"
+FLASH = "Pai, Druschel, Zwaenepoel: Flash, USENIX ATC 1999, figure 12"
+ARITHMETIC = "64 workers that block for 20 ms: 64/20 ms"
+
+
+def _cell(results: Sequence[CellResult], name: str, connections: int) -> CellResult | None:
+    for result in results:
+        if result.cell.workload.name.startswith(name) and result.cell.connections == connections:
+            return result
+    return None
+
+
+def _ratio(first: Row | None, second: Row | None) -> Ratio | None:
+    return analysis.ratio(first, second, analysis.rps) if first and second else None
+
+
+def pool_rate(results: Sequence[CellResult]) -> list[Line]:
+    result = _cell(results, "sleep", 256)
+    lines = []
+    for label in ("prefork(64)", "threads(64)") if result else ():
+        row = result.row(label) if result else None
+        text = f"{label}, 256 connections: published 3,200/s"
+        if row is None or row.void:
+            lines.append(Line(None, ARITHMETIC, f"{text}; void here"))
+            continue
+        close = abs(row.rps / POOL_RATE - 1) <= 0.03
+        lines.append(Line(close, ARITHMETIC, f"{text}; here {row.rps:,.0f}/s"))
+    return lines
+
+
+def database(results: Sequence[CellResult]) -> list[Line]:
+    """Three queries of 2 ms and a little computing, on two cores."""
+    few, many = _cell(results, "mix", 50), _cell(results, "mix", 500)
+    if few is None or many is None:
+        return []
+
+    def pair(result: CellResult, workers: int) -> tuple[Ratio | None, str]:
+        loops = next((r for r in result.models if r.configuration.model == "coro"), None)
+        pool = result.row(f"threads({workers})")
+        found = _ratio(loops, pool)
+        if found is None or loops is None or pool is None:
+            return None, "void here"
+        return found, (
+            f"here {loops.label} {loops.rps:,.0f}/s, {pool.label} {pool.rps:,.0f}/s, "
+            f"ratio {verdict.ratio_text(found)}"
+        )
+
+    ahead, ahead_text = pair(few, 20)
+    level, level_text = pair(many, 40)
+    small, _ = pair(many, 20)
+    grown, grown_text = pair(many, 150)
+    caught = small is not None and grown is not None and grown.median < small.median
+    level_now = level is not None and abs(level.median - 1) <= LEVEL
+    return [
+        Line(
+            ahead.low > 1 if ahead else None, RUBY,
+            f"50 connections: published 4,943/s on the loop, 3,179/s on the small pool; {ahead_text}",
+        ),
+        Line(
+            level_now if level else None, RUBY,
+            f"500 connections: published level, 2,909/s and 2,970/s; {level_text}"
+            + ("" if level_now else "; there both share 40 database connections, here there "
+               "is no such limit"),
+        ),
+        Line(
+            caught if small and grown else None, RUBY,
+            f"more workers: published the pool catches up, 5,088/s to 4,373/s; {grown_text}",
+        ),
+    ]  # fmt: skip
+
+
+def idle(results: Sequence[CellResult]) -> list[Line]:
+    """Throughput of a small load beside more and more idle connections, a context each."""
+    steps = sorted(
+        (r for r in results if r.cell.workload.kind == PARKED),
+        key=lambda r: r.cell.workload.parked,
+    )
+    if len(steps) < 2:
+        return []
+    kept: dict[str, float] = {}
+    texts = []
+    for model in ("prefork", "threads", "coro"):
+        rows = [next((r for r in s.models if r.configuration.model == model), None) for s in steps]
+        first, last = rows[0], rows[-1]
+        if first and last and not first.void and not last.void and first.rps > 0:
+            kept[model] = last.rps / first.rps
+        figures = [
+            "void" if row is None or row.void else
+            f"{row.rps:,.0f}/s and {bytes_text(row.extras.get('memory_total_bytes', 0.0))}"
+            for row in rows
+        ]  # fmt: skip
+        texts.append(f"{model} {', '.join(figures)}")
+    numbers = ", ".join(f"{s.cell.workload.parked:,}" for s in steps)
+    text = f"{numbers} idle connections: {'; '.join(texts)}"
+    published = "published: processes fall first, then threads, events stay flat; "
+    if "coro" not in kept:
+        return [Line(None, FLASH, published + text)]
+    # A model that cannot hold the connections at all has fallen further than any that can.
+    order = [kept.get(model, 0.0) for model in ("prefork", "threads", "coro")]
+    holds = order[0] <= order[1] + LEVEL and order[1] <= order[2] + LEVEL and order[2] >= 1 - LEVEL
+    return [Line(holds and order[0] < 1 - LEVEL, FLASH, published + text)]
+
+
+def draw(results: Sequence[CellResult]) -> tuple[dict[str, Any], list[str]]:
+    lines = [*pool_rate(results), *database(results), *idle(results)]
+    states = {True: "PASS", False: "FAIL", None: "VOID"}
+    data = {
+        "external": [
+            {"state": states[line.passed], "source": line.criterion, "text": line.text}
+            for line in lines
+        ]
+    }
+    return data, ["Published results and what comes out here:", "", *(str(x) for x in lines)]

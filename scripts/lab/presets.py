@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: MIT
+"""Which cells a preset runs: each is a list of cells with the blocks and seconds they get.
+
+  quick      the models on the four workloads that tell them apart; about a minute
+  full       every workload; connections 1 to 4096; pools of 4 to 256; both dispatches; --gil
+  floor      the models and other servers against the floor server, for the speed goals
+  crossover  computing share x connections x pool size: which model wins where
+  external   published results, to be reproduced in shape
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Callable, Iterable, Sequence
+
+from . import plan as planning, workloads as work
+from .backend import CONNECTIONS as BACKEND_CONNECTIONS
+from .plan import Cell, Configuration, Cores
+from .workloads import WORKLOADS, Workload
+
+QUICK_MODELS = "prefork,threads,coro,coro:cores"
+QUICK_WORKLOADS = "hello,cpu,sleep,mix"
+QUICK_POOL = 64
+FULL_CONNECTIONS = (1, 4, 16, 64, 256, 1024, 4096)
+FULL_POOLS = (4, 16, 64, 256)
+POOL = 64
+AA_CELLS = (("hello", 64), ("sleep", 256), ("cpu", 16))
+
+Offers = Callable[[Configuration, Workload], bool]
+
+
+@dataclass(frozen=True)
+class Preset:
+    cells: tuple[Cell, ...]
+    blocks: int
+    duration_s: float
+    warmup_s: float
+    patience_s: float
+    steady: bool
+    syscalls: bool
+
+
+def merged(cells: Iterable[Cell]) -> list[Cell]:
+    """Cells of the same workload and connections become one, no configuration twice."""
+    found: dict[tuple[str, int], Cell] = {}
+    for cell in cells:
+        key = (cell.workload.name, cell.connections)
+        if key in found:
+            every = (*found[key].configurations, *cell.configurations)
+            cell = replace(cell, configurations=tuple(dict.fromkeys(every)))
+        found[key] = cell
+    return [_floor_last(cell) for cell in found.values()]
+
+
+def _floor_last(cell: Cell) -> Cell:
+    """The models, then other servers, then the floor: the order of the table's rows."""
+    rank = sorted(cell.configurations, key=lambda c: (c.floor, c.peer))
+    return replace(cell, configurations=tuple(rank))
+
+
+class _Maker:
+    """Shorthand for the cells of a preset on these cores."""
+
+    def __init__(self, cores: Cores, peers: Sequence[Configuration], offers: Offers) -> None:
+        self.cores = cores
+        self.peers = list(peers)
+        self.offers = offers
+
+    def configurations(self, text: str, pools: Sequence[int] = (POOL,)) -> list[Configuration]:
+        return planning.parse_models(text, pools, self.cores)
+
+    def cells(
+        self,
+        names: str,
+        models: str,
+        connections: Sequence[int] = (),
+        pools: Sequence[int] = (POOL,),
+        peers: bool = False,
+    ) -> list[Cell]:
+        chosen = self.configurations(models, pools) + (self.peers if peers else [])
+        return planning.cells_for(
+            work.parse(names), chosen, connections, self.cores, self.offers
+        )
+
+
+def full(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset:
+    make = _Maker(cores, peers, offers)
+    three = "prefork,threads,coro"
+    with_gil = "prefork,threads,threads+gil,coro"
+    dispatch = "prefork+connection,threads+connection"
+    cells = [
+        *make.cells("hello,sleep", three, FULL_CONNECTIONS),
+        *make.cells("hello", "prefork,threads", [64], [4]),
+        *make.cells("hello", "coro:cores", [64], peers=True),
+        *make.cells("hello,sleep", "prefork,threads", [256], FULL_POOLS),
+        *make.cells("sleep", "coro", peers=True),
+        *make.cells("hello", dispatch, [16, 256]),
+        *make.cells(
+            "cpu", three + ",prefork:cores,threads:cores,threads:cores+gil,coro:cores", peers=True
+        ),
+        *make.cells("mix", with_gil + ",coro:cores", [64], peers=True),
+        *make.cells("mix", with_gil + ",coro:cores", [256]),
+        *make.cells("json,block,block-offload,fanout,stream,files-100k", three),
+        *make.cells("db,queries,updates,fortunes,cache", three, pools=[BACKEND_CONNECTIONS]),
+        *make.cells("db", "prefork,threads"),  # more workers than connections: they borrow
+        *make.cells("files-1k,files-1m", three, peers=True),
+        *make.cells("echo-1k,echo-1m", three),
+        *make.cells("close,pipeline,idle", three, peers=True),
+        *make.cells("interference", with_gil),
+        *make.cells("interference-wait", three),
+        *make.cells("crash", three + ",coro:cores"),
+        *make.cells("drain", three),
+    ]
+    paired = [
+        planning.with_aa(cell) if (cell.workload.name, cell.connections) in AA_CELLS else cell
+        for cell in merged(cells)
+    ]
+    return Preset(tuple(paired), 10, 0.8, 0.25, 300.0, steady=True, syscalls=True)
+
+
+def floor(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset:
+    make = _Maker(cores, peers, offers)
+    models = "prefork:4,threads:4,prefork:64,threads:64,coro"
+    cells = [
+        *make.cells("hello", models, [64, 256], peers=True),
+        *make.cells("pipeline,close,files-1m,idle", "prefork,threads,coro", peers=True),
+        *make.cells("sleep", "prefork,threads,coro"),
+        *make.cells("cpu", "coro,coro:cores"),
+    ]
+    paired = [planning.with_aa(c) if c.workload.name == "hello" else c for c in merged(cells)]
+    return Preset(tuple(paired), 10, 1.0, 0.3, 300.0, steady=False, syscalls=True)
+
+
+# Microseconds computed, milliseconds waited in one request: 1 to 100 % of it computing.
+CROSSOVER_SHAPES = ((50, 5), (250, 5), (1000, 4), (2000, 2), (2000, 0))
+CROSSOVER_CONNECTIONS = (4, 16, 64, 256)
+
+
+def crossover(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset:
+    make = _Maker(cores, [], offers)
+    cells = []
+    loops = len(cores.server)  # all models get the same cores; wrk has its own
+    for cpu_us, wait_ms in CROSSOVER_SHAPES:
+        shape = f"mix?cpu={cpu_us}&wait={wait_ms}&rounds=1"
+        for connections in CROSSOVER_CONNECTIONS:
+            # A pool larger than the connections is never used in full: one such is enough.
+            pools = [size for size in FULL_POOLS if size <= connections] or [FULL_POOLS[0]]
+            cells += make.cells(shape, f"prefork,threads,coro:{loops}", [connections], pools)
+    return Preset(tuple(cells), 6, 0.6, 0.2, 120.0, steady=False, syscalls=False)
+
+
+IDLE_STEPS = (16, 128, 1024, 3000)
+IDLE_LOAD = 4
+
+
+def external(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset:
+    make = _Maker(cores, peers, offers)
+    both = cores.together
+
+    def wide(model: str, workers: int) -> Configuration:
+        return Configuration(model, workers, both, both)
+
+    database = work.with_query(WORKLOADS["mix"], "cpu=100&wait=2&rounds=3")
+    loops = [wide("coro", len(both)), *(wide("threads", size) for size in (10, 20, 40, 150))]
+    cells = [
+        *make.cells("sleep", "prefork,threads,coro", [256]),
+        *planning.cells_for([database], loops, [50, 500], cores),
+    ]
+    for parked in IDLE_STEPS:
+        # One context for each connection, as the servers of that paper had.
+        cells += make.cells(
+            f"idle:{parked}", "prefork+connection,threads+connection,coro", pools=[parked + 16]
+        )
+    return Preset(tuple(cells), 6, 1.5, 0.3, 120.0, steady=False, syscalls=False)
+
+
+NAMED: dict[str, Callable[[Cores, Sequence[Configuration], Offers], Preset]] = {
+    "full": full,
+    "floor": floor,
+    "crossover": crossover,
+    "external": external,
+}

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a kind of database supplies to the pool: sqlite.c, postgres.c, redis.c.
+ *
+ * A connection belongs to one context at a time. A function that leaves it in mid-question, or
+ * finds it unusable, sets `broken`; the pool then closes it. Deadlines are those of io.h. The
+ * functions return 0 or a negative errno, and say what is wrong through db_conn_fail().
+ */
+#ifndef DB_BACKEND_H
+#define DB_BACKEND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "db/db.h"
+
+struct db_pool;
+
+/* A place for a connection in a process's pool. */
+struct db_conn {
+    const char *uri;       /* where to connect */
+    void *handle;          /* the backend's; NULL: closed */
+    int fd;                /* its socket; -1: none, or closed */
+    bool blocks;           /* its calls may block: io_offload() them (--offload) */
+    bool broken;           /* to be closed instead of used again */
+    bool lost;             /* broken because the other side went away: others may have, too */
+    uint32_t generation;   /* the pool's when it was opened */
+    int64_t idle_since_ms; /* while idle */
+    struct db_conn *next;  /* while idle */
+    char reason[200];      /* of the last failure, one line */
+};
+
+struct db_backend {
+    const char *name;
+
+    /* Opens conn, which is closed: sets handle, fd. On failure it stays closed. */
+    int (*open)(struct db_conn *conn, struct io *io, int64_t deadline_ms);
+
+    /* Closes conn at once, whatever state it is in; may not wait. io is NULL when the process
+     * ends. */
+    void (*close)(struct db_conn *conn, struct io *io);
+
+    /* See db.h. NULL where there is no such thing. */
+    int (*read)(struct db_conn *conn, struct io *io, struct db_row *rows, size_t count,
+                int64_t deadline_ms);
+    int (*update)(struct db_conn *conn, struct io *io, const struct db_row *rows, size_t count,
+                  int64_t deadline_ms);
+    int (*fortunes)(struct db_conn *conn, struct io *io, struct db_fortunes *list,
+                    int64_t deadline_ms);
+
+    /* Judges a URI of the right scheme: 0, or -EINVAL with a reason. NULL: all are good. */
+    int (*check)(const char *uri, char *reason, size_t size);
+};
+
+extern const struct db_backend db_sqlite, db_postgres, db_redis;
+
+/*
+ * Notes a failure of conn for the log: a reason in the form of printf(), of which the first line
+ * is kept. Returns error, a negative errno.
+ */
+int db_conn_fail(struct db_conn *conn, int error, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The same for one that is not to be used again; lost: the other side has gone. */
+int db_conn_break(struct db_conn *conn, int error, bool lost, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+#endif

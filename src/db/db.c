@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * From a question to a connection and back; the two pools of a process.
+ */
+#include "db/db.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config.h"
+#include "db/backend.h"
+#include "db/pool.h"
+#include "db/uri.h"
+#include "io.h"
+#include "server.h"
+
+enum { DB_CONNECTIONS_AUTO = 16 };
+
+struct db {
+    const struct config *config;
+    unsigned processes;
+    struct db_pool world; /* --db */
+    struct db_pool cache; /* --redis; unused without it */
+    bool has_cache;
+};
+
+static const struct db_backend *backend_of(const char *uri)
+{
+    return db_uri_kind(uri) == DB_KIND_POSTGRES ? &db_postgres : &db_sqlite;
+}
+
+int db_check(const struct config *config, char *error, size_t error_size)
+{
+    const struct db_backend *backend = backend_of(config->db);
+    char reason[200];
+
+    if (backend->check == NULL || backend->check(config->db, reason, sizeof reason) == 0)
+        return 0;
+    snprintf(error, error_size, "--db: %s; accepted: postgresql://[USER[:PASSWORD]@]HOST/DATABASE",
+             reason);
+    return -EINVAL;
+}
+
+int db_new(struct db **out, const struct config *config, unsigned processes)
+{
+    struct db *db = calloc(1, sizeof *db);
+    unsigned total = config->db_connections;
+    int result;
+
+    if (db == NULL)
+        return -ENOMEM;
+    db->config = config;
+    db->processes = processes;
+    if (total == 0)
+        total = DB_CONNECTIONS_AUTO;
+    db->has_cache = config->redis != NULL;
+    result = db_pool_init(&db->world, backend_of(config->db), "--db", config->db, config->offload,
+                          total, processes);
+    if (result == 0 && db->has_cache)
+        result = db_pool_init(&db->cache, &db_redis, "--redis", config->redis, config->offload,
+                              total, processes);
+    if (result < 0) {
+        db_free(db);
+        return result;
+    }
+    *out = db;
+    return 0;
+}
+
+void db_free(struct db *db)
+{
+    if (db == NULL)
+        return;
+    db_pool_term(&db->world);
+    if (db->has_cache)
+        db_pool_term(&db->cache);
+    free(db);
+}
+
+void db_process_died(struct db *db, unsigned process)
+{
+    if (db->world.permits != NULL)
+        db_permits_died(db->world.permits, process);
+    if (db->has_cache && db->cache.permits != NULL)
+        db_permits_died(db->cache.permits, process);
+}
+
+/* ---- failures ------------------------------------------------------------------------------ */
+
+static int note(struct db_conn *conn, int error, const char *format, va_list arguments)
+    __attribute__((format(printf, 3, 0)));
+
+static int note(struct db_conn *conn, int error, const char *format, va_list arguments)
+{
+    vsnprintf(conn->reason, sizeof conn->reason, format, arguments);
+    conn->reason[strcspn(conn->reason, "\r\n")] = '\0';
+    return error;
+}
+
+int db_conn_fail(struct db_conn *conn, int error, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)note(conn, error, format, arguments);
+    va_end(arguments);
+    return error;
+}
+
+int db_conn_break(struct db_conn *conn, int error, bool lost, const char *format, ...)
+{
+    va_list arguments;
+
+    va_start(arguments, format);
+    (void)note(conn, error, format, arguments);
+    va_end(arguments);
+    conn->broken = true;
+    conn->lost = lost;
+    return error;
+}
+
+/* ---- questions ----------------------------------------------------------------------------- */
+
+/* The index of the process that io runs in: where all workers are one process, its only one. */
+static unsigned process_of(const struct io *io)
+{
+    return io->server->db->processes == 1 ? 0 : io->worker;
+}
+
+static int64_t deadline(const struct io *io)
+{
+    return io_now_ms() + io->server->config->db_timeout_ms;
+}
+
+static int take(struct io *io, struct db_pool *pool, int64_t until, struct db_conn **conn)
+{
+    return db_pool_take(pool, io, process_of(io), until, conn);
+}
+
+static int read_from(struct io *io, struct db_pool *pool, struct db_row *rows, size_t count,
+                     int64_t until)
+{
+    struct db_conn *conn;
+    int result = take(io, pool, until, &conn);
+
+    if (result == 0) {
+        result = pool->backend->read(conn, io, rows, count, until);
+        db_pool_put(pool, io, conn, result);
+    }
+    return result;
+}
+
+int db_read(struct io *io, struct db_row *rows, size_t count)
+{
+    return read_from(io, &io->server->db->world, rows, count, deadline(io));
+}
+
+int db_update(struct io *io, const struct db_row *rows, size_t count)
+{
+    struct db_pool *pool = &io->server->db->world;
+    int64_t until = deadline(io);
+    struct db_conn *conn;
+    int result = take(io, pool, until, &conn);
+
+    if (result == 0) {
+        result = pool->backend->update(conn, io, rows, count, until);
+        db_pool_put(pool, io, conn, result);
+    }
+    return result;
+}
+
+int db_read_fortunes(struct io *io, struct db_fortunes *list)
+{
+    struct db_pool *pool = &io->server->db->world;
+    int64_t until = deadline(io);
+    struct db_conn *conn;
+    int result = take(io, pool, until, &conn);
+
+    if (result == 0) {
+        result = pool->backend->fortunes(conn, io, list, until);
+        db_pool_put(pool, io, conn, result);
+    }
+    return result;
+}
+
+/* Reads the count rows that the cache did not have and puts them there. No connection to the one
+ * is held while waiting for the other: two pools taken in turn cannot block each other. */
+static int fill_cache(struct io *io, struct db_row *rows, size_t count, int64_t until)
+{
+    struct db *db = io->server->db;
+    struct db_conn *conn;
+    int result = read_from(io, &db->world, rows, count, until);
+
+    if (result == 0)
+        result = take(io, &db->cache, until, &conn);
+    if (result == 0) {
+        result = db->cache.backend->update(conn, io, rows, count, until);
+        db_pool_put(&db->cache, io, conn, result);
+    }
+    return result;
+}
+
+int db_read_cached(struct io *io, struct db_row *rows, size_t count)
+{
+    struct db *db = io->server->db;
+    int64_t until = deadline(io);
+    struct db_row *missing;
+    size_t missed = 0, at = 0;
+    int result;
+
+    if (!db->has_cache)
+        return -EOPNOTSUPP;
+    result = read_from(io, &db->cache, rows, count, until);
+    for (size_t i = 0; result == 0 && i < count; i++)
+        missed += rows[i].number == 0;
+    if (result < 0 || missed == 0)
+        return result;
+
+    missing = calloc(missed, sizeof *missing);
+    if (missing == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].number == 0)
+            missing[at++].id = rows[i].id;
+    result = fill_cache(io, missing, missed, until);
+    at = 0;
+    for (size_t i = 0; result == 0 && i < count; i++)
+        if (rows[i].number == 0)
+            rows[i].number = missing[at++].number;
+    free(missing);
+    return result;
+}
+
+/* ---- fortunes ------------------------------------------------------------------------------ */
+
+int db_fortunes_add(struct db_fortunes *list, int id, const char *message, size_t length)
+{
+    char *copy;
+
+    if (list->count == list->capacity) {
+        size_t capacity = list->capacity == 0 ? 16 : 2 * list->capacity;
+        struct db_fortune *rows = realloc(list->rows, capacity * sizeof *rows);
+
+        if (rows == NULL)
+            return -ENOMEM;
+        list->rows = rows;
+        list->capacity = capacity;
+    }
+    copy = strndup(message, length);
+    if (copy == NULL)
+        return -ENOMEM;
+    list->rows[list->count++] = (struct db_fortune){id, copy};
+    return 0;
+}
+
+void db_fortunes_term(struct db_fortunes *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->rows[i].message);
+    free(list->rows);
+    *list = (struct db_fortunes){0};
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The database and the cache as the handlers see them: a few questions about a fixed data set.
+ *
+ * World has DB_ROWS rows, numbered from 1, each with a number from 1 to DB_ROWS; Fortune a dozen
+ * short texts. A question takes a connection from the process's pool, waiting for it in line if
+ * need be, asks, and puts it back. All waiting goes through io.h; no function here knows which
+ * model runs. Connections are opened on first use, in the process that uses them.
+ *
+ * Questions return 0 or a negative errno: -ECANCELED (the server is being stopped; give up the
+ * request), -ETIMEDOUT (no connection, or no answer, within --db-timeout), -ENODATA (a row asked
+ * for is not there), anything else: it cannot be reached or refuses. What failed has been logged,
+ * once a second at most. After an error in mid-question its connection is closed, never put back.
+ */
+#ifndef DB_DB_H
+#define DB_DB_H
+
+#include <stddef.h>
+
+struct config;
+struct db;
+struct io;
+
+enum {
+    DB_ROWS = 10000,   /* of World, and the range of their numbers */
+    DB_MAX_ROWS = 500, /* in one question */
+};
+
+struct db_row {
+    int id;     /* 1 to DB_ROWS */
+    int number; /* 1 to DB_ROWS */
+};
+
+struct db_fortune {
+    int id;
+    char *message; /* NUL-terminated UTF-8; owned by the list */
+};
+
+struct db_fortunes {
+    struct db_fortune *rows;
+    size_t count, capacity;
+};
+
+/* ---- the server's side ------------------------------------------------------------------ */
+
+/* Judges --db and --redis. Returns 0, or -EINVAL with one line (no newline) in error that names the
+ * option, what was given and what is accepted. Opens nothing. */
+int db_check(const struct config *config, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
+
+/*
+ * Makes the pools of a server whose workers are that many processes, before they are forked; each
+ * gets its share of --db-connections. config must outlive it. Opens no connection.
+ * Returns 0 or a negative errno.
+ */
+int db_new(struct db **out, const struct config *config, unsigned processes)
+    __attribute__((warn_unused_result));
+
+/* Closes what the calling process has open and frees everything. NULL allowed. */
+void db_free(struct db *db);
+
+/* In the master: a worker process has died; what it had borrowed goes to those who wait. */
+void db_process_died(struct db *db, unsigned process);
+
+/* ---- the handlers' side: may wait ------------------------------------------------------- */
+
+/* Reads count (1 to DB_MAX_ROWS) rows of World, one query each: rows[].id is given, rows[].number
+ * is set. Ids may repeat. */
+int db_read(struct io *io, struct db_row *rows, size_t count) __attribute__((warn_unused_result));
+
+/* Reads count rows, one query each, then sets each to the number given. rows: sorted by id, no id
+ * twice. When it fails, some may have been set. */
+int db_update(struct io *io, const struct db_row *rows, size_t count)
+    __attribute__((warn_unused_result));
+
+/* Reads all fortunes, in no order, into an empty list; db_fortunes_term() in either case. */
+int db_read_fortunes(struct io *io, struct db_fortunes *list) __attribute__((warn_unused_result));
+
+/* Appends a copy of message. Returns 0 or -ENOMEM. */
+int db_fortunes_add(struct db_fortunes *list, int id, const char *message, size_t length)
+    __attribute__((warn_unused_result));
+void db_fortunes_term(struct db_fortunes *list);
+
+/* As db_read(), from the cache; what is not in it is read from the database and put there.
+ * -EOPNOTSUPP without --redis. */
+int db_read_cached(struct io *io, struct db_row *rows, size_t count)
+    __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A permit's word holds its owner and its phase:
+ *
+ *     FREE ──take──► BUSY(owner) ──give──► IDLE(owner) ──take by owner──► BUSY(owner)
+ *       ▲                │                     │
+ *       └──give for good─┘                     └─take by another─► REVOKING(thief) ─► BUSY(thief)
+ *
+ * REVOKING is the time in which the thief shuts the old owner's socket down. The old owner waits
+ * for its end before it closes the socket: its number could be another's by then.
+ */
+#include "db/permits.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    CACHE_LINE = 64,
+    FIRST_LOOK_MS = 5, /* how often the first in line looks for an idle permit */
+    REVOKING_TURNS = 20,
+    OTHERS_LOOK_MS = 100 /* how often the others look whether they are first: wake-ups get lost when
+                            a process is killed between its two steps */
+};
+
+enum phase { BUSY = 1, IDLE = 2, REVOKING = 3 };
+enum { FREE = 0 };
+
+struct permit {
+    alignas(CACHE_LINE) _Atomic uint32_t word;
+    _Atomic int32_t fd;       /* while IDLE: the socket; -1: none */
+    _Atomic int64_t since_ms; /* when its owner got it */
+    _Atomic int64_t idle_ms;  /* while IDLE: since when */
+};
+
+/* A process's place in the line. */
+struct claim {
+    alignas(CACHE_LINE) _Atomic uint64_t ticket; /* 0: does not wait */
+    int wake_fd;                                 /* eventfd: look again */
+};
+
+struct db_permits {
+    unsigned count, processes;
+    size_t size; /* bytes mapped */
+    _Atomic uint64_t tickets;
+    struct claim *claims; /* behind the permits */
+    struct permit permits[];
+};
+
+static uint32_t word(unsigned process, enum phase phase)
+{
+    return (uint32_t)(process + 1) << 2 | phase;
+}
+
+static unsigned owner(uint32_t of)
+{
+    return (of >> 2) - 1;
+}
+
+struct db_permits *db_permits_new(unsigned count, unsigned processes)
+{
+    size_t permits = sizeof(struct db_permits) + count * sizeof(struct permit);
+    size_t size;
+    struct db_permits *p;
+
+    permits = (permits + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    size = permits + processes * sizeof(struct claim);
+    p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    p->count = count;
+    p->size = size;
+    p->claims = (struct claim *)((char *)p + permits);
+    while (p->processes < processes) {
+        int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+        if (fd < 0) {
+            int saved = errno;
+
+            db_permits_free(p);
+            errno = saved;
+            return NULL;
+        }
+        p->claims[p->processes++].wake_fd = fd;
+    }
+    return p;
+}
+
+void db_permits_free(struct db_permits *p)
+{
+    if (p == NULL)
+        return;
+    for (unsigned i = 0; i < p->processes; i++)
+        close(p->claims[i].wake_fd);
+    munmap(p, p->size);
+}
+
+/* The process that has waited longest, or NULL. */
+static struct claim *first_in_line(const struct db_permits *p)
+{
+    struct claim *first = NULL;
+    uint64_t least = UINT64_MAX;
+
+    for (unsigned i = 0; i < p->processes; i++) {
+        uint64_t ticket = atomic_load(&p->claims[i].ticket);
+
+        if (ticket != 0 && ticket < least) {
+            least = ticket;
+            first = &p->claims[i];
+        }
+    }
+    return first;
+}
+
+unsigned db_permits_waiting(const struct db_permits *p)
+{
+    unsigned count = 0;
+
+    for (unsigned i = 0; i < p->processes; i++)
+        count += atomic_load(&p->claims[i].ticket) != 0;
+    return count;
+}
+
+static void wake_first(const struct db_permits *p)
+{
+    const struct claim *first = first_in_line(p);
+    uint64_t one = 1;
+
+    if (first != NULL && write(first->wake_fd, &one, sizeof one) < 0)
+        return; /* EAGAIN: it is readable already */
+}
+
+/* Takes a permit that is free, or idle for long enough. */
+static bool grab(struct db_borrower *b)
+{
+    struct db_permits *p = b->permits;
+    int64_t now = io_now_ms();
+
+    for (unsigned i = 0; i < p->count; i++) {
+        struct permit *permit = &p->permits[i];
+        uint32_t seen = atomic_load(&permit->word);
+
+        if (seen == FREE) {
+            if (!atomic_compare_exchange_strong(&permit->word, &seen, word(b->process, BUSY)))
+                continue;
+        } else {
+            int fd;
+
+            if ((seen & 3) != IDLE || (now - atomic_load(&permit->idle_ms) < DB_PERMIT_IDLE_MS &&
+                                       now - atomic_load(&permit->since_ms) < DB_PERMIT_TENURE_MS))
+                continue;
+            if (!atomic_compare_exchange_strong(&permit->word, &seen, word(b->process, REVOKING)))
+                continue;
+            fd = atomic_load(&permit->fd);
+            if (fd >= 0)
+                shutdown(fd, SHUT_RDWR);
+            atomic_store(&permit->word, word(b->process, BUSY));
+        }
+        atomic_store(&permit->since_ms, now);
+        b->slot = i + 1;
+        return true;
+    }
+    return false;
+}
+
+/* Takes up again the permit that was left idle. False: another has it now. */
+static bool resume(struct db_borrower *b, struct io *io)
+{
+    struct permit *permit = &b->permits->permits[b->slot - 1];
+    uint32_t mine = word(b->process, IDLE);
+
+    if (atomic_compare_exchange_strong(&permit->word, &mine, word(b->process, BUSY)))
+        return true;
+    while ((atomic_load(&permit->word) & 3) == REVOKING)
+        if (io_sleep(io, 1) < 0)
+            break; /* cancelled: the connection is not touched before the next try */
+    return false;
+}
+
+static int wait_in_line(struct db_borrower *b, struct io *io, int64_t deadline_ms)
+{
+    struct db_permits *p = b->permits;
+    struct claim *self = &p->claims[b->process];
+
+    for (;;) {
+        bool first = first_in_line(p) == self;
+        int64_t now = io_now_ms();
+        int64_t look = now + (first ? FIRST_LOOK_MS : OTHERS_LOOK_MS);
+        uint64_t count;
+        int result;
+
+        if (first && grab(b))
+            return 0;
+        if (now >= deadline_ms)
+            return -ETIMEDOUT;
+        result = io_wait(io, self->wake_fd, IO_READ, look < deadline_ms ? look : deadline_ms);
+        if (result < 0 && result != -ETIMEDOUT)
+            return result;
+        if (result > 0 && read(self->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN)
+            return -errno;
+    }
+}
+
+int db_permit_take(struct db_borrower *b, struct io *io, int64_t deadline_ms, bool *kept)
+{
+    struct db_permits *p = b->permits;
+    struct claim *self = &p->claims[b->process];
+    int result;
+
+    *kept = b->slot != 0 && resume(b, io);
+    if (*kept)
+        return 0;
+    b->slot = 0;
+    atomic_store(&self->ticket, atomic_fetch_add(&p->tickets, 1) + 1);
+    result = wait_in_line(b, io, deadline_ms);
+    atomic_store(&self->ticket, 0);
+    wake_first(p); /* the next may find another one */
+    return result;
+}
+
+bool db_permit_may_stay(const struct db_borrower *b, const struct io *io, int fd)
+{
+    const struct permit *permit = &b->permits->permits[b->slot - 1];
+
+    if (fd >= 0 && !io_shares_descriptors(io))
+        return false;
+    return io_now_ms() - atomic_load(&permit->since_ms) < DB_PERMIT_TENURE_MS ||
+           first_in_line(b->permits) == NULL;
+}
+
+void db_permit_give(struct db_borrower *b, int fd, bool stay)
+{
+    struct permit *permit = &b->permits->permits[b->slot - 1];
+
+    if (stay) {
+        atomic_store(&permit->fd, fd);
+        atomic_store(&permit->idle_ms, io_now_ms());
+        atomic_store(&permit->word, word(b->process, IDLE));
+        return;
+    }
+    atomic_store(&permit->word, FREE);
+    b->slot = 0;
+    wake_first(b->permits);
+}
+
+static bool any_is_revoked(const struct db_permits *p)
+{
+    for (unsigned i = 0; i < p->count; i++)
+        if ((atomic_load(&p->permits[i].word) & 3) == REVOKING)
+            return true;
+    return false;
+}
+
+/* The caller closes what the dead process had open next. One who is about to shut such a socket
+ * down, by its number, has microseconds to do; unless it has died of the same, hence the limit. */
+void db_permits_died(struct db_permits *p, unsigned process)
+{
+    atomic_store(&p->claims[process].ticket, 0);
+    for (unsigned i = 0; i < p->count; i++) {
+        uint32_t seen = atomic_load(&p->permits[i].word);
+
+        /* Nobody else changes a word that is BUSY or REVOKING; an IDLE one may just be taken. */
+        if (seen != FREE && owner(seen) == process)
+            atomic_compare_exchange_strong(&p->permits[i].word, &seen, FREE);
+    }
+    wake_first(p);
+    for (int turns = 0; any_is_revoked(p) && turns < REVOKING_TURNS; turns++)
+        poll(NULL, 0, 1);
+}

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Places, the line before them, and what is done to a connection when it changes hands.
+ */
+#include "db/pool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "log.h"
+
+enum {
+    COMPLAINT_INTERVAL_MS = 1000,
+    LOOK_AFTER_MS = 1000, /* one idle for longer is looked at before it is used */
+};
+
+/* A context in line. Lives in its frame; on the line until it has a place or gives up. */
+struct db_waiter {
+    struct io *io;
+    struct db_conn *place;
+    struct db_waiter *next;
+};
+
+int db_pool_init(struct db_pool *pool, const struct db_backend *backend, const char *label,
+                 const char *uri, bool blocks, unsigned total, unsigned processes)
+{
+    *pool = (struct db_pool){
+        .backend = backend,
+        .label = label,
+        .total = total,
+        .processes = processes,
+        .uri = uri,
+        .blocks = blocks,
+    };
+    pool->tail = &pool->head;
+    pthread_mutex_init(&pool->mutex, NULL);
+    if (processes > total) {
+        pool->permits = db_permits_new(total, processes);
+        if (pool->permits == NULL)
+            return -errno;
+    }
+    return 0;
+}
+
+void db_pool_term(struct db_pool *pool)
+{
+    for (unsigned i = 0; i < pool->count; i++)
+        if (pool->conns[i].handle != NULL)
+            pool->backend->close(&pool->conns[i], NULL);
+    free(pool->conns);
+    db_permits_free(pool->permits);
+    pthread_mutex_destroy(&pool->mutex);
+}
+
+/* The process's share of the total, at least one place. The mutex is held. */
+static int share_out(struct db_pool *pool, unsigned process)
+{
+    unsigned count = pool->total / pool->processes;
+
+    if (process < pool->total % pool->processes)
+        count++;
+    if (pool->permits != NULL)
+        count = 1;
+    pool->conns = calloc(count, sizeof *pool->conns);
+    if (pool->conns == NULL)
+        return -ENOMEM;
+    for (unsigned i = 0; i < count; i++) {
+        struct db_conn *conn = &pool->conns[i];
+
+        *conn = (struct db_conn){.uri = pool->uri, .fd = -1, .blocks = pool->blocks};
+        conn->next = pool->idle;
+        pool->idle = conn;
+    }
+    pool->count = count;
+    pool->borrower = (struct db_borrower){.permits = pool->permits, .process = process};
+    pool->shared_out = true;
+    return 0;
+}
+
+/* ---- places -------------------------------------------------------------------------------- */
+
+/* Gives a place to the first in line, or to whoever comes next. */
+static void put_place(struct db_pool *pool, struct db_conn *conn)
+{
+    struct db_conn **link = &pool->idle;
+    struct db_waiter *first;
+
+    pthread_mutex_lock(&pool->mutex);
+    first = pool->head;
+    if (first != NULL) {
+        pool->head = first->next;
+        if (pool->head == NULL)
+            pool->tail = &pool->head;
+        first->place = conn;
+        io_resume(first->io); /* under the mutex: its frame goes once it has looked */
+    } else {
+        while (conn->handle == NULL && *link != NULL)
+            link = &(*link)->next;
+        conn->next = *link;
+        *link = conn;
+    }
+    pthread_mutex_unlock(&pool->mutex);
+}
+
+/* The mutex is held. */
+static void leave_line(struct db_pool *pool, const struct db_waiter *waiter)
+{
+    struct db_waiter **link = &pool->head;
+
+    while (*link != waiter)
+        link = &(*link)->next;
+    *link = waiter->next;
+    if (waiter->next == NULL)
+        pool->tail = link;
+}
+
+unsigned db_pool_waiting(struct db_pool *pool)
+{
+    unsigned count = 0;
+
+    pthread_mutex_lock(&pool->mutex);
+    for (const struct db_waiter *w = pool->head; w != NULL; w = w->next)
+        count++;
+    pthread_mutex_unlock(&pool->mutex);
+    return count;
+}
+
+static int take_place(struct db_pool *pool, struct io *io, unsigned process, int64_t deadline_ms,
+                      struct db_conn **out)
+{
+    struct db_waiter self = {.io = io};
+    int result = 0;
+
+    pthread_mutex_lock(&pool->mutex);
+    if (!pool->shared_out)
+        result = share_out(pool, process);
+    self.place = pool->idle; /* while one is idle nobody waits */
+    if (self.place != NULL) {
+        pool->idle = self.place->next;
+    } else if (result == 0) {
+        *pool->tail = &self;
+        pool->tail = &self.next;
+    }
+    while (self.place == NULL && result == 0) {
+        pthread_mutex_unlock(&pool->mutex);
+        result = io_suspend(io, deadline_ms);
+        pthread_mutex_lock(&pool->mutex);
+        if (self.place == NULL && result < 0)
+            leave_line(pool, &self);
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    if (self.place != NULL && result == -ECANCELED) {
+        put_place(pool, self.place);
+        return result;
+    }
+    *out = self.place;
+    return self.place != NULL ? 0 : result;
+}
+
+/* ---- connections --------------------------------------------------------------------------- */
+
+/* Says what is wrong, once a second at most. */
+static void complain(struct db_pool *pool, const struct db_conn *conn, int error)
+{
+    int64_t now = io_now_ms();
+    bool silent;
+
+    pthread_mutex_lock(&pool->mutex);
+    silent = now - pool->last_complaint_ms < COMPLAINT_INTERVAL_MS;
+    if (!silent)
+        pool->last_complaint_ms = now;
+    pthread_mutex_unlock(&pool->mutex);
+    if (!silent)
+        log_line(LOG_WARN, "%s: %s", pool->label,
+                 conn->reason[0] != '\0' ? conn->reason : strerror(-error));
+}
+
+static void close_conn(struct db_pool *pool, struct io *io, struct db_conn *conn)
+{
+    pool->backend->close(conn, io);
+    conn->handle = NULL;
+    conn->fd = -1;
+}
+
+/* Whether the other side has closed, or broken off, an idle connection, or said something that
+ * nobody asked for: that it is going away. */
+static bool has_ended(const struct db_conn *conn)
+{
+    char byte;
+
+    return conn->fd >= 0 && (recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) >= 0 ||
+                             (errno != EAGAIN && errno != EINTR));
+}
+
+/* Whether now is too soon to try again, and which generation this attempt belongs to. */
+static bool must_pause(struct db_pool *pool, uint32_t *generation)
+{
+    bool result;
+
+    pthread_mutex_lock(&pool->mutex);
+    *generation = pool->generation;
+    result = pool->failing && io_now_ms() < pool->retry_ms;
+    pthread_mutex_unlock(&pool->mutex);
+    return result;
+}
+
+/* Notes how an attempt to connect has ended. Returns true when it is the first to succeed again. */
+static bool note_attempt(struct db_pool *pool, int result)
+{
+    int64_t now = io_now_ms();
+    bool back;
+
+    pthread_mutex_lock(&pool->mutex);
+    back = pool->failing && result == 0;
+    if (result == 0) {
+        pool->failing = false;
+        pool->pause_ms = 0;
+    } else if (result != -ECANCELED && (!pool->failing || now >= pool->retry_ms)) {
+        pool->failing = true;
+        pool->pause_ms = pool->pause_ms == 0 ? DB_PAUSE_MIN_MS : 2 * pool->pause_ms;
+        if (pool->pause_ms > DB_PAUSE_MAX_MS)
+            pool->pause_ms = DB_PAUSE_MAX_MS;
+        pool->retry_ms = now + pool->pause_ms;
+    }
+    pthread_mutex_unlock(&pool->mutex);
+    return back;
+}
+
+static int open_conn(struct db_pool *pool, struct io *io, struct db_conn *conn, int64_t deadline_ms)
+{
+    uint32_t generation;
+    int result;
+
+    if (must_pause(pool, &generation))
+        return -EAGAIN;
+    conn->broken = conn->lost = false;
+    conn->reason[0] = '\0';
+    result = pool->backend->open(conn, io, deadline_ms);
+    conn->generation = generation;
+    if (note_attempt(pool, result))
+        log_line(LOG_INFO, "%s: can be reached again", pool->label);
+    if (result < 0 && result != -ECANCELED)
+        complain(pool, conn, result);
+    return result;
+}
+
+/* Makes conn, a place just taken, an open connection. */
+static int prepare(struct db_pool *pool, struct io *io, struct db_conn *conn, int64_t deadline_ms)
+{
+    if (conn->handle != NULL && conn->fd >= 0) {
+        uint32_t generation;
+
+        pthread_mutex_lock(&pool->mutex);
+        generation = pool->generation;
+        pthread_mutex_unlock(&pool->mutex);
+        if ((conn->generation != generation || io_now_ms() - conn->idle_since_ms > LOOK_AFTER_MS) &&
+            has_ended(conn))
+            close_conn(pool, io, conn);
+        else
+            conn->generation = generation;
+    }
+    return conn->handle != NULL ? 0 : open_conn(pool, io, conn, deadline_ms);
+}
+
+/* Gives up the permit, if one is needed, and the connection with it where it may not stay. */
+static void give_permit(struct db_pool *pool, struct io *io, struct db_conn *conn)
+{
+    bool stay;
+
+    if (pool->permits == NULL)
+        return;
+    stay = conn->handle != NULL && db_permit_may_stay(&pool->borrower, io, conn->fd);
+    if (!stay && conn->fd >= 0)
+        close_conn(pool, io, conn);
+    db_permit_give(&pool->borrower, conn->fd, stay);
+}
+
+int db_pool_take(struct db_pool *pool, struct io *io, unsigned process, int64_t deadline_ms,
+                 struct db_conn **out)
+{
+    struct db_conn *conn;
+    int result = take_place(pool, io, process, deadline_ms, &conn);
+
+    if (result < 0)
+        return result;
+    if (pool->permits != NULL) {
+        bool kept;
+
+        result = db_permit_take(&pool->borrower, io, deadline_ms, &kept);
+        if (result < 0) {
+            put_place(pool, conn);
+            return result;
+        }
+        if (!kept && conn->fd >= 0) /* its socket has been shut down */
+            close_conn(pool, io, conn);
+    }
+    result = prepare(pool, io, conn, deadline_ms);
+    if (result < 0) {
+        give_permit(pool, io, conn);
+        put_place(pool, conn);
+        return result;
+    }
+    *out = conn;
+    return 0;
+}
+
+void db_pool_put(struct db_pool *pool, struct io *io, struct db_conn *conn, int error)
+{
+    if (error < 0 && error != -ECANCELED)
+        complain(pool, conn, error);
+    if (conn->broken) {
+        if (conn->lost) {
+            pthread_mutex_lock(&pool->mutex);
+            pool->generation++;
+            pthread_mutex_unlock(&pool->mutex);
+        }
+        close_conn(pool, io, conn);
+    }
+    conn->reason[0] = '\0';
+    conn->idle_since_ms = io_now_ms();
+    give_permit(pool, io, conn);
+    put_place(pool, conn);
+}

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * PostgreSQL through libpq, never blocking: it is asked what it waits for, and io_wait() waits.
+ *
+ * Connections are in pipeline mode from the start. A question of n rows is n prepared statements,
+ * sent together and answered together, in one round trip; each is followed by a Sync of its
+ * own, so each is a transaction of its own, as if sent alone. That is what the rules of the
+ * well-known benchmark ask for (a query for each row; pipelining allowed, coalescing not), and
+ * it makes deadlocks between concurrent updates impossible: no transaction holds two row locks.
+ *
+ * Connecting resolves names and reads files, which libpq does blocking: those calls are
+ * offloaded, whatever --offload says.
+ *
+ * The one file that includes <libpq-fe.h>.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <postgresql/libpq-fe.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "db/backend.h"
+#include "io.h"
+
+enum { OID_INT4 = 23, BINARY = 1 };
+
+enum { WORLD_READ, WORLD_UPDATE, FORTUNE_READ, STATEMENT_COUNT };
+
+static const struct {
+    const char *name, *sql;
+    int parameters; /* all of them int4 */
+} STATEMENTS[STATEMENT_COUNT] = {
+    [WORLD_READ] = {"world_read", "SELECT id, randomnumber FROM world WHERE id = $1", 1},
+    [WORLD_UPDATE] = {"world_update", "UPDATE world SET randomnumber = $2 WHERE id = $1", 2},
+    [FORTUNE_READ] = {"fortune_read", "SELECT id, message FROM fortune", 0},
+};
+
+/* One exchange with the server. */
+struct exchange {
+    struct db_conn *conn;
+    PGconn *pg;
+    struct io *io;
+    int64_t deadline_ms;
+};
+
+/* ---- connecting ---------------------------------------------------------------------------- */
+
+struct connecting {
+    const char *uri;
+    PGconn *pg;
+    PostgresPollingStatusType status;
+};
+
+static void connect_start(void *arg)
+{
+    struct connecting *c = arg;
+    const char *const names[] = {"dbname", "client_encoding", "fallback_application_name", NULL};
+    const char *const values[] = {c->uri, "UTF8", "server", NULL};
+
+    c->pg = PQconnectStartParams(names, values, 1);
+    c->status = PGRES_POLLING_WRITING;
+}
+
+static void connect_poll(void *arg)
+{
+    struct connecting *c = arg;
+
+    c->status = PQconnectPoll(c->pg);
+}
+
+/* Runs a step in which libpq may close its socket and open another. */
+static int connect_step(struct connecting *c, struct io *io, void (*step)(void *arg))
+{
+    int result;
+
+    io_unhold(io, c->pg != NULL ? PQsocket(c->pg) : -1);
+    result = io_offload(io, step, c);
+    io_hold(io, c->pg != NULL ? PQsocket(c->pg) : -1);
+    return result;
+}
+
+static void finish(PGconn *pg, struct io *io)
+{
+    if (io != NULL)
+        io_unhold(io, PQsocket(pg));
+    PQfinish(pg);
+    if (io != NULL)
+        io_hold(io, -1);
+}
+
+/* Notices are the server's remarks; what matters comes as an error. */
+static void ignore_notice(void *arg, const PGresult *result)
+{
+    (void)arg;
+    (void)result;
+}
+
+/* Opens *pg, which the caller closes even when this fails. */
+static int establish(struct db_conn *conn, struct io *io, int64_t deadline_ms, PGconn **pg)
+{
+    struct connecting c = {.uri = conn->uri};
+    int result = connect_step(&c, io, connect_start);
+
+    *pg = c.pg;
+    if (result < 0)
+        return result;
+    if (c.pg == NULL)
+        return -ENOMEM;
+    PQsetNoticeReceiver(c.pg, ignore_notice, NULL);
+    if (PQstatus(c.pg) == CONNECTION_BAD)
+        c.status = PGRES_POLLING_FAILED;
+    while (c.status == PGRES_POLLING_READING || c.status == PGRES_POLLING_WRITING) {
+        result = io_wait(io, PQsocket(c.pg), c.status == PGRES_POLLING_READING ? IO_READ : IO_WRITE,
+                         deadline_ms);
+        if (result == -ETIMEDOUT)
+            return db_conn_fail(conn, result, "no connection within --db-timeout");
+        if (result >= 0)
+            result = connect_step(&c, io, connect_poll);
+        if (result < 0)
+            return result;
+    }
+    if (c.status != PGRES_POLLING_OK)
+        return db_conn_fail(conn, -ECONNREFUSED, "%s", PQerrorMessage(c.pg));
+    return 0;
+}
+
+/* ---- sending and receiving ----------------------------------------------------------------- */
+
+/* The connection is of no more use: for a reason that the server gave, or that libpq did. */
+static int give_up(const struct exchange *e, const PGresult *result)
+{
+    const char *said = result != NULL ? PQresultErrorMessage(result) : "";
+    bool lost = PQstatus(e->pg) == CONNECTION_BAD;
+
+    if (said[0] == '\0')
+        said = PQerrorMessage(e->pg);
+    return db_conn_break(e->conn, lost ? -ECONNRESET : -EIO, lost, "%s",
+                         said[0] != '\0' ? said : "unexpected answer");
+}
+
+/* Puts a statement into the pipeline, with a Sync behind it. */
+static int send_statement(const struct exchange *e, unsigned statement, const int *parameters)
+{
+    int count = STATEMENTS[statement].parameters;
+    uint32_t binary[2];
+    const char *values[2];
+    const int lengths[2] = {sizeof binary[0], sizeof binary[0]};
+    const int formats[2] = {BINARY, BINARY};
+
+    for (int i = 0; i < count; i++) {
+        binary[i] = htonl((uint32_t)parameters[i]);
+        values[i] = (const char *)&binary[i];
+    }
+    if (PQsendQueryPrepared(e->pg, STATEMENTS[statement].name, count, values, lengths, formats,
+                            BINARY) == 0 ||
+        PQpipelineSync(e->pg) == 0)
+        return give_up(e, NULL);
+    return 0;
+}
+
+/* The next result, waited for; *result is NULL where those of a statement end. Goes on sending
+ * meanwhile: a server that cannot get rid of its answers does not take more questions. */
+static int receive(const struct exchange *e, PGresult **result)
+{
+    while (PQisBusy(e->pg)) {
+        int unsent = PQflush(e->pg);
+        int ready;
+
+        if (unsent < 0)
+            return give_up(e, NULL);
+        ready = io_wait(e->io, PQsocket(e->pg), unsent > 0 ? IO_READ | IO_WRITE : IO_READ,
+                        e->deadline_ms);
+        if (ready < 0)
+            return db_conn_break(e->conn, ready, false, "no answer within --db-timeout");
+        if ((ready & IO_READ) != 0 && PQconsumeInput(e->pg) == 0)
+            return give_up(e, NULL);
+    }
+    *result = PQgetResult(e->pg);
+    return 0;
+}
+
+/* Receives what must come next: a result of this status, or none (PGRES_EMPTY_QUERY). *kept, where
+ * it is not NULL, is then the caller's to clear. */
+static int expect(const struct exchange *e, ExecStatusType status, PGresult **kept)
+{
+    PGresult *got = NULL;
+    int result = receive(e, &got);
+
+    if (result < 0)
+        return result;
+    if (got == NULL ? status != PGRES_EMPTY_QUERY : PQresultStatus(got) != status) {
+        result = give_up(e, got);
+        PQclear(got);
+    } else if (kept != NULL) {
+        *kept = got;
+    } else {
+        PQclear(got);
+    }
+    return result;
+}
+
+/* Receives the answer to one statement and its Sync. *answer, where it is not NULL, is the caller's
+ * to clear, also after a failure. */
+static int receive_answer(const struct exchange *e, ExecStatusType status, PGresult **answer)
+{
+    int result = expect(e, status, answer);
+
+    if (result == 0)
+        result = expect(e, PGRES_EMPTY_QUERY, NULL);
+    if (result == 0)
+        result = expect(e, PGRES_PIPELINE_SYNC, NULL);
+    return result;
+}
+
+static int prepare(const struct exchange *e)
+{
+    static const Oid types[] = {OID_INT4, OID_INT4};
+    int result = 0;
+
+    if (PQsetnonblocking(e->pg, 1) < 0 || PQenterPipelineMode(e->pg) == 0)
+        return give_up(e, NULL);
+    for (size_t i = 0; i < STATEMENT_COUNT; i++)
+        if (PQsendPrepare(e->pg, STATEMENTS[i].name, STATEMENTS[i].sql, STATEMENTS[i].parameters,
+                          types) == 0 ||
+            PQpipelineSync(e->pg) == 0)
+            return give_up(e, NULL);
+    for (size_t i = 0; result == 0 && i < STATEMENT_COUNT; i++)
+        result = receive_answer(e, PGRES_COMMAND_OK, NULL);
+    return result;
+}
+
+static int postgres_open(struct db_conn *conn, struct io *io, int64_t deadline_ms)
+{
+    struct exchange e = {.conn = conn, .io = io, .deadline_ms = deadline_ms};
+    int result = establish(conn, io, deadline_ms, &e.pg);
+
+    if (result == 0)
+        result = prepare(&e);
+    if (result < 0) {
+        if (e.pg != NULL)
+            finish(e.pg, io);
+        return result;
+    }
+    conn->handle = e.pg;
+    conn->fd = PQsocket(e.pg);
+    return 0;
+}
+
+static void postgres_close(struct db_conn *conn, struct io *io)
+{
+    finish(conn->handle, io);
+}
+
+/* ---- questions ----------------------------------------------------------------------------- */
+
+static int int4(const PGresult *answer, int row, int column)
+{
+    uint32_t bits;
+
+    memcpy(&bits, PQgetvalue(answer, row, column), sizeof bits);
+    return (int)ntohl(bits);
+}
+
+static bool has_int4(const PGresult *answer, int column)
+{
+    return PQnfields(answer) > column && PQftype(answer, column) == OID_INT4;
+}
+
+/* Takes the row asked for out of an answer. One with another id would mean that questions and
+ * answers on this connection have come apart. */
+static int take_row(const struct exchange *e, const PGresult *answer, int id, int *number)
+{
+    if (PQntuples(answer) == 0)
+        return db_conn_fail(e->conn, -ENODATA, "world has no row %d", id);
+    if (!has_int4(answer, 0) || !has_int4(answer, 1))
+        return db_conn_break(e->conn, -EPROTO, false, "world has columns of another type");
+    if (int4(answer, 0, 0) != id)
+        return db_conn_break(e->conn, -EPROTO, false, "asked for row %d, was given %d", id,
+                             int4(answer, 0, 0));
+    *number = int4(answer, 0, 1);
+    return 0;
+}
+
+/* One pipelined query for each row. All answers are received, also behind a row that is not there,
+ * so that the connection stays good. numbers: NULL, or where to put them. */
+static int read_rows(const struct exchange *e, const struct db_row *rows, struct db_row *into,
+                     size_t count)
+{
+    int missing = 0, result = 0;
+
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = send_statement(e, WORLD_READ, &rows[i].id);
+    for (size_t i = 0; i < count && result == 0; i++) {
+        PGresult *answer = NULL;
+        int number = 0;
+
+        result = receive_answer(e, PGRES_TUPLES_OK, &answer);
+        if (result == 0)
+            result = take_row(e, answer, rows[i].id, &number);
+        PQclear(answer);
+        if (result == -ENODATA) {
+            missing = result;
+            result = 0;
+        } else if (result == 0 && into != NULL) {
+            into[i].number = number;
+        }
+    }
+    return result < 0 ? result : missing;
+}
+
+static int postgres_read(struct db_conn *conn, struct io *io, struct db_row *rows, size_t count,
+                         int64_t deadline_ms)
+{
+    struct exchange e = {conn, conn->handle, io, deadline_ms};
+
+    return read_rows(&e, rows, rows, count);
+}
+
+static int postgres_update(struct db_conn *conn, struct io *io, const struct db_row *rows,
+                           size_t count, int64_t deadline_ms)
+{
+    struct exchange e = {conn, conn->handle, io, deadline_ms};
+    int result = read_rows(&e, rows, NULL, count);
+
+    for (size_t i = 0; i < count && result == 0; i++) {
+        const int parameters[] = {rows[i].id, rows[i].number};
+
+        result = send_statement(&e, WORLD_UPDATE, parameters);
+    }
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = receive_answer(&e, PGRES_COMMAND_OK, NULL);
+    return result;
+}
+
+static int postgres_fortunes(struct db_conn *conn, struct io *io, struct db_fortunes *list,
+                             int64_t deadline_ms)
+{
+    struct exchange e = {conn, conn->handle, io, deadline_ms};
+    PGresult *answer = NULL;
+    int result = send_statement(&e, FORTUNE_READ, NULL);
+
+    if (result == 0)
+        result = receive_answer(&e, PGRES_TUPLES_OK, &answer);
+    if (result == 0 && !has_int4(answer, 0))
+        result = db_conn_break(conn, -EPROTO, false, "fortune has columns of another type");
+    for (int row = 0; result == 0 && row < PQntuples(answer); row++)
+        result = db_fortunes_add(list, int4(answer, row, 0), PQgetvalue(answer, row, 1),
+                                 (size_t)PQgetlength(answer, row, 1));
+    PQclear(answer);
+    return result;
+}
+
+static int postgres_check(const char *uri, char *reason, size_t size)
+{
+    char *said = NULL;
+    PQconninfoOption *options = PQconninfoParse(uri, &said);
+    int result = options != NULL ? 0 : -EINVAL;
+
+    if (options == NULL)
+        snprintf(reason, size, "%.*s", said != NULL ? (int)strcspn(said, "\r\n") : 0,
+                 said != NULL ? said : "");
+    PQconninfoFree(options);
+    PQfreemem(said);
+    return result;
+}
+
+const struct db_backend db_postgres = {
+    .name = "postgresql",
+    .open = postgres_open,
+    .close = postgres_close,
+    .read = postgres_read,
+    .update = postgres_update,
+    .fortunes = postgres_fortunes,
+    .check = postgres_check,
+};

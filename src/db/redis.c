@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Redis as a cache of World: hiredis writes the commands and reads the answers, the bytes go
+ * through a socket of our own and io_wait().
+ *
+ * The row with id N is the string "world:N" holding its number. A question of n rows is n GETs
+ * (or SETs), sent together: pipelining, not MGET, so each row is a query of its own as for
+ * the database.
+ *
+ * The one file that includes <hiredis/hiredis.h>.
+ */
+#include <errno.h>
+#include <hiredis/hiredis.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "db/backend.h"
+#include "db/uri.h"
+#include "io.h"
+
+enum { BUFFER_SIZE = 4096 };
+
+/* ---- connecting ---------------------------------------------------------------------------- */
+
+struct resolving {
+    char host[256];
+    const char *port;
+    struct addrinfo *found;
+    int code; /* of getaddrinfo() */
+};
+
+static void resolve(void *arg)
+{
+    struct resolving *r = arg;
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
+
+    r->code = getaddrinfo(r->host, r->port, &hints, &r->found);
+}
+
+/* A connected, non-blocking socket, recorded; or a negative errno. */
+static int connect_to(struct io *io, const struct sockaddr *address, socklen_t length,
+                      int64_t deadline_ms)
+{
+    int error = 0, fd;
+    socklen_t size = sizeof error;
+
+    io_opening(io);
+    fd = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    error = errno;
+    io_hold(io, fd);
+    if (fd < 0)
+        return -error;
+    error = connect(fd, address, length) < 0 ? errno : 0;
+    if (error == EINPROGRESS) {
+        int ready = io_wait(io, fd, IO_WRITE, deadline_ms);
+
+        if (ready < 0)
+            error = -ready;
+        else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+            error = errno;
+    }
+    if (error == 0)
+        return fd;
+    io_close(io, fd);
+    return -error;
+}
+
+static int connect_unix(struct io *io, const char *path, int64_t deadline_ms)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    if (strlen(path) >= sizeof address.sun_path)
+        return -ENAMETOOLONG;
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    return connect_to(io, (const struct sockaddr *)&address, sizeof address, deadline_ms);
+}
+
+static int connect_tcp(struct db_conn *conn, struct io *io, int64_t deadline_ms)
+{
+    struct resolving r = {.code = 0};
+    int result;
+
+    if (!db_address_split(conn->uri, r.host, sizeof r.host, &r.port))
+        return -EINVAL;
+    io_opening(io); /* it may open what it closes again */
+    result = io_offload(io, resolve, &r);
+    io_hold(io, -1);
+    if (result < 0)
+        return result;
+    if (r.code != 0)
+        return db_conn_fail(conn, -EHOSTUNREACH, "%s: %s", conn->uri, gai_strerror(r.code));
+    result = -EHOSTUNREACH;
+    for (const struct addrinfo *a = r.found; a != NULL && result < 0; a = a->ai_next) {
+        result = connect_to(io, a->ai_addr, a->ai_addrlen, deadline_ms);
+        if (result == -ECANCELED || result == -ETIMEDOUT)
+            break;
+    }
+    freeaddrinfo(r.found);
+    return result;
+}
+
+static int cache_open(struct db_conn *conn, struct io *io, int64_t deadline_ms)
+{
+    redisReader *reader;
+    int fd = strncmp(conn->uri, "unix:", 5) == 0 ? connect_unix(io, conn->uri + 5, deadline_ms)
+                                                 : connect_tcp(conn, io, deadline_ms);
+
+    if (fd < 0)
+        return conn->reason[0] != '\0' || fd == -ECANCELED
+                   ? fd
+                   : db_conn_fail(conn, fd, "%s: %s", conn->uri, strerror(-fd));
+    reader = redisReaderCreate();
+    if (reader == NULL) {
+        io_close(io, fd);
+        return -ENOMEM;
+    }
+    conn->handle = reader;
+    conn->fd = fd;
+    return 0;
+}
+
+static void cache_close(struct db_conn *conn, struct io *io)
+{
+    redisReaderFree(conn->handle);
+    if (io != NULL)
+        io_close(io, conn->fd);
+    else
+        close(conn->fd);
+}
+
+/* ---- sending and receiving ----------------------------------------------------------------- */
+
+static int lose(struct db_conn *conn, int error)
+{
+    return db_conn_break(conn, error, true, "%s: %s", conn->uri, strerror(-error));
+}
+
+static int wait_for(struct db_conn *conn, struct io *io, int events, int64_t deadline_ms)
+{
+    int ready = io_wait(io, conn->fd, events, deadline_ms);
+
+    return ready < 0
+               ? db_conn_break(conn, ready, false, "%s: no answer within --db-timeout", conn->uri)
+               : 0;
+}
+
+static int send_all(struct db_conn *conn, struct io *io, const char *data, size_t length,
+                    int64_t deadline_ms)
+{
+    while (length > 0) {
+        ssize_t sent = send(conn->fd, data, length, MSG_NOSIGNAL);
+
+        if (sent >= 0) {
+            data += sent;
+            length -= (size_t)sent;
+        } else if (errno == EAGAIN) {
+            int result = wait_for(conn, io, IO_WRITE, deadline_ms);
+
+            if (result < 0)
+                return result;
+        } else if (errno != EINTR) {
+            return lose(conn, -errno);
+        }
+    }
+    return 0;
+}
+
+/* The next answer, waited for; the caller's to free. */
+static int receive(struct db_conn *conn, struct io *io, redisReply **reply, int64_t deadline_ms)
+{
+    redisReader *reader = conn->handle;
+
+    for (;;) {
+        char buffer[BUFFER_SIZE];
+        void *found = NULL;
+        ssize_t got;
+        int result;
+
+        if (redisReaderGetReply(reader, &found) != REDIS_OK)
+            return db_conn_break(conn, -EPROTO, false, "%s: %s", conn->uri, reader->errstr);
+        if (found != NULL) {
+            *reply = found;
+            return 0;
+        }
+        result = wait_for(conn, io, IO_READ, deadline_ms);
+        if (result < 0)
+            return result;
+        got = recv(conn->fd, buffer, sizeof buffer, 0);
+        if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR))
+            return lose(conn, got == 0 ? -ECONNRESET : -errno);
+        if (got > 0 && redisReaderFeed(reader, buffer, (size_t)got) != REDIS_OK)
+            return db_conn_break(conn, -ENOMEM, false, "%s: %s", conn->uri, reader->errstr);
+    }
+}
+
+/* ---- questions ----------------------------------------------------------------------------- */
+
+/* The commands for all rows, one behind the other; the caller's to free. NULL: no memory. */
+static char *format(const struct db_row *rows, size_t count, bool set, size_t *length)
+{
+    char *all = NULL;
+
+    *length = 0;
+    for (size_t i = 0; i < count; i++) {
+        char *command = NULL, *more;
+        int size = set ? redisFormatCommand(&command, "SET world:%d %d", rows[i].id, rows[i].number)
+                       : redisFormatCommand(&command, "GET world:%d", rows[i].id);
+
+        more = size < 0 ? NULL : realloc(all, *length + (size_t)size);
+        if (more == NULL) {
+            redisFreeCommand(command);
+            free(all);
+            return NULL;
+        }
+        all = more;
+        memcpy(all + *length, command, (size_t)size);
+        *length += (size_t)size;
+        redisFreeCommand(command);
+    }
+    return all;
+}
+
+static int send_rows(struct db_conn *conn, struct io *io, const struct db_row *rows, size_t count,
+                     bool set, int64_t deadline_ms)
+{
+    size_t length;
+    char *commands = format(rows, count, set, &length);
+    int result;
+
+    if (commands == NULL)
+        return db_conn_fail(conn, -ENOMEM, "%s", strerror(ENOMEM));
+    result = send_all(conn, io, commands, length, deadline_ms);
+    free(commands);
+    return result;
+}
+
+/* What a reply to GET holds: a number from 1 to DB_ROWS, or 0 for anything that is none. */
+static int number_of(const redisReply *reply)
+{
+    char *end;
+    long value;
+
+    if (reply->type != REDIS_REPLY_STRING || reply->len == 0)
+        return 0;
+    value = strtol(reply->str, &end, 10);
+    return *end == '\0' && value >= 1 && value <= DB_ROWS ? (int)value : 0;
+}
+
+static int cache_read(struct db_conn *conn, struct io *io, struct db_row *rows, size_t count,
+                      int64_t deadline_ms)
+{
+    int result = send_rows(conn, io, rows, count, false, deadline_ms);
+
+    for (size_t i = 0; i < count && result == 0; i++) {
+        redisReply *reply = NULL;
+
+        result = receive(conn, io, &reply, deadline_ms);
+        if (result < 0)
+            break;
+        rows[i].number = number_of(reply);
+        if (reply->type == REDIS_REPLY_ERROR)
+            result = db_conn_break(conn, -EIO, false, "%s: %s", conn->uri, reply->str);
+        freeReplyObject(reply);
+    }
+    return result;
+}
+
+static int cache_update(struct db_conn *conn, struct io *io, const struct db_row *rows,
+                        size_t count, int64_t deadline_ms)
+{
+    int result = send_rows(conn, io, rows, count, true, deadline_ms);
+
+    for (size_t i = 0; i < count && result == 0; i++) {
+        redisReply *reply = NULL;
+
+        result = receive(conn, io, &reply, deadline_ms);
+        if (result < 0)
+            break;
+        if (reply->type == REDIS_REPLY_ERROR)
+            result = db_conn_break(conn, -EIO, false, "%s: %s", conn->uri, reply->str);
+        freeReplyObject(reply);
+    }
+    return result;
+}
+
+const struct db_backend db_redis = {
+    .name = "redis",
+    .open = cache_open,
+    .close = cache_close,
+    .read = cache_read,
+    .update = cache_update,
+};

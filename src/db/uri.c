@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The form of --db and --redis: see uri.h.
+ */
+#include "db/uri.h"
+
+#include <string.h>
+
+static const char sqlite_prefix[] = "sqlite:";
+static const char unix_prefix[] = "unix:";
+
+static bool begins_with(const char *text, const char *prefix)
+{
+    return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+enum db_kind db_uri_kind(const char *uri)
+{
+    if (begins_with(uri, sqlite_prefix))
+        return uri[sizeof sqlite_prefix - 1] != '\0' ? DB_KIND_SQLITE : DB_KIND_NONE;
+    if (begins_with(uri, "postgresql://") || begins_with(uri, "postgres://"))
+        return DB_KIND_POSTGRES;
+    return DB_KIND_NONE;
+}
+
+const char *db_uri_path(const char *uri)
+{
+    return uri + sizeof sqlite_prefix - 1;
+}
+
+static bool is_port(const char *text)
+{
+    unsigned value = 0;
+
+    for (const char *p = text; *p != '\0'; p++) {
+        if (*p < '0' || *p > '9' || value > 65535)
+            return false;
+        value = value * 10 + (unsigned)(*p - '0');
+    }
+    return value >= 1 && value <= 65535;
+}
+
+/* The colon before the port, or NULL: the only one, or the one behind "[ADDR]". */
+static const char *find_port(const char *address)
+{
+    const char *colon;
+
+    if (address[0] == '[') {
+        const char *end = strchr(address, ']');
+
+        return end != NULL && end > address + 1 && end[1] == ':' ? end + 1 : NULL;
+    }
+    colon = strchr(address, ':');
+    return colon != NULL && colon > address && strchr(colon + 1, ':') == NULL ? colon : NULL;
+}
+
+bool db_address_is_valid(const char *address)
+{
+    const char *colon;
+
+    if (begins_with(address, unix_prefix))
+        return address[sizeof unix_prefix - 1] == '/';
+    colon = find_port(address);
+    return colon != NULL && is_port(colon + 1);
+}
+
+bool db_address_split(const char *address, char *host, size_t host_size, const char **port)
+{
+    const char *colon = find_port(address);
+    size_t skip = address[0] == '[' ? 1 : 0;
+    size_t length;
+
+    if (colon == NULL)
+        return false;
+    length = (size_t)(colon - address) - 2 * skip;
+    if (length >= host_size)
+        return false;
+    memcpy(host, address + skip, length);
+    host[length] = '\0';
+    *port = colon + 1;
+    return true;
+}
+
+void db_uri_redact(char *uri)
+{
+    char *authority, *end, *at = NULL;
+
+    if (db_uri_kind(uri) != DB_KIND_POSTGRES)
+        return;
+    authority = strstr(uri, "://") + 3;
+    uri[strcspn(uri, "?#")] = '\0'; /* "?password=" is one, too */
+    end = authority + strcspn(authority, "/");
+    for (char *p = authority; p < end; p++)
+        if (*p == '@')
+            at = p;
+    if (at != NULL)
+        memmove(authority, at + 1, strlen(at + 1) + 1);
+}

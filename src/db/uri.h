@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * How a database or a cache is named on the command line: the form of --db and --redis.
+ *
+ * Pure functions on text; whether anything answers there is found out on first use.
+ */
+#ifndef DB_URI_H
+#define DB_URI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* The database used when none is named: a file below the folder the server is started in, made on
+ * first use together with the folders it is in. */
+#define DB_URI_DEFAULT "sqlite:build/state/world.sqlite"
+
+enum db_kind { DB_KIND_NONE, DB_KIND_SQLITE, DB_KIND_POSTGRES };
+
+/* What uri names: "sqlite:PATH", "postgresql://..." or "postgres://..."; DB_KIND_NONE for anything
+ * else. */
+enum db_kind db_uri_kind(const char *uri);
+
+/* The path of a "sqlite:" URI: a part of uri. */
+const char *db_uri_path(const char *uri);
+
+/* True for "HOST:PORT", "[ADDR]:PORT" and "unix:/path". */
+bool db_address_is_valid(const char *address);
+
+/*
+ * Cuts a valid "HOST:PORT" or "[ADDR]:PORT" into its terminated parts. Returns false when the host
+ * does not fit.
+ */
+bool db_address_split(const char *address, char *host, size_t host_size, const char **port);
+
+/* Rewrites a URI in place so that it can be shown to anybody: without user, password and
+ * parameters. */
+void db_uri_redact(char *uri);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Unix sockets for listen.c.
+ */
+#ifndef LISTEN_UNIX_H
+#define LISTEN_UNIX_H
+
+#include <stddef.h>
+
+/*
+ * Binds a Unix socket to path, which must fit a struct sockaddr_un, and listens; see
+ * listen_open() for what happens to a file that is there. mode: permission bits of the file, 0: by
+ * the umask. Returns the descriptor, or a negative errno: -EADDRINUSE when somebody
+ * listens there or the path is no socket.
+ */
+int listen_unix_open(const char *path, unsigned mode, int backlog)
+    __attribute__((warn_unused_result));
+
+#endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The server as those see it who supervise it: the ready line, the pid file, and what a
+ * service manager is told. Everything here is called by the master alone.
+ */
+#ifndef SERVICE_H
+#define SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "pid_file.h"
+
+struct server;
+
+/* A part of struct server; zeroed at first. */
+struct service {
+    struct pid_file pid_file;
+    int64_t watchdog_ms;     /* how often to say that the master is alive; 0: never */
+    int64_t watchdog_due_ms; /* when next */
+    bool handed_over;        /* a successor goes on with the service */
+};
+
+/* All workers can serve for the first time: writes the ready line and the pid file, tells the
+ * service manager, and from now on, with service_tick(), that the master is alive. */
+void service_ready(struct server *server);
+
+/* To be called at every turn of the master's loop, at least four times a second. */
+void service_tick(struct server *server);
+
+/* The configuration is being read again, and: is in force, or was refused and the old one is. */
+void service_reloading(struct server *server);
+void service_reloaded(struct server *server);
+
+/* Draining begins. */
+void service_stopping(struct server *server);
+
+/* Another process has taken over the socket and goes on with the service: what is left in this
+ * one's files is the successor's, and no word of this one's draining is said. */
+void service_hand_over(struct server *server, pid_t successor);
+
+#endif

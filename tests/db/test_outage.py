@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: MIT
+"""A PostgreSQL that goes away and comes back: honest answers meanwhile, right ones after."""
+
+import time
+from typing import Any
+
+import pytest
+
+from support.configurations import Configuration
+from support.database import Askers, is_unavailable, read_row, read_rows
+from support.server import Launcher
+from support.variant import patience
+from support.waiting import eventually
+
+CLIENTS = 6  # a worker each where a connection keeps its worker, and two are left
+
+
+@pytest.mark.parametrize("how", ["stop", "kill"])
+def test_restarted_under_load(launch: Launcher, postgres: Any, how: str) -> None:
+    server = launch(f"--db={postgres.uri}", "--db-connections=4")
+    with Askers(server.address, CLIENTS) as askers:
+        for _ in range(2):
+            eventually("answers", lambda: askers.right, within=20)
+            getattr(postgres, how)()
+            before = askers.unavailable
+            eventually("honest failures", lambda: askers.unavailable > before + CLIENTS, within=20)
+            assert server.get("/hello").status == 200
+            postgres.start()
+            back = time.monotonic()
+            before = askers.right
+            eventually("answers again", lambda: askers.right > before, within=20)
+            # The longest pause between attempts is 0.4 s; the rest is for a busy machine.
+            assert time.monotonic() - back < patience(5)
+        before = askers.right
+        eventually("all is well", lambda: askers.right > before + 20 * CLIENTS, within=30)
+    assert any("--db" in line for line in server.lines), "an outage is to be logged"
+
+
+def test_restarted_while_idle(launch: Launcher, postgres: Any) -> None:
+    """Connections that died in their sleep are replaced before they are used, once one is noticed
+    or a second has passed."""
+    server = launch(f"--db={postgres.uri}", "--db-connections=4")
+    with server.connect(timeout=20) as connection:
+        read_row(connection.get("/db"))
+        postgres.stop()
+        postgres.start()
+        answer = eventually("answers again", lambda: connection.get("/queries?n=3"),
+                            lambda answer: answer.status == 200 or not is_unavailable(answer))
+        read_rows(answer, 3)
+
+
+def test_not_there_at_start(
+    launch: Launcher, postgres: Any, configuration: Configuration
+) -> None:
+    """The server starts without its database, says so when asked, and finds it when it comes."""
+    postgres.stop()
+    server = launch(f"--db={postgres.uri}")
+    with server.connect(timeout=20) as connection:
+        for target in ("/db", "/queries?n=2", "/updates?n=2", "/fortunes"):
+            assert is_unavailable(connection.get(target)), target
+        assert connection.get("/hello").status == 200
+        server.wait_for_line(r"^warn.* --db: ")
+        postgres.start()
+        eventually("answers", lambda: connection.get("/db").status, lambda status: status == 200)
+        read_row(connection.get("/db"))
+    server.wait_for_line(r"--db: can be reached again")
+
+
+@pytest.mark.parametrize("uri", ["sqlite:/nonexistent/world.sqlite", "sqlite:/proc/self/mem",
+                                 "postgresql://127.0.0.1:1/world", "postgresql:///?host=/nonexistent"])
+def test_no_such_database(launch: Launcher, uri: str) -> None:
+    server = launch(f"--db={uri}", "--db-timeout=2")
+    for _ in range(3):
+        assert is_unavailable(server.get("/db"))
+        assert is_unavailable(server.get("/updates?n=2"))
+    assert server.get("/hello").status == 200
+
+
+def test_no_such_table(launch: Launcher, postgres: Any) -> None:
+    """A database that is not ours is refused, and the reason is in the log."""
+    server = launch(f"--db={postgres.uri.replace('/world?', '/postgres?')}")
+    assert is_unavailable(server.get("/db"))
+    server.wait_for_line('relation "world" does not exist')

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+"""scripts/compare: two staged runs side by side, its conditions and its exit status."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import made
+import pytest
+from lab import compare, document, gates
+from lab.errors import LabError
+
+COMPARE = str(made.ROOT / "scripts/compare")
+
+
+def staged(factor: float, blocks: int = 8, **figures: float) -> dict[str, Any]:
+    """A run of threads and coro on /sleep, 16 connections, coro's throughput by a factor."""
+    cell = made.cell("sleep", made.THREADS, made.CORO, connections=16)
+    run = document.Run(made.plan((cell,), blocks), {"kernel": "1"}, "x", "2026-01-01T00:00:00Z")
+    for block in range(blocks):
+        for configuration in cell.configurations:
+            rps = (700.0 + block % 3) * (factor if configuration is made.CORO else 1.0)
+            sample = made.sample(configuration, block=block, rps=rps, connections=16, cpu_us=20.0)
+            sample.gates = gates.check(sample, cell.workload, configuration)
+            run.samples.append(sample)
+    run.complete = True
+    made_json: dict[str, Any] = json.loads(json.dumps(document.to_json(run, run.results())))
+    return made_json
+
+
+def test_ratios_are_second_to_first_with_an_interval() -> None:
+    compared = {c.configuration: c for c in compare.compare(staged(1.0), staged(0.9))}
+    slower, same = compared["coro"].ratio("rps"), compared["threads(64)"].ratio("rps")
+    assert slower is not None and same is not None
+    assert slower.median == pytest.approx(0.9, abs=0.003) and not slower.tie
+    assert slower.low <= slower.median <= slower.high
+    assert same.tie
+
+
+def test_void_samples_do_not_count() -> None:
+    spoilt = staged(0.5)
+    for sample in spoilt["samples"]:
+        if sample["configuration"] == "coro":
+            sample["derived"]["void"] = True
+    assert [c.configuration for c in compare.compare(staged(1.0), spoilt)] == ["threads(64)"]
+
+
+def test_few_blocks_give_the_widest_range() -> None:
+    found = compare.unpaired_ratio([1.0, 2.0], [2.0, 3.0])
+    assert found is not None and (found.low, found.high) == (1.0, 3.0)
+    assert found.confidence < 0.95
+
+
+def test_cpu_in_floors_needs_the_floor() -> None:
+    (first, *_) = compare.compare(staged(1.0), staged(1.0))
+    assert first.ratio("cpu_x_floor") is None
+
+
+@pytest.mark.parametrize(
+    "condition, holds",
+    [
+        ("sleep:coro:rps<0.95", True),
+        ("sleep:coro:rps<0.85", False),
+        ("sleep@16:coro:rps<0.95", True),
+        ("sleep:threads:rps<0.95", False),
+        ("sleep:threads(64):rps>=0.5", True),
+        ("sleep:coro:cpu > 1.05", False),
+    ],
+)
+def test_conditions(condition: str, holds: bool) -> None:
+    compared = compare.compare(staged(1.0), staged(0.9))
+    assert bool(compare.failing(condition, compared)) is holds
+
+
+@pytest.mark.parametrize(
+    "condition, words",
+    [
+        ("sleep:coro", "expected WORKLOAD"),
+        ("sleep:coro:speed<1", "the metrics are"),
+        ("sleep:nginx:rps<1", "no such figure"),
+        ("sleep@17:coro:rps<1", "no such figure"),
+        ("sleep:cor:rps<1", "no such figure"),
+    ],
+)
+def test_conditions_that_mean_nothing_are_mistakes(condition: str, words: str) -> None:
+    with pytest.raises(LabError, match=words):
+        compare.failing(condition, compare.compare(staged(1.0), staged(1.0)))
+
+
+def test_a_flip_is_a_change_of_winner_and_not_of_a_tie() -> None:
+    assert compare.flips(staged(1.1), staged(1.2)) == []
+    assert compare.flips(staged(1.1), staged(1.0)) == []
+    (flip,) = compare.flips(staged(1.1), staged(0.9))
+    assert "coro was ahead of threads(64), and now it is behind" in flip
+
+
+def test_within_the_noise_floor_nobody_wins() -> None:
+    noisy = staged(1.02)
+    for cell in noisy["cells"]:
+        cell["aa"] = {"configuration": "coro", "cpu_us_per_request": None,
+                      "rps": {"median": 1.0, "low": 0.95, "high": 1.03}}  # fmt: skip
+    assert set(compare.winners(noisy).values()) == {0}
+    assert set(compare.winners(staged(1.02)).values()) == {-1}
+
+
+def run_compare(tmp_path: Path, first: Any, second: Any, *arguments: str) -> Any:
+    for name, data in (("a", first), ("b", second)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "run.json").write_text(json.dumps(data))
+    return subprocess.run(
+        [sys.executable, COMPARE, tmp_path / "a", tmp_path / "b", *arguments],
+        capture_output=True, text=True,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "arguments, code",
+    [
+        ([], 0),
+        (["--fail-if", "sleep:coro:rps<0.5"], 0),
+        (["--fail-if", "sleep:coro:rps<0.95"], 1),
+        (["--fail-on-flip"], 1),
+        (["--fail-if", "nonsense"], 2),
+        (["--metrics", "speed"], 2),
+    ],
+)
+def test_exit_status(tmp_path: Path, arguments: list[str], code: int) -> None:
+    done = run_compare(tmp_path, staged(1.1), staged(0.9), *arguments)
+    assert done.returncode == code, done.stderr
+    assert (code == 2) == (done.stdout == "")
+
+
+def test_what_is_no_run_is_said_in_a_line(tmp_path: Path) -> None:
+    done = run_compare(tmp_path, {}, {})
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1

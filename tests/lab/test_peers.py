@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT
+"""Other servers: what is written for them, and, where installed, that they answer alike."""
+
+import os
+from pathlib import Path
+from typing import Callable
+
+import made
+import pytest
+from lab import peer_app, peer_config, peers, site, syscalls_count
+from lab.children import Children
+from lab.client import Client
+from lab.plan import PEERS, Configuration, Cores
+
+CORES = Cores(tuple(sorted(os.sched_getaffinity(0)))[:1], tuple(sorted(os.sched_getaffinity(0)))[-1:])
+WRITTEN: dict[str, Callable[[Path], str]] = {
+    "nginx": lambda folder: peer_config.nginx(folder, 4321, 2),
+    "lighttpd": lambda folder: peer_config.lighttpd(folder, 4321, 2),
+    "h2o": lambda folder: peer_config.h2o(folder, 4321, 2),
+    "apache-prefork": lambda folder: peer_config.apache(folder, 4321, "prefork", 48),
+    "apache-worker": lambda folder: peer_config.apache(folder, 4321, "worker", 48),
+    "apache-event": lambda folder: peer_config.apache(folder, 4321, "event", 48),
+    "gunicorn-sync": lambda folder: peer_config.gunicorn(folder, 4321, "sync", 48),
+    "gunicorn-gthread": lambda folder: peer_config.gunicorn(folder, 4321, "gthread", 48),
+    "gunicorn-gevent": lambda folder: peer_config.gunicorn(folder, 4321, "gevent", 1),
+}
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_what_is_written_stays_on_loopback_and_in_its_folder(name: str) -> None:
+    text = WRITTEN[name](Path("/folder"))
+    assert "127.0.0.1" in text and "4321" in text and "0.0.0.0" not in text
+    allowed = ("/folder", "/dev/stderr", peer_config.APACHE_MODULES, "/json", "/hello")
+    for word in text.replace('"', " ").replace("'", " ").replace(";", " ").split():
+        assert not word.startswith("/") or word == "/:" or word.startswith(allowed), word
+
+
+@pytest.mark.parametrize(
+    "name, lines",
+    [
+        ("apache-prefork", ["StartServers 48", "MaxRequestWorkers 48", "mod_mpm_prefork.so"]),
+        ("apache-worker", ["ThreadsPerChild 48", "MaxRequestWorkers 48", "mod_mpm_worker.so"]),
+        ("gunicorn-sync", ["workers = 48", "threads = 1"]),
+        ("gunicorn-gthread", ["workers = 1", "threads = 48"]),
+        ("nginx", ["access_log off", "worker_processes 2"]),
+    ],
+)
+def test_pools_are_as_large_as_asked_for(name: str, lines: list[str]) -> None:
+    text = WRITTEN[name](Path("/folder"))
+    for line in lines:
+        assert line in text
+
+
+def ask(path: str, query: str = "") -> tuple[str, bytes]:
+    said: list[str] = []
+    environ = {"PATH_INFO": path, "QUERY_STRING": query}
+    body = peer_app.application(environ, lambda status, fields: said.append(status))
+    return said[0], b"".join(body)
+
+
+@pytest.mark.parametrize(
+    "path, query, body",
+    [
+        ("/hello", "", b"Hello, World!"),
+        ("/json", "", b'{"message":"Hello, World!"}'),
+        ("/sleep", "ms=1", b"slept 1\n"),
+        ("/cpu", "n=10", b"computed\n"),
+        ("/mix", "cpu=10&wait=1&rounds=2", b"mixed\n"),
+    ],
+)
+def test_the_python_application_has_the_same_routes(path: str, query: str, body: bytes) -> None:
+    assert ask(path, query) == ("200 OK", body)
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/files/../peers.py"])
+def test_the_python_application_has_no_others(path: str) -> None:
+    assert ask(path)[0] == "404 Not Found"
+
+
+@pytest.mark.parametrize("name", PEERS)
+def test_an_installed_peer_answers_as_we_do_and_ends(name: str, tmp_path: Path) -> None:
+    if peers.missing([name]):
+        pytest.skip(f"{name} is not installed")
+    tmp_path.chmod(0o755)
+    with site.Folder() as folder, Children() as children:
+        configuration = Configuration(name, 1 if name == "gunicorn-gevent" else 4, *vars(CORES).values())
+        with peers.start(children, configuration, folder) as server:
+            with Client("127.0.0.1", server.ready.port, 30.0) as client:
+                assert client.get("/hello").body == b"Hello, World!"
+            with Client("127.0.0.1", server.ready.port, 30.0) as client:
+                body = client.get("/files/100k").body
+            assert body == (folder / site.NAME / "files/100k").read_bytes()
+            assert server.worker_pids()
+        assert not server.alive()
+    assert not folder.exists()
+
+
+STRACE = """\
+% time     seconds  usecs/call     calls    errors syscall
+------ ----------- ----------- --------- --------- ----------------
+ 57.94    0.011588          11      1042           sendto
+ 30.53    0.006106           5      1107         3 recvfrom
+  0.00    0.000000           0         1           mmap
+------ ----------- ----------- --------- --------- ----------------
+100.00    0.017694           8      2150         3 total
+"""
+
+
+def test_straces_table_is_read() -> None:
+    calls = syscalls_count.parse(STRACE)
+    assert calls == {"sendto": 1042, "recvfrom": 1107, "mmap": 1}
+    counted = syscalls_count.Count("hello", 64, "coro", 1000, calls)
+    assert counted.a_request == pytest.approx(2.15)
+    assert syscalls_count.parse("") == {}
+
+
+def test_missing_peers_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.peers.shutil.which", lambda *args, **kwargs: None)
+    assert peers.missing(["nginx", "apache-event"]) == ["nginx", "apache-event"]
+    with pytest.raises(Exception, match="scripts/deps --peers"):
+        peers.command(Configuration("nginx", 1, *made.OWN), Path("/nowhere"), 1)

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""What each preset runs, and how long it says that takes."""
+
+from typing import Any
+
+import made  # noqa: F401  makes the lab importable
+import pytest
+from lab import crossover, options, peers, plan, presets, run
+from lab.analysis import CellResult
+from lab.errors import LabError
+from lab.plan import MODELS, PEERS, Plan
+from lab.workloads import WORKLOADS
+
+TWO = plan.Cores((0,), (1,))
+
+
+def planned(*arguments: str) -> Plan:
+    notes: list[str] = []
+    given = options.parser().parse_args([*arguments, "--seed=1"])
+    return options.make_plan(given, notes)
+
+
+@pytest.fixture(autouse=True)
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.options.os.sched_getaffinity", lambda pid: {0, 1})
+
+
+@pytest.fixture
+def no_peers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.peers.missing", lambda names: list(names))
+
+
+@pytest.fixture
+def all_peers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.peers.missing", lambda names: [])
+
+
+def labels(found: Plan, workload: str, connections: int) -> set[str]:
+    return {
+        c.label
+        for cell in found.cells
+        if (cell.workload.name, cell.connections) == (workload, connections)
+        for c in cell.configurations
+    }
+
+
+def test_quick_takes_about_a_minute() -> None:
+    found = planned()
+    assert {cell.workload.name for cell in found.cells} == {"hello", "cpu", "sleep", "mix"}
+    assert found.blocks == 3 and found.label == "quick"
+    assert 40 < run.seconds_planned(found) < 90
+
+
+def test_full_has_what_was_promised_in_under_an_hour() -> None:
+    found = planned("--full")
+    assert {cell.workload.name for cell in found.cells} == set(WORKLOADS)
+    for workload in ("hello", "sleep"):
+        counts = {c.connections for c in found.cells if c.workload.name == workload}
+        assert counts == {1, 4, 16, 64, 256, 1024, 4096}
+        for model in ("prefork", "threads"):
+            for pool in (4, 16, 64, 256):
+                assert f"{model}({pool})" in labels(found, workload, 256)
+            assert f"{model}(64)+connection" in labels(found, "hello", 256)
+    assert "threads(64)+gil" in labels(found, "mix", 256)
+    assert "threads(2)+gil" in labels(found, "cpu", 16)
+    assert found.blocks == 10 and found.steady and found.syscalls
+    assert 20 * 60 < run.seconds_planned(found) < 50 * 60
+    for workload, connections in presets.AA_CELLS:
+        again = [x for x in labels(found, workload, connections) if x.endswith(plan.AGAIN)]
+        assert len(again) == 1
+
+
+def test_full_with_peers_stays_under_an_hour(all_peers: None) -> None:
+    found = planned("--full", "--peers")
+    assert run.seconds_planned(found) < 3600
+    models = {c.model for cell in found.cells for c in cell.configurations}
+    assert {*MODELS, *PEERS} <= models
+
+
+def test_cells_are_not_run_twice() -> None:
+    for name in presets.NAMED:
+        cells = planned(f"--{name}").cells
+        keys = [(cell.workload.name, cell.connections) for cell in cells]
+        assert len(keys) == len(set(keys))
+        for cell in cells:
+            made_labels = [c.label for c in cell.configurations]
+            assert len(made_labels) == len(set(made_labels)), cell.name
+
+
+def test_floor_compares_with_all_but_gunicorn(all_peers: None) -> None:
+    found = planned("--floor")
+    hello = labels(found, "hello", 64)
+    assert {"floor", "nginx", "h2o", "lighttpd", "apache-event(64)", "prefork(4)"} <= hello
+    assert not any("gunicorn" in label for label in hello)
+    idle = next(cell.workload for cell in found.cells if cell.workload.name == "idle")
+    assert idle.parked == 10_000
+
+
+def test_peers_that_are_absent_are_named(no_peers: None) -> None:
+    notes: list[str] = []
+    given = options.parser().parse_args(["--peers=nginx,apache-event"])
+    found = options.make_plan(given, notes)
+    assert not any(c.peer for cell in found.cells for c in cell.configurations)
+    assert "nginx, apache-event" in notes[0] and "scripts/deps --peers" in notes[0]
+    assert "apache2-bin" in notes[0]
+
+
+@pytest.mark.parametrize(
+    "arguments, kept",
+    [
+        (["--workloads=sleep"], {("sleep", n) for n in presets.FULL_CONNECTIONS}),
+        (["--workloads=hello,sleep", "--connections=16"], {("hello", 16), ("sleep", 16)}),
+        (["--models=threads:2+gil"], {("cpu", 16)}),
+    ],
+)
+def test_options_choose_from_a_preset(arguments: list[str], kept: Any) -> None:
+    found = planned("--full", *arguments)
+    assert {(cell.workload.name, cell.connections) for cell in found.cells} == kept
+
+
+def test_workers_choose_pools() -> None:
+    found = planned("--full", "--workloads=sleep", "--connections=256", "--workers=16", "--no-aa")
+    assert labels(found, "sleep", 256) == {"prefork(16)", "threads(16)", "coro"}
+
+
+def test_nothing_left_is_a_mistake() -> None:
+    with pytest.raises(LabError, match="nothing of this preset"):
+        planned("--full", "--workloads=sleep", "--connections=5")
+
+
+def test_two_presets_are_one_too_many() -> None:
+    with pytest.raises(SystemExit) as stopped:
+        planned("--full", "--quick")
+    assert stopped.value.code == 64
+
+
+def test_the_crossover_goes_from_waiting_to_computing() -> None:
+    cells = planned("--crossover").cells
+    shares = {round(crossover.share_of(CellResult(cell, (), ())), 2) for cell in cells}
+    assert shares == {0.01, 0.05, 0.2, 0.5, 1.0}
+    assert {cell.connections for cell in cells} == set(presets.CROSSOVER_CONNECTIONS)
+    for cell in cells:  # all models on the same cores, or it would compare the cores
+        assert {c.server_cpus for c in cell.configurations} == {(0,)}
+
+
+def test_a_peer_gets_only_what_it_offers() -> None:
+    nginx, sync = peers.configurations(["nginx", "gunicorn-sync"], TWO)
+    offered = {name for name, w in WORKLOADS.items() if peers.offers(nginx, w)}
+    assert {"hello", "json", "files-1m", "close", "pipeline", "idle"} <= offered
+    assert not offered & {"sleep", "cpu", "echo-1k", "crash", "interference"}
+    python = {name for name, w in WORKLOADS.items() if peers.offers(sync, w)}
+    assert {"sleep", "cpu", "mix"} <= python and not python & {"pipeline", "idle", "drain"}

@@ -1,0 +1,245 @@
+# SPDX-License-Identifier: MIT
+"""What make install installs, and whether it works: program, manual page, completion, units."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from support.configurations import Configuration
+from support.server import Server
+from support.variant import BINARY, ROOT, VARIANT, patience
+
+CORO = Configuration("coro", ("--model=coro",))
+# Beside the build under test; a sanitizer's is not what is installed.
+pytestmark = pytest.mark.skipif(VARIANT != "release", reason="the release build is what is installed")
+COMPLETION = ROOT / "share/completion/server.bash"
+
+
+def _make(*arguments: str) -> None:
+    # MAKEFLAGS of a make above would be this one's too. -o: the program is there, as it is to be
+    # tested.
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS"))}
+    done = subprocess.run(
+        ["make", "--no-print-directory", "-C", str(ROOT), "-o", "server", *arguments],
+        capture_output=True, text=True, env=clean, check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def _files(folder: Path) -> dict[str, int]:
+    """Paths below the folder and their permissions."""
+    return {
+        str(path.relative_to(folder)): path.stat().st_mode & 0o777
+        for path in folder.rglob("*") if not path.is_dir()
+    }
+
+
+@pytest.fixture(autouse=True)
+def _is_built() -> None:
+    if not (ROOT / "server").exists():
+        pytest.skip("./server is not built")
+
+
+def test_install_and_uninstall(tmp_path: Path) -> None:
+    _make("install", f"DESTDIR={tmp_path}", "PREFIX=/opt/s")
+    assert _files(tmp_path) == {
+        "opt/s/bin/server": 0o755,
+        "opt/s/share/man/man1/server.1": 0o644,
+        "opt/s/share/bash-completion/completions/server": 0o644,
+        "opt/s/lib/systemd/system/server.service": 0o644,
+        "opt/s/lib/systemd/system/server.socket": 0o644,
+    }
+    unit = (tmp_path / "opt/s/lib/systemd/system/server.service").read_text()
+    assert "ExecStart=/opt/s/bin/server\n" in unit
+    assert "@" not in re.sub("^#.*$", "", unit, flags=re.MULTILINE)
+    (tmp_path / "opt/s/bin/other").write_text("somebody else's\n")
+    _make("uninstall", f"DESTDIR={tmp_path}", "PREFIX=/opt/s")
+    assert list(_files(tmp_path)) == ["opt/s/bin/other"]
+
+
+def test_the_installed_program_runs(tmp_path: Path) -> None:
+    _make("install", f"PREFIX={tmp_path}", f"UNITDIR={tmp_path}/units")
+    done = subprocess.run([tmp_path / "bin/server", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == subprocess.run(
+        [ROOT / "server", "--version"], capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze here")
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    _make("install", f"PREFIX={tmp_path}", f"UNITDIR={tmp_path}/units")
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no",
+         str(tmp_path / "units/server.service"), str(tmp_path / "units/server.socket")],
+        capture_output=True, text=True, timeout=patience(30), check=False,
+    )
+    # It reads the machine's other units too and has its say about them.
+    ours = [line for line in done.stderr.splitlines() if "server.s" in line]
+    if not ours and done.returncode != 0:
+        pytest.skip(f"systemd-analyze does not work here: {done.stderr[:200]}")
+    assert not ours, ours
+
+
+# ---- the manual page --------------------------------------------------------------------
+
+
+def _help() -> list[tuple[str, str, str]]:
+    """Name, metavariable and the line of what is accepted, of every option in --help."""
+    text = subprocess.run([BINARY, "--help"], capture_output=True, text=True, check=True).stdout
+    found = re.findall(r"^  --([a-z-]+)(?:=(\S+))? .*\n(?: +\((.*)\)\n)?", text, re.MULTILINE)
+    assert len(found) > 20
+    return found
+
+
+def _unformatted(page: str) -> str:
+    return page.replace("\\-", "-").replace("\\fR", "").replace("\\fB", "").replace("\\fI", "")
+
+
+def test_the_manual_has_every_option_as_help_says() -> None:
+    page = _unformatted((ROOT / "share/man/server.1").read_text())
+    described = dict(re.findall(r"^\.TP\n\.BI? (--\S+?)(?:=? \S+)?\n((?:[^.].*\n)+)", page, re.MULTILINE))
+    for name, metavar, accepted in _help():
+        line = f".BI --{name}= {metavar}\n" if metavar else f".B --{name}\n"
+        assert line in page, f"--{name} is not in the manual as {line!r}"
+        if accepted:
+            body = described[f"--{name}"]
+            assert f"({accepted})" in body, f"--{name}: {accepted!r} is not in {body!r}"
+    assert {name.lstrip("-") for name in described} == {name for name, _, _ in _help()}
+
+
+@pytest.mark.skipif(not shutil.which("man"), reason="no man here")
+def test_the_manual_is_formatted_without_a_warning() -> None:
+    done = subprocess.run(
+        ["man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", str(ROOT / "share/man/server.1")],
+        capture_output=True, text=True, check=False,
+        env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": "80", "MANPAGER": "cat"},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "EXIT STATUS" in re.sub(".\b", "", done.stdout)  # bold is overstruck
+
+
+# ---- completion -------------------------------------------------------------------------
+
+
+def _complete(*words: str, program: str = BINARY) -> list[str]:
+    """What bash would offer for the last of these words, cut as bash cuts them."""
+    script = """
+        source "$1" && shift
+        COMP_WORDS=("$@") COMP_CWORD=$(($# - 1))
+        _server "$1" "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        printf '%s\\n' "${COMPREPLY[@]}"
+    """
+    done = subprocess.run(
+        ["bash", "-c", script, "bash", str(COMPLETION), program, *words],
+        capture_output=True, text=True, check=True,
+    )
+    assert done.stderr == ""
+    return [line for line in done.stdout.splitlines() if line]
+
+
+def test_completion_knows_every_option() -> None:
+    wanted = {f"--{name}={'' if metavar else '#'}".replace("=#", "") for name, metavar, _ in _help()}
+    assert set(_complete("--")) == wanted
+
+
+@pytest.mark.parametrize(
+    ("words", "offers"),
+    [
+        (["--mod"], ["--model="]),
+        (["--dis"], ["--dispatch="]),
+        (["--model", "=", "pre"], ["prefork"]),
+        (["--model", "="], ["prefork", "threads", "coro"]),
+        (["--model", "t"], ["threads"]),
+        (["--dispatch", "=", "c"], ["connection"]),
+        (["--gil", "=", "o"], ["on", "off"]),
+        (["--model", "=", "threads", "--wor"], ["--workers="]),
+        (["--workers", "=", "3"], []),
+        (["--user", "=", "roo"], ["root"]),
+    ],
+)
+def test_completion(words: list[str], offers: list[str]) -> None:
+    assert sorted(_complete(*words)) == sorted(offers)
+
+
+def test_completion_of_files(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
+    start = f"{tmp_path}/f"
+    assert _complete("--root", "=", start) == [f"{tmp_path}/folder"]
+    assert sorted(_complete("--config", "=", start)) == [f"{tmp_path}/file", f"{tmp_path}/folder"]
+
+
+def test_completion_without_the_program() -> None:
+    assert _complete("--mod", program="/nothing/server") == []
+
+
+# ---- the image --------------------------------------------------------------------------
+
+
+def _dockerfile() -> list[list[str]]:
+    """The instructions of the Dockerfile, stage by stage, continued lines joined."""
+    text = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
+    stages: list[list[str]] = []
+    for line in text.replace("\\\n", " ").splitlines():
+        if line.startswith("FROM "):
+            stages.append([])
+        if line.strip():
+            stages[-1].append(line.strip())
+    return stages
+
+
+def _installed(stage: list[str]) -> set[str]:
+    found: set[str] = set()
+    for line in stage:
+        for words in re.findall(r"apt-get install -y --no-install-recommends ([^&]*)", line):
+            found |= set(words.split())
+    return found
+
+
+def test_the_image_is_built_of_what_the_project_needs() -> None:
+    build, final = _dockerfile()
+    listed = (ROOT / "scripts/deps").read_text()
+    needed = {line.split()[0] for line in listed.splitlines() if re.match(r"[a-z0-9+.-]+ {2,}", line)}
+    assert _installed(build) <= needed
+    users = [line for line in final if line.startswith("USER ")]
+    assert users == ["USER server"]
+    assert final.index("USER server") > max(i for i, line in enumerate(final) if line.startswith("RUN "))
+    assert "useradd --system --no-create-home --shell /usr/sbin/nologin server" in " ".join(final)
+    ignored = {line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] not in "#"}
+    assert {".git", "build", "server"} <= ignored
+
+
+@pytest.mark.skipif(not shutil.which("dpkg"), reason="no dpkg here")
+def test_the_image_has_every_library() -> None:
+    dynamic = subprocess.run(
+        ["readelf", "-d", str(ROOT / "server")], capture_output=True, text=True, check=True).stdout
+    packages = set()
+    for name in re.findall(r"\(NEEDED\).*\[(.*)\]", dynamic):  # each package brings its own
+        found = subprocess.run(["dpkg", "-S", f"*/{name}"], capture_output=True, text=True, check=True).stdout
+        packages |= {line.split(":")[0] for line in found.splitlines()}
+    # The C library and gcc's are in every Debian image; here may be other machines' too.
+    extra = {name for name in packages if not name.startswith(("libc6", "libgcc"))}
+    assert extra and extra <= _installed(_dockerfile()[1])
+
+
+def test_the_health_check_of_the_image() -> None:
+    line = next(line for line in _dockerfile()[1] if line.startswith("HEALTHCHECK"))
+    command: list[str] = json.loads(line[line.index("CMD") + 3 :])
+    server = Server(CORO)
+    try:
+        assert not isinstance(server.address, str)
+        here = [word.replace("127.0.0.1/8080", f"127.0.0.1/{server.address[1]}") for word in command]
+        assert here != command
+        assert subprocess.run(here, timeout=patience(10), check=False).returncode == 0
+        server.stop()
+    finally:
+        server.kill()
+    gone = subprocess.run(here, capture_output=True, timeout=patience(10), check=False)
+    assert gone.returncode != 0
