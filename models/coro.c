@@ -307,7 +307,7 @@ static void *map(size_t size)
 static int open_process(struct loop_process *p, const struct master_worker *self)
 {
     struct coro_loop_config config = {.stack_bytes = p->server->config->stack_size,
-                                      .max_tasks = p->server->max_connections + MAX_GATHERED,
+                                      .max_tasks = p->server->process_connections + MAX_GATHERED,
                                       .offload_threads = OFFLOAD_THREADS};
     int result = blocking_io_init(&p->loop_io, &blocking_never_ops, p->server, self->index);
 
@@ -379,6 +379,7 @@ static int coro_run(struct server *server)
     struct master_plan plan = {.processes = server->workers, .work = work, .died = died};
     int result;
 
+    server_resolve_connections(server, server->workers);
     plan.stop_fd = master_stop_new();
     if (plan.stop_fd < 0)
         return plan.stop_fd;

@@ -75,8 +75,9 @@ struct server {
     const struct model *model;
     unsigned workers;         /* as resolved: at least 1 */
     unsigned max_connections; /* as resolved: what descriptors allow, at most --max-connections */
-    unsigned descriptors;     /* RLIMIT_NOFILE: every descriptor is below this */
-    int listen_fd;            /* non-blocking */
+    unsigned process_connections;       /* what the descriptors of one process allow */
+    unsigned descriptors;               /* RLIMIT_NOFILE: every descriptor is below this */
+    int listen_fd;                      /* non-blocking */
     char listen_name[LISTEN_NAME_SIZE]; /* "127.0.0.1:8080", as bound */
     bool listen_shared; /* others serve it too or will: it is closed in the end, never shut down */
     bool upgrading;     /* the socket is from a predecessor that still runs */
@@ -118,6 +119,10 @@ int server_open(struct server *server, const struct config *config, const struct
                 unsigned workers, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 void server_close(struct server *server);
+
+/* Sets max_connections for a model whose workers have `tables` descriptor tables between them; 1
+ * until called. Before any worker is made. */
+void server_resolve_connections(struct server *server, unsigned tables);
 
 /* Stops listening, in every process that shares the socket: connecting is refused, accept() fails
  * with EINVAL. To be called by the process that opened it. A socket that is listen_shared is only
