@@ -21,11 +21,12 @@ static uint64_t fewest_elsewhere(const struct loop_process *p)
 {
     uint64_t fewest = UINT64_MAX;
 
-    for (unsigned i = 0; i < p->server->workers; i++) {
+    for (unsigned i = 0; i < server_slots(p->server); i++) {
         const struct worker_stats *other = &p->server->shared->workers[i];
         uint64_t open = stats_get(&other->accepted) - stats_get(&other->closed);
 
-        if (i != p->worker && open < fewest && atomic_load(&other->pid) != 0)
+        if (i != p->worker && open < fewest && atomic_load(&other->pid) != 0 &&
+            !atomic_load(&other->control.draining))
             fewest = open;
     }
     return fewest;
@@ -109,10 +110,14 @@ void loop_accept_resume(struct loop_process *p)
 
 void loop_accept_end(struct loop_process *p)
 {
+    coro_watch_stop(p->loop, &p->listener);
+    coro_timer_stop(p->loop, &p->retry);
+}
+
+void loop_accept_rest(struct loop_process *p)
+{
     int fd;
 
     while ((fd = accept4(p->server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
         loop_open_conn(p, fd);
-    coro_watch_stop(p->loop, &p->listener);
-    coro_timer_stop(p->loop, &p->retry);
 }

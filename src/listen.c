@@ -127,6 +127,12 @@ static int name_of(int fd, char *name, size_t name_size)
     return 0;
 }
 
+void listen_describe(int fd, const char *text, char *name, size_t name_size)
+{
+    if (strncmp(text, UNIX_PREFIX, sizeof UNIX_PREFIX - 1) == 0 || name_of(fd, name, name_size) < 0)
+        snprintf(name, name_size, "%s", text);
+}
+
 static int open_one(const struct addrinfo *info)
 {
     int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -175,7 +181,7 @@ int listen_open(const char *text, char *name, size_t name_size, char *error, siz
     freeaddrinfo(list);
     if (fd < 0)
         snprintf(error, error_size, "cannot listen on %s: %s", text, strerror(-fd));
-    else if (name_of(fd, name, name_size) < 0)
-        snprintf(name, name_size, "%s", text);
+    else
+        listen_describe(fd, text, name, name_size);
     return fd;
 }

@@ -18,6 +18,9 @@
 int listen_open(const char *text, char *name, size_t name_size, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 
+/* Writes what the listening socket fd is bound to into name; text is what --listen was given as. */
+void listen_describe(int fd, const char *text, char *name, size_t name_size);
+
 /* Checks the form of text only. Returns 0 or -EINVAL. */
 int listen_check(const char *text);
 

@@ -54,8 +54,9 @@ static int raise_descriptors(struct server *server, char *error, size_t error_si
 
 static int map_shared(struct server *server, char *error, size_t error_size)
 {
-    size_t size = sizeof *server->shared + (server->workers + 1) * sizeof(struct worker_stats);
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    size_t size = sizeof *server->shared + SERVER_SLOTS * sizeof(struct worker_stats);
+    void *memory =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (memory == MAP_FAILED)
         return fail(error, error_size, "map", "the shared counters");
@@ -77,8 +78,39 @@ static int open_access_log(struct server *server, char *error, size_t error_size
     return server->access_log_fd < 0 ? fail(error, error_size, "open the access log", path) : 0;
 }
 
+/* The root directory and the access log. */
+static int open_files(struct server *server, char *error, size_t error_size)
+{
+    const char *root = server->config->root;
+
+    if (root != NULL) {
+        server->root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (server->root_fd < 0)
+            return fail(error, error_size, "open --root", root);
+    }
+    return open_access_log(server, error, error_size);
+}
+
+static int open_listener(struct server *server, char *error, size_t error_size)
+{
+    server->listen_fd = listen_open(server->config->listen, server->listen_name,
+                                    sizeof server->listen_name, error, error_size);
+    return server->listen_fd < 0 ? server->listen_fd : 0;
+}
+
+static void limit_connections(struct server *server)
+{
+    const struct config *config = server->config;
+
+    server->max_connections = server->descriptors > 2 * DESCRIPTOR_RESERVE
+                                  ? server->descriptors - DESCRIPTOR_RESERVE
+                                  : server->descriptors / 2;
+    if (config->max_connections > 0 && config->max_connections < server->max_connections)
+        server->max_connections = config->max_connections;
+}
+
 int server_open(struct server *server, const struct config *config, const struct model *model,
-                unsigned workers, char *error, size_t error_size)
+                unsigned workers, int listen_fd, char *error, size_t error_size)
 {
     int result;
 
@@ -90,41 +122,66 @@ int server_open(struct server *server, const struct config *config, const struct
         .root_fd = -1,
         .access_log_fd = -1,
         .started_ms = io_now_ms(),
+        .master_fd = -1,
     };
     result = raise_descriptors(server, error, error_size);
     if (result == 0)
         result = map_shared(server, error, error_size);
-    if (result == 0 && config->root != NULL) {
-        server->root_fd = open(config->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (server->root_fd < 0)
-            result = fail(error, error_size, "open --root", config->root);
-    }
     if (result == 0)
-        result = open_access_log(server, error, error_size);
-    if (result == 0) {
-        server->listen_fd = listen_open(config->listen, server->listen_name,
-                                        sizeof server->listen_name, error, error_size);
-        if (server->listen_fd < 0)
-            result = server->listen_fd;
+        result = open_files(server, error, error_size);
+    if (result == 0 && listen_fd >= 0) {
+        listen_describe(listen_fd, config->listen, server->listen_name, sizeof server->listen_name);
+        server->listen_fd = listen_fd;
+    } else if (result == 0) {
+        result = open_listener(server, error, error_size);
     }
-    server->max_connections = server->descriptors > 2 * DESCRIPTOR_RESERVE
-                                  ? server->descriptors - DESCRIPTOR_RESERVE
-                                  : server->descriptors / 2;
-    if (config->max_connections > 0 && config->max_connections < server->max_connections)
-        server->max_connections = config->max_connections;
+    limit_connections(server);
+    if (result < 0) {
+        server_close(server);
+        server_unmap(server);
+    }
+    return result;
+}
+
+int server_succeed(struct server *server, const struct server *running, const struct config *config,
+                   const struct model *model, unsigned workers, char *error, size_t error_size)
+{
+    int result;
+
+    *server = *running;
+    server->config = config;
+    server->model = model;
+    server->workers = workers;
+    server->listen_fd = -1;
+    server->root_fd = -1;
+    server->access_log_fd = -1;
+    server->log_generation = atomic_load(&server->shared->log_generation);
+    result = open_files(server, error, error_size);
+    if (result == 0 && strcmp(config->listen, running->config->listen) == 0)
+        server->listen_fd = running->listen_fd;
+    else if (result == 0)
+        result = open_listener(server, error, error_size);
+    limit_connections(server);
     if (result < 0)
         server_close(server);
     return result;
 }
 
-void server_stop_listening(struct server *server)
+void server_shut_listening(struct server *server)
 {
-    if (server->listen_fd < 0)
+    if (server->listen_fd < 0 || server->handed_over)
         return;
     shutdown(server->listen_fd, SHUT_RD); /* for every process that shares it */
     if (strncmp(server->listen_name, "unix:", 5) == 0)
         unlink(server->listen_name + 5);
-    close(server->listen_fd);
+    server->handed_over = true; /* once is enough: the path may be another's by the second time */
+}
+
+void server_stop_listening(struct server *server)
+{
+    server_shut_listening(server);
+    if (server->listen_fd >= 0)
+        close(server->listen_fd);
     server->listen_fd = -1;
 }
 
@@ -135,9 +192,46 @@ void server_close(struct server *server)
         close(server->root_fd);
     if (server->access_log_fd >= 0)
         close(server->access_log_fd);
+    server->root_fd = server->access_log_fd = -1;
+}
+
+void server_unmap(struct server *server)
+{
     if (server->shared != NULL)
         munmap(server->shared, server->shared_size);
     server->shared = NULL;
+}
+
+int64_t server_drain_deadline(const struct server *server)
+{
+    const struct server_shared *shared = server->shared;
+    int64_t deadline = INT64_MAX;
+
+    if (server->control != NULL && atomic_load(&server->control->draining))
+        deadline = atomic_load(&server->control->deadline_ms);
+    if (atomic_load(&shared->draining) && atomic_load(&shared->drain_deadline_ms) < deadline)
+        deadline = atomic_load(&shared->drain_deadline_ms);
+    return deadline;
+}
+
+bool server_idle_may_stay(const struct server *server)
+{
+    return !server_stopping(server) && server->control != NULL &&
+           io_now_ms() < atomic_load(&server->control->idle_until_ms);
+}
+
+void server_worker_spent(const struct server *server)
+{
+    if (!atomic_exchange_explicit(&server->control->spent, true, memory_order_relaxed))
+        server_wake_master(server);
+}
+
+void server_wake_master(const struct server *server)
+{
+    uint64_t one = 1;
+
+    if (write(server->master_fd, &one, sizeof one) < 0)
+        return; /* EAGAIN: it is awake already */
 }
 
 void server_reopen_log(struct server *server)

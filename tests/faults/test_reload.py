@@ -15,8 +15,6 @@ from support.variant import patience
 from support.waiting import eventually
 
 
-# SIGHUP is only logged so far: these say what it is going to do.
-pytestmark = pytest.mark.xfail(reason="no reload yet", run=False)
 
 
 def _settings(server: Server) -> Dict[str, str]:

@@ -117,11 +117,11 @@ static void the_sweep_closes_what_is_idle_for_too_long(void **state)
     lot_start(lot, 1);
     client = lot_connect_parked(lot, &fd);
     clocks_advance(LOT_HEADER_MS - 1);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     assert_int_equal(lot_owner(lot, fd), OWNER_PARKED);
     lot_expect_silence(client);
     clocks_advance(1);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     assert_int_equal(lot_owner(lot, fd), OWNER_NONE);
     assert_int_equal(lot_open(lot), 0);
     lot_expect_end(client);
@@ -139,11 +139,11 @@ static void being_served_moves_the_deadline(void **state)
     lot_ask(client);
     lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
     clocks_advance(LOT_KEEPALIVE_MS - 1);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     lot_ask(client);
     lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
     clocks_advance(LOT_KEEPALIVE_MS);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     lot_expect_end(client);
     close(client);
 }
@@ -161,7 +161,7 @@ static void the_sweep_answers_what_has_begun(void **state)
     lot_wait(lot_bytes_in(lot) == 5);
     lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
     clocks_advance(LOT_HEADER_MS);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     length = recv(client, text, sizeof text - 1, 0);
     assert_true(length > 13);
     assert_memory_equal(text, "HTTP/1.1 408 ", 13);
@@ -183,7 +183,7 @@ static void lingering_ends_with_a_sweep(void **state)
     assert_true(recv(client, text, sizeof text, 0) > 0);
     lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
     clocks_advance(60000);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     assert_int_equal(lot_owner(lot, fd), OWNER_NONE);
     close(client);
 }
@@ -199,7 +199,7 @@ static void the_sweep_leaves_what_is_served_or_held(void **state)
     pool_opening(&lot->workers[DEAD].io);
     pool_hold(lot->pool, &lot->workers[DEAD].io, held);
     clocks_advance(1000000);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     assert_int_equal(lot_owner(lot, fd), DEAD + OWNER_WORKERS);
     assert_int_equal(lot_owner(lot, held), (DEAD + OWNER_WORKERS) | OWNER_HELD);
     assert_true(fcntl(held, F_GETFD) >= 0);
@@ -294,19 +294,19 @@ static void a_wrong_count_is_put_right_after_a_death(void **state)
     client = lot_connect_parked(lot, &fd);
     lot_stop(lot);
     atomic_fetch_add(&lot->server.shared->open_connections, 2);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     assert_int_equal(lot_open(lot), 3); /* nobody died: not its business */
 
     pool_release(lot->pool, &lot->master_io, DEAD);
     pool_opening(&lot->workers[2].io); /* somebody is in the middle of a change */
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     assert_int_equal(lot_open(lot), 3);
     pool_hold(lot->pool, &lot->workers[2].io, -1);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     assert_int_equal(lot_open(lot), 1);
 
     atomic_fetch_add(&lot->server.shared->open_connections, 1);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     assert_int_equal(lot_open(lot), 2); /* once for each death */
     close(client);
 }
@@ -344,7 +344,7 @@ static void no_more_than_the_allowed_connections(void **state)
     lot_wait(atomic_load(&lot->pool->accept_paused));
     waiting = lot_connect(lot);
     lot_send(waiting, lot_request);
-    pool_sweep(lot->pool, &lot->master_io); /* there is no more room than before */
+    pool_sweep(lot->pool, &lot->master_io, true); /* there is no more room than before */
     lot_ask(clients[0]);
     lot_ask(clients[1]);
     assert_int_equal(lot_find(lot, waiting), -1);
@@ -379,7 +379,7 @@ static void a_full_table_of_descriptors(void **state)
     lot_wait(atomic_load(&lot->pool->accept_paused));
     assert_return_code(setrlimit(RLIMIT_NOFILE, &before), errno);
     assert_int_equal(lot_open(lot), 0);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     assert_false(atomic_load(&lot->pool->accept_paused) && lot_find(lot, client) < 0);
     lot_answer(client);
     close(client);
@@ -454,7 +454,7 @@ static void many_connections_and_workers(void **state)
         for (int i = 0; i < CLIENTS; i++)
             lot_send(clients[i], lot_request);
         pool_release(lot->pool, &lot->master_io, LOT_WORKERS + 1); /* arms all anew */
-        pool_sweep(lot->pool, &lot->master_io);
+        pool_sweep(lot->pool, &lot->master_io, true);
         for (int i = 0; i < CLIENTS; i++)
             lot_answer(clients[i]);
         close(clients[round % CLIENTS]);
