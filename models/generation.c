@@ -78,6 +78,7 @@ void generation_remove(struct generation *g, struct process *p, struct slots *sl
     while (*link != p)
         link = &(*link)->next;
     *link = p->next;
+    g->backlog_taken |= atomic_load(&process_control(p, &g->server)->backlog_taken);
     for (struct process *other = g->processes; other != NULL; other = other->next)
         if (other->replaces == p)
             other->replaces = NULL;
@@ -233,7 +234,7 @@ static bool backlog_is_taken(const struct generation *g)
     for (const struct process *p = g->processes; p != NULL; p = p->next)
         if (atomic_load(&process_control(p, &g->server)->backlog_taken))
             return true;
-    return generation_alive(g) == 0 || io_now_ms() >= g->shut_ms;
+    return g->backlog_taken || generation_alive(g) == 0 || io_now_ms() >= g->shut_ms;
 }
 
 void generation_drain(struct generation *g)

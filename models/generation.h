@@ -50,6 +50,7 @@ struct generation {
     bool finishing;    /* of a pool of its own: its workers have been told to leave */
     enum generation_listener listener;
     int64_t shut_ms;               /* LISTENER_LEFT: when to shut it at the latest */
+    bool backlog_taken;            /* by a process that has ended since */
     struct worker_control control; /* for what the master does to its connections itself */
     struct generation *before;     /* the one that it replaces, and so on */
 };
