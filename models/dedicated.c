@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Each worker waits for the listening socket in an epoll set of its own with
- * EPOLLEXCLUSIVE, so that one new connection wakes one worker, not all.
+ * EPOLLEXCLUSIVE, so that one new connection wakes one worker, not all. If that one is killed or
+ * stopped before it accepts, nobody else would know of the connection until the next
+ * came; so a worker that has been idle for a while looks for itself.
  */
 #include "models/dedicated.h"
 
@@ -23,6 +25,7 @@ enum {
     PAUSE_MS = 500,     /* after running out of descriptors or memory: also between complaints */
     FULL_PAUSE_MS = 50, /* while there are --max-connections */
     DRAIN_LOOK_MS = 50, /* between looks whether an idle connection may still stay */
+    LOOK_MS = 250,      /* see above */
     LAST_ACCEPTS = 64,  /* by a worker that leaves while others accept */
 };
 
@@ -164,12 +167,11 @@ int dedicated_work(struct io *io, int stop_fd)
     }
     while (!d.stopping) {
         struct epoll_event event;
+        int count = epoll_wait(epoll_fd, &event, 1, LOOK_MS);
 
-        if (epoll_wait(epoll_fd, &event, 1, -1) <= 0)
-            continue;
-        if (event.data.fd == stop_fd)
+        if (count > 0 && event.data.fd == stop_fd)
             d.stopping = true;
-        else
+        else if (count >= 0)
             (void)accept_and_serve(&d);
     }
     close(epoll_fd);
