@@ -367,6 +367,7 @@ static int work(struct server *server, const struct master_worker *self, void *a
     (void)arg;
     if (result == 0) {
         blocking_report_overflows("loop", self->first);
+        atomic_store(&p.control->beat_ms, io_now_ms());
         server_worker_begins(server, self->first, getpid(), gettid());
         master_worker_ready(server, self);
         result = coro_loop_run(p.loop);

@@ -218,9 +218,10 @@ def test_workers_and_model_may_change(launch: Launcher, tmp_path: Path) -> None:
         ):
             file.write_text(text)
             reload(server)
-            status = eventually("answered by the new model", server.status,
-                                lambda s, m=model: s["model"] == m)
-            assert status["settings"]["workers"] == str(workers)
+            # Until then an old worker may answer that was accepting as it was told to finish.
+            eventually("answered by the new workers", server.status,
+                       lambda s, m=model, w=str(workers):
+                       (s["model"], s["settings"]["workers"]) == (m, w))
             answers = kept.answers
             eventually("all go on", lambda: kept.answers > answers + 20)
     assert fresh.failures + kept.failures == []

@@ -40,6 +40,11 @@ def alive(pid: int) -> bool:
         return False
 
 
+def state(pid: int) -> str:
+    """The letter of its state: R, S, T (stopped), Z ..."""
+    return _stat(pid)[0]
+
+
 def descriptors(pid: int) -> int:
     """How many file descriptors pid has open."""
     return len(os.listdir(f"/proc/{pid}/fd"))
