@@ -235,8 +235,13 @@ static struct pool_record *open_record(struct pool *pool, struct io *io)
     struct pool_record *record = NULL;
     int fd;
 
-    toggle_changing(io);
-    fd = accept4(pool->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    toggle_changing(io); /* before the look at `closed`: see pool_drain() */
+    if (atomic_load(&pool->closed)) {
+        fd = -1;
+        errno = EINVAL;
+    } else {
+        fd = accept4(pool->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    }
     if (fd >= 0) {
         record = &pool->records[fd];
         /* Who had the number before gave the record up before it closed the descriptor. */
@@ -392,15 +397,20 @@ void pool_take_backlog(struct pool *pool, struct io *io)
 
 bool pool_drain(struct pool *pool, struct io *io)
 {
-    unsigned high = atomic_load_explicit(&pool->high, memory_order_relaxed);
-    bool empty = true;
+    uint64_t changes;
+    unsigned high;
+    bool empty;
 
+    /* Whoever opens a record is either seen to be changing now, or will see this. */
+    atomic_store(&pool->closed, true);
+    empty = pool_is_settled(pool, &changes);
+    high = atomic_load(&pool->high);
     for (unsigned fd = 0; fd < high; fd++) {
         struct pool_record *record = &pool->records[fd];
 
         if (claim(record, owner_of(io)))
             put_back(pool, record, connection_drain(&record->conn, io), io);
-        if (atomic_load_explicit(&record->owner, memory_order_relaxed) != OWNER_NONE)
+        if (atomic_load(&record->owner) != OWNER_NONE)
             empty = false;
     }
     return empty;

@@ -47,6 +47,7 @@ struct pool {
     int epoll_fd;
     int stop_fd;                /* readable: idle workers return from pool_work() */
     _Atomic bool accept_paused; /* the listening socket is left unarmed for now */
+    _Atomic bool closed;        /* draining: no record is opened any more */
     _Atomic int64_t last_complaint_ms;
     _Atomic unsigned high;   /* one more than the highest descriptor with a record yet */
     bool recount;            /* the sweeper's own: a worker died, the count may be off */
@@ -98,7 +99,8 @@ void pool_sweep(struct pool *pool, struct io *io, bool alone);
 /* When draining begins: accepts what waits to be and parks it. */
 void pool_take_backlog(struct pool *pool, struct io *io);
 
-/* While draining: closes what is idle. True once no connection is left. */
+/* While draining: closes what is idle. True once no connection is left, nor can come: a worker that
+ * had been told of a new one before does not accept it. */
 bool pool_drain(struct pool *pool, struct io *io);
 
 /* A worker process that shared the descriptor table was killed: closes what it owned and arms

@@ -4,7 +4,9 @@
 import signal
 import subprocess
 from email.utils import parsedate_to_datetime
+from functools import partial
 from pathlib import Path
+from typing import Tuple
 
 import pytest
 
@@ -37,6 +39,14 @@ def _date(server: Server) -> float:
     return parsedate_to_datetime(field).timestamp()
 
 
+def _is_near(wanted: float, date: float) -> bool:
+    return abs(date - wanted) < DAY / 2
+
+
+def _exceeds(wanted: Tuple[int, int], now: Tuple[int, int]) -> bool:
+    return now[0] > wanted[0] and now[1] > wanted[1]
+
+
 def test_clock_is_set(launch: Launcher, tmp_path: Path, wall_clock: Path) -> None:
     """A day forward and two back: no connection is expired, no request lost, no time-out wrong."""
     offset = tmp_path / "offset"
@@ -58,11 +68,10 @@ def test_clock_is_set(launch: Launcher, tmp_path: Path, wall_clock: Path) -> Non
         for days in (1, -1, 0):
             offset.write_text(f"{days * DAY:+d}")
             # The Date is right again once it was looked up, at most a second later.
-            eventually("the Date follows", lambda: _date(server),
-                       lambda date, d=days: abs(date - now - d * DAY) < DAY / 2)
-            answers = kept.answers, waiting.answers
-            eventually("all go on", lambda a=answers:
-                       kept.answers > a[0] + 20 and waiting.answers > a[1] + 20)
+            eventually("the Date follows", partial(_date, server), partial(_is_near, now + days * DAY))
+            wanted = kept.answers + 20, waiting.answers + 20
+            eventually("all go on", lambda: (kept.answers, waiting.answers),
+                       partial(_exceeds, wanted))
         assert idle.get("/hello").status == 200
         assert half.request(b"Host: x\r\n\r\n").status == 200
         waits = waiting.longest

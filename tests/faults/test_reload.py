@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
 """SIGHUP: the configuration is read again and the workers replaced; no client notices."""
 
+import operator
 import os
 import signal
+from functools import partial
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Tuple
 
 import pytest
 
@@ -200,6 +202,11 @@ def test_the_old_ones_end_in_time(launch: Launcher) -> None:
     assert server.get("/hello").status == 200
 
 
+def _model_and_workers(server: Server) -> Tuple[str, int]:
+    status = server.status()
+    return status["model"], int(status["settings"]["workers"])
+
+
 @only("coro")
 def test_workers_and_model_may_change(launch: Launcher, tmp_path: Path) -> None:
     """In a file the model is as good a setting as any; counters go on over it."""
@@ -219,9 +226,8 @@ def test_workers_and_model_may_change(launch: Launcher, tmp_path: Path) -> None:
             file.write_text(text)
             reload(server)
             # Until then an old worker may answer that was accepting as it was told to finish.
-            eventually("answered by the new workers", server.status,
-                       lambda s, m=model, w=str(workers):
-                       (s["model"], s["settings"]["workers"]) == (m, w))
+            eventually("answered by the new workers", partial(_model_and_workers, server),
+                       partial(operator.eq, (model, workers)))
             answers = kept.answers
             eventually("all go on", lambda: kept.answers > answers + 20)
     assert fresh.failures + kept.failures == []
@@ -312,6 +318,10 @@ def test_storm(launch: Launcher) -> None:
     server.wait_for_workers(but=workers)
 
 
+def _newcomers(server: Server, workers: List[int]) -> List[int]:
+    return [pid for pid in server.worker_pids() if pid not in workers]
+
+
 def test_a_worker_is_killed_meanwhile(launch: Launcher) -> None:
     """Whichever it is, new or old: the reload comes to its end."""
     server = launch(expected=["worker process"])
@@ -320,9 +330,8 @@ def test_a_worker_is_killed_meanwhile(launch: Launcher) -> None:
         before = reloaded(server)
         server.signal(signal.SIGHUP)
         if turn % 2:  # one of the new ones, if it is seen in time
-            seen = eventually("the new ones come", server.worker_pids,
-                              lambda pids: bool(set(pids) - set(workers)))
-            victims = sorted(set(seen) - set(workers))
+            eventually("the new ones come", partial(_newcomers, server, workers))
+            victims = _newcomers(server, workers) or workers
         else:
             victims = workers
         try:

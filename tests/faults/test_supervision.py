@@ -6,12 +6,13 @@ import os
 import random
 import signal
 import time
-from typing import List
+from functools import partial
+from typing import List, Tuple
 
 import pytest
 
 from support import processes
-from support.client import Closed, message
+from support.client import Closed, Connection, message
 from support.configurations import only
 from support.load import WRONG, Load
 from support.server import Launcher, Server
@@ -51,6 +52,16 @@ def serves_again(server: Server, since: float) -> float:
             assert time.monotonic() - since < patience(5), "no service"
 
 
+def _are_others(server: Server, workers: List[int]) -> bool:
+    """As many workers as these, but not these."""
+    pids = server.worker_pids()
+    return len(pids) == len(workers) and set(pids) != set(workers)
+
+
+def _exceeds(wanted: Tuple[int, int], now: Tuple[int, int]) -> bool:
+    return now[0] > wanted[0] and now[1] > wanted[1]
+
+
 def rounds_of(launch: Launcher, fault: str, *options: str) -> None:
     """That fault, again and again, under a load that judges every answer."""
     server = launch(*options, expected=EXPECTED)
@@ -72,11 +83,10 @@ def rounds_of(launch: Launcher, fault: str, *options: str) -> None:
                 victim = choose.choice(workers)
                 os.kill(victim, getattr(signal, fault))
             longest = max(longest, serves_again(server, since))
-            eventually("the worker is replaced", server.worker_pids,
-                       lambda pids, w=workers: len(pids) == len(w) and set(pids) != set(w))
-            answers = kept.answers, fresh.answers
-            eventually("all go on", lambda a=answers:
-                       kept.answers > a[0] + 10 and fresh.answers > a[1] + 10, within=10)
+            eventually("the worker is replaced", partial(_are_others, server, workers))
+            wanted = kept.answers + 10, fresh.answers + 10
+            eventually("all go on", lambda: (kept.answers, fresh.answers),
+                       partial(_exceeds, wanted), within=10)
             before = before or descriptors(server)
         loads = [kept, fresh]
     assert not [f for load in loads for f in load.failures if f.startswith(WRONG)]
@@ -176,6 +186,10 @@ def test_no_more_than_its_share(launch: Launcher) -> None:
     assert server.worker_pids() == workers
 
 
+def _in_use(asking: Connection) -> int:
+    return int(json.loads(asking.get("/status").text)["contexts"]["in_use"])
+
+
 def test_requests_in_flight_at_a_stop(launch: Launcher) -> None:
     """With as many requests of a second as there are workers: all are answered, exit status 0."""
     server = launch()
@@ -187,8 +201,7 @@ def test_requests_in_flight_at_a_stop(launch: Launcher) -> None:
         for connection in connections:
             connection.send(message("GET", "/sleep?ms=1000"))
         with server.connect() as asking:
-            eventually("all are being served", lambda: json.loads(
-                asking.get("/status").text)["contexts"]["in_use"], lambda n: n >= count)
+            eventually("all are being served", partial(_in_use, asking), lambda n: n >= count)
         server.signal(signal.SIGTERM)
         for connection in connections:
             answer = connection.read_response()

@@ -6,6 +6,7 @@ import shutil
 import signal
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 from typing import List
 
@@ -175,6 +176,10 @@ def test_stop_during_an_upgrade(launch: Launcher, binary: Path) -> None:
     eventually("the new program has ended", lambda: not processes.alive(pid))
 
 
+def _is_decided(server: Server) -> bool:
+    return server.log_has_ended() or len(server.ready_pids()) > 1
+
+
 def test_stop_at_any_moment_of_an_upgrade(launch: Launcher) -> None:
     """The old one ends; the new one too if it was told to, or it had taken over before."""
     for delay in (0, 5, 15, 40, 80):
@@ -187,7 +192,7 @@ def test_stop_at_any_moment_of_an_upgrade(launch: Launcher) -> None:
             server.signal(signal.SIGTERM)
         assert server.wait() == 0
         # The new one is gone, too, or says that it is ready and then is on its own.
-        eventually("one of them", lambda s=server: s.log_has_ended() or len(s.ready_pids()) > 1)
+        eventually("one of them", partial(_is_decided, server))
         for pid in server.ready_pids()[1:]:
             server.upgrades += 1
             try:

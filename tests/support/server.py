@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+from functools import partial
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from support import processes
@@ -135,7 +136,8 @@ class Server:
             if pid == self.process.pid:
                 assert self.process.wait(patience(within)) == 0, self.lines
             else:
-                eventually("an old server ends", lambda p=pid: not processes.alive(p), within=within)
+                eventually("an old server ends", partial(processes.alive, pid),
+                           lambda alive: not alive, within)
 
     def connect(self, timeout: float = 5) -> Connection:
         return Connection(self.address, timeout)
