@@ -132,7 +132,7 @@ const struct config_option config_options[] = {
      .help = "how long new workers may take to be ready, at a reload or upgrade"},
     {.name = "stopped-timeout",
      CONFIG_TIMEOUT(stopped_timeout_ms),
-     .initial = "0.5",
+     .initial = "0.3",
      .help = "how long a worker process may be stopped (SIGSTOP) before it is replaced"},
     {.name = "heartbeat-timeout",
      CONFIG_TIMEOUT(heartbeat_timeout_ms),
