@@ -417,6 +417,92 @@ static void draining_closes_the_idle_and_waits_for_the_rest(void **state)
     close(idle);
 }
 
+static void nobody_accepts_once_it_has_drained(void **state)
+{
+    struct lot *lot = *state;
+    int late;
+
+    assert_true(pool_drain(lot->pool, &lot->master_io));
+    late = lot_connect(lot); /* as if a worker had been told of it just before */
+    lot_start(lot, 1);
+    lot_wait(atomic_load(&lot->workers[0].io.stats->control.turn) == POOL_IDLE);
+    lot_stop(lot);
+    assert_int_equal(lot_open(lot), 0);
+    assert_int_equal(lot_find(lot, late), -1);
+    close(late);
+}
+
+static void it_has_not_drained_while_a_worker_may_accept(void **state)
+{
+    struct lot *lot = *state;
+
+    pool_opening(&lot->workers[2].io); /* it has looked already whether it may */
+    assert_false(pool_drain(lot->pool, &lot->master_io));
+    pool_hold(lot->pool, &lot->workers[2].io, -1);
+    assert_true(pool_drain(lot->pool, &lot->master_io));
+}
+
+/* --- leaving -------------------------------------------------------------------- */
+
+static void a_busy_worker_leaves_when_it_looks(void **state)
+{
+    struct lot *lot = *state;
+    struct worker_control *control = &lot->workers[0].io.stats->control;
+
+    assert_false(pool_leave(control)); /* nobody has to be interrupted */
+    assert_false(pool_leave(control));
+    pool_work(lot->pool, &lot->workers[0].io); /* returns at once */
+    assert_int_equal(atomic_load(&control->turn), POOL_LEAVING);
+}
+
+static void an_idle_worker_serves_the_event_it_was_given(void **state)
+{
+    struct lot *lot = *state;
+    struct lot_worker *worker = &lot->workers[0];
+    struct worker_control *control = &worker->io.stats->control;
+    int fd, client;
+
+    lot_start(lot, 1);
+    client = lot_connect_parked(lot, &fd);
+    lot_wait(atomic_load(&control->turn) == POOL_IDLE);
+    assert_true(pool_leave(control)); /* it waits, and there is no signal here to wake it */
+    assert_false(pool_leave(control));
+    lot_ask(client); /* not lost, though it was told to leave before */
+    assert_int_equal(pthread_join(worker->thread, NULL), 0);
+    lot->running = 0;
+    assert_int_equal(lot_owner(lot, fd), OWNER_PARKED);
+    atomic_store(&control->turn, POOL_BUSY); /* a successor in its slot goes on with it */
+    lot_start(lot, 1);
+    lot_ask(client);
+    close(client);
+}
+
+static void a_worker_tells_that_it_has_served_its_share(void **state)
+{
+    struct lot *lot = *state;
+    struct worker_control *control = &lot->workers[0].io.stats->control;
+    eventfd_t told;
+    int client;
+
+    lot->config.max_requests = 3;
+    lot->server.control = control;
+    lot->server.master_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    lot_start(lot, 1);
+    client = lot_connect(lot);
+    lot_ask(client);
+    lot_ask(client);
+    lot_wait(atomic_load(&control->turn) == POOL_IDLE);
+    assert_false(atomic_load(&control->spent));
+    for (int i = 0; i < 3; i++)
+        lot_ask(client); /* it goes on until it is told to leave */
+    lot_wait(atomic_load(&control->spent));
+    lot_stop(lot);
+    assert_return_code(eventfd_read(lot->server.master_fd, &told), errno);
+    assert_int_equal(told, 1); /* and says so once */
+    close(lot->server.master_fd);
+    close(client);
+}
+
 static void what_waits_to_be_accepted_is_taken_in(void **state)
 {
     struct lot *lot = *state;
@@ -494,6 +580,11 @@ int main(void)
         TEST(no_more_than_the_allowed_connections),
         TEST(a_full_table_of_descriptors),
         TEST(draining_closes_the_idle_and_waits_for_the_rest),
+        TEST(nobody_accepts_once_it_has_drained),
+        TEST(it_has_not_drained_while_a_worker_may_accept),
+        TEST(a_busy_worker_leaves_when_it_looks),
+        TEST(an_idle_worker_serves_the_event_it_was_given),
+        TEST(a_worker_tells_that_it_has_served_its_share),
         TEST(what_waits_to_be_accepted_is_taken_in),
         TEST(many_connections_and_workers),
     };
