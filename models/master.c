@@ -4,8 +4,9 @@
  * next tick; start what is due; move each generation on.
  *
  * What one generation is, and what it takes to start, tell and end it, is in
- * generation.c and process.c; starting another program in upgrade.c. This file decides
- * when: the signals, what waits for what, and when all is over.
+ * generation.c and process.c; who replaces a dead worker in supervisor.c; starting another
+ * program in upgrade.c. This file decides when: the signals, what waits for what, and when
+ * all is over.
  */
 #include "models/master.h"
 
@@ -17,7 +18,6 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "io.h"
@@ -25,6 +25,7 @@
 #include "models/generation.h"
 #include "models/model.h"
 #include "models/process.h"
+#include "models/supervisor.h"
 #include "models/upgrade.h"
 
 enum {
@@ -41,20 +42,16 @@ enum {
 struct master {
     const struct command *command;
     struct generation *newest; /* and through ->before all others that have processes */
-    struct slots slots;
+    struct supervisor workers;
     struct upgrade upgrade;
     struct inherited inherited;
-    bool announced;    /* the ready line was written */
     bool want_reload;  /* SIGHUP, not acted on yet */
     bool want_upgrade; /* SIGUSR2 */
-    bool stopping;     /* SIGTERM */
     bool succeeded;    /* another program has taken over: see out what is left */
     bool stop;         /* at once */
     int64_t next_tick_ms;
     int64_t end_ms; /* while stopping: when what is left is killed */
-    int failed;     /* negative errno of a failed start */
     int signal_fd, wake_fd;
-    sigset_t old_mask;
 };
 
 int master_stop_new(void)
@@ -154,11 +151,11 @@ static void remove_generation(struct master *m, struct generation *g)
     if (m->newest == NULL) { /* the master's last words need the counters no more */
         struct server last = g->server;
 
-        generation_free(g, true, &m->slots);
+        generation_free(g, true, &m->workers.slots);
         server_unmap(&last);
         return;
     }
-    generation_free(g, is_last_on(m, g), &m->slots);
+    generation_free(g, is_last_on(m, g), &m->workers.slots);
 }
 
 /* The newest, which is STARTING, cannot serve. */
@@ -167,7 +164,7 @@ static void give_up_start(struct master *m, const char *why)
     struct generation *g = m->newest;
 
     if (g->before == NULL) {
-        m->failed = -ECHILD;
+        m->workers.failed = -ECHILD;
         return;
     }
     log_line(LOG_ERROR, "reload: %s; the server goes on as it was", why);
@@ -179,12 +176,12 @@ static void announce(struct master *m, const struct generation *g)
 {
     const struct server *s = &g->server;
 
-    if (m->announced) {
+    if (m->workers.announced) {
         log_line(LOG_INFO, "reloaded: model=%s workers=%u listen=%s", s->model->name, s->workers,
                  s->listen_name);
         return;
     }
-    m->announced = true;
+    m->workers.announced = true;
     dprintf(STDERR_FILENO, "ready model=%s workers=%u listen=%s pid=%d version=%s\n",
             s->model->name, s->workers, s->listen_name, (int)getpid(), server_version);
     upgrade_ready(&m->inherited);
@@ -231,8 +228,8 @@ static void begin_reload(struct master *m)
     m->want_reload = false;
     result = settings_load(&settings, m->command, &action, error, sizeof error);
     if (result == 0) {
-        g = generation_new(&settings, running, -1, m->wake_fd, &m->slots, error, sizeof error,
-                           &result);
+        g = generation_new(&settings, running, -1, m->wake_fd, &m->workers.slots, error,
+                           sizeof error, &result);
         if (g != NULL) {
             m->newest = g;
             return;
@@ -256,7 +253,7 @@ static void begin_upgrade(struct master *m)
         return;
     }
     (void)upgrade_is_gone(&m->upgrade);
-    result = upgrade_start(&m->upgrade, m->command, &running->server, &m->old_mask,
+    result = upgrade_start(&m->upgrade, m->command, &running->server, &m->workers.mask,
                            running->settings.config.start_timeout_ms);
     if (result < 0)
         log_line(LOG_ERROR, "upgrade: cannot start a process: %s; the server goes on as it was",
@@ -299,167 +296,6 @@ static void look_at_upgrade(struct master *m)
     }
 }
 
-/* ---- worker processes ---------------------------------------------------------------------- */
-
-/* Starts what is due. Only a failure at the very start is an error. */
-static void start_workers(struct master *m, struct generation *g)
-{
-    int64_t now = io_now_ms();
-
-    for (struct process *p = g->processes; p != NULL && m->failed == 0; p = p->next) {
-        int result;
-
-        if (p->pid != 0 || p->retiring || p->due_ms > now)
-            continue;
-        result = process_start(p, g, m, &m->old_mask);
-        if (result < 0 && !m->announced)
-            m->failed = result;
-        else if (result < 0)
-            log_line(LOG_ERROR, "cannot start worker process %u: %s", p->first, strerror(-result));
-        if (result < 0)
-            g->failures++;
-    }
-}
-
-/* One that a generation can do without: it was told to finish, or another stands in for it. */
-static bool is_spare(const struct generation *g, const struct process *p)
-{
-    if (p->retiring || g->phase == RETIRING)
-        return true;
-    for (const struct process *other = g->processes; other != NULL; other = other->next)
-        if (other->replaces == p)
-            return true;
-    return false;
-}
-
-/* Says how it ended, and what is done about it. */
-static void tell_end(const struct master *m, const struct generation *g, const struct process *p,
-                     pid_t pid, int status, int pause_ms)
-{
-    char how[80];
-
-    process_describe_end(how, sizeof how, status);
-    if (g->phase == STARTING)
-        log_line(LOG_ERROR, "worker process %u (pid %d) %s while starting", p->first, (int)pid,
-                 how);
-    else if (m->stopping || is_spare(g, p))
-        log_line(LOG_WARN, "worker process %u (pid %d) %s", p->first, (int)pid, how);
-    else if (pause_ms == 0)
-        log_line(LOG_WARN, "worker process %u (pid %d) %s; replacing it", p->first, (int)pid, how);
-    else
-        log_line(LOG_WARN,
-                 "worker process %u (pid %d) %s soon after its start; replacing it in %d ms",
-                 p->first, (int)pid, how, pause_ms);
-}
-
-static void worker_ended(struct master *m, struct generation *g, struct process *p, int status)
-{
-    pid_t pid = p->pid;
-    int pause_ms = process_ended(p);
-    bool late = p->retiring && io_now_ms() >= p->end_ms && WIFSIGNALED(status);
-
-    g->plan.died(&g->server, p->first, g->plan.arg);
-    /* One that finishes in good order, or was killed because it did not, needs no line of its own.
-     */
-    if (!late && !(p->retiring && WIFEXITED(status) && WEXITSTATUS(status) == 0))
-        tell_end(m, g, p, pid, status, pause_ms);
-    if (g->phase == STARTING) {
-        g->failures++;
-        if (!m->announced)
-            m->failed = -ECHILD;
-    }
-    if (m->stopping || is_spare(g, p))
-        generation_remove(g, p, &m->slots);
-}
-
-/* Looks at each worker rather than for any child: a master that is process 1 of a container
- * inherits others. */
-static void reap(struct master *m, struct generation *g)
-{
-    for (struct process *p = g->processes, *next; p != NULL; p = next) {
-        int status;
-
-        next = p->next;
-        while (p->pid != 0 && waitpid(p->pid, &status, WNOHANG | WUNTRACED | WCONTINUED) > 0) {
-            if (WIFEXITED(status) || WIFSIGNALED(status)) {
-                worker_ended(m, g, p, status);
-                break;
-            }
-            heartbeat_report(&p->heart, WIFSTOPPED(status));
-        }
-    }
-}
-
-static void look_at_heart(struct generation *g, struct process *p, int64_t now)
-{
-    const struct config *config = &g->settings.config;
-
-    switch (heartbeat_look(&p->heart, process_control(p, &g->server), config, now)) {
-    case HEART_SLOW:
-        log_line(LOG_WARN,
-                 "worker process %u (pid %d) has not turned for %d s: "
-                 "a handler computes or blocks",
-                 p->first, (int)p->pid, (int)(p->heart.still_ms / 1000));
-        break;
-    case HEART_AGAIN:
-        log_line(LOG_INFO, "worker process %u (pid %d) turns again", p->first, (int)p->pid);
-        break;
-    case HEART_STOPPED:
-        log_line(LOG_WARN, "worker process %u (pid %d) is stopped by a signal; killing it",
-                 p->first, (int)p->pid);
-        kill(p->pid, SIGKILL);
-        heartbeat_init(&p->heart);
-        break;
-    case HEART_STILL:
-        log_line(LOG_WARN,
-                 "worker process %u (pid %d) has not turned for --heartbeat-timeout; "
-                 "killing it",
-                 p->first, (int)p->pid);
-        kill(p->pid, SIGKILL);
-        heartbeat_init(&p->heart);
-        break;
-    case HEART_BEATS:
-        break;
-    }
-}
-
-/* Those that have served their share: another is started first, then they are told to finish. */
-static void replace_spent(struct master *m, struct generation *g, struct process *p)
-{
-    struct retirement times = generation_times(g);
-    struct process *old = p->replaces;
-
-    if (old != NULL && p->pid != 0 && atomic_load(&process_control(p, &g->server)->ready)) {
-        p->replaces = NULL;
-        process_retire(old, &g->server, g->plan.share_descriptors, false, times.cut_ms,
-                       times.kill_ms, times.idle_until_ms);
-        if (old->pid == 0)
-            generation_remove(g, old, &m->slots);
-    }
-    if (p->pid != 0 && !is_spare(g, p) && atomic_load(&process_control(p, &g->server)->spent) &&
-        generation_add_place(g, p, &m->slots) < 0)
-        return; /* tried again at the next turn */
-}
-
-static void look_at_workers(struct master *m, struct generation *g)
-{
-    int64_t now = io_now_ms();
-
-    for (struct process *p = g->processes, *next; p != NULL; p = next) {
-        next = p->next;
-        if (p->pid == 0) {
-            if (g->phase == RETIRING)
-                generation_remove(g, p, &m->slots);
-            continue;
-        }
-        look_at_heart(g, p, now);
-        if (p->retiring && now >= p->end_ms)
-            kill(p->pid, SIGKILL);
-        if (g->phase == SERVING && !m->stopping)
-            replace_spent(m, g, p);
-    }
-}
-
 /* ---- stopping ------------------------------------------------------------------------------ */
 
 static void begin_stop(struct master *m)
@@ -469,7 +305,7 @@ static void begin_stop(struct master *m)
     struct server_shared *shared = newest->server.shared;
     struct retirement times = generation_times(running != NULL ? running : newest);
 
-    m->stopping = true;
+    m->workers.stopping = true;
     m->want_reload = m->want_upgrade = false;
     upgrade_cancel(&m->upgrade);
     if (starting(m) != NULL) { /* it has accepted nothing */
@@ -498,7 +334,7 @@ static void read_signals(struct master *m)
         switch (info.ssi_signo) {
         case SIGTERM:
         case SIGINT:
-            if (m->stopping)
+            if (m->workers.stopping)
                 m->stop = true;
             else
                 begin_stop(m);
@@ -510,7 +346,7 @@ static void read_signals(struct master *m)
             break;
         case SIGHUP:
         case SIGUSR2:
-            if (m->stopping || m->succeeded)
+            if (m->workers.stopping || m->succeeded)
                 log_line(LOG_WARN, "%s ignored: this server is finishing",
                          info.ssi_signo == SIGHUP ? "SIGHUP" : "SIGUSR2");
             else if (info.ssi_signo == SIGHUP)
@@ -528,7 +364,7 @@ static void read_signals(struct master *m)
 
 static bool has_hurry(const struct master *m)
 {
-    return m->stopping || m->succeeded || retiring(m) > 0;
+    return m->workers.stopping || m->succeeded || retiring(m) > 0;
 }
 
 /* True when no other generation than g has connections of its own. */
@@ -551,11 +387,20 @@ static void tick(struct master *m)
         if (g->plan.tick != NULL && !g->superseded)
             g->plan.tick(&g->server, m, is_alone(m, g), g->plan.arg);
     for (struct generation *g = m->newest; g != NULL; g = g->before)
-        if (g->phase == RETIRING || m->stopping)
+        if (g->phase == RETIRING || m->workers.stopping)
             generation_drain(g);
         else
             for (struct process *p = g->processes; p != NULL; p = p->next)
                 process_nudge(p, &g->server);
+}
+
+/* Nothing is left of any generation, nor of a new server that was told to stop. */
+static bool is_over(struct master *m)
+{
+    const struct generation *last = m->newest;
+
+    return last == NULL || (last->before == NULL && generation_alive(last) == 0 &&
+                            (!m->workers.stopping || upgrade_is_gone(&m->upgrade)));
 }
 
 /* One look at everything. Returns false when the server has ended. */
@@ -567,10 +412,10 @@ static bool turn(struct master *m)
     if (read(m->wake_fd, &count, sizeof count) < 0)
         count = 0; /* nobody has anything to say */
     for (struct generation *g = m->newest; g != NULL; g = g->before)
-        reap(m, g);
-    if (m->failed != 0 || m->stop)
+        supervisor_reap(&m->workers, g);
+    if (m->workers.failed != 0 || m->stop)
         return false;
-    if (!m->stopping && !m->succeeded) {
+    if (!m->workers.stopping && !m->succeeded) {
         begin_reload(m);
         begin_upgrade(m);
         look_at_upgrade(m);
@@ -579,18 +424,17 @@ static bool turn(struct master *m)
     tick(m);
     for (struct generation *g = m->newest, *before; g != NULL; g = before) {
         before = g->before;
-        look_at_workers(m, g);
+        supervisor_look(&m->workers, g);
         if (g->phase != RETIRING)
-            start_workers(m, g);
+            supervisor_start(&m->workers, g);
         else if (g->processes == NULL && m->newest != g)
             remove_generation(m, g);
     }
-    if (m->failed != 0 || !(m->stopping || m->succeeded))
-        return m->failed == 0;
-    if (generation_alive(m->newest) == 0 && m->newest->before == NULL &&
-        (!m->stopping || upgrade_is_gone(&m->upgrade)))
+    if (m->workers.failed != 0 || !(m->workers.stopping || m->succeeded))
+        return m->workers.failed == 0;
+    if (is_over(m))
         return false;
-    return !m->stopping || io_now_ms() < m->end_ms;
+    return !m->workers.stopping || io_now_ms() < m->end_ms;
 }
 
 static int next_wait(const struct master *m)
@@ -639,7 +483,7 @@ static int open_descriptors(struct master *m)
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof TAKEN / sizeof TAKEN[0]; i++)
         sigaddset(&set, TAKEN[i]);
-    sigprocmask(SIG_BLOCK, &set, &m->old_mask);
+    sigprocmask(SIG_BLOCK, &set, &m->workers.mask);
     m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     m->wake_fd = master_stop_new();
     return m->signal_fd < 0 || m->wake_fd < 0 ? -errno : 0;
@@ -652,16 +496,17 @@ static int run(struct master *m, struct settings *settings)
     char error[ERROR_SIZE];
     int result;
 
-    m->newest = generation_new(settings, NULL, m->inherited.listen_fd, m->wake_fd, &m->slots, error,
-                               sizeof error, &result);
+    m->newest = generation_new(settings, NULL, m->inherited.listen_fd, m->wake_fd,
+                               &m->workers.slots, error, sizeof error, &result);
     if (m->newest == NULL) {
         log_line(LOG_ERROR, "%s", error);
         return result;
     }
     loop(m);
-    if (m->failed < 0 && m->failed != -ECHILD) /* -ECHILD: said already which worker and how */
-        log_line(LOG_ERROR, "cannot start --model=%s: %s", model, strerror(-m->failed));
-    return m->failed;
+    if (m->workers.failed < 0 &&
+        m->workers.failed != -ECHILD) /* -ECHILD: said already which worker and how */
+        log_line(LOG_ERROR, "cannot start --model=%s: %s", model, strerror(-m->workers.failed));
+    return m->workers.failed;
 }
 
 int master_run(const struct command *command, struct settings *settings)
@@ -674,6 +519,7 @@ int master_run(const struct command *command, struct settings *settings)
         return -ENOMEM;
     }
     m->command = command;
+    m->workers.master = m;
     m->upgrade.ready_fd = -1;
     m->inherited = upgrade_inherit(settings->config.listen);
     result = open_descriptors(m);

@@ -57,15 +57,18 @@ int settings_load(struct settings *settings, const struct command *command,
         *action == CONFIG_LIST_MODELS)
         return result;
     settings->model = model_find(config->model);
-    if (settings->model == NULL)
+    if (settings->model == NULL) {
         result = unknown_model(config->model, error, error_size);
-    else
-        result = settings->model->check(config, error, error_size);
-    if (result < 0)
         config_free(config);
-    else
-        settings->workers = resolve_workers(config, settings->model);
-    return result;
+        return result;
+    }
+    result = settings->model->check(config, error, error_size);
+    if (result < 0) {
+        config_free(config);
+        return result;
+    }
+    settings->workers = resolve_workers(config, settings->model);
+    return 0;
 }
 
 void settings_free(struct settings *settings)

@@ -152,5 +152,5 @@ int main(void)
         cmocka_unit_test(a_process_that_goes_on_in_time),
         cmocka_unit_test(a_master_that_did_not_look),
     };
-
+    return cmocka_run_group_tests(tests, NULL, NULL);
 }
