@@ -380,8 +380,9 @@ static int work(struct server *server, const struct master_worker *self, void *a
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static void died(struct server *server, unsigned first, void *arg)
+static void died(struct server *server, unsigned first, bool killed, void *arg)
 {
+    (void)killed;
     (void)arg;
     server_worker_lost_connections(server, first);
     server_worker_died(server, first);

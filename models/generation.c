@@ -264,7 +264,7 @@ void generation_kill(struct generation *g)
         while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
             ;
         p->pid = 0;
-        g->plan.died(&g->server, p->first, g->plan.arg);
+        g->plan.died(&g->server, p->first, true, g->plan.arg);
     }
 }
 

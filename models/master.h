@@ -70,8 +70,9 @@ struct master_plan {
      */
     int (*work)(struct server *server, const struct master_worker *self, void *arg);
 
-    /* In the master, after a worker process was reaped: release what it held. */
-    void (*died)(struct server *server, unsigned first, void *arg);
+    /* In the master, after a worker process was reaped: release what it held. killed: by a signal,
+     * between any two instructions; otherwise it ended by itself, perhaps inside a request. */
+    void (*died)(struct server *server, unsigned first, bool killed, void *arg);
 
     /*
      * Workers get the master's descriptor table itself instead of a copy, so a descriptor

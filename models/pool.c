@@ -416,7 +416,7 @@ bool pool_drain(struct pool *pool, struct io *io)
     return empty;
 }
 
-void pool_release(struct pool *pool, struct io *io, unsigned worker)
+void pool_release(struct pool *pool, struct io *io, unsigned worker, bool killed)
 {
     unsigned high = atomic_load_explicit(&pool->high, memory_order_relaxed);
 
@@ -429,11 +429,13 @@ void pool_release(struct pool *pool, struct io *io, unsigned worker)
         } else if (owner == ((worker + OWNER_WORKERS) | OWNER_HELD)) {
             yield(record, OWNER_NONE);
             close((int)fd);
-        } else if (owner == OWNER_PARKED) {
+        } else if (killed && owner == OWNER_PARKED) {
             arm(pool, (int)fd, true); /* it may have got the event and not claimed it */
         }
     }
     waiters_died(pool->waiters, worker);
+    if (!killed)
+        return;
     pool->recount = true;
     atomic_store(&pool->accept_paused, true); /* it may have held the listening socket's */
     resume_accepting(pool, io->server);

@@ -103,9 +103,9 @@ void pool_take_backlog(struct pool *pool, struct io *io);
  * had been told of a new one before does not accept it. */
 bool pool_drain(struct pool *pool, struct io *io);
 
-/* A worker process that shared the descriptor table was killed: closes what it owned and arms
- * again what it may have left unarmed. */
-void pool_release(struct pool *pool, struct io *io, unsigned worker);
+/* A worker process that shared the descriptor table has ended: closes what it owned and, where it
+ * was killed and not ended by itself, arms again what it may have left unarmed. */
+void pool_release(struct pool *pool, struct io *io, unsigned worker, bool killed);
 
 /* False while a living worker has opened a descriptor that it has not recorded yet, or given up a
  * record whose descriptor it has not closed yet. *changes grows whenever one begins or ends to do

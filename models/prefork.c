@@ -138,17 +138,19 @@ static int starts(struct server *server, unsigned first, void *arg)
     return waiters_add(prefork->pool->waiters, first);
 }
 
-static void died_by_request(struct server *server, unsigned first, void *arg)
+static void died_by_request(struct server *server, unsigned first, bool killed, void *arg)
 {
     struct prefork *prefork = arg;
 
-    pool_release(prefork->pool, master_io(prefork, server), first);
-    strays_expect(&prefork->strays);
+    pool_release(prefork->pool, master_io(prefork, server), first, killed);
+    if (killed)
+        strays_expect(&prefork->strays);
     server_worker_died(server, first);
 }
 
-static void died_by_connection(struct server *server, unsigned first, void *arg)
+static void died_by_connection(struct server *server, unsigned first, bool killed, void *arg)
 {
+    (void)killed;
     (void)arg;
     server_worker_lost_connections(server, first);
     server_worker_died(server, first);

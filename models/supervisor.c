@@ -71,7 +71,7 @@ static void worker_ended(struct supervisor *s, struct generation *g, struct proc
     int pause_ms = process_ended(p);
     bool late = p->retiring && io_now_ms() >= p->end_ms && WIFSIGNALED(status);
 
-    g->plan.died(&g->server, p->first, g->plan.arg);
+    g->plan.died(&g->server, p->first, WIFSIGNALED(status), g->plan.arg);
     /* One that finishes in good order, or was killed because it did not, needs no line of its own.
      */
     if (!late && !(p->retiring && WIFEXITED(status) && WEXITSTATUS(status) == 0))

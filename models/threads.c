@@ -356,8 +356,9 @@ static int work(struct server *server, const struct master_worker *self, void *a
 }
 
 /* The process, and with it every thread and connection, is gone. */
-static void died(struct server *server, unsigned first, void *arg)
+static void died(struct server *server, unsigned first, bool killed, void *arg)
 {
+    (void)killed;
     (void)arg;
     for (unsigned i = 0; i <= server->workers; i++) {
         server_worker_died(server, first + i);

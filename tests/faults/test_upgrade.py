@@ -156,6 +156,7 @@ def test_bad_configuration(launch: Launcher, tmp_path: Path) -> None:
     assert server.get("/hello").status == 200
     file.write_text("body-timeout = 17\n")
     server.upgrade()
+    server.wait_for_old()  # until then it may answer, too
     assert server.status()["settings"]["body-timeout"] == "17"
 
 

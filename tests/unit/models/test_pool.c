@@ -80,7 +80,7 @@ static void an_event_for_what_another_owns_is_dropped(void **state)
 
     /* Parked again and armed, it is served. */
     atomic_store(&lot->pool->records[fd].owner, OWNER_PARKED);
-    pool_release(lot->pool, &lot->master_io, DEAD);
+    pool_release(lot->pool, &lot->master_io, DEAD, true);
     lot_answer(client);
     close(client);
     close(other);
@@ -218,9 +218,10 @@ static void what_a_dead_worker_served_is_closed(void **state)
     client = lot_connect_parked(lot, &fd);
     other = lot_connect_parked(lot, &other_fd);
     lot_seize(lot, fd, DEAD + OWNER_WORKERS);
-    pool_release(lot->pool, &lot->master_io, DEAD + 1); /* of another's death it has nothing */
+    pool_release(lot->pool, &lot->master_io, DEAD + 1,
+                 true); /* of another's death it has nothing */
     assert_int_equal(lot_owner(lot, fd), DEAD + OWNER_WORKERS);
-    pool_release(lot->pool, &lot->master_io, DEAD);
+    pool_release(lot->pool, &lot->master_io, DEAD, true);
     assert_int_equal(lot_owner(lot, fd), OWNER_NONE);
     lot_expect_end(client);
     assert_int_equal(lot_open(lot), 1);
@@ -247,7 +248,7 @@ static void what_a_dead_worker_held_is_closed(void **state)
     assert_int_equal(lot_owner(lot, given_up), OWNER_NONE);
 
     given_up = dup(STDIN_FILENO); /* the same number again, and nobody's */
-    pool_release(lot->pool, &lot->master_io, DEAD);
+    pool_release(lot->pool, &lot->master_io, DEAD, true);
     assert_int_equal(fcntl(held, F_GETFD), -1);
     assert_int_equal(lot_owner(lot, held), OWNER_NONE);
     assert_true(fcntl(other, F_GETFD) >= 0);
@@ -277,7 +278,7 @@ static void an_event_that_a_dead_worker_took_along_comes_again(void **state)
     assert_int_equal(event.data.fd, lot->server.listen_fd);
     assert_int_equal(epoll_wait(lot->pool->epoll_fd, &event, 1, 0), 0);
 
-    pool_release(lot->pool, &lot->master_io, DEAD);
+    pool_release(lot->pool, &lot->master_io, DEAD, true);
     lot_start(lot, 1);
     lot_answer(client);
     lot_ask(waiting);
@@ -297,7 +298,7 @@ static void a_wrong_count_is_put_right_after_a_death(void **state)
     pool_sweep(lot->pool, &lot->master_io, true);
     assert_int_equal(lot_open(lot), 3); /* nobody died: not its business */
 
-    pool_release(lot->pool, &lot->master_io, DEAD);
+    pool_release(lot->pool, &lot->master_io, DEAD, true);
     pool_opening(&lot->workers[2].io); /* somebody is in the middle of a change */
     pool_sweep(lot->pool, &lot->master_io, true);
     assert_int_equal(lot_open(lot), 3);
@@ -539,7 +540,7 @@ static void many_connections_and_workers(void **state)
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < CLIENTS; i++)
             lot_send(clients[i], lot_request);
-        pool_release(lot->pool, &lot->master_io, LOT_WORKERS + 1); /* arms all anew */
+        pool_release(lot->pool, &lot->master_io, LOT_WORKERS + 1, true); /* arms all anew */
         pool_sweep(lot->pool, &lot->master_io, true);
         for (int i = 0; i < CLIENTS; i++)
             lot_answer(clients[i]);
