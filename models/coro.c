@@ -265,16 +265,32 @@ static void sweep(struct loop_process *p)
     }
 }
 
+/* While draining: accepts what waits to be, once, if nobody else is going to. */
+static void take_backlog(struct loop_process *p)
+{
+    if (atomic_load(&p->control->backlog_taken) || p->stopping ||
+        !(server_stopping(p->server) || atomic_load(&p->control->take_backlog)))
+        return;
+    loop_accept_rest(p);
+    master_backlog_taken(p->server);
+}
+
 static void on_tick(struct coro_loop *loop, struct coro_timer *timer)
 {
     struct loop_process *p = timer->data;
-    int64_t deadline = atomic_load(&p->server->shared->drain_deadline_ms);
+    uint64_t most = p->server->config->max_requests;
 
+    atomic_store_explicit(&p->control->beat_ms, io_now_ms(), memory_order_relaxed);
     sweep(p);
     serve_queue(p);
     trim_contexts(p);
     atomic_store_explicit(&p->stats->stack_peak, coro_loop_stack_peak(loop), memory_order_relaxed);
-    if (p->draining && !p->stopping && (p->open == 0 || io_now_ms() >= deadline)) {
+    if (most > 0 && stats_get(&p->stats->requests) - stats_get(&p->stats->requests_before) >= most)
+        server_worker_spent(p->server);
+    if (p->draining)
+        take_backlog(p);
+    if (p->draining && !p->stopping &&
+        (p->open == 0 || io_now_ms() >= server_drain_deadline(p->server))) {
         p->stopping = true; /* what has not finished by now is cancelled */
         p->idle = NULL;
         p->idle_count = p->idle_least = 0;
@@ -290,7 +306,7 @@ static void on_stop(struct coro_loop *loop, struct coro_watch *watch, int events
     p->draining = true;
     coro_watch_stop(loop, watch);
     loop_accept_end(p);
-    master_worker_ready(p->self);
+    take_backlog(p);
     coro_timer_start(loop, &p->tick, 0, DRAIN_TICK_MS);
 }
 
@@ -309,13 +325,13 @@ static int open_process(struct loop_process *p, const struct master_worker *self
     struct coro_loop_config config = {.stack_bytes = p->server->config->stack_size,
                                       .max_tasks = p->server->process_connections + MAX_GATHERED,
                                       .offload_threads = OFFLOAD_THREADS};
-    int result = blocking_io_init(&p->loop_io, &blocking_never_ops, p->server, self->index);
+    int result = blocking_io_init(&p->loop_io, &blocking_never_ops, p->server, self->first);
 
     if (result < 0)
         return result;
-    p->worker = self->index;
-    p->self = self;
-    p->stats = &p->server->shared->workers[self->index];
+    p->worker = self->first;
+    p->stats = &p->server->shared->workers[self->first];
+    p->control = p->server->control;
     p->queue_end = &p->queue;
     p->conns = map(p->server->descriptors * sizeof *p->conns);
     p->spill_size = connection_spill_size(p->server->config);
@@ -354,38 +370,41 @@ static int work(struct server *server, const struct master_worker *self, void *a
     mallopt(M_MMAP_THRESHOLD, HTTP_OUT_SIZE);
     result = open_process(&p, self);
     if (result == 0) {
-        blocking_report_overflows("loop", self->index);
-        server_worker_begins(server, self->index, getpid(), gettid());
-        master_worker_ready(self);
+        blocking_report_overflows("loop", self->first);
+        atomic_store(&p.control->beat_ms, io_now_ms());
+        server_worker_begins(server, self->first, getpid(), gettid());
+        master_worker_ready(server, self);
         result = coro_loop_run(p.loop);
     }
     if (result == -ETIMEDOUT && p.stopping)
         _exit(EXIT_SUCCESS); /* requests were cut off where they cannot be cancelled */
     if (result < 0)
-        log_line(LOG_ERROR, "loop %u: %s", self->index, strerror(-result));
+        log_line(LOG_ERROR, "loop %u: %s", self->first, strerror(-result));
     close_process(&p);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static void died(struct server *server, unsigned process, void *arg)
+static void died(struct server *server, unsigned first, bool killed, void *arg)
 {
+    (void)killed;
     (void)arg;
-    server_worker_lost_connections(server, process);
-    server_worker_died(server, process);
+    server_worker_lost_connections(server, first);
+    server_worker_died(server, first);
 }
 
-static int coro_run(struct server *server)
+static int coro_open(struct server *server, const struct master_plan *before,
+                     struct master_plan *plan)
 {
-    struct master_plan plan = {.processes = server->workers, .work = work, .died = died};
-    int result;
-
+    (void)before;
     server_resolve_connections(server, server->workers);
-    plan.stop_fd = master_stop_new();
-    if (plan.stop_fd < 0)
-        return plan.stop_fd;
-    result = master_run(server, &plan);
-    close(plan.stop_fd);
-    return result;
+    *plan = (struct master_plan){
+        .processes = server->workers, .slots_each = 1, .work = work, .died = died};
+    return 0;
+}
+
+static void coro_close(struct master_plan *plan)
+{
+    (void)plan;
 }
 
 static int coro_check(const struct config *config, char *error, size_t error_size)
@@ -409,5 +428,6 @@ const struct model coro_model = {
                "while it waits",
     .workers_per_core = 0,
     .check = coro_check,
-    .run = coro_run,
+    .open = coro_open,
+    .close = coro_close,
 };

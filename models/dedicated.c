@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * Each worker waits for the listening socket in an epoll set of its own with
- * EPOLLEXCLUSIVE, so that one new connection wakes one worker, not all.
+ * EPOLLEXCLUSIVE, so that one new connection wakes one worker, not all. If that one is killed or
+ * stopped before it accepts, nobody else would know of the connection until the next
+ * came; so a worker that has been idle for a while looks for itself.
  */
 #include "models/dedicated.h"
 
@@ -15,12 +17,16 @@
 #include <unistd.h>
 
 #include "http/connection.h"
+#include "models/master.h"
 #include "server.h"
 #include "shortage.h"
 
 enum {
     PAUSE_MS = 500,     /* after running out of descriptors or memory */
     FULL_PAUSE_MS = 50, /* while there are --max-connections */
+    DRAIN_LOOK_MS = 50, /* between looks whether an idle connection may still stay */
+    LOOK_MS = 250,      /* see above */
+    LAST_ACCEPTS = 64,  /* by a worker that leaves while others accept */
 };
 
 struct dedicated {
@@ -30,8 +36,18 @@ struct dedicated {
     char *spill;
 };
 
-/* Waits until the parked connection is readable, its deadline has passed or the server stops, and
- * says what becomes of it. */
+/* Asks for a successor once the worker has served as many requests as it may. */
+static void note_spent(const struct dedicated *d)
+{
+    uint64_t most = d->io->server->config->max_requests;
+    const struct worker_stats *stats = d->io->stats;
+
+    if (most > 0 && stats_get(&stats->requests) - stats_get(&stats->requests_before) >= most)
+        server_worker_spent(d->io->server);
+}
+
+/* Waits until the parked connection is readable, its deadline has passed or the worker is to
+ * finish, and says what becomes of it. */
 static enum conn_next wait_parked(struct dedicated *d, struct conn *conn)
 {
     for (;;) {
@@ -43,14 +59,15 @@ static enum conn_next wait_parked(struct dedicated *d, struct conn *conn)
 
         if (left <= 0)
             return connection_expire(conn, d->io);
+        if (d->stopping && left > DRAIN_LOOK_MS)
+            left = DRAIN_LOOK_MS;
         ready = poll(fds, 2, left > INT_MAX ? INT_MAX : (int)left);
         if (ready > 0 && fds[0].revents != 0)
             return connection_serve(conn, d->io);
-        if (ready > 0) {
+        if (ready > 0)
             d->stopping = true;
-            if (connection_drain(conn, d->io) == CONN_CLOSE)
-                return CONN_CLOSE;
-        }
+        if (d->stopping && connection_drain(conn, d->io) == CONN_CLOSE)
+            return CONN_CLOSE;
     }
 }
 
@@ -64,8 +81,11 @@ static void serve(struct dedicated *d, int fd)
     server_connection_opened(server, d->io->stats);
     server_context_enter(server, d->io->stats);
     next = connection_serve(&conn, d->io);
-    while (next == CONN_PARK)
+    while (next == CONN_PARK) {
+        note_spent(d);
         next = wait_parked(d, &conn);
+    }
+    note_spent(d);
     server_context_leave(server, d->io->stats);
     close(fd);
     server_connection_closed(server, d->io->stats);
@@ -114,6 +134,25 @@ static int open_epoll(const struct dedicated *d)
     return fd;
 }
 
+/*
+ * What waited when the stop was seen. Where others go on accepting that is needed too: the kernel
+ * may have woken this worker, and this one alone, for a connection that came just before. It sees
+ * no more of them now that its epoll set is closed; others see all that come later, so a bound does
+ * no harm, and keeps a flood from holding the worker for ever.
+ */
+static void accept_last(struct dedicated *d)
+{
+    const struct server *server = d->io->server;
+    unsigned accepted = 0;
+    bool last;
+
+    do
+        last = server_stopping(server) || atomic_load(&server->control->take_backlog);
+    while ((last || accepted++ < LAST_ACCEPTS) && accept_and_serve(d));
+    if (last)
+        master_backlog_taken(server);
+}
+
 int dedicated_work(struct io *io, int stop_fd)
 {
     struct dedicated d = {.io = io, .stop_fd = stop_fd};
@@ -128,17 +167,15 @@ int dedicated_work(struct io *io, int stop_fd)
     }
     while (!d.stopping) {
         struct epoll_event event;
+        int count = epoll_wait(epoll_fd, &event, 1, LOOK_MS);
 
-        if (epoll_wait(epoll_fd, &event, 1, -1) <= 0)
-            continue;
-        if (event.data.fd == stop_fd)
+        if (count > 0 && event.data.fd == stop_fd)
             d.stopping = true;
-        else
+        else if (count >= 0)
             (void)accept_and_serve(&d);
     }
-    while (accept_and_serve(&d)) /* what waited when the stop was seen */
-        continue;
-    free(d.spill);
     close(epoll_fd);
+    accept_last(&d);
+    free(d.spill);
     return 0;
 }

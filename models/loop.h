@@ -20,7 +20,6 @@
 #include "server.h"
 
 struct loop_context;
-struct master_worker;
 
 /* A connection's record, and its place in the loop. Indexed by descriptor. */
 struct loop_conn {
@@ -55,7 +54,7 @@ struct loop_process {
     struct worker_stats *stats;
     struct coro_loop *loop;
     unsigned worker;
-    const struct master_worker *self;
+    struct worker_control *control;
     struct loop_conn *conns;         /* server->descriptors of them; untouched ones cost nothing */
     unsigned high;                   /* one more than the highest descriptor used */
     unsigned open;                   /* connections */
@@ -87,10 +86,11 @@ void loop_open_conn(struct loop_process *p, int fd);
 
 /* ---- loop_accept.c ---- */
 
-/* Starts accepting; stops it for good, first accepting what waits to be; or lets it go on now that
- * a connection has closed, if it had to stop because there were too many. */
+/* Starts accepting; stops it for good; accepts all that waits to be, after that; or lets it go on
+ * now that a connection has closed, if it had to stop because there were too many. */
 int loop_accept_start(struct loop_process *p); /* 0 or -ENOMEM */
 void loop_accept_end(struct loop_process *p);
+void loop_accept_rest(struct loop_process *p);
 void loop_accept_resume(struct loop_process *p);
 
 /* ---- loop_io.c ---- */

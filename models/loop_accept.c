@@ -32,8 +32,8 @@ static uint64_t open_at(const struct worker_stats *stats)
     return stats_get(&stats->accepted) - stats_get(&stats->closed);
 }
 
-/* Whether loop i is to be compared with: it lives, and has looked since it was last found not to
- * come. `over`: the present head start has lasted long enough. */
+/* Whether loop i is to be compared with: it lives and accepts, and has looked since it was last
+ * found not to come. `over`: the present head start has lasted long enough. */
 static bool comes(struct loop_process *p, unsigned i, bool over)
 {
     const struct worker_stats *other = &p->server->shared->workers[i];
@@ -46,7 +46,8 @@ static bool comes(struct loop_process *p, unsigned i, bool over)
     } else if (over) {
         rival->absent = true;
     }
-    return !rival->absent && atomic_load_explicit(&other->pid, memory_order_relaxed) != 0;
+    return !rival->absent && atomic_load_explicit(&other->pid, memory_order_relaxed) != 0 &&
+           !atomic_load_explicit(&other->control.draining, memory_order_relaxed);
 }
 
 /* How many connections to accept now; 0 leaves them to a loop that has fewer. */
@@ -55,7 +56,7 @@ static unsigned accept_share(struct loop_process *p)
     bool over = p->left_since_ms != 0 && io_now_ms() - p->left_since_ms >= HEAD_START_MS;
     uint64_t share = UINT64_MAX; /* connections this loop may hold */
 
-    for (unsigned i = 0; i < p->server->workers; i++) {
+    for (unsigned i = 0; i < server_slots(p->server); i++) {
         uint64_t open = open_at(&p->server->shared->workers[i]);
         uint64_t most = open + SLACK + open / 16; /* for this loop, as that one has no more */
 
@@ -161,7 +162,7 @@ static void on_retry(struct coro_loop *loop, struct coro_timer *timer)
 
 int loop_accept_start(struct loop_process *p)
 {
-    p->rivals = calloc(p->server->workers, sizeof *p->rivals);
+    p->rivals = calloc(SERVER_SLOTS, sizeof *p->rivals);
     if (p->rivals == NULL)
         return -ENOMEM;
     coro_watch_init(&p->listener, p->server->listen_fd, CORO_READ, on_connection, p);
@@ -181,10 +182,14 @@ void loop_accept_resume(struct loop_process *p)
 
 void loop_accept_end(struct loop_process *p)
 {
+    coro_watch_stop(p->loop, &p->listener);
+    coro_timer_stop(p->loop, &p->retry);
+}
+
+void loop_accept_rest(struct loop_process *p)
+{
     int fd;
 
     while ((fd = accept4(p->server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
         loop_open_conn(p, fd);
-    coro_watch_stop(p->loop, &p->listener);
-    coro_timer_stop(p->loop, &p->retry);
 }

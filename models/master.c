@@ -1,70 +1,59 @@
 /* SPDX-License-Identifier: MIT
  *
  * The master's loop: wait for a signal or a worker's message, at most until the
- * next tick; start what is due; look whether draining has ended.
+ * next tick; start what is due; move each generation on.
+ *
+ * What one generation is, and what it takes to start, tell and end it, is in
+ * generation.c and process.c; who replaces a dead worker in supervisor.c; starting another
+ * program in upgrade.c. This file decides when: the signals, what waits for what, and when
+ * all is over.
  */
 #include "models/master.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "db/db.h"
 #include "io.h"
 #include "log.h"
-#include "server.h"
+#include "models/generation.h"
+#include "models/model.h"
+#include "models/process.h"
+#include "models/supervisor.h"
+#include "models/upgrade.h"
 #include "service.h"
 
 enum {
+    ERROR_SIZE = 512,
     TICK_MS = 250,
     DRAIN_TICK_MS = 20,
-    /* A worker that ends within this time after its start is started again only after a pause,
-     * which doubles each time. */
-    QUICK_DEATH_MS = 1000,
-    FIRST_PAUSE_MS = 10,
-    LONGEST_PAUSE_MS = 500,
-    /* Time kept back of --shutdown-timeout: a tenth, at most this. In its first half workers cut
-     * off what they still serve, in its second those that are left are killed and reaped. */
-    SHUTDOWN_RESERVE_MS = 500,
-    /* How long the listening socket stays open for busy workers to take what waits to be accepted.
-     */
-    BACKLOG_MS = 500,
-};
-
-/* One place for a worker process. */
-struct place {
-    pid_t pid; /* 0: none now */
-    int64_t started_ms;
-    int64_t due_ms; /* without a worker: when to start one */
-    int pause_ms;
+    /* So many processes of a new generation may die before they are ready: one may be killed by
+     * accident, more have a reason that will not go away. Of the first generation none. */
+    START_FAILURES = 3,
+    /* So many generations may retire beside one another; a reload then waits for one to go. */
+    RETIRING_MOST = 4,
 };
 
 struct master {
-    struct server *server;
-    const struct master_plan *plan;
-    struct place *places;
-    unsigned alive;
-    unsigned ready; /* messages of workers that can serve, at the start */
-    bool announced;
-    bool draining;
-    bool told;       /* the workers have been told to finish */
-    int64_t shut_ms; /* while draining: when to shut the listening socket at the latest */
-    bool stop;       /* at once */
+    const struct command *command;
+    struct generation *newest; /* and through ->before all others that have processes */
+    struct supervisor workers;
+    struct service service;
+    struct upgrade upgrade;
+    struct inherited inherited;
+    bool want_reload;  /* SIGHUP, not acted on yet */
+    bool want_upgrade; /* SIGUSR2 */
+    bool succeeded;    /* another program has taken over: see out what is left */
+    bool stop;         /* at once */
     int64_t next_tick_ms;
-    int64_t end_ms; /* while draining: when workers that are left are killed */
-    int failed;     /* negative errno of a failed start */
-    int signal_fd, ready_fd;
-    sigset_t old_mask;
+    int64_t end_ms; /* while stopping: when what is left is killed */
+    int signal_fd, wake_fd;
 };
 
 int master_stop_new(void)
@@ -74,166 +63,275 @@ int master_stop_new(void)
     return fd < 0 ? -errno : fd;
 }
 
-static void add_one(int event_fd)
+void master_stop(int stop_fd)
 {
     uint64_t one = 1;
 
-    if (write(event_fd, &one, sizeof one) < 0)
+    if (write(stop_fd, &one, sizeof one) < 0)
         return; /* EAGAIN: it is readable already */
 }
 
-void master_stop(int stop_fd)
+void master_worker_ready(const struct server *server, const struct master_worker *self)
 {
-    add_one(stop_fd);
+    struct pollfd gate = {.fd = self->gate_fd, .events = POLLIN};
+
+    atomic_store(&server->control->ready, true);
+    server_wake_master(server);
+    while (poll(&gate, 1, -1) < 0 && errno == EINTR)
+        ;
 }
 
-void master_worker_ready(const struct master_worker *self)
+void master_backlog_taken(const struct server *server)
 {
-    add_one(self->ready_fd);
+    atomic_store(&server->control->backlog_taken, true);
+    server_wake_master(server);
 }
 
-/* In the new process: signals are the master's business, and so is this process's life. */
-static void become_worker(struct master *m, pid_t master_pid)
+bool master_owns(const struct master *m, int fd)
 {
-    static const int IGNORED[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
-
-    for (size_t i = 0; i < sizeof IGNORED / sizeof IGNORED[0]; i++)
-        signal(IGNORED[i], SIG_IGN);
-    sigprocmask(SIG_SETMASK, &m->old_mask, NULL);
-    prctl(PR_SET_TIMERSLACK, 1UL); /* waits are measured here: not 50 us late for economy */
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != master_pid)
-        _exit(EXIT_FAILURE); /* it died before the line above */
+    if (fd == m->signal_fd || fd == m->wake_fd || fd == m->upgrade.ready_fd ||
+        fd == m->inherited.ready_fd ||
+        (m->service.pid_file.path != NULL && fd == m->service.pid_file.fd))
+        return true;
+    for (const struct generation *g = m->newest; g != NULL; g = g->before)
+        if (generation_owns(g, fd))
+            return true;
+    return false;
 }
 
-static pid_t new_process(bool share_descriptors)
+bool master_shares_descriptors(const struct master *m)
 {
-    if (!share_descriptors)
-        return fork();
-    /* Not glibc's clone(): a copy of this stack is wanted, as fork() gives. */
-    return (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, 0);
+    for (const struct generation *g = m->newest; g != NULL; g = g->before)
+        if (g->plan.share_descriptors)
+            return true;
+    return false;
 }
 
-static int start_worker(struct master *m, unsigned index)
+/* ---- generations ------------------------------------------------------------------------- */
+
+/* The one that serves; NULL while the first starts and once all retire. */
+static struct generation *serving(const struct master *m)
 {
-    struct place *place = &m->places[index];
-    pid_t master_pid = getpid();
-    pid_t pid = new_process(m->plan->share_descriptors);
+    for (struct generation *g = m->newest; g != NULL; g = g->before)
+        if (g->phase == SERVING)
+            return g;
+    return NULL;
+}
 
-    if (pid == 0) {
-        struct master_worker self = {index, m->plan->stop_fd, m->ready_fd};
+static struct generation *starting(const struct master *m)
+{
+    return m->newest != NULL && m->newest->phase == STARTING ? m->newest : NULL;
+}
 
-        become_worker(m, master_pid);
-        exit(m->plan->work(m->server, &self, m->plan->arg));
+static unsigned retiring(const struct master *m)
+{
+    unsigned count = 0;
+
+    for (const struct generation *g = m->newest; g != NULL; g = g->before)
+        count += g->phase == RETIRING;
+    return count;
+}
+
+/* No other generation than g attends that socket. */
+static bool is_last_on(const struct master *m, const struct generation *g)
+{
+    for (const struct generation *other = m->newest; other != NULL; other = other->before)
+        if (other != g && other->server.listen_fd == g->server.listen_fd)
+            return false;
+    return true;
+}
+
+static void remove_generation(struct master *m, struct generation *g)
+{
+    struct generation **link = &m->newest;
+
+    while (*link != g)
+        link = &(*link)->before;
+    *link = g->before;
+    for (struct generation *other = m->newest; other != NULL; other = other->before)
+        if (other->server.listen_fd == g->server.listen_fd) /* who closes it must know */
+            other->server.handed_over |= g->server.handed_over;
+    if (m->newest == NULL) { /* the master's last words need the counters no more */
+        struct server last = g->server;
+
+        generation_free(g, true, &m->workers.slots);
+        server_unmap(&last);
+        return;
     }
-    if (pid < 0) {
-        place->due_ms = io_now_ms() + LONGEST_PAUSE_MS;
-        return -errno;
-    }
-    place->pid = pid;
-    place->started_ms = io_now_ms();
-    m->alive++;
-    return 0;
+    generation_free(g, is_last_on(m, g), &m->workers.slots);
 }
 
-/* Starts what is due. Only a failure at the very start is an error. */
-static void start_workers(struct master *m)
+/* The newest, which is STARTING, cannot serve. */
+static void give_up_start(struct master *m, const char *why)
 {
-    int64_t now = io_now_ms();
+    struct generation *g = m->newest;
 
-    for (unsigned i = 0; i < m->plan->processes && m->failed == 0; i++) {
-        int result;
+    if (g->before == NULL) {
+        m->workers.failed = -ECHILD;
+        return;
+    }
+    service_reloaded();
+    log_line(LOG_ERROR, "reload: %s; the server goes on as it was", why);
+    generation_kill(g);
+    remove_generation(m, g);
+}
 
-        if (m->places[i].pid != 0 || m->places[i].due_ms > now)
-            continue;
-        result = start_worker(m, i);
-        if (result < 0 && !m->announced)
-            m->failed = result;
-        else if (result < 0)
-            log_line(LOG_ERROR, "cannot start worker process %u: %s", i, strerror(-result));
+static void announce(struct master *m, const struct generation *g)
+{
+    const struct server *s = &g->server;
+
+    if (m->workers.announced) {
+        service_reloaded();
+        log_line(LOG_INFO, "reloaded: model=%s workers=%u listen=%s", s->model->name, s->workers,
+                 s->listen_name);
+        return;
+    }
+    m->workers.announced = true;
+    service_ready(&m->service, s);
+    upgrade_ready(&m->inherited);
+}
+
+/* Once all of a new generation can serve it begins, and only then the one before finishes. */
+static void finish_start(struct master *m)
+{
+    struct generation *g = starting(m);
+
+    if (g == NULL)
+        return;
+    if (g->before != NULL && g->failures >= START_FAILURES) {
+        give_up_start(m, "its worker processes do not start");
+    } else if (g->before != NULL && io_now_ms() >= g->end_ms) {
+        give_up_start(m, "the new workers were not ready within --start-timeout");
+    } else if (generation_is_ready(g)) {
+        struct generation *old = serving(m);
+
+        generation_begin(g);
+        announce(m, g);
+        if (old != NULL)
+            generation_retire(old, g, old->server.listen_fd != g->server.listen_fd);
     }
 }
 
-static void describe_death(char *out, size_t size, int status)
+static void begin_reload(struct master *m)
 {
-    if (WIFSIGNALED(status))
-        snprintf(out, size, "was killed by signal %d (%s)", WTERMSIG(status),
-                 strsignal(WTERMSIG(status)));
+    struct generation *running = serving(m);
+    struct generation *g;
+    struct settings settings;
+    enum config_action action;
+    char error[ERROR_SIZE];
+    int result;
+
+    if (!m->want_reload || running == NULL || m->newest != running || m->upgrade.pid != 0)
+        return;
+    if (retiring(m) >= RETIRING_MOST) {
+        for (struct generation *old = m->newest; old != NULL; old = old->before)
+            if (old->phase == RETIRING)
+                generation_hasten(old);
+        return;
+    }
+    m->want_reload = false;
+    service_reloading();
+    result = settings_load(&settings, m->command, &action, error, sizeof error);
+    if (result == 0) {
+        g = generation_new(&settings, running, NULL, m->wake_fd, &m->workers.slots, error,
+                           sizeof error, &result);
+        if (g != NULL) {
+            m->newest = g;
+            return;
+        }
+    }
+    service_reloaded();
+    log_line(LOG_ERROR, "reload: %s; the server goes on as it was", error);
+}
+
+/* ---- upgrade ----------------------------------------------------------------------------- */
+
+static void begin_upgrade(struct master *m)
+{
+    const struct generation *running = serving(m);
+    int result;
+
+    if (!m->want_upgrade || running == NULL || m->newest != running)
+        return;
+    m->want_upgrade = false;
+    if (m->upgrade.pid != 0) {
+        log_line(LOG_WARN, "upgrade: one is under way already");
+        return;
+    }
+    (void)upgrade_is_gone(&m->upgrade);
+    result = upgrade_start(&m->upgrade, m->command, &running->server, &m->workers.mask,
+                           running->settings.config.start_timeout_ms);
+    if (result < 0)
+        log_line(LOG_ERROR, "upgrade: cannot start a process: %s; the server goes on as it was",
+                 strerror(-result));
     else
-        snprintf(out, size, "exited with status %d", WEXITSTATUS(status));
+        log_line(LOG_INFO, "upgrade: starting %s as process %d", m->command->argv[0],
+                 (int)m->upgrade.pid);
 }
 
-static void worker_died(struct master *m, unsigned index, int status)
+/* The new program serves: all that is left to do here is to finish what has begun. */
+static void hand_over(struct master *m, pid_t heir, bool adopted)
 {
-    struct place *place = &m->places[index];
-    int64_t now = io_now_ms();
-    pid_t pid = place->pid;
-    char how[80];
+    struct generation *running = serving(m);
 
-    place->pid = 0;
-    m->alive--;
-    db_process_died(m->server->db, index);
-    if (m->plan->died != NULL)
-        m->plan->died(m->server, index, m->plan->arg);
-    if (m->told && WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return;
-    describe_death(how, sizeof how, status);
-    if (!m->announced) {
-        log_line(LOG_ERROR, "worker process %u (pid %d) %s while starting", index, (int)pid, how);
-        m->failed = -ECHILD;
-        return;
-    }
-    if (now - place->started_ms >= QUICK_DEATH_MS)
-        place->pause_ms = 0;
-    place->due_ms = now + place->pause_ms;
-    if (m->draining) {
-        log_line(LOG_WARN, "worker process %u (pid %d) %s", index, (int)pid, how);
-        return;
-    }
-    if (place->pause_ms == 0)
-        log_line(LOG_WARN, "worker process %u (pid %d) %s; replacing it", index, (int)pid, how);
-    else
-        log_line(LOG_WARN,
-                 "worker process %u (pid %d) %s soon after its start; replacing it in %d ms", index,
-                 (int)pid, how, place->pause_ms);
-    place->pause_ms = place->pause_ms == 0 ? FIRST_PAUSE_MS : 2 * place->pause_ms;
-    if (place->pause_ms > LONGEST_PAUSE_MS)
-        place->pause_ms = LONGEST_PAUSE_MS;
+    log_line(LOG_INFO, "upgrade: process %d serves; this one finishes what it has begun",
+             (int)heir);
+    m->succeeded = true;
+    service_hand_over(&m->service, heir);
+    if (m->want_reload)
+        kill(heir, SIGHUP); /* it may have read the configuration before it changed */
+    m->want_reload = false;
+    running->server.handed_over = adopted;
+    generation_retire(running, NULL, !adopted);
 }
 
-/* Looks at each worker rather than for any child: a master that is process 1 of a container
- * inherits others. */
-static void reap(struct master *m)
+static void look_at_upgrade(struct master *m)
 {
-    for (unsigned i = 0; i < m->plan->processes; i++) {
-        int status;
+    pid_t heir = m->upgrade.pid;
+    bool adopted;
+    char why[80];
 
-        if (m->places[i].pid != 0 && waitpid(m->places[i].pid, &status, WNOHANG) > 0)
-            worker_died(m, i, status);
+    switch (upgrade_look(&m->upgrade, &adopted, why, sizeof why)) {
+    case UPGRADE_READY:
+        hand_over(m, heir, adopted);
+        break;
+    case UPGRADE_FAILED:
+        log_line(LOG_ERROR, "upgrade: the new server %s; this one goes on", why);
+        break;
+    default:
+        break;
     }
 }
 
-static void begin_drain(struct master *m)
-{
-    struct server_shared *shared = m->server->shared;
-    int64_t timeout = m->server->config->shutdown_timeout_ms;
-    int64_t reserve = timeout / 10 < SHUTDOWN_RESERVE_MS ? timeout / 10 : SHUTDOWN_RESERVE_MS;
+/* ---- stopping ------------------------------------------------------------------------------ */
 
-    m->draining = true;
-    service_stopping(m->server);
-    m->ready = 0;
-    m->shut_ms = io_now_ms() + BACKLOG_MS;
-    m->end_ms = io_now_ms() + timeout - reserve / 2;
-    atomic_store(&shared->drain_deadline_ms, m->end_ms - reserve / 2);
+static void begin_stop(struct master *m)
+{
+    struct generation *running = serving(m);
+    struct generation *newest = m->newest;
+    struct server_shared *shared = newest->server.shared;
+    struct retirement times = generation_times(running != NULL ? running : newest);
+
+    m->workers.stopping = true;
+    service_stopping(&m->service);
+    m->want_reload = m->want_upgrade = false;
+    upgrade_cancel(&m->upgrade);
+    if (starting(m) != NULL) { /* it has accepted nothing */
+        generation_kill(newest);
+        if (newest->before == NULL) {
+            m->stop = true;
+            return;
+        }
+        remove_generation(m, newest);
+    }
+    m->end_ms = times.kill_ms;
+    atomic_store(&shared->drain_deadline_ms, times.cut_ms);
     atomic_store(&shared->draining, true);
-    if (m->plan->take_backlog != NULL) {
-        m->plan->take_backlog(m->server, m->plan->arg);
-        m->shut_ms = 0;
-    }
-    if (m->plan->drained == NULL) {
-        m->told = true;
-        master_stop(m->plan->stop_fd);
-    }
+    for (struct generation *g = m->newest; g != NULL; g = g->before)
+        if (g->phase == SERVING)
+            generation_retire(g, NULL, true);
+        else
+            generation_hasten(g);
 }
 
 static void read_signals(struct master *m)
@@ -244,17 +342,25 @@ static void read_signals(struct master *m)
         switch (info.ssi_signo) {
         case SIGTERM:
         case SIGINT:
-            if (m->draining)
+            if (m->workers.stopping)
                 m->stop = true;
             else
-                begin_drain(m);
+                begin_stop(m);
             break;
         case SIGUSR1:
-            atomic_fetch_add(&m->server->shared->log_generation, 1); /* for the workers */
-            server_reopen_log(m->server);
+            atomic_fetch_add(&m->newest->server.shared->log_generation, 1); /* for the workers */
+            for (struct generation *g = m->newest; g != NULL; g = g->before)
+                server_reopen_log(&g->server);
             break;
         case SIGHUP:
-            log_line(LOG_WARN, "SIGHUP ignored: the configuration is read at start only");
+        case SIGUSR2:
+            if (m->workers.stopping || m->succeeded)
+                log_line(LOG_WARN, "%s ignored: this server is finishing",
+                         info.ssi_signo == SIGHUP ? "SIGHUP" : "SIGUSR2");
+            else if (info.ssi_signo == SIGHUP)
+                m->want_reload = true;
+            else
+                m->want_upgrade = true;
             break;
         default:
             break; /* SIGCHLD: reap() is called in any case */
@@ -262,118 +368,182 @@ static void read_signals(struct master *m)
     }
 }
 
-/* Counts what workers say: that they are ready, later that the backlog is taken. */
-static void hear_workers(struct master *m)
-{
-    uint64_t count;
+/* ---- the loop ------------------------------------------------------------------------------ */
 
-    if (read(m->ready_fd, &count, sizeof count) == sizeof count)
-        m->ready += (unsigned)count;
-    if (m->draining && (m->ready >= m->alive || io_now_ms() >= m->shut_ms))
-        server_stop_listening(m->server);
-    if (m->announced || m->draining || m->ready < m->plan->processes)
-        return;
-    m->announced = true;
-    service_ready(m->server);
+static bool has_hurry(const struct master *m)
+{
+    return m->workers.stopping || m->succeeded || retiring(m) > 0;
 }
 
-/* Kills what is left and waits for it. */
-static void end_workers(struct master *m)
+/* True when no other generation than g has connections of its own. */
+static bool is_alone(const struct master *m, const struct generation *g)
 {
-    for (unsigned i = 0; i < m->plan->processes; i++)
-        if (m->places[i].pid != 0)
-            kill(m->places[i].pid, SIGKILL);
-    for (unsigned i = 0; i < m->plan->processes; i++)
-        if (m->places[i].pid != 0)
-            waitpid(m->places[i].pid, NULL, 0);
+    for (const struct generation *other = m->newest; other != NULL; other = other->before)
+        if (other != g && other->plan.arg != g->plan.arg)
+            return false;
+    return true;
 }
 
 static void tick(struct master *m)
 {
     int64_t now = io_now_ms();
 
-    if (m->plan->tick == NULL || now < m->next_tick_ms)
+    if (now < m->next_tick_ms)
         return;
-    m->next_tick_ms = now + (m->draining ? DRAIN_TICK_MS : TICK_MS);
-    m->plan->tick(m->server, m->plan->arg);
+    m->next_tick_ms = now + (has_hurry(m) ? DRAIN_TICK_MS : TICK_MS);
+    for (struct generation *g = m->newest; g != NULL; g = g->before)
+        if (g->plan.tick != NULL && !g->superseded)
+            g->plan.tick(&g->server, m, is_alone(m, g), g->plan.arg);
+    for (struct generation *g = m->newest; g != NULL; g = g->before)
+        if (g->phase == RETIRING || m->workers.stopping)
+            generation_drain(g);
+        else
+            for (struct process *p = g->processes; p != NULL; p = p->next)
+                process_nudge(p, &g->server);
+}
+
+/* Nothing is left of any generation, nor of a new server that was told to stop. */
+static bool is_over(struct master *m)
+{
+    const struct generation *last = m->newest;
+
+    return last == NULL || (last->before == NULL && generation_alive(last) == 0 &&
+                            (!m->workers.stopping || upgrade_is_gone(&m->upgrade)));
 }
 
 /* One look at everything. Returns false when the server has ended. */
 static bool turn(struct master *m)
 {
-    const struct master_plan *plan = m->plan;
+    uint64_t count;
 
     read_signals(m);
-    reap(m);
-    hear_workers(m);
-    if (m->failed != 0 || m->stop)
+    if (read(m->wake_fd, &count, sizeof count) < 0)
+        count = 0; /* nobody has anything to say */
+    for (struct generation *g = m->newest; g != NULL; g = g->before)
+        supervisor_reap(&m->workers, g);
+    if (m->workers.failed != 0 || m->stop)
         return false;
+    if (!m->workers.stopping && !m->succeeded) {
+        begin_reload(m);
+        begin_upgrade(m);
+        look_at_upgrade(m);
+        finish_start(m);
+    }
     tick(m);
-    service_tick(m->server);
-    if (!m->draining) {
-        start_workers(m);
-        return m->failed == 0;
+    service_tick(&m->service);
+    for (struct generation *g = m->newest, *before; g != NULL; g = before) {
+        before = g->before;
+        supervisor_look(&m->workers, g);
+        if (g->phase != RETIRING)
+            supervisor_start(&m->workers, g);
+        else if (g->processes == NULL && m->newest != g)
+            remove_generation(m, g);
     }
-    if (!m->told && plan->drained(m->server, plan->arg)) {
-        m->told = true;
-        master_stop(plan->stop_fd);
-    }
-    if (m->alive == 0)
+    if (m->workers.failed != 0 || !(m->workers.stopping || m->succeeded))
+        return m->workers.failed == 0;
+    if (is_over(m))
         return false;
-    return io_now_ms() < m->end_ms;
+    return !m->workers.stopping || io_now_ms() < m->end_ms;
 }
 
 static int next_wait(const struct master *m)
 {
     int64_t now = io_now_ms();
-    int64_t wait = m->draining ? DRAIN_TICK_MS : TICK_MS;
+    int64_t wait = has_hurry(m) || starting(m) != NULL ? DRAIN_TICK_MS : TICK_MS;
 
-    for (unsigned i = 0; i < m->plan->processes; i++)
-        if (m->places[i].pid == 0 && m->places[i].due_ms - now < wait)
-            wait = m->places[i].due_ms > now ? m->places[i].due_ms - now : 0;
-    return m->draining && wait == 0 ? 1 : (int)wait;
+    for (const struct generation *g = m->newest; g != NULL; g = g->before)
+        for (const struct process *p = g->processes; p != NULL; p = p->next) {
+            if (p->retiring && wait > DRAIN_TICK_MS)
+                wait = DRAIN_TICK_MS;
+            if (p->pid == 0 && p->due_ms - now < wait)
+                wait = p->due_ms > now ? p->due_ms - now : 0;
+        }
+    return has_hurry(m) && wait == 0 ? 1 : (int)wait;
 }
 
 static void loop(struct master *m)
 {
-    struct pollfd fds[2] = {{.fd = m->signal_fd, .events = POLLIN},
-                            {.fd = m->ready_fd, .events = POLLIN}};
-
     while (turn(m)) {
-        poll(fds, 2, next_wait(m));
+        struct pollfd fds[3] = {{.fd = m->signal_fd, .events = POLLIN},
+                                {.fd = m->wake_fd, .events = POLLIN},
+                                {.fd = m->upgrade.ready_fd, .events = POLLIN}};
+
+        poll(fds, 3, next_wait(m));
     }
-    end_workers(m);
+    upgrade_end(&m->upgrade);
+    for (struct generation *g = m->newest; g != NULL; g = g->before)
+        generation_kill(g);
+    while (m->newest != NULL) {
+        struct generation *oldest = m->newest;
+
+        while (oldest->before != NULL)
+            oldest = oldest->before;
+        remove_generation(m, oldest);
+    }
 }
 
 static int open_descriptors(struct master *m)
 {
-    static const int TAKEN[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
+    static const int TAKEN[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
     sigset_t set;
 
+    signal(SIGPIPE, SIG_IGN);
     signal(SIGCHLD, SIG_DFL); /* ignored, as one may inherit it, nobody's death would be told */
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof TAKEN / sizeof TAKEN[0]; i++)
         sigaddset(&set, TAKEN[i]);
-    sigprocmask(SIG_BLOCK, &set, &m->old_mask);
+    sigprocmask(SIG_BLOCK, &set, &m->workers.mask);
     m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    m->ready_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return m->signal_fd < 0 || m->ready_fd < 0 ? -errno : 0;
+    m->wake_fd = master_stop_new();
+    return m->signal_fd < 0 || m->wake_fd < 0 ? -errno : 0;
 }
 
-int master_run(struct server *server, const struct master_plan *plan)
+/* Runs the first generation and what follows it. */
+static int run(struct master *m, struct settings *settings)
 {
-    struct master m = {.server = server, .plan = plan, .signal_fd = -1, .ready_fd = -1};
+    const struct server_inherited inherited = {.listen_fd = m->inherited.listen_fd,
+                                               .listen_shared = m->inherited.listen_shared,
+                                               .upgrading = m->inherited.ready_fd >= 0};
+    const char *model = settings->model->name;
+    char error[ERROR_SIZE];
+    int result;
 
-    m.places = calloc(plan->processes, sizeof *m.places);
-    if (m.places == NULL)
+    m->newest = generation_new(settings, NULL, &inherited, m->wake_fd, &m->workers.slots, error,
+                               sizeof error, &result);
+    if (m->newest == NULL) {
+        log_line(LOG_ERROR, "%s", error);
+        return result;
+    }
+    loop(m);
+    service_end(&m->service);
+    if (m->workers.failed < 0 &&
+        m->workers.failed != -ECHILD) /* -ECHILD: said already which worker and how */
+        log_line(LOG_ERROR, "cannot start --model=%s: %s", model, strerror(-m->workers.failed));
+    return m->workers.failed;
+}
+
+int master_run(const struct command *command, struct settings *settings)
+{
+    struct master *m = calloc(1, sizeof *m);
+    int result;
+
+    if (m == NULL) {
+        log_line(LOG_ERROR, "out of memory");
         return -ENOMEM;
-    m.failed = open_descriptors(&m);
-    if (m.failed == 0)
-        loop(&m);
-    if (m.signal_fd >= 0)
-        close(m.signal_fd);
-    if (m.ready_fd >= 0)
-        close(m.ready_fd);
-    free(m.places);
-    return m.failed;
+    }
+    m->command = command;
+    m->workers.master = m;
+    m->upgrade.ready_fd = -1;
+    m->inherited = upgrade_inherit(settings->config.listen);
+    result = open_descriptors(m);
+    if (result < 0)
+        log_line(LOG_ERROR, "cannot take signals: %s", strerror(-result));
+    else
+        result = run(m, settings);
+    if (m->signal_fd >= 0)
+        close(m->signal_fd);
+    if (m->wake_fd >= 0)
+        close(m->wake_fd);
+    free(m);
+    return result;
 }

@@ -3,75 +3,120 @@
  * The master: one process, under every model, that starts the worker processes,
  * replaces those that die, and takes the signals.
  *
- *     SIGTERM, SIGINT   drain: stop accepting, let requests finish, exit; again: stop at once
+ *     SIGTERM, SIGINT   stop: accept no more, let requests finish, exit; again: stop at once
+ *     SIGHUP            reload: a new generation of workers with the settings as they are now
+ *     SIGUSR2           upgrade: start the program anew and leave the listening socket to it
  *     SIGUSR1           reopen the access log
- *     SIGCHLD           a worker died: release what it held, start another
+ *     SIGCHLD           a worker died, stopped or goes on
  *
- * Workers take no signals. They are told to finish through one descriptor, the
- * stop descriptor: it becomes readable, for all of them, and stays so. A master
- * that dies takes its workers with it (PR_SET_PDEATHSIG).
+ * Workers take no signals. A master that dies takes its workers with it (PR_SET_PDEATHSIG).
+ *
+ * Master and worker talk through the worker's control block (struct worker_control in
+ * server.h), in memory they share, and three descriptors that become readable and stay so
+ * (master_stop_new()): the worker's stop descriptor, its generation's gate, and the
+ * master's own, which wakes it. Each fact has a word of its own which one side writes, so
+ * nothing is counted and nothing can be taken for another's.
+ *
+ *     master                                worker
+ *       reset control, fork   ───────────►    set up
+ *       (all of a generation ready?)  ◄────   ready
+ *       open the gate         ───────────►    accept and serve
+ *                                  ◄───────   spent: has served --max-requests
+ *       start another; when that is ready,
+ *       draining, stop descriptor ───────►    accept no more (take_backlog: but what waits,
+ *                                  ◄───────   then backlog_taken); finish, exit 0
+ *       deadline passed: SIGKILL
+ *
+ * The races, and what closes each:
+ *  - A new generation fails half-way: none of its workers has accepted, as the gate is shut.
+ *  - Somebody must always attend the listening socket: the old generation is told to leave
+ *    it only after the gate of the new one is open.
+ *  - An old worker accepts as it is told to leave: it serves what it accepts until the end.
+ *  - A connection's event is handed to a worker that leaves: see enum pool_turn.
+ *  - A wake-up for a new connection is handed to a worker that leaves: see dedicated.c.
+ *  - A client sends its next request as its idle connection is closed: idle connections may
+ *    stay for half of --shutdown-timeout and their next answer says Connection: close.
+ *    What is left then is closed as a keep-alive timeout would.
+ *  - Signals while one is acted on: a reload or upgrade waits for the one before; a stop
+ *    ends what has not passed its gate and overrides the rest.
  */
 #ifndef MODELS_MASTER_H
 #define MODELS_MASTER_H
 
 #include <stdbool.h>
 
+struct command;
+struct master;
 struct server;
+struct settings;
 
-/* What a worker process is given; see struct master_plan. */
+/* What a worker process is given. */
 struct master_worker {
-    unsigned index; /* of the process, from 0 */
-    int stop_fd;    /* readable: finish */
-    int ready_fd;   /* private */
+    unsigned first; /* slot of its first worker; the others follow */
+    int stop_fd;    /* readable: finish. Not used by the workers of a shared pool */
+    int gate_fd;    /* private */
 };
 
+/* How a model's worker processes are to be run; filled in by its open(). */
 struct master_plan {
-    unsigned processes; /* worker processes to keep running */
+    unsigned processes;  /* worker processes to keep running */
+    unsigned slots_each; /* slots that each needs */
 
-    /* Workers get the master's descriptor table itself instead of a copy, so a descriptor
-     * opened by one is open in all (clone(2) with CLONE_FILES). */
-    bool share_descriptors;
-
-    int stop_fd; /* from master_stop_new() */
-
-    /* The worker process, from start to exit; the result is its exit status. Calls
-     * master_worker_ready() once it can serve; returns when the stop descriptor has become
-     * readable and its work is done. */
+    /*
+     * The worker process, from start to exit; the result is its exit status. Calls
+     * master_worker_ready() once it can serve; finishes when its stop descriptor is readable: stops
+     * accepting, first taking what waits to be when control->take_backlog or server_stopping()
+     * (then master_backlog_taken()); cuts off at server_drain_deadline().
+     */
     int (*work)(struct server *server, const struct master_worker *self, void *arg);
 
-    /* In the master, after a worker process was reaped: release what it held. */
-    void (*died)(struct server *server, unsigned process, void *arg);
+    /* In the master, after a worker process was reaped: release what it held. killed: by a signal,
+     * between any two instructions; otherwise it ended by itself, perhaps inside a request. */
+    void (*died)(struct server *server, unsigned first, bool killed, void *arg);
 
-    /* In the master, at every tick: before there are workers, then every 0.25 s, while draining
-     * every 20 ms. NULL: nothing to do. */
-    void (*tick)(struct server *server, void *arg);
+    /*
+     * Workers get the master's descriptor table itself instead of a copy, so a descriptor
+     * opened by one is open in all (clone(2) with CLONE_FILES), and parked connections are
+     * the master's as well. The members below are for such plans, NULL in others: the master, not
+     * each worker, stops accepting and closes idle connections. All but `starts` and
+     * `finish` may be called at any time between open() and close().
+     */
+    bool share_descriptors;
+    /* Before a process is started in that slot. 0 or a negative errno. */
+    int (*starts)(struct server *server, unsigned first, void *arg);
+    /* At every tick: before there are workers, then every 0.25 s, while draining every 20 ms.
+     * alone: no other generation has connections. */
+    void (*tick)(struct server *server, const struct master *master, bool alone, void *arg);
+    void (*take_backlog)(struct server *server, void *arg); /* accept all that waits to be */
+    void (*retire)(struct server *server, void *arg);       /* leave accepting to others */
+    bool (*drained)(struct server *server, void *arg);      /* close what is idle; none left? */
+    void (*finish)(void *arg);                              /* all workers leave */
 
-    /* In the master when draining begins: takes the connections that wait to be accepted, before
-     * the listening socket is shut. NULL: workers do so when told to finish, and acknowledge it
-     * by another master_worker_ready(). */
-    void (*take_backlog)(struct server *server, void *arg);
-
-    /* In the master while draining, at every tick: true once the workers may be told to finish.
-     * NULL: they are told at once and drain by themselves. */
-    bool (*drained)(struct server *server, void *arg);
-
-    void *arg;
+    void *arg; /* the model's own; the same in two generations that share their connections */
 };
 
 /*
- * Runs the plan until the server has drained or was stopped. Prints the ready
- * line when all workers are ready. Returns 0, or a negative errno when a worker process could not
- * be made (-ENOSYS or -EPERM: descriptors cannot be shared here) or ended before it was ready.
+ * Serves with these settings, which the master then owns, until it was told to stop or another
+ * program has taken over. Returns 0, or a negative errno when that could not begin, which
+ * was said.
  */
-int master_run(struct server *server, const struct master_plan *plan);
+int master_run(const struct command *command, struct settings *settings);
 
-/* Makes a stop descriptor, owned by the caller; -errno. master_stop() makes it readable for good.
- */
+/* True when fd is one that the master itself holds, as do all that share its table. */
+bool master_owns(const struct master *master, int fd);
+
+/* True when the master's table has connections of workers that share it. */
+bool master_shares_descriptors(const struct master *master);
+
+/* Makes a descriptor that is not readable, owned by the caller; -errno. master_stop() makes it
+ * readable for good. */
 int master_stop_new(void);
 void master_stop(int stop_fd);
 
-/* Called by each worker process when it can serve; and again when it was told to finish and has
- * accepted what waited to be. */
-void master_worker_ready(const struct master_worker *self);
+/* Called by each worker process when it can serve. Returns when it may begin to. */
+void master_worker_ready(const struct server *server, const struct master_worker *self);
+
+/* Called by a worker process when it was told to finish and has accepted what waited to be. */
+void master_backlog_taken(const struct server *server);
 
 #endif

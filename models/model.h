@@ -2,33 +2,35 @@
  *
  * The first seam: a concurrency model.
  *
- * main() makes a struct server (configuration, listening socket, shared
- * counters) and hands control to one model's run() until the server has drained.
- * A model decides what is taken from a pool to serve a request, how it waits,
- * and nothing else: requests are served by connection_serve() (src/http/) in every
- * model. A new model is one file and one row in models.c.
+ * The master (models/master.h) makes a struct server (configuration, listening socket,
+ * shared counters) for each generation of workers, and the model named there says
+ * in a plan how its worker processes are to be run. A model decides what is taken from a
+ * pool to serve a request, how it waits, and nothing else: requests are served by
+ * connection_serve() (src/http/) in every model. A new model is one file and one row in models.c.
  *
  * What every model guarantees:
  *
  *  - In parallel: at any moment at most one context serves a given connection.
  *    Different connections may be served in parallel by different workers; what
  *    they share is struct server_shared and the parking lot's records, nothing else.
- *  - Descriptors: the listening socket belongs to main(). A connection's socket
+ *  - Descriptors: the listening socket belongs to the master. A connection's socket
  *    belongs to the model from accept() to close(); connection_serve() never
  *    closes it. What a handler opens it closes; io_hold() tells the model meanwhile.
- *  - Signals: the master (models/master.h) takes SIGTERM, SIGINT, SIGHUP, SIGUSR1 and SIGCHLD.
+ *  - Signals: the master takes SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 and SIGCHLD.
  *    Workers ignore or leave to the kernel every signal; they are told to finish
- *    through the control descriptor that master.h describes.
+ *    through the stop descriptor that master.h describes.
  *  - Death of a worker: the connection it was serving is closed, every other
  *    connection goes on (coro and threads: every connection of other processes);
  *    the master starts a replacement, with back-off when it dies again at once.
  *  - After fork: struct server and the configuration are as they were, counters and
  *    parking lot (where shared) are the same memory, everything else is a copy.
- *  - Draining: once server->shared->draining is set, no connection is accepted, idle
- *    ones are closed, requests in progress are answered with Connection: close
- *    until server->shared->drain_deadline_ms, then cut off; run() returns 0.
- *  - Start-up: a worker that cannot start makes run() report it and return
- *    a negative errno; after the ready line the same is a dead worker.
+ *  - Draining: a worker process that was told to finish accepts no connection, closes idle
+ *    ones unless server_idle_may_stay(), answers requests in progress with Connection: close
+ *    until server_drain_deadline(), then cuts them off and exits with status 0.
+ *  - Side by side: worker processes of two generations, perhaps of two models, run at
+ *    the same time during a reload; they share the listening socket and the counters.
+ *  - Start-up: nothing is accepted before master_worker_ready() has returned. A worker that
+ *    cannot start says why and exits with another status than 0.
  */
 #ifndef MODELS_MODEL_H
 #define MODELS_MODEL_H
@@ -37,12 +39,12 @@
 #include <stddef.h>
 
 struct config;
+struct master_plan;
 struct server;
 
 struct model {
     const char *name;          /* as given to --model; also the file's name */
     const char *summary;       /* one line, for --list-models */
-    bool one_process;          /* all workers are threads of one process, not processes */
     unsigned workers_per_core; /* the default of --workers is this times the cores; 0: one worker */
 
     /*
@@ -51,8 +53,14 @@ struct model {
      */
     int (*check)(const struct config *config, char *error, size_t error_size);
 
-    /* Serves until drained. Returns 0, or the negative errno of a failed start. */
-    int (*run)(struct server *server);
+    /*
+     * Fills in the plan for workers of *server, which outlives it; called in the master, before
+     * there are any. before: the plan of the running generation, if that is of the same model
+     * and listening socket, else NULL; a plan with the same arg takes its connections over.
+     * Returns 0 or a negative errno; close() in either case, once its processes are gone.
+     */
+    int (*open)(struct server *server, const struct master_plan *before, struct master_plan *plan);
+    void (*close)(struct master_plan *plan);
 };
 
 /* The models, ended by a NULL. */

@@ -32,32 +32,34 @@ static int control(int epoll_fd, int operation, int fd, struct epoll_event *even
     return (int)syscall(SYS_epoll_ctl, epoll_fd, operation, fd, event);
 }
 
-struct pool *pool_new(struct server *server, int stop_fd)
+struct pool *pool_new(const struct server *server, int stop_fd)
 {
     size_t records = sizeof(struct pool) + server->descriptors * sizeof(struct pool_record);
-    size_t size = records + waiters_size(server->workers);
+    size_t size = records + waiters_size(SERVER_SLOTS);
     struct epoll_event event = {.events = EPOLLIN};
     int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;
     struct pool *pool = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
 
     if (pool == MAP_FAILED)
         return NULL;
-    pool->server = server;
+    pool->shared = server->shared;
+    pool->descriptors = server->descriptors;
+    pool->listen_fd = server->listen_fd;
     pool->stop_fd = stop_fd;
     pool->size = size;
     pool->waiters = (struct waiters *)((char *)pool + records);
     pool->spill_size = connection_spill_size(server->config);
     pool->spill =
-        mmap(NULL, server->descriptors * pool->spill_size, PROT_READ | PROT_WRITE, flags, -1, 0);
+        mmap(NULL, pool->descriptors * pool->spill_size, PROT_READ | PROT_WRITE, flags, -1, 0);
     pool->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     event.data.fd = stop_fd;
-    if (waiters_init(pool->waiters, server->workers, pool->epoll_fd) < 0 ||
+    if (waiters_init(pool->waiters, server->workers, SERVER_SLOTS, pool->epoll_fd) < 0 ||
         pool->spill == MAP_FAILED || pool->epoll_fd < 0 ||
         epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, stop_fd, &event) < 0)
         goto fail;
     event.events = EPOLLIN | EPOLLONESHOT;
-    event.data.fd = server->listen_fd;
-    if (epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, server->listen_fd, &event) < 0)
+    event.data.fd = pool->listen_fd;
+    if (epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, pool->listen_fd, &event) < 0)
         goto fail;
     return pool;
 fail:
@@ -73,7 +75,7 @@ void pool_free(struct pool *pool)
     if (pool->epoll_fd >= 0)
         close(pool->epoll_fd);
     if (pool->spill != MAP_FAILED)
-        munmap(pool->spill, pool->server->descriptors * pool->spill_size);
+        munmap(pool->spill, pool->descriptors * pool->spill_size);
     munmap(pool, pool->size);
     errno = saved;
 }
@@ -105,9 +107,11 @@ static void toggle_changing(struct io *io)
 
 bool pool_is_settled(const struct pool *pool, uint64_t *changes)
 {
+    unsigned slots = atomic_load(&pool->shared->slots_used);
+
     *changes = 0;
-    for (unsigned i = 0; i < pool->server->workers; i++) {
-        uint32_t changing = atomic_load(&pool->server->shared->workers[i].changing);
+    for (unsigned i = 0; i < slots; i++) {
+        uint32_t changing = atomic_load(&pool->shared->workers[i].changing);
 
         if (changing % 2 != 0)
             return false;
@@ -118,18 +122,17 @@ bool pool_is_settled(const struct pool *pool, uint64_t *changes)
 
 static void arm_listener(struct pool *pool)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT,
-                                .data.fd = pool->server->listen_fd};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.fd = pool->listen_fd};
 
-    /* Fails only once the socket has been closed for draining. */
-    (void)epoll_ctl(pool->epoll_fd, EPOLL_CTL_MOD, pool->server->listen_fd, &event);
+    /* Fails only once the socket has been closed for draining, or left to others. */
+    (void)epoll_ctl(pool->epoll_fd, EPOLL_CTL_MOD, pool->listen_fd, &event);
 }
 
-static void resume_accepting(struct pool *pool)
+static void resume_accepting(struct pool *pool, const struct server *server)
 {
     bool paused = true;
 
-    if (!server_is_full(pool->server) &&
+    if (!server_is_full(server) &&
         atomic_compare_exchange_strong(&pool->accept_paused, &paused, false))
         arm_listener(pool);
 }
@@ -155,10 +158,10 @@ static void close_record(struct pool *pool, struct pool_record *record, struct i
     toggle_changing(io);
     yield(record, OWNER_NONE); /* before close(): the number may be taken again at once */
     close(fd);
-    server_connection_closed(pool->server, io->stats);
+    server_connection_closed(io->server, io->stats);
     toggle_changing(io);
     if (atomic_load_explicit(&pool->accept_paused, memory_order_relaxed))
-        resume_accepting(pool);
+        resume_accepting(pool, io->server);
 }
 
 /* Asks the kernel to hand the connection to a worker once one of events has come. The record is
@@ -199,9 +202,9 @@ static void serve(struct pool *pool, struct pool_record *record, struct io *io)
 {
     enum conn_next next;
 
-    server_context_enter(pool->server, io->stats);
+    server_context_enter(io->server, io->stats);
     next = connection_serve(&record->conn, io);
-    server_context_leave(pool->server, io->stats);
+    server_context_leave(io->server, io->stats);
     put_back(pool, record, next, io);
 }
 
@@ -218,12 +221,17 @@ static void raise_high(struct pool *pool, unsigned fd)
 /* Accepts a connection and makes its record, the caller's. NULL with errno set. */
 static struct pool_record *open_record(struct pool *pool, struct io *io)
 {
-    struct server *server = pool->server;
+    struct server *server = io->server;
     struct pool_record *record = NULL;
     int fd;
 
-    toggle_changing(io);
-    fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    toggle_changing(io); /* before the look at `closed`: see pool_drain() */
+    if (atomic_load(&pool->closed)) {
+        fd = -1;
+        errno = EINVAL;
+    } else {
+        fd = accept4(pool->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    }
     if (fd >= 0) {
         record = &pool->records[fd];
         /* Who had the number before gave the record up before it closed the descriptor. */
@@ -247,40 +255,68 @@ static void accept_one(struct pool *pool, struct io *io)
 
     if (record == NULL) {
         if (shortage_is(errno)) {
-            shortage_report(pool->server, "accept", errno);
+            shortage_report(io->server, "accept", errno);
             pause_accepting(pool);    /* the next close or sweep resumes */
         } else if (errno != EINVAL) { /* EINVAL: shut down for draining */
             arm_listener(pool);
         }
         return;
     }
-    if (server_is_full(pool->server)) {
+    if (server_is_full(io->server)) {
         pause_accepting(pool);
-        resume_accepting(pool); /* one may have closed just before the pause was seen */
+        resume_accepting(pool, io->server); /* one may have closed just before the pause was seen */
     } else {
         arm_listener(pool);
     }
     serve(pool, record, io);
 }
 
+static bool turn(struct worker_control *control, uint32_t from, uint32_t to)
+{
+    return atomic_compare_exchange_strong(&control->turn, &from, to);
+}
+
+/* Asks for a successor once the worker has served as many requests as it may. */
+static void note_spent(const struct io *io)
+{
+    uint64_t most = io->server->config->max_requests;
+
+    if (most > 0 &&
+        stats_get(&io->stats->requests) - stats_get(&io->stats->requests_before) >= most)
+        server_worker_spent(io->server);
+}
+
+/* Serves what the event is of. */
+static void serve_event(struct pool *pool, const struct epoll_event *event, struct io *io)
+{
+    int fd = event->data.fd;
+
+    if (fd == pool->listen_fd)
+        accept_one(pool, io);
+    else if (claim(&pool->records[fd], owner_of(io)))
+        serve(pool, &pool->records[fd], io);
+}
+
 void pool_work(struct pool *pool, struct io *io)
 {
-    for (;;) {
+    struct worker_control *control = &io->stats->control;
+
+    while (turn(control, POOL_BUSY, POOL_IDLE)) {
         struct epoll_event event;
         int count = epoll_wait(pool->epoll_fd, &event, 1, -1);
+        bool leaving = !turn(control, POOL_IDLE, POOL_BUSY);
 
         if (count < 0 && errno != EINTR) {
             log_line(LOG_ERROR, "epoll_wait: %s", strerror(errno));
             return;
         }
-        if (count <= 0)
-            continue;
-        if (event.data.fd == pool->stop_fd)
+        if (count > 0 && event.data.fd == pool->stop_fd)
             return;
-        if (event.data.fd == pool->server->listen_fd)
-            accept_one(pool, io);
-        else if (claim(&pool->records[event.data.fd], owner_of(io)))
-            serve(pool, &pool->records[event.data.fd], io);
+        if (count > 0)
+            serve_event(pool, &event, io);
+        if (leaving)
+            return;
+        note_spent(io);
     }
 }
 
@@ -289,6 +325,21 @@ bool pool_work_waits(const struct pool *pool)
     struct pollfd work = {.fd = pool->epoll_fd, .events = POLLIN};
 
     return poll(&work, 1, 0) > 0;
+}
+
+bool pool_leave(struct worker_control *control)
+{
+    for (;;) {
+        if (turn(control, POOL_IDLE, POOL_LEAVING))
+            return true;
+        if (turn(control, POOL_BUSY, POOL_LEAVING) || atomic_load(&control->turn) == POOL_LEAVING)
+            return false;
+    }
+}
+
+void pool_retire(struct pool *pool)
+{
+    (void)epoll_ctl(pool->epoll_fd, EPOLL_CTL_DEL, pool->listen_fd, NULL);
 }
 
 /* Ends what has expired; returns the number of connections seen. */
@@ -317,21 +368,20 @@ static int32_t expire(struct pool *pool, struct io *io)
     return seen;
 }
 
-void pool_sweep(struct pool *pool, struct io *io)
+void pool_sweep(struct pool *pool, struct io *io, bool alone)
 {
-    int32_t counted = atomic_load(&pool->server->shared->open_connections);
+    int32_t counted = atomic_load(&pool->shared->open_connections);
     uint64_t before, after;
     bool settled = pool_is_settled(pool, &before);
     int32_t seen = expire(pool, io);
 
     /* A worker killed between a change and its counting leaves the count wrong. It is put right by
      * the first sweep during which nothing moved. */
-    if (pool->recount && settled && pool_is_settled(pool, &after) && before == after)
-        pool->recount = seen != counted &&
-                        !atomic_compare_exchange_strong(&pool->server->shared->open_connections,
-                                                        &counted, seen);
+    if (pool->recount && alone && settled && pool_is_settled(pool, &after) && before == after)
+        pool->recount = seen != counted && !atomic_compare_exchange_strong(
+                                               &pool->shared->open_connections, &counted, seen);
     if (atomic_load(&pool->accept_paused))
-        resume_accepting(pool);
+        resume_accepting(pool, io->server);
 }
 
 void pool_take_backlog(struct pool *pool, struct io *io)
@@ -339,30 +389,35 @@ void pool_take_backlog(struct pool *pool, struct io *io)
     struct pool_record *record;
 
     /* Closing it would not take it out of the set where another process holds it too. */
-    (void)control(pool->epoll_fd, EPOLL_CTL_DEL, pool->server->listen_fd, NULL);
+    (void)control(pool->epoll_fd, EPOLL_CTL_DEL, pool->listen_fd, NULL);
     while ((record = open_record(pool, io)) != NULL)
         put_back(pool, record, CONN_PARK, io);
 }
 
 bool pool_drain(struct pool *pool, struct io *io)
 {
-    unsigned high = atomic_load_explicit(&pool->high, memory_order_relaxed);
-    bool empty = true;
+    uint64_t changes;
+    unsigned high;
+    bool empty;
 
+    /* Whoever opens a record is either seen to be changing now, or will see this. */
+    atomic_store(&pool->closed, true);
+    empty = pool_is_settled(pool, &changes);
+    high = atomic_load(&pool->high);
     for (unsigned fd = 0; fd < high; fd++) {
         struct pool_record *record = &pool->records[fd];
         uint32_t owner;
 
         if (claim(record, owner_of(io)))
             put_back(pool, record, connection_drain(&record->conn, io), io);
-        owner = atomic_load_explicit(&record->owner, memory_order_relaxed);
+        owner = atomic_load(&record->owner);
         if (owner != OWNER_NONE && !(owner & OWNER_HELD)) /* held: a worker's own, to its end */
             empty = false;
     }
     return empty;
 }
 
-void pool_release(struct pool *pool, struct io *io, unsigned worker)
+void pool_release(struct pool *pool, struct io *io, unsigned worker, bool killed)
 {
     unsigned high = atomic_load_explicit(&pool->high, memory_order_relaxed);
 
@@ -375,15 +430,17 @@ void pool_release(struct pool *pool, struct io *io, unsigned worker)
         } else if (owner == ((worker + OWNER_WORKERS) | OWNER_HELD)) {
             yield(record, OWNER_NONE);
             close((int)fd);
-        } else if (claim(record, owner_of(io))) {
-            put_back(pool, record, CONN_PARK,
-                     io); /* it may have got the event and not claimed it */
+        } else if (killed && claim(record, owner_of(io))) {
+            /* It may have got the event and not claimed it. */
+            put_back(pool, record, CONN_PARK, io);
         }
     }
     waiters_died(pool->waiters, worker);
+    if (!killed)
+        return;
     pool->recount = true;
     atomic_store(&pool->accept_paused, true); /* it may have held the listening socket's */
-    resume_accepting(pool);
+    resume_accepting(pool, io->server);
 }
 
 void pool_opening(struct io *io)

@@ -41,10 +41,13 @@ struct pool_record {
 
 /* Lives, with its records, in one shared mapping. */
 struct pool {
-    struct server *server;
+    struct server_shared *shared;
+    unsigned descriptors; /* records */
+    int listen_fd;        /* the generations' that share the pool */
     int epoll_fd;
     int stop_fd;                /* readable: idle workers return from pool_work() */
     _Atomic bool accept_paused; /* the listening socket is left unarmed for now */
+    _Atomic bool closed;        /* draining: no record is opened any more */
     _Atomic unsigned high;      /* one more than the highest descriptor with a record yet */
     bool recount;               /* the sweeper's own: a worker died, the count may be off */
     size_t size;                /* bytes mapped */
@@ -54,30 +57,57 @@ struct pool {
     struct pool_record records[];
 };
 
-/* Makes a pool whose memory forked and cloned processes share. stop_fd stays the caller's. Returns
- * NULL with errno set. */
-struct pool *pool_new(struct server *server, int stop_fd);
+/*
+ * Makes a pool whose memory forked and cloned processes share. stop_fd stays the caller's. There is
+ * room for workers 0 to SERVER_SLOTS - 1; the first server->workers may work at once, others after
+ * waiters_add(). Returns NULL with errno set.
+ */
+struct pool *pool_new(const struct server *server, int stop_fd);
 void pool_free(struct pool *pool);
 
-/* One worker: serves connections through io until pool->stop_fd is readable. */
+/* One worker: serves connections through io until pool->stop_fd is readable or pool_leave() was
+ * called for it. */
 void pool_work(struct pool *pool, struct io *io);
 
 /* Whether a connection waits for a worker, as far as can be seen at the moment. */
 bool pool_work_waits(const struct pool *pool);
 
+/*
+ * Whose turn it is to act on a worker process, in worker_control.turn; only a compare-and-swap from
+ * the state seen changes it, so that a worker told to leave either serves the event it has already
+ * got or never gets one: an event taken along unserved would be lost, as the kernel tells
+ * of a connection once.
+ *
+ *     BUSY ◄──────► IDLE      by the worker, around epoll_wait()
+ *       │             │       by the master
+ *       └──► LEAVING ◄┘       it returns when it next looks; seen after an event, that is served
+ */
+enum pool_turn { POOL_BUSY, POOL_IDLE, POOL_LEAVING };
+
+/* Tells one worker to return from pool_work() when it has finished what it serves. True if it was
+ * idle: then it waits in epoll_wait(), or is about to, and must be interrupted by a signal,
+ * again and again until it has gone, as one sent before the call has no effect on it. */
+bool pool_leave(struct worker_control *control);
+
+/* Accepts nothing more from the pool's listening socket, which another attends. A worker may be
+ * accepting one more connection right now. */
+void pool_retire(struct pool *pool);
+
 /* Closes or answers the parked connections whose deadline has passed, and lets accepting go on
- * where it had to stop. To be called a few times a second, through an io that never waits. */
-void pool_sweep(struct pool *pool, struct io *io);
+ * where it had to stop. To be called a few times a second, through an io that never waits. alone:
+ * all connections of the server are this pool's, so that their count may be put right. */
+void pool_sweep(struct pool *pool, struct io *io, bool alone);
 
 /* When draining begins: accepts what waits to be and parks it. */
 void pool_take_backlog(struct pool *pool, struct io *io);
 
-/* While draining: closes what is idle. True once no connection is left. */
+/* While draining: closes what is idle. True once no connection is left, nor can come: a worker that
+ * had been told of a new one before does not accept it. */
 bool pool_drain(struct pool *pool, struct io *io);
 
-/* A worker process that shared the descriptor table was killed: closes what it owned and arms
- * again what it may have left unarmed. */
-void pool_release(struct pool *pool, struct io *io, unsigned worker);
+/* A worker process that shared the descriptor table has ended: closes what it owned and, where it
+ * was killed and not ended by itself, arms again what it may have left unarmed. */
+void pool_release(struct pool *pool, struct io *io, unsigned worker, bool killed);
 
 /* False while a living worker has opened a descriptor that it has not recorded yet, or given up a
  * record whose descriptor it has not closed yet. *changes grows whenever one begins or ends to do

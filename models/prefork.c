@@ -16,9 +16,13 @@
  * (strays.h).
  */
 #include <errno.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "io.h"
@@ -31,11 +35,14 @@
 #include "models/strays.h"
 #include "server.h"
 
+/* What two generations share when connections pass from one to the other. */
 struct prefork {
+    unsigned users; /* generations */
     struct pool *pool;
+    int stop_fd;         /* the pool's */
+    size_t max_header;   /* what the pool's memory was made for */
     struct io master_io; /* for expiring connections; never waits */
     struct strays strays;
-    bool noted; /* what is open from the start */
 };
 
 /* A worker's context. */
@@ -106,11 +113,11 @@ static int work_by_request(struct server *server, const struct master_worker *se
     struct prefork *prefork = arg;
     struct prefork_io context = {.pool = prefork->pool};
 
-    if (blocking_io_init(&context.io, &REQUEST_OPS, server, self->index) < 0)
+    if (blocking_io_init(&context.io, &REQUEST_OPS, server, self->first) < 0)
         return EXIT_FAILURE;
-    blocking_report_overflows("process", self->index);
-    server_worker_begins(server, self->index, getpid(), gettid());
-    master_worker_ready(self);
+    blocking_report_overflows("process", self->first);
+    server_worker_begins(server, self->first, getpid(), gettid());
+    master_worker_ready(server, self);
     pool_work(prefork->pool, &context.io);
     blocking_io_term(&context.io);
     return EXIT_SUCCESS;
@@ -122,111 +129,208 @@ static int work_by_connection(struct server *server, const struct master_worker 
     int result;
 
     (void)arg;
-    if (blocking_io_init(&io, &CONNECTION_OPS, server, self->index) < 0)
+    if (blocking_io_init(&io, &CONNECTION_OPS, server, self->first) < 0)
         return EXIT_FAILURE;
-    blocking_report_overflows("process", self->index);
-    server_worker_begins(server, self->index, getpid(), gettid());
-    master_worker_ready(self);
+    blocking_report_overflows("process", self->first);
+    server_worker_begins(server, self->first, getpid(), gettid());
+    master_worker_ready(server, self);
     result = dedicated_work(&io, self->stop_fd);
     blocking_io_term(&io);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static void died_by_request(struct server *server, unsigned process, void *arg)
+/* The context of what the master does to connections for that generation. */
+static struct io *master_io(struct prefork *prefork, struct server *server)
+{
+    prefork->master_io.server = server;
+    return &prefork->master_io;
+}
+
+static int starts(struct server *server, unsigned first, void *arg)
 {
     struct prefork *prefork = arg;
 
-    pool_release(prefork->pool, &prefork->master_io, process);
-    if (!server_draining(server))
+    (void)server;
+    return waiters_add(prefork->pool->waiters, first);
+}
+
+static void died_by_request(struct server *server, unsigned first, bool killed, void *arg)
+{
+    struct prefork *prefork = arg;
+
+    pool_release(prefork->pool, master_io(prefork, server), first, killed);
+    if (killed)
         strays_expect(&prefork->strays);
-    server_worker_died(server, process);
+    server_worker_died(server, first);
 }
 
-static void died_by_connection(struct server *server, unsigned process, void *arg)
+static void died_by_connection(struct server *server, unsigned first, bool killed, void *arg)
 {
+    (void)killed;
     (void)arg;
-    server_worker_lost_connections(server, process);
-    server_worker_died(server, process);
+    server_worker_lost_connections(server, first);
+    server_worker_died(server, first);
 }
 
-static void tick(struct server *server, void *arg)
+/* A descriptor that is open for good reason though no record names it. */
+static bool is_ours(const void *arg, const struct master *master, int fd)
+{
+    const struct prefork *prefork = arg;
+
+    return fd == prefork->stop_fd || fd == prefork->pool->epoll_fd ||
+           waiters_own(prefork->pool->waiters, fd) || master_owns(master, fd);
+}
+
+static void tick(struct server *server, const struct master *master, bool alone, void *arg)
 {
     struct prefork *prefork = arg;
 
-    if (!prefork->noted && strays_init(&prefork->strays) < 0)
-        log_line(LOG_WARN, "no /proc: what killed workers had just opened stays open");
-    prefork->noted = true;
-    pool_sweep(prefork->pool, &prefork->master_io);
-    if (!server_draining(server))
-        strays_close(&prefork->strays, prefork->pool);
+    waiters_expect(prefork->pool->waiters, server->workers);
+    pool_sweep(prefork->pool, master_io(prefork, server), alone);
+    if (alone && !server_draining(server))
+        strays_close(&prefork->strays, prefork->pool, is_ours, prefork, master);
 }
 
 static void take_backlog(struct server *server, void *arg)
 {
     struct prefork *prefork = arg;
 
+    pool_take_backlog(prefork->pool, master_io(prefork, server));
+}
+
+static void retire(struct server *server, void *arg)
+{
+    const struct prefork *prefork = arg;
+
     (void)server;
-    pool_take_backlog(prefork->pool, &prefork->master_io);
+    pool_retire(prefork->pool);
 }
 
 static bool drained(struct server *server, void *arg)
 {
     struct prefork *prefork = arg;
 
-    (void)server;
-    return pool_drain(prefork->pool, &prefork->master_io);
+    return pool_drain(prefork->pool, master_io(prefork, server));
 }
 
-static int run_by_request(struct server *server, int stop_fd)
+static void finish(void *arg)
 {
-    struct prefork prefork = {0};
-    struct master_plan plan = {
+    const struct prefork *prefork = arg;
+
+    master_stop(prefork->stop_fd);
+}
+
+static void free_shared(struct prefork *prefork)
+{
+    if (prefork->pool != NULL)
+        pool_free(prefork->pool);
+    if (prefork->stop_fd >= 0)
+        close(prefork->stop_fd);
+    strays_term(&prefork->strays);
+    blocking_io_term(&prefork->master_io);
+    free(prefork);
+}
+
+/* NULL with errno. */
+static struct prefork *new_shared(struct server *server)
+{
+    struct prefork *prefork = calloc(1, sizeof *prefork);
+    int saved;
+
+    if (prefork == NULL)
+        return NULL;
+    prefork->max_header = server->config->max_header;
+    prefork->stop_fd = master_stop_new();
+    if (prefork->stop_fd < 0)
+        errno = -prefork->stop_fd;
+    else if (blocking_io_init(&prefork->master_io, &blocking_never_ops, server, SERVER_MASTER) < 0)
+        errno = ENOMEM;
+    else
+        prefork->pool = pool_new(server, prefork->stop_fd);
+    if (prefork->pool != NULL) {
+        if (strays_init(&prefork->strays) < 0)
+            log_line(LOG_WARN, "no /proc: what killed workers had just opened stays open");
+        return prefork;
+    }
+    saved = errno;
+    free_shared(prefork);
+    errno = saved;
+    return NULL;
+}
+
+/* A process that shares the descriptor table, to see whether there can be one. 0 or -errno. */
+static int try_sharing(void)
+{
+    pid_t pid = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, 0);
+
+    if (pid == 0)
+        _exit(EXIT_SUCCESS);
+    if (pid < 0)
+        return -errno;
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    return 0;
+}
+
+static int open_by_request(struct server *server, const struct master_plan *before,
+                           struct master_plan *plan)
+{
+    struct prefork *prefork = before != NULL ? before->arg : NULL;
+    int result;
+
+    if (prefork != NULL && prefork->max_header != server->config->max_header)
+        prefork = NULL; /* its memory for parked heads is of another size */
+    if (prefork == NULL) {
+        result = try_sharing();
+        if (result < 0) {
+            log_line(LOG_ERROR,
+                     "processes cannot share descriptors here (clone: %s); "
+                     "try --dispatch=connection",
+                     strerror(-result));
+            return result;
+        }
+        prefork = new_shared(server);
+    }
+    if (prefork == NULL)
+        return -errno;
+    prefork->users++;
+    *plan = (struct master_plan){
         .processes = server->workers,
-        .share_descriptors = true,
-        .stop_fd = stop_fd,
+        .slots_each = 1,
         .work = work_by_request,
         .died = died_by_request,
+        .share_descriptors = true,
+        .starts = starts,
         .tick = tick,
         .take_backlog = take_backlog,
+        .retire = retire,
         .drained = drained,
-        .arg = &prefork,
+        .finish = finish,
+        .arg = prefork,
     };
-    int result = blocking_io_init(&prefork.master_io, &blocking_never_ops, server, server->workers);
-
-    if (result < 0)
-        return result;
-    prefork.pool = pool_new(server, stop_fd);
-    if (prefork.pool == NULL) {
-        result = -errno;
-    } else {
-        result = master_run(server, &plan);
-        pool_free(prefork.pool);
-    }
-    if (result == -ENOSYS || result == -EPERM || result == -EINVAL)
-        log_line(LOG_ERROR,
-                 "processes cannot share descriptors here (clone: %s); try --dispatch=connection",
-                 strerror(-result));
-    strays_term(&prefork.strays);
-    blocking_io_term(&prefork.master_io);
-    return result;
+    return 0;
 }
 
-static int prefork_run(struct server *server)
+static int prefork_open(struct server *server, const struct master_plan *before,
+                        struct master_plan *plan)
 {
-    struct master_plan plan = {
+    if (server->config->dispatch == DISPATCH_REQUEST)
+        return open_by_request(server, before, plan);
+    *plan = (struct master_plan){
         .processes = server->workers,
+        .slots_each = 1,
         .work = work_by_connection,
         .died = died_by_connection,
     };
-    int result;
+    return 0;
+}
 
-    plan.stop_fd = master_stop_new();
-    if (plan.stop_fd < 0)
-        return plan.stop_fd;
-    result = server->config->dispatch == DISPATCH_REQUEST ? run_by_request(server, plan.stop_fd)
-                                                          : master_run(server, &plan);
-    close(plan.stop_fd);
-    return result;
+static void prefork_close(struct master_plan *plan)
+{
+    struct prefork *prefork = plan->arg;
+
+    if (prefork != NULL && --prefork->users == 0)
+        free_shared(prefork);
 }
 
 static int prefork_check(const struct config *config, char *error, size_t error_size)
@@ -242,5 +346,6 @@ const struct model prefork_model = {
     .summary = "a pool of processes: one is taken for each request and blocks while it waits",
     .workers_per_core = 16,
     .check = prefork_check,
-    .run = prefork_run,
+    .open = prefork_open,
+    .close = prefork_close,
 };

@@ -98,7 +98,8 @@ static bool settle(const struct pool *pool, int fd)
     return true;
 }
 
-void strays_close(struct strays *strays, const struct pool *pool)
+void strays_close(struct strays *strays, const struct pool *pool, strays_ours *ours,
+                  const void *arg, const struct master *master)
 {
     int *list;
     ssize_t count;
@@ -108,7 +109,8 @@ void strays_close(struct strays *strays, const struct pool *pool)
         return;
     count = list_open(&list);
     for (ssize_t i = 0; list != NULL && i < count; i++)
-        if (!is_known(strays, list[i]) && !is_owned(pool, list[i]))
+        if (!is_known(strays, list[i]) && !is_owned(pool, list[i]) &&
+            (ours == NULL || !ours(arg, master, list[i])))
             all &= settle(pool, list[i]);
     free(list);
     strays->expected = !all || count < 0;

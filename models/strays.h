@@ -13,7 +13,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct master;
 struct pool;
+
+/* True when fd is open for good reason though no record names it. */
+typedef bool strays_ours(const void *arg, const struct master *master, int fd);
 
 struct strays {
     bool expected; /* a worker was killed: look */
@@ -30,7 +34,9 @@ void strays_term(struct strays *strays);
 void strays_expect(struct strays *strays);
 
 /* One look, if there is reason: closes what is certainly stray. To be called by the master now and
- * then; descriptors that the master opens itself must be closed again by then. */
-void strays_close(struct strays *strays, const struct pool *pool);
+ * then. ours(arg, master, fd) names the descriptors opened since strays_init() that are to stay;
+ * NULL: there are none. */
+void strays_close(struct strays *strays, const struct pool *pool, strays_ours *ours,
+                  const void *arg, const struct master *master);
 
 #endif

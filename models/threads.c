@@ -49,7 +49,8 @@ struct team {
     struct server *server;
     struct pool *pool; /* NULL with --dispatch=connection */
     struct gil gil;
-    pthread_barrier_t started; /* all threads and the first */
+    unsigned first; /* slot of thread 0; behind those of all threads comes the first thread's own */
+    pthread_barrier_t started; /* all threads and the first: twice, set up and allowed to begin */
     int stop_fd;               /* the threads', not the process's */
     struct member *members;
     unsigned count; /* threads started */
@@ -62,11 +63,12 @@ static struct gil *gil_of(struct io *io)
 
 static int wait_client(struct io *io, int fd, int events, int64_t deadline_ms, int64_t spent_ms)
 {
-    struct pool *pool = ((struct member *)io)->team->pool;
+    const struct team *team = ((struct member *)io)->team;
 
-    if (pool == NULL)
+    if (team->pool == NULL)
         return blocking_wait(io, fd, events, deadline_ms);
-    return waiters_wait(pool->waiters, io->worker, fd, events, deadline_ms, spent_ms);
+    return waiters_wait(team->pool->waiters, io->worker - team->first, fd, events, deadline_ms,
+                        spent_ms);
 }
 
 static bool give_way(struct io *io)
@@ -194,6 +196,7 @@ static void *thread_main(void *arg)
     blocking_report_overflows("thread", self->io.worker);
     server_worker_begins(team->server, self->io.worker, getpid(), gettid());
     pthread_barrier_wait(&team->started);
+    pthread_barrier_wait(&team->started);
     if (team->pool != NULL)
         pool_work(team->pool, &self->io);
     else if (dedicated_work(&self->io, team->stop_fd) < 0)
@@ -213,7 +216,7 @@ static int start_threads(struct team *team)
         struct member *member = &team->members[team->count];
 
         member->team = team;
-        result = blocking_io_init(&member->io, ops, team->server, team->count);
+        result = blocking_io_init(&member->io, ops, team->server, team->first + team->count);
         if (result == 0)
             result = -pthread_create(&member->thread, &attributes, thread_main, member);
         if (result == 0)
@@ -234,43 +237,84 @@ static bool wait_for(int fd, int timeout_ms)
     return poll(&poll_fd, 1, timeout_ms) > 0;
 }
 
-/* The first thread's work, until the server has drained or its time is up: false then. */
-static bool keep_time(struct team *team, const struct master_worker *self, struct io *io)
+/* Asks for a successor once the threads together have served as many requests as they may. */
+static void note_spent(const struct team *team)
 {
-    while (!wait_for(self->stop_fd, TICK_MS))
-        if (team->pool != NULL)
-            pool_sweep(team->pool, io);
-    if (team->pool == NULL)
-        return true;
-    pool_take_backlog(team->pool, io);
-    master_worker_ready(self);
-    while (!pool_drain(team->pool, io)) {
-        if (io_now_ms() >= atomic_load(&team->server->shared->drain_deadline_ms))
-            return false;
-        poll(NULL, 0, DRAIN_TICK_MS);
-        pool_sweep(team->pool, io);
+    uint64_t most = team->server->config->max_requests;
+    uint64_t served = 0;
+
+    if (most == 0)
+        return;
+    for (unsigned i = 0; i < team->count; i++) {
+        const struct worker_stats *stats = team->members[i].io.stats;
+
+        served += stats_get(&stats->requests) - stats_get(&stats->requests_before);
     }
-    return true;
+    if (served >= most)
+        server_worker_spent(team->server);
 }
 
-/* Waits for all threads to end, at most until the drain deadline: false then. */
-static bool join_threads(struct team *team)
+/* What the first thread does several times a second. */
+static void tick(const struct team *team, struct io *io)
+{
+    atomic_store(&team->server->control->beat_ms, io_now_ms());
+    if (team->pool != NULL)
+        pool_sweep(team->pool, io, true);
+    note_spent(team);
+}
+
+/* The first thread's work, until its process has drained or its time is up: false then. */
+static bool keep_time(const struct team *team, const struct master_worker *self, struct io *io)
+{
+    const struct worker_control *control = team->server->control;
+    bool stopping = false;
+
+    do
+        tick(team, io);
+    while (!wait_for(self->stop_fd, TICK_MS));
+    if (team->pool == NULL)
+        return true;
+    pool_retire(team->pool);
+    for (;;) {
+        if (!stopping && (server_stopping(team->server) || atomic_load(&control->take_backlog))) {
+            stopping = true;
+            pool_take_backlog(team->pool, io);
+            master_backlog_taken(team->server);
+        }
+        if (pool_drain(team->pool, io))
+            return true;
+        if (io_now_ms() >= server_drain_deadline(team->server))
+            return false;
+        poll(NULL, 0, DRAIN_TICK_MS);
+        tick(team, io);
+    }
+}
+
+/* Waits at most ms milliseconds for a thread to end. The wait may be long past its due when the
+ * clock on the wall was set, so it is not by that one. */
+static bool join_thread(pthread_t thread, int64_t ms)
 {
     struct timespec until;
-    int64_t left = atomic_load(&team->server->shared->drain_deadline_ms) - io_now_ms();
 
-    if (left < 0)
-        left = 0;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (time_t)(left / 1000);
-    until.tv_nsec += (long)(left % 1000) * 1000000;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += (long)ms * 1000000;
     if (until.tv_nsec >= 1000000000) {
         until.tv_sec++;
         until.tv_nsec -= 1000000000;
     }
+    return pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0;
+}
+
+/* Waits for all threads to end, at most until the drain deadline, which may come nearer
+ * meanwhile: false then. */
+static bool join_threads(const struct team *team, struct io *io)
+{
     for (unsigned i = 0; i < team->count; i++)
-        if (pthread_timedjoin_np(team->members[i].thread, NULL, &until) != 0)
-            return false;
+        while (!join_thread(team->members[i].thread, DRAIN_TICK_MS)) {
+            if (io_now_ms() >= server_drain_deadline(team->server))
+                return false;
+            tick(team, io);
+        }
     return true;
 }
 
@@ -292,7 +336,7 @@ static void free_team(struct team *team, struct io *io)
 static int open_team(struct team *team, struct io *io)
 {
     struct server *server = team->server;
-    int result = blocking_io_init(io, &blocking_never_ops, server, server->workers);
+    int result = blocking_io_init(io, &blocking_never_ops, server, team->first + server->workers);
 
     gil_init(&team->gil);
     pthread_barrier_init(&team->started, NULL, server->workers + 1);
@@ -310,7 +354,7 @@ static int open_team(struct team *team, struct io *io)
 
 static int work(struct server *server, const struct master_worker *self, void *arg)
 {
-    struct team team = {.server = server};
+    struct team team = {.server = server, .first = self->first};
     struct io io; /* the first thread's: never waits */
     int result = open_team(&team, &io);
 
@@ -323,38 +367,40 @@ static int work(struct server *server, const struct master_worker *self, void *a
     if (start_threads(&team) < 0)
         _exit(EXIT_FAILURE); /* those that did start wait for the others */
     pthread_barrier_wait(&team.started);
-    master_worker_ready(self);
+    master_worker_ready(server, self);
+    pthread_barrier_wait(&team.started);
     if (!keep_time(&team, self, &io))
         _exit(EXIT_SUCCESS); /* threads still serve: their requests are cut off */
     master_stop(team.stop_fd);
-    if (!join_threads(&team))
+    if (!join_threads(&team, &io))
         _exit(EXIT_SUCCESS);
     free_team(&team, &io);
     return EXIT_SUCCESS;
 }
 
 /* The process, and with it every thread and connection, is gone. */
-static void died(struct server *server, unsigned process, void *arg)
+static void died(struct server *server, unsigned first, bool killed, void *arg)
 {
-    (void)process;
+    (void)killed;
     (void)arg;
-    for (unsigned i = 0; i < server->workers; i++)
-        server_worker_died(server, i);
-    for (unsigned i = 0; i <= server->workers; i++) /* the first thread's closes count too */
-        server_worker_lost_connections(server, i);
+    for (unsigned i = 0; i <= server->workers; i++) {
+        server_worker_died(server, first + i);
+        server_worker_lost_connections(server, first + i);
+    }
 }
 
-static int threads_run(struct server *server)
+static int threads_open(struct server *server, const struct master_plan *before,
+                        struct master_plan *plan)
 {
-    struct master_plan plan = {.processes = 1, .work = work, .died = died};
-    int result;
+    (void)before;
+    *plan = (struct master_plan){
+        .processes = 1, .slots_each = server->workers + 1, .work = work, .died = died};
+    return 0;
+}
 
-    plan.stop_fd = master_stop_new();
-    if (plan.stop_fd < 0)
-        return plan.stop_fd;
-    result = master_run(server, &plan);
-    close(plan.stop_fd);
-    return result;
+static void threads_close(struct master_plan *plan)
+{
+    (void)plan;
 }
 
 static int threads_check(const struct config *config, char *error, size_t error_size)
@@ -368,8 +414,8 @@ static int threads_check(const struct config *config, char *error, size_t error_
 const struct model threads_model = {
     .name = "threads",
     .summary = "a pool of POSIX threads: one is taken for each request and blocks while it waits",
-    .one_process = true,
     .workers_per_core = 16,
     .check = threads_check,
-    .run = threads_run,
+    .open = threads_open,
+    .close = threads_close,
 };

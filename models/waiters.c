@@ -8,39 +8,65 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdbool.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 enum { LOOK_AGAIN_MS = 10 }; /* while too many wait */
 
-size_t waiters_size(unsigned workers)
+size_t waiters_size(unsigned room)
 {
-    return sizeof(struct waiters) + workers * sizeof(struct waiter);
+    return sizeof(struct waiters) + room * sizeof(struct waiter);
 }
 
-int waiters_init(struct waiters *w, unsigned workers, int work_fd)
+int waiters_init(struct waiters *w, unsigned workers, unsigned room, int work_fd)
 {
-    unsigned reserve = workers >= 4 ? workers / 4 : 1;
+    int result = 0;
 
     w->work_fd = work_fd;
-    w->count = workers;
-    w->limit = workers - reserve;
-    for (unsigned i = 0; i < workers; i++)
-        w->each[i].wake_fd = -1;
-    for (unsigned i = 0; i < workers; i++) {
-        w->each[i].wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (w->each[i].wake_fd < 0)
-            return -errno;
-    }
-    return 0;
+    w->room = room;
+    waiters_expect(w, workers);
+    for (unsigned i = 0; i < workers && result == 0; i++)
+        result = waiters_add(w, i);
+    return result;
 }
 
 void waiters_term(struct waiters *w)
 {
     for (unsigned i = 0; i < w->count; i++)
-        if (w->each[i].wake_fd >= 0)
+        if (w->each[i].wake_fd > 0)
             close(w->each[i].wake_fd);
+}
+
+int waiters_add(struct waiters *w, unsigned worker)
+{
+    int fd;
+
+    if (worker >= w->room)
+        return -ENOSPC;
+    if (w->each[worker].wake_fd > 0)
+        return 0;
+    fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0)
+        return -errno;
+    w->each[worker].wake_fd = fd;
+    if (worker >= w->count)
+        w->count = worker + 1;
+    return 0;
+}
+
+void waiters_expect(struct waiters *w, unsigned workers)
+{
+    unsigned reserve = workers >= 4 ? workers / 4 : 1;
+
+    w->limit = workers - reserve;
+}
+
+bool waiters_own(const struct waiters *w, int fd)
+{
+    for (unsigned i = 0; i < w->count; i++)
+        if (w->each[i].wake_fd == fd)
+            return true;
+    return false;
 }
 
 void waiters_died(struct waiters *w, unsigned worker)

@@ -6,6 +6,7 @@
 #include "activation.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +17,6 @@
 enum { FIRST = 3, MOST = 256, SHOWN = 100 };
 
 static const char WANTED[] = "http";
-static const char HANDED_OVER[] = "upgrade";
 
 /* A positive decimal number of at most `most`; 0 for anything else. */
 static unsigned long read_number(const char *text, unsigned long most)
@@ -68,7 +68,7 @@ static unsigned long choose(const char *names, unsigned long count)
     return chosen;
 }
 
-static int take(bool *upgrade, char *error, size_t error_size)
+static int take(char *error, size_t error_size)
 {
     const char *given = getenv("LISTEN_FDS");
     const char *names = getenv("LISTEN_FDNAMES");
@@ -92,21 +92,19 @@ static int take(bool *upgrade, char *error, size_t error_size)
                  count, WANTED, WANTED);
         return -EINVAL;
     }
-    *upgrade = has_name(names, chosen, HANDED_OVER);
     for (unsigned long i = 0; i < count; i++)
         if (i != chosen)
             close(FIRST + (int)i);
     return FIRST + (int)chosen;
 }
 
-int activation_take(bool *upgrade, char *error, size_t error_size)
+int activation_take(char *error, size_t error_size)
 {
     int result;
 
-    *upgrade = false;
     if (!is_for_us(getenv("LISTEN_PID")))
         return -ENOENT;
-    result = take(upgrade, error, error_size);
+    result = take(error, error_size);
     unsetenv("LISTEN_PID");
     unsetenv("LISTEN_FDS");
     unsetenv("LISTEN_FDNAMES");

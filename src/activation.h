@@ -6,24 +6,21 @@
  * set, has a name for each, separated by colons.
  *
  * This server has one listening socket. Of several the one named "http" is taken; without
- * exactly one of that name the start fails. A socket named "upgrade" comes from this
- * server's predecessor, which will no longer serve it.
+ * exactly one of that name the start fails.
  */
 #ifndef ACTIVATION_H
 #define ACTIVATION_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 /*
  * Takes the socket that was passed and closes the others. The variables are removed from the
- * environment, so that no child takes them for its own. *upgrade tells whom it is from.
+ * environment, so that no child takes them for its own.
  *
  * Returns the descriptor, now the caller's, which may be anything yet; -ENOENT when none was passed
  * to this process; or -EINVAL with one line in error. To be called once, before there are
  * threads, and before descriptors from 3 on are used for anything else.
  */
-int activation_take(bool *upgrade, char *error, size_t error_size)
-    __attribute__((warn_unused_result));
+int activation_take(char *error, size_t error_size) __attribute__((warn_unused_result));
 
 #endif

@@ -47,6 +47,11 @@ struct config {
     uint64_t max_body;
     size_t stack_size;
 
+    uint64_t max_requests;        /* of a worker process, until it is replaced; 0: no limit */
+    int64_t start_timeout_ms;     /* of a generation of workers, or an upgraded server */
+    int64_t stopped_timeout_ms;   /* of a worker process stopped by a signal */
+    int64_t heartbeat_timeout_ms; /* of a loop, or a thread pool's timekeeper */
+
     const char *db;          /* "sqlite:PATH" or "postgresql://...": see db/uri.h */
     const char *redis;       /* "HOST:PORT" or "unix:/path"; NULL: no cache */
     unsigned db_connections; /* to each of them, of all workers together */

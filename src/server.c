@@ -18,6 +18,7 @@
 #include "io.h"
 #include "listen.h"
 #include "log.h"
+#include "pid_file.h"
 #include "privileges.h"
 
 enum {
@@ -61,8 +62,9 @@ static int raise_descriptors(struct server *server, char *error, size_t error_si
 
 static int map_shared(struct server *server, char *error, size_t error_size)
 {
-    size_t size = sizeof *server->shared + (server->workers + 1) * sizeof(struct worker_stats);
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    size_t size = sizeof *server->shared + SERVER_SLOTS * sizeof(struct worker_stats);
+    void *memory =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
     if (memory == MAP_FAILED)
         return fail(error, error_size, "map", "the shared counters");
@@ -113,35 +115,67 @@ static unsigned descriptors_for_clients(const struct server *server)
                                              : server->descriptors / 2;
 }
 
-/* Takes the socket that a service manager or a predecessor passed, else opens --listen. */
+/* As root, other machines are served only when that was allowed. */
+static struct listen_options listen_options_of(const struct config *config, bool stays_root)
+{
+    return (struct listen_options){.mode = config->listen_mode,
+                                   .local_only = stays_root && !config->allow_root};
+}
+
 static int open_listener(struct server *server, bool stays_root, char *error, size_t error_size)
 {
-    const struct config *config = server->config;
-    const struct listen_options options = {.mode = config->listen_mode,
-                                           .local_only = stays_root && !config->allow_root};
-    char *name = server->listen_name;
-    bool upgrade;
-    int fd = activation_take(&upgrade, error, error_size);
-    int result = fd;
+    const struct listen_options options = listen_options_of(server->config, stays_root);
 
-    if (fd >= 0) {
-        server->listen_fd = fd;
-        server->listen_shared = !upgrade;
-        server->upgrading = upgrade;
-        result = listen_inherit(fd, &options, name, sizeof server->listen_name, error, error_size);
-    } else if (fd == -ENOENT) {
-        result = listen_open(config->listen, &options, name, sizeof server->listen_name, error,
-                             error_size);
-        server->listen_fd = result;
-    }
-    if (result >= 0 && !server->listen_shared)
-        server->listen_file = listen_file_of(name);
-    return result < 0 ? result : 0;
+    server->listen_shared = server->handed_over = false;
+    server->listen_fd = listen_open(server->config->listen, &options, server->listen_name,
+                                    sizeof server->listen_name, error, error_size);
+    if (server->listen_fd < 0)
+        return server->listen_fd;
+    server->listen_file = listen_file_of(server->listen_name);
+    return 0;
+}
+
+/* Goes on with a socket that was passed. */
+static int take_listener(struct server *server, int fd, bool shared, bool stays_root, char *error,
+                         size_t error_size)
+{
+    const struct listen_options options = listen_options_of(server->config, stays_root);
+    int result = listen_inherit(fd, &options, server->listen_name, sizeof server->listen_name,
+                                error, error_size);
+
+    if (result < 0)
+        return result;
+    server->listen_fd = fd;
+    server->listen_shared = shared;
+    if (!shared)
+        server->listen_file = listen_file_of(server->listen_name);
+    return 0;
+}
+
+/* The predecessor's socket, else a service manager's, else --listen. */
+static int find_listener(struct server *server, const struct server_inherited *inherited,
+                         bool stays_root, char *error, size_t error_size)
+{
+    int fd, result;
+
+    if (inherited->listen_fd >= 0)
+        return take_listener(server, inherited->listen_fd, inherited->listen_shared, stays_root,
+                             error, error_size);
+    fd = activation_take(error, error_size);
+    if (fd == -ENOENT)
+        return open_listener(server, stays_root, error, error_size);
+    if (fd < 0)
+        return fd;
+    result = take_listener(server, fd, true, stays_root, error, error_size);
+    if (result < 0)
+        close(fd);
+    return result;
 }
 
 /* What has to be known or opened as root, then the end of being root, then what has to work as the
  * user. */
-static int open_and_drop(struct server *server, char *error, size_t error_size)
+static int open_and_drop(struct server *server, const struct server_inherited *inherited,
+                         char *error, size_t error_size)
 {
     const struct config *config = server->config;
     struct privileges privileges;
@@ -153,11 +187,11 @@ static int open_and_drop(struct server *server, char *error, size_t error_size)
     if (result == 0)
         result = open_access_log(server, &privileges, error, error_size);
     if (result == 0)
-        result = open_listener(server, stays_root, error, error_size);
+        result = find_listener(server, inherited, stays_root, error, error_size);
     if (result == 0)
         result = privileges_drop(&privileges, error, error_size);
     if (result == 0 && config->pid_file != NULL)
-        result = pid_file_check(config->pid_file, server->upgrading, error, error_size);
+        result = pid_file_check(config->pid_file, inherited->upgrading, error, error_size);
     if (result == 0 && privileges.change && config->access_log != NULL &&
         strcmp(config->access_log, "-") != 0 && access(config->access_log, W_OK) < 0)
         log_line(LOG_WARN,
@@ -167,8 +201,15 @@ static int open_and_drop(struct server *server, char *error, size_t error_size)
     return result;
 }
 
+static void limit_connections(struct server *server)
+{
+    server->process_connections = descriptors_for_clients(server);
+    server_resolve_connections(server, 1);
+}
+
 int server_open(struct server *server, const struct config *config, const struct model *model,
-                unsigned workers, char *error, size_t error_size)
+                unsigned workers, const struct server_inherited *inherited, char *error,
+                size_t error_size)
 {
     int result;
 
@@ -180,14 +221,67 @@ int server_open(struct server *server, const struct config *config, const struct
         .root_fd = -1,
         .access_log_fd = -1,
         .started_ms = io_now_ms(),
+        .master_fd = -1,
     };
     result = raise_descriptors(server, error, error_size);
     if (result == 0)
         result = map_shared(server, error, error_size);
     if (result == 0)
-        result = open_and_drop(server, error, error_size);
-    server->process_connections = descriptors_for_clients(server);
-    server_resolve_connections(server, 1);
+        result = open_and_drop(server, inherited, error, error_size);
+    limit_connections(server);
+    if (result < 0) {
+        if (server->listen_fd == inherited->listen_fd)
+            server->listen_fd = -1; /* stays the caller's */
+        server_close(server);
+        server_unmap(server);
+    }
+    return result;
+}
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* What is done once, at the start. */
+static int check_lasting(const struct config *config, const struct config *running, char *error,
+                         size_t error_size)
+{
+    const char *changed = !same_text(config->user, running->user)           ? "--user"
+                          : !same_text(config->group, running->group)       ? "--group"
+                          : !same_text(config->pid_file, running->pid_file) ? "--pid-file"
+                                                                            : NULL;
+
+    if (changed == NULL)
+        return 0;
+    snprintf(error, error_size, "%s cannot change while the server runs", changed);
+    return -EINVAL;
+}
+
+int server_succeed(struct server *server, const struct server *running, const struct config *config,
+                   const struct model *model, unsigned workers, char *error, size_t error_size)
+{
+    const struct privileges unchanged = {.change = false};
+    int result = check_lasting(config, running->config, error, error_size);
+
+    *server = *running;
+    server->config = config;
+    server->model = model;
+    server->workers = workers;
+    server->listen_fd = -1;
+    server->root_fd = -1;
+    server->access_log_fd = -1;
+    server->db = NULL;
+    server->log_generation = atomic_load(&server->shared->log_generation);
+    if (result == 0)
+        result = open_root(server, error, error_size);
+    if (result == 0)
+        result = open_access_log(server, &unchanged, error, error_size);
+    if (result == 0 && strcmp(config->listen, running->config->listen) == 0)
+        server->listen_fd = running->listen_fd;
+    else if (result == 0)
+        result = open_listener(server, geteuid() == 0, error, error_size);
+    limit_connections(server);
     if (result < 0)
         server_close(server);
     return result;
@@ -202,35 +296,76 @@ void server_resolve_connections(struct server *server, unsigned tables)
     server->max_connections = most < INT32_MAX ? (unsigned)most : INT32_MAX;
 }
 
-void server_stop_listening(struct server *server)
+void server_shut_listening(struct server *server)
 {
-    int result = 0;
+    int result;
 
-    if (server->listen_fd < 0)
+    if (server->listen_fd < 0 || server->handed_over || server->listen_shared)
         return;
-    if (!server->listen_shared) {
-        /* The file first: once connecting is refused, another server may put its own there. */
-        result = listen_file_remove(server->listen_name, &server->listen_file);
-        shutdown(server->listen_fd, SHUT_RD); /* for every process that shares it */
-    }
+    /* The file first: once connecting is refused, another server may put its own there. */
+    result = listen_file_remove(server->listen_name, &server->listen_file);
+    shutdown(server->listen_fd, SHUT_RD); /* for every process that shares it */
+    server->handed_over = true; /* once is enough: the path may be another's by the second time */
     if (result < 0)
         log_line(LOG_WARN, "cannot remove %s: %s; the next server there replaces it",
                  server->listen_name, strerror(-result));
-    close(server->listen_fd);
+}
+
+void server_stop_listening(struct server *server)
+{
+    server_shut_listening(server);
+    if (server->listen_fd >= 0)
+        close(server->listen_fd);
     server->listen_fd = -1;
 }
 
 void server_close(struct server *server)
 {
     server_stop_listening(server);
-    pid_file_remove(&server->service.pid_file);
     if (server->root_fd >= 0)
         close(server->root_fd);
     if (server->access_log_fd >= 0)
         close(server->access_log_fd);
+    server->root_fd = server->access_log_fd = -1;
+}
+
+void server_unmap(struct server *server)
+{
     if (server->shared != NULL)
         munmap(server->shared, server->shared_size);
     server->shared = NULL;
+}
+
+int64_t server_drain_deadline(const struct server *server)
+{
+    const struct server_shared *shared = server->shared;
+    int64_t deadline = INT64_MAX;
+
+    if (server->control != NULL && atomic_load(&server->control->draining))
+        deadline = atomic_load(&server->control->deadline_ms);
+    if (atomic_load(&shared->draining) && atomic_load(&shared->drain_deadline_ms) < deadline)
+        deadline = atomic_load(&shared->drain_deadline_ms);
+    return deadline;
+}
+
+bool server_idle_may_stay(const struct server *server)
+{
+    return !server_stopping(server) && server->control != NULL &&
+           io_now_ms() < atomic_load(&server->control->idle_until_ms);
+}
+
+void server_worker_spent(const struct server *server)
+{
+    if (!atomic_exchange_explicit(&server->control->spent, true, memory_order_relaxed))
+        server_wake_master(server);
+}
+
+void server_wake_master(const struct server *server)
+{
+    uint64_t one = 1;
+
+    if (write(server->master_fd, &one, sizeof one) < 0)
+        return; /* EAGAIN: it is awake already */
 }
 
 void server_reopen_log(struct server *server)

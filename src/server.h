@@ -3,11 +3,11 @@
  * The running server as every part of it sees it, and the counters its workers
  * share.
  *
- * struct server is made by main() before any worker and is read-only afterwards,
- * except for `shared`: one MAP_SHARED mapping seen by the master and all its
- * workers, processes and threads alike. Each worker writes only its own
- * struct worker_stats, so counting needs no lock and no atomic read-modify-write;
- * readers add up what they see.
+ * A struct server is made by the master for each generation of workers, before
+ * any of them, and is read-only afterwards, except for `shared`: one MAP_SHARED
+ * mapping seen by the master and all workers of all generations, processes and threads
+ * alike. It has a slot for each worker; a slot is used by one worker at a time, so counting needs
+ * no lock and no atomic read-modify-write; readers add up what they see.
  */
 #ifndef SERVER_H
 #define SERVER_H
@@ -20,12 +20,15 @@
 
 #include "config.h"
 #include "listen.h"
-#include "service.h"
 
 struct db;
 struct model;
 
-enum { SERVER_CACHE_LINE = 64 };
+enum {
+    SERVER_CACHE_LINE = 64,
+    SERVER_SLOTS = 16384,         /* for workers that live at the same time: of all generations */
+    SERVER_MASTER = SERVER_SLOTS, /* io.worker of the master */
+};
 
 /* The version, with the commit it was built from where that is known. */
 extern const char server_version[];
@@ -33,8 +36,22 @@ extern const char server_version[];
 /* A counter with one writer at a time; readers may be anywhere. */
 typedef _Atomic uint64_t stats_counter;
 
+/* What the master and one worker process tell each other, in the slot of the process's first
+ * worker. Who may change what is said at each; the protocol is in models/master.h. */
+struct worker_control {
+    alignas(SERVER_CACHE_LINE) _Atomic bool draining; /* master: finish; answers say so */
+    _Atomic bool take_backlog;     /* master, before stopping it: nobody else will accept */
+    _Atomic bool ready;            /* worker: can serve */
+    _Atomic bool backlog_taken;    /* worker: saw the backlog empty after take_backlog */
+    _Atomic bool spent;            /* worker: has served --max-requests */
+    _Atomic uint32_t turn;         /* enum pool_turn, of a pool's worker process */
+    _Atomic int64_t deadline_ms;   /* master: while draining, when to cut requests off */
+    _Atomic int64_t idle_until_ms; /* master: while draining, how long idle connections may stay */
+    _Atomic int64_t beat_ms; /* worker: when its loop or timekeeper last turned; 0: has none */
+};
+
 /* One worker's counters: a process of prefork, a thread of threads, a loop
- * process of coro. They survive the worker's death; the next in its place goes on. */
+ * process of coro. They survive the worker's death; the next in its slot goes on. */
 struct worker_stats {
     alignas(SERVER_CACHE_LINE) stats_counter requests; /* answered, refused ones included */
     stats_counter responses[6];                        /* by class: [2] counts 2xx; [0] is unused */
@@ -50,13 +67,15 @@ struct worker_stats {
     _Atomic int32_t tid;
     _Atomic uint32_t changing; /* odd while the worker's descriptors and records may disagree */
     stats_counter stack_peak;  /* bytes of coroutine stack ever used; 0 in the pools */
+    struct worker_control control;
 };
 
 /* Seen by the master and all workers. */
 struct server_shared {
-    alignas(SERVER_CACHE_LINE) _Atomic bool draining; /* answers say Connection: close */
-    _Atomic int64_t drain_deadline_ms;                /* when to give up waiting for requests */
-    _Atomic uint32_t log_generation; /* grows when the access log is to be reopened */
+    /* The whole server is being stopped: as worker_control.draining of every process. */
+    alignas(SERVER_CACHE_LINE) _Atomic bool draining;
+    _Atomic int64_t drain_deadline_ms; /* when to give up waiting for requests */
+    _Atomic uint32_t log_generation;   /* grows when the access log is to be reopened */
     alignas(SERVER_CACHE_LINE) _Atomic int32_t open_connections;
     _Atomic int64_t read_ahead;    /* bytes of body held by http/ahead.c, of all workers */
     _Atomic int32_t contexts;      /* contexts serving a request now, of all workers */
@@ -67,7 +86,9 @@ struct server_shared {
     _Atomic int64_t log_lost_ms;      /* when the last one was */
     _Atomic bool log_losing;          /* lost lines were announced, and not yet that it is over */
     _Atomic bool log_torn;            /* the last line in the access log lacks its end */
-    struct worker_stats workers[];    /* server.workers of them, then one for the master */
+    _Atomic uint32_t slots_used;      /* one more than the highest slot any worker has had */
+    struct worker_stats master;       /* what the master does to connections */
+    struct worker_stats workers[];    /* the slots, SERVER_SLOTS of them */
 };
 
 struct server {
@@ -79,15 +100,17 @@ struct server {
     unsigned descriptors;               /* RLIMIT_NOFILE: every descriptor is below this */
     int listen_fd;                      /* non-blocking */
     char listen_name[LISTEN_NAME_SIZE]; /* "127.0.0.1:8080", as bound */
-    bool listen_shared; /* others serve it too or will: it is closed in the end, never shut down */
-    bool upgrading;     /* the socket is from a predecessor that still runs */
-    struct listen_file listen_file;  /* a Unix socket's that is ours to remove */
-    int root_fd;                     /* O_PATH of --root; -1: none */
-    int access_log_fd;               /* -1: off */
+    struct listen_file listen_file;     /* a Unix socket's that is ours to remove */
+    bool listen_shared; /* a service manager has the socket too: close it, never shut it */
+    bool handed_over;   /* it is another program's now: the same */
+    int root_fd;        /* O_PATH of --root; -1: none */
+    int access_log_fd;  /* -1: off */
     _Atomic uint32_t log_generation; /* of shared->log_generation, that access_log_fd is of */
     int64_t started_ms;              /* io_now_ms() at the start */
+    int master_fd;                   /* eventfd that wakes the master */
+    struct worker_control *control;  /* of this process; in the master, of the generation */
     struct db *db;                   /* the pools of connections; a process's own after fork */
-    struct service service;          /* the master's own */
+    unsigned process; /* this worker process's number among the generation's: see db_new() */
     size_t shared_size;
     struct server_shared *shared;
 };
@@ -104,30 +127,83 @@ static inline uint64_t stats_get(const stats_counter *counter)
     return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-static inline bool server_draining(const struct server *server)
+/* The whole server is being stopped: nobody will accept, idle connections are to be closed. */
+static inline bool server_stopping(const struct server *server)
 {
     return atomic_load_explicit(&server->shared->draining, memory_order_relaxed);
 }
 
+/* The calling process is to finish: answers say Connection: close. */
+static inline bool server_draining(const struct server *server)
+{
+    return server_stopping(server) ||
+           (server->control != NULL &&
+            atomic_load_explicit(&server->control->draining, memory_order_relaxed));
+}
+
+/* While draining: when the calling process is to cut off what it still serves. */
+int64_t server_drain_deadline(const struct server *server);
+
+/* While draining: an idle connection may wait for one more request, which is told that it is the
+ * last. */
+bool server_idle_may_stay(const struct server *server);
+
+/* Slots that have ever been used. */
+static inline unsigned server_slots(const struct server *server)
+{
+    return atomic_load_explicit(&server->shared->slots_used, memory_order_acquire);
+}
+
+/* A socket that another program passed to this one. */
+struct server_inherited {
+    int listen_fd;      /* listens where config->listen says, *server will own it; -1: none */
+    bool listen_shared; /* a service manager has it too */
+    bool upgrading;     /* the predecessor still runs */
+};
+
 /*
- * Opens and maps what the configuration asks for: listening socket, root
- * directory, access log, shared counters; raises the descriptor limit. config and
- * model must outlive *server. Returns 0, or a negative errno with one line in
- * error (no newline), leaving nothing open.
+ * Opens and maps what the configuration asks for: listening socket (one that a service manager
+ * passed comes before --listen), root directory, access log, shared counters; raises the
+ * descriptor limit; becomes --user. config and model must outlive *server. Returns 0, or a negative
+ * errno with one line in error (no newline), leaving nothing open but inherited->listen_fd.
  */
 int server_open(struct server *server, const struct config *config, const struct model *model,
-                unsigned workers, char *error, size_t error_size)
+                unsigned workers, const struct server_inherited *inherited, char *error,
+                size_t error_size) __attribute__((warn_unused_result));
+
+/*
+ * Makes the server of the next generation beside a running one: it shares the counters and, when
+ * config->listen is the same text, the listening socket (server->listen_fd is then equal);
+ * everything else is opened anew. --user, --group and --pid-file cannot change (-EINVAL).
+ * Returns as server_open().
+ */
+int server_succeed(struct server *server, const struct server *running, const struct config *config,
+                   const struct model *model, unsigned workers, char *error, size_t error_size)
     __attribute__((warn_unused_result));
+
+/* Closes what is open, but for the shared counters; listen_fd must be -1 where another generation
+ * goes on with it. */
 void server_close(struct server *server);
 
 /* Sets max_connections for a model whose workers have `tables` descriptor tables between them; 1
  * until called. Before any worker is made. */
 void server_resolve_connections(struct server *server, unsigned tables);
 
+/* Unmaps the shared counters, after the last generation was closed. */
+void server_unmap(struct server *server);
+
 /* Stops listening, in every process that shares the socket: connecting is refused, accept() fails
- * with EINVAL. To be called by the process that opened it. A socket that is listen_shared is only
- * closed here: what is in its backlog waits for whoever has it still. */
+ * with EINVAL. To be called by the master. Does no more than close it when it was handed over.
+ * server_shut_listening() leaves the descriptor open. */
 void server_stop_listening(struct server *server);
+void server_shut_listening(struct server *server);
+
+/* Says that the calling process has served --max-requests and wants to be replaced. Does nothing
+ * when it has said so before. */
+void server_worker_spent(const struct server *server);
+
+/* Wakes the master, which then looks at the control blocks. */
+void server_wake_master(const struct server *server);
 
 /* Opens the access log's path anew in place of the old descriptor, in the calling process, if
  * shared->log_generation has grown since it last did. Any thread. */
@@ -154,10 +230,14 @@ void server_worker_died(struct server *server, unsigned worker);
 /* The connections it had accepted and not closed died with it. */
 void server_worker_lost_connections(struct server *server, unsigned worker);
 
-/* The stats slot of the master, beyond those of the workers. */
+/* The counters of a worker, or of the master for SERVER_MASTER. */
+static inline struct worker_stats *server_stats(const struct server *server, unsigned worker)
+{
+    return worker == SERVER_MASTER ? &server->shared->master : &server->shared->workers[worker];
+}
 static inline struct worker_stats *server_master_stats(const struct server *server)
 {
-    return &server->shared->workers[server->workers];
+    return &server->shared->master;
 }
 
 #endif

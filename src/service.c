@@ -21,10 +21,9 @@ static void judge(int result)
         log_line(LOG_WARN, "cannot tell NOTIFY_SOCKET: %s", strerror(-result));
 }
 
-void service_ready(struct server *server)
+void service_ready(struct service *service, const struct server *server)
 {
     const char *path = server->config->pid_file;
-    struct service *service = &server->service;
     int result = 0;
 
     if (path != NULL)
@@ -40,9 +39,8 @@ void service_ready(struct server *server)
     service->watchdog_due_ms = io_now_ms();
 }
 
-void service_tick(struct server *server)
+void service_tick(struct service *service)
 {
-    struct service *service = &server->service;
     int64_t now = io_now_ms();
 
     if (service->watchdog_ms == 0 || now < service->watchdog_due_ms)
@@ -51,29 +49,31 @@ void service_tick(struct server *server)
     (void)notify_watchdog(); /* one that is lost is followed by another in time */
 }
 
-void service_reloading(struct server *server)
+void service_reloading(void)
 {
-    (void)server;
     judge(notify_reloading());
 }
 
-void service_reloaded(struct server *server)
+void service_reloaded(void)
 {
-    (void)server;
     judge(notify_ready(getpid()));
 }
 
-void service_stopping(struct server *server)
+void service_stopping(const struct service *service)
 {
-    if (!server->service.handed_over)
+    if (!service->handed_over)
         judge(notify_stopping());
 }
 
-void service_hand_over(struct server *server, pid_t successor)
+void service_hand_over(struct service *service, pid_t successor)
 {
     judge(notify_main_pid(successor));
-    pid_file_abandon(&server->service.pid_file);
-    server->service.watchdog_ms = 0;
-    server->listen_shared = true;
-    server->service.handed_over = true;
+    pid_file_abandon(&service->pid_file);
+    service->watchdog_ms = 0;
+    service->handed_over = true;
+}
+
+void service_end(struct service *service)
+{
+    pid_file_remove(&service->pid_file);
 }

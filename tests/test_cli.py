@@ -224,6 +224,7 @@ OTHER_VALUES = {
     "db": "sqlite:/var/lib/a b.sqlite", "redis": "127.0.0.1:6379", "db-connections": "3",
     "db-timeout": "0.5", "offload": "off",
     "pid-file": " /run/pid ", "max-requests": "1000", "heartbeat-timeout": "3",
+    "start-timeout": "20", "stopped-timeout": "0.7",
 }
 NEEDS = {"gil": ["--model=threads"], "dispatch": ["--model=threads"], "group": ["--user=nobody"]}
 

@@ -21,7 +21,6 @@ enum { DB_CONNECTIONS_AUTO = 16 };
 
 struct db {
     const struct config *config;
-    unsigned processes;
     struct db_pool world; /* --db */
     struct db_pool cache; /* --redis; unused without it */
     bool has_cache;
@@ -53,7 +52,6 @@ int db_new(struct db **out, const struct config *config, unsigned processes)
     if (db == NULL)
         return -ENOMEM;
     db->config = config;
-    db->processes = processes;
     if (total == 0)
         total = DB_CONNECTIONS_AUTO;
     db->has_cache = config->redis != NULL;
@@ -78,6 +76,12 @@ void db_free(struct db *db)
     if (db->has_cache)
         db_pool_term(&db->cache);
     free(db);
+}
+
+bool db_owns(const struct db *db, int fd)
+{
+    return (db->world.permits != NULL && db_permits_own(db->world.permits, fd)) ||
+           (db->has_cache && db->cache.permits != NULL && db_permits_own(db->cache.permits, fd));
 }
 
 void db_process_died(struct db *db, unsigned process)
@@ -124,12 +128,6 @@ int db_conn_break(struct db_conn *conn, int error, bool lost, const char *format
 
 /* ---- questions ----------------------------------------------------------------------------- */
 
-/* The index of the process that io runs in: where all workers are one process, its only one. */
-static unsigned process_of(const struct io *io)
-{
-    return io->server->db->processes == 1 ? 0 : io->worker;
-}
-
 static int64_t deadline(const struct io *io)
 {
     return io_now_ms() + io->server->config->db_timeout_ms;
@@ -137,7 +135,7 @@ static int64_t deadline(const struct io *io)
 
 static int take(struct io *io, struct db_pool *pool, int64_t until, struct db_conn **conn)
 {
-    return db_pool_take(pool, io, process_of(io), until, conn);
+    return db_pool_take(pool, io, io->server->process, until, conn);
 }
 
 static int read_from(struct io *io, struct db_pool *pool, struct db_row *rows, size_t count,

@@ -15,6 +15,7 @@
 #ifndef DB_DB_H
 #define DB_DB_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct config;
@@ -50,14 +51,18 @@ int db_check(const struct config *config, char *error, size_t error_size)
 
 /*
  * Makes the pools of a server whose workers are that many processes, before they are forked; each
- * gets its share of --db-connections. config must outlive it. Opens no connection.
- * Returns 0 or a negative errno.
+ * gets its share of --db-connections. Processes are told apart by server->process: numbers from 0
+ * up, those up to twice as many for processes that replace others. config must outlive it. Opens no
+ * connection. Returns 0 or a negative errno.
  */
 int db_new(struct db **out, const struct config *config, unsigned processes)
     __attribute__((warn_unused_result));
 
 /* Closes what the calling process has open and frees everything. NULL allowed. */
 void db_free(struct db *db);
+
+/* True when fd was opened by db_new() for all processes. */
+bool db_owns(const struct db *db, int fd);
 
 /* In the master: a worker process has died; what it had borrowed goes to those who wait. */
 void db_process_died(struct db *db, unsigned process);

@@ -100,6 +100,14 @@ void db_permits_free(struct db_permits *p)
     munmap(p, p->size);
 }
 
+bool db_permits_own(const struct db_permits *p, int fd)
+{
+    for (unsigned i = 0; i < p->processes; i++)
+        if (p->claims[i].wake_fd == fd)
+            return true;
+    return false;
+}
+
 /* The process that has waited longest, or NULL. */
 static struct claim *first_in_line(const struct db_permits *p)
 {

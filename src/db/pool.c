@@ -37,7 +37,7 @@ int db_pool_init(struct db_pool *pool, const struct db_backend *backend, const c
     pool->tail = &pool->head;
     pthread_mutex_init(&pool->mutex, NULL);
     if (processes > total) {
-        pool->permits = db_permits_new(total, processes);
+        pool->permits = db_permits_new(total, 2 * processes);
         if (pool->permits == NULL)
             return -errno;
     }

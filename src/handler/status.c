@@ -5,7 +5,8 @@
  * The counters are read while their owners go on counting, each at a moment of
  * its own: a sum is exact once the server is quiet, and never far off. What the
  * master counts (connections that it accepts or closes for a dead worker) is in
- * the sums, but in no row of the list of workers.
+ * the sums, but in no row of the list of workers; nor are workers that have ended. For a
+ * while after a reload the list has workers of two generations.
  */
 #include "handler.h"
 
@@ -77,16 +78,22 @@ static void add_totals(struct text *text, const struct totals *totals)
 
 static void add_workers(struct text *text, const struct server *server)
 {
+    bool first = true;
+
     text_add(text, "\"workers\":[");
-    for (unsigned i = 0; i < server->workers; i++) {
+    for (unsigned i = 0; i < server_slots(server); i++) {
         const struct worker_stats *stats = &server->shared->workers[i];
+
+        if (atomic_load_explicit(&stats->pid, memory_order_relaxed) == 0)
+            continue;
         text_add(text,
                  "%s\n{\"worker\":%u,\"pid\":%d,\"tid\":%d,\"requests\":%" PRIu64
                  ",\"accepted\":%" PRIu64 ",\"closed\":%" PRIu64 ",\"active\":%" PRIu64 "}",
-                 i == 0 ? "" : ",", i, atomic_load_explicit(&stats->pid, memory_order_relaxed),
+                 first ? "" : ",", i, atomic_load_explicit(&stats->pid, memory_order_relaxed),
                  atomic_load_explicit(&stats->tid, memory_order_relaxed),
                  stats_get(&stats->requests), stats_get(&stats->accepted),
                  stats_get(&stats->closed), stats_get(&stats->contexts));
+        first = false;
     }
     text_add(text, "]");
 }
@@ -101,7 +108,7 @@ int handler_status(struct http_exchange *x)
     if (!http_query_check(x, NULL, 0, &error))
         return error;
 
-    for (unsigned i = 0; i < server->workers; i++)
+    for (unsigned i = 0; i < server_slots(server); i++)
         totals_add(&totals, &server->shared->workers[i]);
     totals_add(&totals, server_master_stats(server));
 

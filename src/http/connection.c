@@ -323,7 +323,7 @@ static enum conn_next park(struct connection_stream *s)
     if (c->requests > 0) {
         /* The last answer may have promised that the connection stays, and the next request be
          * here: that one is served, and its answer says that it is the last. */
-        if (server_draining(s->io->server) && !has_input(c))
+        if (server_draining(s->io->server) && !server_idle_may_stay(s->io->server) && !has_input(c))
             return CONN_CLOSE;
         set_deadline(c, io_now_ms() + s->config->keepalive_timeout_ms);
     }
@@ -453,7 +453,6 @@ enum conn_next connection_expire(struct conn *c, struct io *io)
 
 enum conn_next connection_drain(struct conn *c, struct io *io)
 {
-    (void)io;
     if (c->phase == CONN_LINGER) {
         int64_t limit = io_now_ms() + LINGER_DRAIN_MS;
 
@@ -461,7 +460,8 @@ enum conn_next connection_drain(struct conn *c, struct io *io)
             set_deadline(c, limit);
         return CONN_PARK;
     }
-    if (c->phase == CONN_HEAD || c->phase == CONN_MORE || has_input(c))
+    if (server_idle_may_stay(io->server) || c->phase == CONN_HEAD || c->phase == CONN_MORE ||
+        has_input(c))
         return CONN_PARK; /* a request under way: its deadline ends it at the latest */
     return CONN_CLOSE;
 }

@@ -41,8 +41,9 @@ enum conn_next connection_serve(struct conn *conn, struct io *io);
  * wait. */
 enum conn_next connection_expire(struct conn *conn, struct io *io);
 
-/* The server is being stopped: closes a parked connection that is idle; one with a request under
- * way, or unread input, stays parked. Does not wait. */
+/* The worker is to finish: closes a parked connection that is idle, unless such may still stay
+ * (server_idle_may_stay()); one with a request under way, or unread input, stays parked. Does not
+ * wait. */
 enum conn_next connection_drain(struct conn *conn, struct io *io);
 
 #endif

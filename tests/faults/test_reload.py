@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: MIT
 """SIGHUP: the configuration is read again and the workers replaced; no client notices."""
 
+import operator
+import os
 import signal
+from functools import partial
 from pathlib import Path
-from typing import Dict
+from typing import Dict, List, Tuple
 
 import pytest
 
-from support.client import message
-from support.configurations import per_request
-from support.load import Load
+from support import processes
+from support.client import Closed, message
+from support.configurations import only, per_request
+from support.load import IDLE, Load
 from support.server import Launcher, Server
-from support.variant import patience
+from support.variant import VARIANT, fewer, patience
 from support.waiting import eventually
 
+RELOADS = int(os.environ.get("SERVER_RELOADS", "20"))
 
-# SIGHUP is only logged so far: these say what it is going to do.
-pytestmark = pytest.mark.xfail(reason="no reload yet", run=False)
 
 
 def _settings(server: Server) -> Dict[str, str]:
@@ -43,7 +46,7 @@ def test_reload_under_load(launch: Launcher, tmp_path: Path) -> None:
             eventually("requests are answered",
                        lambda: kept.answers + fresh.answers > answers + 100)
     # A connection may be closed between two requests, which a client has to expect.
-    assert not [f for f in kept.failures if f != "closed while idle"]
+    assert not [f for f in kept.failures if f != IDLE]
     assert not fresh.failures
     assert fresh.longest < patience(2)
 
@@ -93,3 +96,310 @@ def test_many_reloads(launch: Launcher) -> None:
     server.signal(signal.SIGHUP)
     server.wait_for_workers(but=sorted(before))
     assert server.get("/hello").status == 200
+
+
+def reloaded(server: Server) -> int:
+    """How many reloads the log tells of."""
+    return sum("reloaded:" in line for line in list(server.lines))
+
+
+def reload(server: Server) -> None:
+    """SIGHUP; waits until the new workers serve."""
+    before = reloaded(server)
+    server.signal(signal.SIGHUP)
+    eventually("reloaded", lambda: reloaded(server) > before, within=10)
+
+
+def clients_of(server: Server) -> int:
+    """How many a Load may have so that each finds a worker, kept busy or not."""
+    return 2 if server.configuration.per_connection else 8
+
+
+def test_many_reloads_under_a_flood(launch: Launcher) -> None:
+    """Connections come and go, others stay: none is refused or reset, no answer is wrong."""
+    server = launch("--shutdown-timeout=20")
+    count = clients_of(server)
+    with Load(server.address, count, echo=True, pause=0.001, fresh=True) as fresh, \
+            Load(server.address, count, echo=True) as kept, \
+            Load(server.address, count, message("GET", "/sleep?ms=20")) as waiting:
+        for _ in range(fewer(RELOADS)):
+            answers = fresh.answers
+            reload(server)
+            eventually("the flood goes on", lambda: fresh.answers > answers + 5)
+    assert fresh.failures + kept.failures + waiting.failures == []
+    assert fresh.longest < patience(3)
+    server.wait_for_workers()
+
+
+@only("prefork")
+def test_parked_connections_survive(launch: Launcher, tmp_path: Path) -> None:
+    """Used, unused, and with half a head: the pool passes them on to the new workers."""
+    file = tmp_path / "server.conf"
+    file.write_text("workers = 8\n")
+    server = launch(f"--config={file}")
+    unused, used, half = [server.connect() for _ in range(3)]
+    assert used.get("/hello").status == 200
+    half.send(b"GET /hello HTTP/1.1\r\nHost:")
+    eventually("all are parked", server.open_connections, lambda n: n == 3)
+    try:
+        for _ in range(5):
+            workers = server.worker_pids()
+            reload(server)
+            server.wait_for_workers(but=workers)
+            answer = used.get("/whoami")
+            assert answer.status == 200 and not answer.closes
+        assert not unused.get("/hello").closes
+        assert not half.request(b" x\r\n\r\n").closes
+    finally:
+        for connection in (unused, used, half):
+            connection.close()
+
+
+@only("threads", "coro", "coro-2", "prefork-connection", "threads-connection")
+def test_idle_connections_may_ask_once_more(launch: Launcher) -> None:
+    """By the workers they are with; the answer says that it is the last."""
+    server = launch()
+    unused, used, half = [server.connect() for _ in range(3)]
+    assert used.get("/hello").status == 200
+    half.send(b"GET /hello HTTP/1.1\r\nHost:")
+    eventually("all are accepted", server.open_connections, lambda n: n == 3)
+    try:
+        reload(server)
+        for answer in (unused.get("/hello"), used.get("/hello"), half.request(b" x\r\n\r\n")):
+            assert answer.status == 200 and answer.closes
+        for connection in (unused, used, half):
+            assert connection.read_to_end() == b""
+    finally:
+        for connection in (unused, used, half):
+            connection.close()
+
+
+@only("threads", "coro", "coro-2", "prefork-connection", "threads-connection")
+def test_idle_connections_are_closed_in_the_end(launch: Launcher) -> None:
+    server = launch("--shutdown-timeout=1")
+    workers = server.wait_for_workers()
+    with server.connect() as unused, server.connect() as used:
+        assert used.get("/hello").status == 200
+        eventually("both are accepted", server.open_connections, lambda n: n == 2)
+        reload(server)
+        assert used.read_to_end() == b"" and unused.read_to_end() == b""
+        server.wait_for_workers(but=workers)
+
+
+def test_the_old_ones_end_in_time(launch: Launcher) -> None:
+    """What a request in progress may take is bounded by --shutdown-timeout, as at a stop."""
+    server = launch("--shutdown-timeout=0.5")
+    workers = server.wait_for_workers()
+    with server.connect() as connection:
+        connection.send(message("GET", "/sleep?ms=50000"))
+        eventually("it is being served", server.contexts, lambda n: n >= 1)
+        reload(server)
+        server.wait_for_workers(but=workers)
+        try:
+            assert connection.read_response().status == 503
+        except Closed as closed:
+            assert "timed out" not in str(closed)
+    assert server.get("/hello").status == 200
+
+
+def _model_and_workers(server: Server) -> Tuple[str, int]:
+    status = server.status()
+    return status["model"], int(status["settings"]["workers"])
+
+
+@only("coro")
+def test_workers_and_model_may_change(launch: Launcher, tmp_path: Path) -> None:
+    """In a file the model is as good a setting as any; counters go on over it."""
+    file = tmp_path / "server.conf"
+    file.write_text("model = coro\nworkers = 1\n")
+    server = launch(f"--config={file}", model_options=[])
+    with Load(server.address, 4, echo=True, fresh=True) as fresh, \
+            Load(server.address, 4, echo=True) as kept:
+        for text, model, workers in (
+            ("model = prefork\nworkers = 4\n", "prefork", 4),
+            ("model = prefork\nworkers = 6\nmax-header = 32k\n", "prefork", 6),
+            ("model = threads\nworkers = 12\ngil = on\n", "threads", 12),
+            ("model = prefork\nworkers = 20\ndispatch = connection\n", "prefork", 20),
+            ("model = prefork\nworkers = 2\n", "prefork", 2),
+            ("model = coro\nworkers = 2\n", "coro", 2),
+        ):
+            file.write_text(text)
+            reload(server)
+            # Until then an old worker may answer that was accepting as it was told to finish.
+            eventually("answered by the new workers", partial(_model_and_workers, server),
+                       partial(operator.eq, (model, workers)))
+            answers = kept.answers
+            eventually("all go on", lambda: kept.answers > answers + 20)
+    assert fresh.failures + kept.failures == []
+    eventually("the old workers are gone", server.worker_pids, lambda pids: len(pids) == 2)
+    eventually("no connection is left", server.open_connections, lambda n: n == 0)
+    assert server.status()["requests"] >= fresh.answers + kept.answers
+
+
+def test_listening_elsewhere(launch: Launcher, tmp_path: Path) -> None:
+    """What can be opened is; those who came by the old address are served to the end."""
+    file = tmp_path / "server.conf"
+    old, new = tmp_path / "old", tmp_path / "new"
+    file.write_text(f"listen = unix:{old}\n")
+    server = launch(f"--config={file}", listen=None)
+    with server.connect() as connection:
+        assert connection.get("/hello").status == 200
+        connection.send(message("GET", "/sleep?ms=300"))
+        eventually("it is being served", server.contexts, lambda n: n >= 1)
+        file.write_text(f"listen = unix:{new}\n")
+        reload(server)
+        assert connection.read_response().text == "slept 300\n"
+    eventually("the old path is gone", lambda: not old.exists())
+    server.address = str(new)
+    assert server.get("/hello").status == 200
+    file.write_text(f"listen = unix:{tmp_path}/none/such\n")
+    server.expected.append("none/such")
+    server.signal(signal.SIGHUP)
+    server.wait_for_line("reload: cannot listen on .*none/such.*the server goes on as it was")
+    assert server.get("/hello").status == 200
+
+
+def test_what_cannot_be_applied(launch: Launcher, tmp_path: Path) -> None:
+    """One line says why, and nothing has changed."""
+    file = tmp_path / "server.conf"
+    file.write_text("")
+    server = launch(f"--config={file}", expected=["reload: "])
+    workers = server.wait_for_workers()
+    for text, said in (
+        ("root = /none/such\n", "/none/such"),
+        ("access-log = /none/such\n", "/none/such"),
+        ("no line\n", "server.conf"),
+        ("write-timeout = soon\n", "soon"),
+    ):
+        file.write_text(text)
+        server.signal(signal.SIGHUP)
+        server.wait_for_line(f"reload: .*{said}.*the server goes on as it was")
+        assert server.worker_pids() == workers
+    file.unlink()
+    server.signal(signal.SIGHUP)
+    server.wait_for_line("reload: .*No such file")
+    assert server.worker_pids() == workers
+    assert server.get("/hello").status == 200
+
+
+@pytest.mark.skipif(VARIANT != "release", reason="sanitizers need address space themselves")
+@only("threads")
+def test_workers_that_cannot_start(launch: Launcher, tmp_path: Path) -> None:
+    """Their gate has not been opened: nobody was with them, and the old ones go on."""
+    file = tmp_path / "server.conf"
+    file.write_text("")
+    server = launch(f"--config={file}", expected=["thread", "cannot make the pool", "while starting", "reload: "],
+                    model_options=["--model=threads"], prefix=["prlimit", "--as=3000000000"])
+    file.write_text("workers = 4096\nmax-header = 1M\n")
+    with Load(server.address, 4, echo=True, fresh=True) as fresh:
+        answers = fresh.answers
+        server.signal(signal.SIGHUP)
+        server.wait_for_line("reload: its worker processes do not start", within=20)
+        eventually("requests go on", lambda: fresh.answers > answers + 20)
+    assert fresh.failures == []
+    file.write_text("workers = 3\n")
+    reload(server)
+
+
+def test_storm(launch: Launcher) -> None:
+    """A hundred signals are as many reloads as there is time for, and no more workers than ever."""
+    server = launch()
+    with Load(server.address, clients_of(server), echo=True, fresh=True) as fresh:
+        for _ in range(100):
+            server.signal(signal.SIGHUP)
+            server.signal(signal.SIGUSR1)
+        answers = fresh.answers
+        eventually("requests go on", lambda: fresh.answers > answers + 50)
+        reload(server)
+    assert fresh.failures == []
+    server.wait_for_workers()
+    workers = server.worker_pids()
+    reload(server)
+    server.wait_for_workers(but=workers)
+
+
+def _newcomers(server: Server, workers: List[int]) -> List[int]:
+    return [pid for pid in server.worker_pids() if pid not in workers]
+
+
+def test_a_worker_is_killed_meanwhile(launch: Launcher) -> None:
+    """Whichever it is, new or old: the reload comes to its end."""
+    server = launch(expected=["worker process"])
+    for turn in range(fewer(6)):
+        workers = server.wait_for_workers()
+        before = reloaded(server)
+        server.signal(signal.SIGHUP)
+        if turn % 2:  # one of the new ones, if it is seen in time
+            eventually("the new ones come", partial(_newcomers, server, workers))
+            victims = _newcomers(server, workers) or workers
+        else:
+            victims = workers
+        try:
+            os.kill(victims[0], signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        eventually("reloaded", lambda: reloaded(server) > before, within=10)
+        assert server.get("/hello").status == 200
+        server.wait_for_workers(but=workers)
+
+
+def test_stop_during_a_reload(launch: Launcher) -> None:
+    """At whatever moment it comes: requests in progress are finished, exit status 0."""
+    for delay in (0, 5, 20, 60):
+        server = launch()
+        with server.connect() as connection:
+            assert connection.get("/hello").status == 200
+            connection.send(message("GET", "/sleep?ms=300"))
+            eventually("it is being served", server.contexts, lambda n: n >= 1)
+            with server.connect() as pause:
+                server.signal(signal.SIGHUP)
+                if delay:
+                    pause.get(f"/sleep?ms={delay}")
+                server.signal(signal.SIGTERM)
+            assert connection.read_response().text == "slept 300\n"
+        assert server.wait() == 0
+
+
+def test_reload_while_stopping(launch: Launcher) -> None:
+    server = launch()
+    with server.connect() as connection:
+        assert connection.get("/hello").status == 200
+        connection.send(message("GET", "/sleep?ms=500"))
+        eventually("it is being served", server.contexts, lambda n: n >= 1)
+        server.signal(signal.SIGTERM)
+        eventually("it has begun to stop", lambda: _refused(server))
+        server.signal(signal.SIGHUP)
+        server.signal(signal.SIGUSR2)
+        assert connection.read_response().text == "slept 500\n"
+    assert server.wait() == 0
+    assert [line for line in server.lines if "SIGHUP ignored" in line]
+    assert [line for line in server.lines if "SIGUSR2 ignored" in line]
+
+
+def _refused(server: Server) -> bool:
+    try:
+        server.connect().close()
+    except OSError:
+        return True
+    return False
+
+
+def test_nothing_is_left_over(launch: Launcher) -> None:
+    """Descriptors of the master and of each worker are as they were."""
+    server = launch()
+
+    def descriptors() -> List[int]:
+        return [processes.descriptors(server.pid)] + sorted(
+            processes.descriptors(pid) for pid in server.wait_for_workers())
+
+    def cycle() -> None:  # two, as slots alternate
+        for _ in range(2):
+            workers = server.worker_pids()
+            reload(server)
+            server.wait_for_workers(but=workers)
+
+    cycle()
+    before = descriptors()
+    for _ in range(fewer(max(2, RELOADS // 10))):
+        cycle()
+    eventually(f"as before, {before}", descriptors, lambda now: now == before)

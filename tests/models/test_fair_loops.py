@@ -75,7 +75,7 @@ def test_a_loop_that_does_not_come_is_not_waited_for(loops: Server) -> None:
     stopped = loops.worker_pids()[0]
     os.kill(stopped, signal.SIGSTOP)
     try:
-        eventually("it has stopped", lambda: processes.stopped(stopped))
+        eventually("it has stopped", lambda: processes.state(stopped) == "T")
         # It is told of each of them and has fewer than any other, yet they are served.
         connections = [loops.connect() for _ in range(CONNECTIONS)]
         for connection in connections:

@@ -17,6 +17,11 @@ from support.client import Address, Malformed, Response, message, open_socket, p
 
 HELLO = message("GET", "/hello")
 
+# What a failure is called when the server closed a connection between two requests, as it may.
+IDLE = "closed while idle"
+# And when it was not the server's doing: the answer was somebody else's, or no answer at all.
+WRONG = "wrong"
+
 
 @dataclass
 class Client:
@@ -24,11 +29,13 @@ class Client:
 
     number: int
     answers: int = 0
+    asked: int = 0
     longest: float = 0.0  # seconds between a request and its answer
     failures: List[str] = field(default_factory=list)
     connected: Optional[socket.socket] = None
     asked_at: float = 0.0  # 0: not waiting for an answer
     ask_at: float = 0.0
+    expected: bytes = b""  # the answer's body, where requests differ
     received: bytearray = field(default_factory=bytearray)
 
 
@@ -36,6 +43,8 @@ class Load:
     """A context manager: the clients ask from its beginning to its end.
 
     fresh: each request on a connection of its own. accept judges an answer.
+    echo: each request is a POST /echo of words that no other request has, and the answer must
+    be those; so an answer that is another's, or not all there, is noticed.
     """
 
     def __init__(
@@ -46,11 +55,13 @@ class Load:
         pause: float = 0.005,
         fresh: bool = False,
         accept: Callable[[Response], bool] = lambda answer: answer.status == 200,
+        echo: bool = False,
     ) -> None:
         self._address = address
         self._request = request
         self._pause = pause
         self._fresh = fresh
+        self._echo = echo
         self._accept = accept
         self._stopping = threading.Event()
         self._selector = selectors.EpollSelector()
@@ -110,9 +121,19 @@ class Load:
                 client.connected = open_socket(self._address)
                 client.connected.setblocking(False)
                 self._selector.register(client.connected, selectors.EVENT_READ, client)
-            client.connected.send(self._request)
+            client.connected.send(self._next_request(client))
         except OSError as error:
             self._fail(client, f"asking: {error}")
+
+    def _next_request(self, client: Client) -> bytes:
+        if not self._echo:
+            return self._request
+        client.asked += 1
+        client.expected = b"%d of %d " % (client.asked, client.number) * 20
+        fields = [f"Content-Length: {len(client.expected)}"]
+        if self._fresh:
+            fields.append("Connection: close")
+        return message("POST", "/echo", *fields, body=client.expected)
 
     def _hear(self, client: Client) -> None:
         if client.connected is None:
@@ -121,8 +142,11 @@ class Load:
             data = client.connected.recv(65536)
             client.received += data
             found = parse(client.received, "GET", not data)
-        except (OSError, Malformed) as error:
+        except OSError as error:
             self._fail(client, f"hearing: {error}")
+            return
+        except Malformed as error:
+            self._fail(client, f"{WRONG}: {error}")
             return
         if found is not None:
             answer, behind = found
@@ -132,13 +156,15 @@ class Load:
             client.ask_at = now + self._pause
             client.answers += 1
             del client.received[:behind]
-            if not self._accept(answer) or client.received:
+            if self._echo and answer.body != client.expected:
+                self._fail(client, f"{WRONG}: {answer.status} {answer.body!r}")
+            elif not self._accept(answer) or client.received:
                 self._fail(client, f"status {answer.status} and {len(client.received)} bytes more")
             elif self._fresh or answer.closes:
                 self._drop(client)
         elif not data:
             waited = client.asked_at != 0
-            self._fail(client, "closed in a request" if waited else "closed while idle")
+            self._fail(client, "closed in a request" if waited else IDLE)
 
     def _fail(self, client: Client, why: str) -> None:
         client.failures.append(why)

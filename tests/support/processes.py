@@ -3,7 +3,7 @@
 
 import os
 from pathlib import Path
-from typing import Iterator, List, Tuple
+from typing import Iterator, List, Sequence, Tuple
 
 
 def _stat(pid: int) -> Tuple[str, List[str]]:
@@ -19,15 +19,15 @@ def _all_pids() -> Iterator[int]:
             yield int(name)
 
 
-def children(pid: int) -> List[int]:
-    """The living child processes of pid, zombies not counted."""
+def children(pid: int, but: Sequence[int] = ()) -> List[int]:
+    """The living child processes of pid, zombies not counted, nor those in but."""
     found = []
     for other in _all_pids():
         try:
             state, fields = _stat(other)
         except (OSError, ValueError):
             continue
-        if int(fields[0]) == pid and state not in "ZX":
+        if int(fields[0]) == pid and state not in "ZX" and other not in but:
             found.append(other)
     return sorted(found)
 
@@ -40,9 +40,9 @@ def alive(pid: int) -> bool:
         return False
 
 
-def stopped(pid: int) -> bool:
-    """True while pid is stopped by a signal."""
-    return _stat(pid)[0] == "T"
+def state(pid: int) -> str:
+    """The letter of its state: R, S, T (stopped), Z ..."""
+    return _stat(pid)[0]
 
 
 def descriptors(pid: int) -> int:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+from functools import partial
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from support import processes
@@ -29,28 +30,34 @@ class Server:
 
     prefix is a command to run it under (prlimit …), `within` the seconds it has to be ready. Log lines that begin with
     "error" make stop() fail unless one of the patterns of `expected` is found
-    in them; a sanitizer's report always does.
+    in them; a sanitizer's report always does. model_options stand for those of the
+    configuration; listen None leaves that to the options too.
     """
 
     def __init__(
         self,
         configuration: Configuration,
         *options: str,
-        listen: str = "127.0.0.1:0",
+        listen: Optional[str] = "127.0.0.1:0",
+        model_options: Optional[Sequence[str]] = None,
         prefix: Sequence[str] = (),
         expected: Sequence[str] = (),
         environment: Optional[Dict[str, str]] = None,
         within: float = 10,
+        binary: str = BINARY,
     ) -> None:
         self.configuration = configuration
+        self.upgrades = 0
         self.expected = list(expected)
         self.lines: List[str] = []
         self._changed = threading.Condition()
         self._ended = False
         self._any_status = False
         # The kernel ends the server should the tests die without having stopped it.
-        command = ["setpriv", "--pdeathsig", "KILL", *prefix, BINARY]
-        command += [*configuration.options, f"--listen={listen}", *options]
+        command = ["setpriv", "--pdeathsig", "KILL", *prefix, binary]
+        command += configuration.options if model_options is None else model_options
+        command += [f"--listen={listen}"] if listen is not None else []
+        command += options
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -67,7 +74,7 @@ class Server:
             self.workers = int(found.group(2))
             self.listen = found.group(3)
             self.pid = int(found.group(4))
-            assert found.group(1) == configuration.model
+            assert found.group(1) == configuration.model or model_options is not None
             assert self.pid == self.process.pid, "the process started is not the one that says ready"
         except BaseException:
             self.kill()
@@ -112,6 +119,33 @@ class Server:
                 )
                 self._changed.wait(left)
 
+    def ready_pids(self) -> List[int]:
+        """The masters that have said they are ready, the first one first."""
+        with self._changed:
+            found = [READY.match(line) for line in self.lines]
+        return [int(match.group(4)) for match in found if match]
+
+    def upgrade(self, within: float = 10) -> None:
+        """SIGUSR2; waits until the new program serves. The old one may still be finishing."""
+        known = len(self.ready_pids())
+        self.signal(signal.SIGUSR2)
+        self.follow_upgrade(known, within)
+
+    def follow_upgrade(self, known: int, within: float = 10) -> None:
+        """Waits for one more master than `known`, which is the server from then on."""
+        pids = eventually("the new server is ready", self.ready_pids, lambda p: len(p) > known, within)
+        self.pid = pids[known]
+        self.upgrades += 1
+
+    def wait_for_old(self, within: float = 15) -> None:
+        """Waits until every master before the last has ended; the first with status 0."""
+        for pid in self.ready_pids()[:-1]:
+            if pid == self.process.pid:
+                assert self.process.wait(patience(within)) == 0, self.lines
+            else:
+                eventually("an old server ends", partial(processes.alive, pid),
+                           lambda alive: not alive, within)
+
     def connect(self, timeout: float = 5) -> Connection:
         return Connection(self.address, timeout)
 
@@ -133,7 +167,7 @@ class Server:
         return int(self.status()["contexts"]["in_use"]) - 1
 
     def worker_pids(self) -> List[int]:
-        return processes.children(self.pid)
+        return processes.children(self.pid, but=self.ready_pids())
 
     def wait_for_workers(self, but: Sequence[int] = ()) -> List[int]:
         """Waits until there are as many worker processes as configured, without those in but."""
@@ -159,7 +193,7 @@ class Server:
         return sum(processes.cpu_seconds(pid) for pid in [self.pid, *self.worker_pids()])
 
     def signal(self, number: int) -> None:
-        self.process.send_signal(number)
+        os.kill(self.pid, number)
 
     def wait(self, within: float = 15, any_status: bool = False) -> int:
         """Waits for the end; the exit status, negative for a signal.
@@ -167,21 +201,34 @@ class Server:
         any_status: the rules leave it open, so stop() will not look at it.
         """
         self._any_status = any_status
-        return self.process.wait(patience(within))
+        return self._wait(within)
+
+    def _wait(self, within: float) -> int:
+        """The exit status; 0 for one that an upgrade has started, which is nobody's child here."""
+        if self.pid == self.process.pid:
+            return self.process.wait(patience(within))
+        eventually("the server ends", lambda: not processes.alive(self.pid), within=within)
+        return 0
 
     def wait_for_log_end(self, within: float = 5) -> None:
         """Waits until no process holds the log open: none has outlived the master."""
         self._reader.join(patience(within))
         assert not self._reader.is_alive(), "a process of the server outlives its master"
 
+    def log_has_ended(self) -> bool:
+        """No process holds the log open any more."""
+        return not self._reader.is_alive()
+
     def stop(self) -> None:
         """SIGTERM; the server must exit with 0 and a clean log."""
         try:
-            if self.process.poll() is None:
-                self.signal(signal.SIGTERM)
+            if self.process.poll() is None or self.pid != self.process.pid:
+                if processes.alive(self.pid):
+                    self.signal(signal.SIGTERM)
             try:
-                status = self.process.wait(patience(15))
-            except subprocess.TimeoutExpired:
+                status = self._wait(15)
+                self.wait_for_old()
+            except (subprocess.TimeoutExpired, AssertionError):
                 raise AssertionError(f"SIGTERM does not stop the server; log: {self.lines}") from None
             self.wait_for_log_end()
             self.check_log()
@@ -194,7 +241,8 @@ class Server:
         text = "\n".join(self.lines)
         assert not SANITIZER.search(text), f"sanitizer report:\n{text}"
         ready = [line for line in self.lines if line.startswith("ready ")]
-        assert len(ready) == 1, f"exactly one ready line wanted: {ready}"
+        wanted = 1 + self.upgrades
+        assert len(ready) == wanted, f"exactly {wanted} ready line(s) wanted: {ready}"
         errors = [
             line
             for line in self.lines
@@ -207,6 +255,9 @@ class Server:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        for pid in self.ready_pids():
+            if pid != self.process.pid and processes.alive(pid):
+                os.kill(pid, signal.SIGKILL)
 
 
 class Launcher:

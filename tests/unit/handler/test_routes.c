@@ -715,6 +715,7 @@ static void test_status(void **state)
     (void)state;
     fake_init(&fake, HTTP_METHOD_GET, "GET", "/status", 2);
     struct server_shared *shared = fake.server.shared;
+    shared->slots_used = 2;
     stats_add(&shared->workers[0].requests, 5);
     stats_add(&shared->workers[1].requests, 7);
     stats_add(&shared->workers[0].responses[2], 4);

@@ -96,6 +96,7 @@ static inline void lot_init(struct lot *lot)
     };
     assert_non_null(lot->server.shared);
     memset(lot->server.shared, 0, shared);
+    lot->server.shared->slots_used = LOT_WORKERS;
     lot->server.listen_fd = listen_open("127.0.0.1:0", NULL, lot->server.listen_name,
                                         sizeof lot->server.listen_name, error, sizeof error);
     if (lot->server.listen_fd < 0)
@@ -103,7 +104,7 @@ static inline void lot_init(struct lot *lot)
     lot->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     assert_true(lot->stop_fd >= 0);
     assert_int_equal(
-        blocking_io_init(&lot->master_io, &blocking_never_ops, &lot->server, LOT_WORKERS), 0);
+        blocking_io_init(&lot->master_io, &blocking_never_ops, &lot->server, SERVER_MASTER), 0);
     for (unsigned i = 0; i < LOT_WORKERS; i++) {
         lot->workers[i].lot = lot;
         assert_int_equal(blocking_io_init(&lot->workers[i].io, &lot_ops, &lot->server, i), 0);

@@ -80,7 +80,7 @@ static void an_event_for_what_another_owns_is_dropped(void **state)
 
     /* Parked again and armed, it is served. */
     atomic_store(&lot->pool->records[fd].owner, OWNER_PARKED);
-    pool_release(lot->pool, &lot->master_io, DEAD);
+    pool_release(lot->pool, &lot->master_io, DEAD, true);
     lot_answer(client);
     close(client);
     close(other);
@@ -117,11 +117,11 @@ static void the_sweep_closes_what_is_idle_for_too_long(void **state)
     lot_start(lot, 1);
     client = lot_connect_parked(lot, &fd);
     clocks_advance(LOT_HEADER_MS - 1);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     assert_int_equal(lot_owner(lot, fd), OWNER_PARKED);
     lot_expect_silence(client);
     clocks_advance(1);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     assert_int_equal(lot_owner(lot, fd), OWNER_NONE);
     assert_int_equal(lot_open(lot), 0);
     lot_expect_end(client);
@@ -139,11 +139,11 @@ static void being_served_moves_the_deadline(void **state)
     lot_ask(client);
     lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
     clocks_advance(LOT_KEEPALIVE_MS - 1);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     lot_ask(client);
     lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
     clocks_advance(LOT_KEEPALIVE_MS);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     lot_expect_end(client);
     close(client);
 }
@@ -161,7 +161,7 @@ static void the_sweep_answers_what_has_begun(void **state)
     lot_wait(lot_bytes_in(lot) == 5);
     lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
     clocks_advance(LOT_HEADER_MS);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     length = recv(client, text, sizeof text - 1, 0);
     assert_true(length > 13);
     assert_memory_equal(text, "HTTP/1.1 408 ", 13);
@@ -183,7 +183,7 @@ static void lingering_ends_with_a_sweep(void **state)
     assert_true(recv(client, text, sizeof text, 0) > 0);
     lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
     clocks_advance(60000);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     assert_int_equal(lot_owner(lot, fd), OWNER_NONE);
     close(client);
 }
@@ -199,7 +199,7 @@ static void the_sweep_leaves_what_is_served_or_held(void **state)
     pool_opening(&lot->workers[DEAD].io);
     pool_hold(lot->pool, &lot->workers[DEAD].io, held);
     clocks_advance(1000000);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     assert_int_equal(lot_owner(lot, fd), DEAD + OWNER_WORKERS);
     assert_int_equal(lot_owner(lot, held), (DEAD + OWNER_WORKERS) | OWNER_HELD);
     assert_true(fcntl(held, F_GETFD) >= 0);
@@ -218,9 +218,10 @@ static void what_a_dead_worker_served_is_closed(void **state)
     client = lot_connect_parked(lot, &fd);
     other = lot_connect_parked(lot, &other_fd);
     lot_seize(lot, fd, DEAD + OWNER_WORKERS);
-    pool_release(lot->pool, &lot->master_io, DEAD + 1); /* of another's death it has nothing */
+    pool_release(lot->pool, &lot->master_io, DEAD + 1,
+                 true); /* of another's death it has nothing */
     assert_int_equal(lot_owner(lot, fd), DEAD + OWNER_WORKERS);
-    pool_release(lot->pool, &lot->master_io, DEAD);
+    pool_release(lot->pool, &lot->master_io, DEAD, true);
     assert_int_equal(lot_owner(lot, fd), OWNER_NONE);
     lot_expect_end(client);
     assert_int_equal(lot_open(lot), 1);
@@ -247,7 +248,7 @@ static void what_a_dead_worker_held_is_closed(void **state)
     assert_int_equal(lot_owner(lot, given_up), OWNER_NONE);
 
     given_up = dup(STDIN_FILENO); /* the same number again, and nobody's */
-    pool_release(lot->pool, &lot->master_io, DEAD);
+    pool_release(lot->pool, &lot->master_io, DEAD, true);
     assert_int_equal(fcntl(held, F_GETFD), -1);
     assert_int_equal(lot_owner(lot, held), OWNER_NONE);
     assert_true(fcntl(other, F_GETFD) >= 0);
@@ -277,7 +278,7 @@ static void an_event_that_a_dead_worker_took_along_comes_again(void **state)
     assert_int_equal(event.data.fd, lot->server.listen_fd);
     assert_int_equal(epoll_wait(lot->pool->epoll_fd, &event, 1, 0), 0);
 
-    pool_release(lot->pool, &lot->master_io, DEAD);
+    pool_release(lot->pool, &lot->master_io, DEAD, true);
     lot_start(lot, 1);
     lot_answer(client);
     lot_ask(waiting);
@@ -294,19 +295,19 @@ static void a_wrong_count_is_put_right_after_a_death(void **state)
     client = lot_connect_parked(lot, &fd);
     lot_stop(lot);
     atomic_fetch_add(&lot->server.shared->open_connections, 2);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     assert_int_equal(lot_open(lot), 3); /* nobody died: not its business */
 
-    pool_release(lot->pool, &lot->master_io, DEAD);
+    pool_release(lot->pool, &lot->master_io, DEAD, true);
     pool_opening(&lot->workers[2].io); /* somebody is in the middle of a change */
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     assert_int_equal(lot_open(lot), 3);
     pool_hold(lot->pool, &lot->workers[2].io, -1);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     assert_int_equal(lot_open(lot), 1);
 
     atomic_fetch_add(&lot->server.shared->open_connections, 1);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     assert_int_equal(lot_open(lot), 2); /* once for each death */
     close(client);
 }
@@ -344,7 +345,7 @@ static void no_more_than_the_allowed_connections(void **state)
     lot_wait(atomic_load(&lot->pool->accept_paused));
     waiting = lot_connect(lot);
     lot_send(waiting, lot_request);
-    pool_sweep(lot->pool, &lot->master_io); /* there is no more room than before */
+    pool_sweep(lot->pool, &lot->master_io, true); /* there is no more room than before */
     lot_ask(clients[0]);
     lot_ask(clients[1]);
     assert_int_equal(lot_find(lot, waiting), -1);
@@ -379,7 +380,7 @@ static void a_full_table_of_descriptors(void **state)
     lot_wait(atomic_load(&lot->pool->accept_paused));
     assert_return_code(setrlimit(RLIMIT_NOFILE, &before), errno);
     assert_int_equal(lot_open(lot), 0);
-    pool_sweep(lot->pool, &lot->master_io);
+    pool_sweep(lot->pool, &lot->master_io, true);
     assert_false(atomic_load(&lot->pool->accept_paused) && lot_find(lot, client) < 0);
     lot_answer(client);
     close(client);
@@ -415,6 +416,92 @@ static void draining_closes_the_idle_and_waits_for_the_rest(void **state)
     lot_wait(pool_drain(lot->pool, &lot->master_io));
     lot_wait(lot_open(lot) == 0); /* counted right after the record was given up */
     close(idle);
+}
+
+static void nobody_accepts_once_it_has_drained(void **state)
+{
+    struct lot *lot = *state;
+    int late;
+
+    assert_true(pool_drain(lot->pool, &lot->master_io));
+    late = lot_connect(lot); /* as if a worker had been told of it just before */
+    lot_start(lot, 1);
+    lot_wait(atomic_load(&lot->workers[0].io.stats->control.turn) == POOL_IDLE);
+    lot_stop(lot);
+    assert_int_equal(lot_open(lot), 0);
+    assert_int_equal(lot_find(lot, late), -1);
+    close(late);
+}
+
+static void it_has_not_drained_while_a_worker_may_accept(void **state)
+{
+    struct lot *lot = *state;
+
+    pool_opening(&lot->workers[2].io); /* it has looked already whether it may */
+    assert_false(pool_drain(lot->pool, &lot->master_io));
+    pool_hold(lot->pool, &lot->workers[2].io, -1);
+    assert_true(pool_drain(lot->pool, &lot->master_io));
+}
+
+/* --- leaving -------------------------------------------------------------------- */
+
+static void a_busy_worker_leaves_when_it_looks(void **state)
+{
+    struct lot *lot = *state;
+    struct worker_control *control = &lot->workers[0].io.stats->control;
+
+    assert_false(pool_leave(control)); /* nobody has to be interrupted */
+    assert_false(pool_leave(control));
+    pool_work(lot->pool, &lot->workers[0].io); /* returns at once */
+    assert_int_equal(atomic_load(&control->turn), POOL_LEAVING);
+}
+
+static void an_idle_worker_serves_the_event_it_was_given(void **state)
+{
+    struct lot *lot = *state;
+    struct lot_worker *worker = &lot->workers[0];
+    struct worker_control *control = &worker->io.stats->control;
+    int fd, client;
+
+    lot_start(lot, 1);
+    client = lot_connect_parked(lot, &fd);
+    lot_wait(atomic_load(&control->turn) == POOL_IDLE);
+    assert_true(pool_leave(control)); /* it waits, and there is no signal here to wake it */
+    assert_false(pool_leave(control));
+    lot_ask(client); /* not lost, though it was told to leave before */
+    assert_int_equal(pthread_join(worker->thread, NULL), 0);
+    lot->running = 0;
+    assert_int_equal(lot_owner(lot, fd), OWNER_PARKED);
+    atomic_store(&control->turn, POOL_BUSY); /* a successor in its slot goes on with it */
+    lot_start(lot, 1);
+    lot_ask(client);
+    close(client);
+}
+
+static void a_worker_tells_that_it_has_served_its_share(void **state)
+{
+    struct lot *lot = *state;
+    struct worker_control *control = &lot->workers[0].io.stats->control;
+    eventfd_t told;
+    int client;
+
+    lot->config.max_requests = 3;
+    lot->server.control = control;
+    lot->server.master_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    lot_start(lot, 1);
+    client = lot_connect(lot);
+    lot_ask(client);
+    lot_ask(client);
+    lot_wait(atomic_load(&control->turn) == POOL_IDLE);
+    assert_false(atomic_load(&control->spent));
+    for (int i = 0; i < 3; i++)
+        lot_ask(client); /* it goes on until it is told to leave */
+    lot_wait(atomic_load(&control->spent));
+    lot_stop(lot);
+    assert_return_code(eventfd_read(lot->server.master_fd, &told), errno);
+    assert_int_equal(told, 1); /* and says so once */
+    close(lot->server.master_fd);
+    close(client);
 }
 
 static void what_waits_to_be_accepted_is_taken_in(void **state)
@@ -453,8 +540,8 @@ static void many_connections_and_workers(void **state)
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < CLIENTS; i++)
             lot_send(clients[i], lot_request);
-        pool_release(lot->pool, &lot->master_io, LOT_WORKERS + 1); /* arms all anew */
-        pool_sweep(lot->pool, &lot->master_io);
+        pool_release(lot->pool, &lot->master_io, LOT_WORKERS + 1, true); /* arms all anew */
+        pool_sweep(lot->pool, &lot->master_io, true);
         for (int i = 0; i < CLIENTS; i++)
             lot_answer(clients[i]);
         close(clients[round % CLIENTS]);
@@ -494,6 +581,11 @@ int main(void)
         TEST(no_more_than_the_allowed_connections),
         TEST(a_full_table_of_descriptors),
         TEST(draining_closes_the_idle_and_waits_for_the_rest),
+        TEST(nobody_accepts_once_it_has_drained),
+        TEST(it_has_not_drained_while_a_worker_may_accept),
+        TEST(a_busy_worker_leaves_when_it_looks),
+        TEST(an_idle_worker_serves_the_event_it_was_given),
+        TEST(a_worker_tells_that_it_has_served_its_share),
         TEST(what_waits_to_be_accepted_is_taken_in),
         TEST(many_connections_and_workers),
     };

@@ -41,7 +41,7 @@ static bool is_open(int fd)
 
 static void look(struct harbour *h)
 {
-    strays_close(&h->strays, h->lot.pool);
+    strays_close(&h->strays, h->lot.pool, NULL, NULL, NULL);
 }
 
 static void a_stray_is_closed_after_a_death(void **state)

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Making generations, telling them to finish, and seeing them out.
+ */
+#include "models/generation.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "db/db.h"
+#include "http/request.h"
+#include "io.h"
+#include "log.h"
+#include "models/model.h"
+#include "models/process.h"
+
+/* Time kept back of --shutdown-timeout: a tenth, at most this. In its first half workers cut
+ * off what they still serve, in its second those that are left are killed and reaped. */
+enum { SHUTDOWN_RESERVE_MS = 500 };
+
+struct retirement generation_times(const struct generation *g)
+{
+    int64_t now = io_now_ms();
+    int64_t timeout = g->settings.config.shutdown_timeout_ms;
+    int64_t reserve = timeout / 10 < SHUTDOWN_RESERVE_MS ? timeout / 10 : SHUTDOWN_RESERVE_MS;
+
+    return (struct retirement){.idle_until_ms = now + timeout / 2,
+                               .cut_ms = now + timeout - reserve,
+                               .kill_ms = now + timeout - reserve / 2};
+}
+
+/* The first of `count` free slots in a row, now used; -ENOSPC. */
+static int take_slots(struct slots *slots, unsigned count)
+{
+    unsigned run = 0;
+
+    for (unsigned i = 0; i < SERVER_SLOTS; i++) {
+        run = slots->used[i] ? 0 : run + 1;
+        if (run < count)
+            continue;
+        memset(&slots->used[i + 1 - count], true, count);
+        return (int)(i + 1 - count);
+    }
+    return -ENOSPC;
+}
+
+/* The lowest number that no process of the generation has: fewer are in use than it has places, and
+ * each of those is replaced by one other at most. */
+static unsigned free_number(const struct generation *g)
+{
+    unsigned number = 0;
+    const struct process *p = g->processes;
+
+    while (p != NULL) {
+        if (p->number == number) {
+            number++;
+            p = g->processes;
+        } else {
+            p = p->next;
+        }
+    }
+    return number;
+}
+
+int generation_add_place(struct generation *g, struct process *old, struct slots *slots)
+{
+    struct server_shared *shared = g->server.shared;
+    int first = take_slots(slots, g->plan.slots_each);
+    struct process *p;
+
+    if (first < 0)
+        return first;
+    p = process_new((unsigned)first, g->plan.share_descriptors);
+    if (p == NULL) {
+        int result = -errno;
+
+        memset(&slots->used[first], false, g->plan.slots_each);
+        return result;
+    }
+    if ((unsigned)first + g->plan.slots_each > atomic_load(&shared->slots_used))
+        atomic_store(&shared->slots_used, (unsigned)first + g->plan.slots_each);
+    p->number = free_number(g);
+    p->replaces = old;
+    p->next = g->processes;
+    g->processes = p;
+    return 0;
+}
+
+void generation_remove(struct generation *g, struct process *p, struct slots *slots)
+{
+    struct process **link = &g->processes;
+
+    while (*link != p)
+        link = &(*link)->next;
+    *link = p->next;
+    g->backlog_taken |= atomic_load(&process_control(p, &g->server)->backlog_taken);
+    for (struct process *other = g->processes; other != NULL; other = other->next)
+        if (other->replaces == p)
+            other->replaces = NULL;
+    memset(&slots->used[p->first], false, g->plan.slots_each);
+    process_free(p);
+}
+
+static int open_server(struct generation *g, const struct generation *running,
+                       const struct server_inherited *inherited, char *error, size_t error_size)
+{
+    const struct settings *s = &g->settings;
+
+    if (running != NULL)
+        return server_succeed(&g->server, &running->server, &s->config, s->model, s->workers, error,
+                              error_size);
+    return server_open(&g->server, &s->config, s->model, s->workers, inherited, error, error_size);
+}
+
+/* Parked connections pass on where the model is the same and the socket they come from is. */
+static const struct master_plan *plan_before(const struct generation *g,
+                                             const struct generation *running)
+{
+    bool same = running != NULL && running->settings.model == g->settings.model &&
+                running->server.listen_fd == g->server.listen_fd;
+
+    return same ? &running->plan : NULL;
+}
+
+struct generation *generation_new(struct settings *settings, struct generation *running,
+                                  const struct server_inherited *inherited, int master_fd,
+                                  struct slots *slots, char *error, size_t error_size, int *result)
+{
+    struct generation *g = calloc(1, sizeof *g);
+
+    if (g == NULL) {
+        snprintf(error, error_size, "out of memory");
+        settings_free(settings);
+        *result = -ENOMEM;
+        return NULL;
+    }
+    g->settings = *settings;
+    g->gate_fd = -1;
+    g->before = running;
+    *result = open_server(g, running, inherited, error, error_size);
+    if (*result < 0) {
+        settings_free(&g->settings);
+        free(g);
+        return NULL;
+    }
+    g->server.master_fd = master_fd;
+    g->server.control = &g->control;
+    request_set_max_header(g->settings.config.max_header);
+    *result = g->gate_fd = master_stop_new();
+    if (*result >= 0)
+        *result = g->settings.model->open(&g->server, plan_before(g, running), &g->plan);
+    if (*result >= 0)
+        *result = db_new(&g->server.db, &g->settings.config, g->plan.processes);
+    for (unsigned i = 0; *result >= 0 && i < g->plan.processes; i++)
+        *result = generation_add_place(g, NULL, slots);
+    if (*result < 0) {
+        snprintf(error, error_size, "cannot start --model=%s: %s", g->settings.model->name,
+                 strerror(-*result));
+        generation_free(g, running == NULL || running->server.listen_fd != g->server.listen_fd,
+                        slots);
+        return NULL;
+    }
+    *result = 0;
+    g->end_ms = io_now_ms() + g->settings.config.start_timeout_ms;
+    return g;
+}
+
+void generation_free(struct generation *g, bool last, struct slots *slots)
+{
+    while (g->processes != NULL)
+        generation_remove(g, g->processes, slots);
+    g->settings.model->close(&g->plan);
+    db_free(g->server.db);
+    if (last)
+        server_stop_listening(&g->server);
+    g->server.listen_fd = -1;
+    server_close(&g->server);
+    if (g->gate_fd >= 0)
+        close(g->gate_fd);
+    settings_free(&g->settings);
+    free(g);
+}
+
+bool generation_is_ready(const struct generation *g)
+{
+    for (const struct process *p = g->processes; p != NULL; p = p->next)
+        if (p->pid == 0 || !atomic_load(&process_control(p, &g->server)->ready))
+            return false;
+    return true;
+}
+
+unsigned generation_alive(const struct generation *g)
+{
+    unsigned alive = 0;
+
+    for (const struct process *p = g->processes; p != NULL; p = p->next)
+        alive += p->pid != 0;
+    return alive;
+}
+
+void generation_begin(struct generation *g)
+{
+    g->phase = SERVING;
+    master_stop(g->gate_fd);
+}
+
+/* The orders for one process, or for what the master does in its place. */
+static void order(struct worker_control *control, const struct retirement *times)
+{
+    atomic_store(&control->deadline_ms, times->cut_ms);
+    atomic_store(&control->idle_until_ms, times->idle_until_ms);
+    atomic_store(&control->draining, true);
+}
+
+void generation_retire(struct generation *g, const struct generation *successor, bool last_listener)
+{
+    struct retirement times = generation_times(g);
+    bool own_pool = g->plan.share_descriptors;
+
+    g->phase = RETIRING;
+    if (own_pool && successor != NULL && successor->plan.arg == g->plan.arg)
+        g->superseded = true;
+    if (last_listener && g->listener == LISTENER_ATTENDED) {
+        g->listener = LISTENER_LEFT;
+        g->shut_ms = own_pool ? 0 : (io_now_ms() + times.kill_ms) / 2;
+    }
+    if (own_pool && !g->superseded) {
+        order(&g->control, &times);
+        if (last_listener)
+            g->plan.take_backlog(&g->server, g->plan.arg);
+        else
+            g->plan.retire(&g->server, g->plan.arg);
+    }
+    for (struct process *p = g->processes; p != NULL; p = p->next)
+        process_retire(p, &g->server, g->superseded, last_listener, times.cut_ms, times.kill_ms,
+                       times.idle_until_ms);
+}
+
+void generation_hasten(struct generation *g)
+{
+    if (g->superseded)
+        return;
+    atomic_store(&g->control.idle_until_ms, 0);
+    for (const struct process *p = g->processes; p != NULL; p = p->next)
+        atomic_store(&process_control(p, &g->server)->idle_until_ms, 0);
+}
+
+static bool backlog_is_taken(const struct generation *g)
+{
+    /* They all accept from one socket: one that found it empty has seen all that waited. */
+    for (const struct process *p = g->processes; p != NULL; p = p->next)
+        if (atomic_load(&process_control(p, &g->server)->backlog_taken))
+            return true;
+    return g->backlog_taken || generation_alive(g) == 0 || io_now_ms() >= g->shut_ms;
+}
+
+void generation_drain(struct generation *g)
+{
+    if (g->listener == LISTENER_LEFT && backlog_is_taken(g)) {
+        server_shut_listening(&g->server);
+        g->listener = LISTENER_SHUT;
+    }
+    for (const struct process *p = g->processes; p != NULL; p = p->next)
+        process_nudge(p, &g->server);
+    if (!g->plan.share_descriptors || g->superseded || g->finishing)
+        return;
+    if (g->plan.drained(&g->server, g->plan.arg)) {
+        g->finishing = true;
+        g->plan.finish(g->plan.arg);
+    }
+}
+
+void generation_kill(struct generation *g)
+{
+    for (const struct process *p = g->processes; p != NULL; p = p->next)
+        if (p->pid != 0)
+            kill(p->pid, SIGKILL);
+    for (struct process *p = g->processes; p != NULL; p = p->next) {
+        if (p->pid == 0)
+            continue;
+        while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+        p->pid = 0;
+        g->plan.died(&g->server, p->first, true, g->plan.arg);
+    }
+}
+
+bool generation_owns(const struct generation *g, int fd)
+{
+    const struct server *s = &g->server;
+
+    if (fd == s->listen_fd || fd == s->root_fd || fd == s->access_log_fd || fd == g->gate_fd)
+        return true;
+    for (const struct process *p = g->processes; p != NULL; p = p->next)
+        if (p->stop_fd == fd)
+            return true;
+    return g->server.db != NULL && db_owns(g->server.db, fd);
+}

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Starting, telling and timing worker processes.
+ */
+#include "models/process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "io.h"
+#include "models/generation.h"
+#include "models/master.h"
+#include "models/pool.h"
+
+enum {
+    /* A worker that ends within this time after its start is started again only after a pause,
+     * which doubles each time. */
+    QUICK_DEATH_MS = 1000,
+    FIRST_PAUSE_MS = 10,
+    LONGEST_PAUSE_MS = 500,
+};
+
+struct process *process_new(unsigned first, bool shares)
+{
+    struct process *p = calloc(1, sizeof *p);
+
+    if (p == NULL)
+        return NULL;
+    p->first = first;
+    p->stop_fd = shares ? -1 : master_stop_new();
+    if (!shares && p->stop_fd < 0) {
+        errno = -p->stop_fd;
+        free(p);
+        return NULL;
+    }
+    return p;
+}
+
+void process_free(struct process *p)
+{
+    if (p->stop_fd >= 0)
+        close(p->stop_fd);
+    free(p);
+}
+
+static void do_nothing(int number)
+{
+    (void)number;
+}
+
+/* Closes what the master holds for workers that share its table: a process that got a copy would
+ * keep their connections open. */
+static void close_foreign(const struct master *m)
+{
+    DIR *directory = opendir("/proc/self/fd");
+    const struct dirent *entry;
+
+    if (directory == NULL)
+        return;
+    while ((entry = readdir(directory)) != NULL) {
+        int fd = (int)strtol(entry->d_name, NULL, 10);
+
+        if (fd > STDERR_FILENO && fd != dirfd(directory) && !master_owns(m, fd))
+            close(fd);
+    }
+    closedir(directory);
+}
+
+/* In the new process: signals are the master's business, and so is this process's life. */
+static void become_worker(const struct process *p, struct generation *g, const struct master *m,
+                          const sigset_t *mask, pid_t master_pid)
+{
+    static const int IGNORED[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
+    const struct sigaction interrupt = {.sa_handler = do_nothing, .sa_flags = SA_RESTART};
+
+    for (size_t i = 0; i < sizeof IGNORED / sizeof IGNORED[0]; i++)
+        signal(IGNORED[i], SIG_IGN);
+    if (g->plan.share_descriptors)
+        sigaction(SIGUSR2, &interrupt, NULL); /* see process_nudge() */
+    sigprocmask(SIG_SETMASK, mask, NULL);
+    prctl(PR_SET_TIMERSLACK, 1UL); /* waits are measured here: not 50 us late for economy */
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != master_pid)
+        _exit(EXIT_FAILURE); /* it died before the line above */
+    g->server.control = process_control(p, &g->server);
+    g->server.process = p->number;
+    if (!g->plan.share_descriptors && master_shares_descriptors(m))
+        close_foreign(m);
+}
+
+static pid_t new_process(bool share_descriptors)
+{
+    if (!share_descriptors)
+        return fork();
+    /* Not glibc's clone(): a copy of this stack is wanted, as fork() gives. */
+    return (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, 0);
+}
+
+/* For a new process in the slots, perhaps of another model than the last. */
+static void reset(const struct process *p, const struct generation *g)
+{
+    struct worker_control *control = process_control(p, &g->server);
+
+    /* Where connections pass between workers, each alone does not add up. */
+    for (unsigned i = p->first; i < p->first + g->plan.slots_each; i++) {
+        struct worker_stats *stats = &g->server.shared->workers[i];
+
+        atomic_store(&stats->closed, atomic_load(&stats->accepted));
+    }
+    atomic_store(&control->draining, false);
+    atomic_store(&control->take_backlog, false);
+    atomic_store(&control->ready, false);
+    atomic_store(&control->backlog_taken, false);
+    atomic_store(&control->spent, false);
+    atomic_store(&control->turn, POOL_BUSY);
+    atomic_store(&control->deadline_ms, 0);
+    atomic_store(&control->idle_until_ms, 0);
+    atomic_store(&control->beat_ms, 0);
+}
+
+int process_start(struct process *p, struct generation *g, const struct master *m,
+                  const sigset_t *mask)
+{
+    pid_t master_pid = getpid();
+    int result = 0;
+    pid_t pid = -1;
+
+    reset(p, g);
+    heartbeat_init(&p->heart);
+    if (g->plan.starts != NULL)
+        result = g->plan.starts(&g->server, p->first, g->plan.arg);
+    if (result == 0) {
+        pid = new_process(g->plan.share_descriptors);
+        result = pid < 0 ? -errno : 0;
+    }
+    if (pid == 0) {
+        struct master_worker self = {p->first, p->stop_fd, g->gate_fd};
+
+        become_worker(p, g, m, mask, master_pid);
+        exit(g->plan.work(&g->server, &self, g->plan.arg));
+    }
+    if (result < 0) {
+        p->due_ms = io_now_ms() + LONGEST_PAUSE_MS;
+        return result;
+    }
+    p->pid = pid;
+    p->started_ms = io_now_ms();
+    return 0;
+}
+
+void process_retire(struct process *p, struct server *server, bool leave, bool take_backlog,
+                    int64_t cut_ms, int64_t kill_ms, int64_t idle_until_ms)
+{
+    struct worker_control *control = process_control(p, server);
+
+    if (p->retiring && p->end_ms < kill_ms)
+        kill_ms = p->end_ms;
+    p->retiring = true;
+    p->end_ms = kill_ms;
+    if (leave) {
+        p->nudge |= pool_leave(control);
+        process_nudge(p, server);
+        return;
+    }
+    atomic_store(&control->deadline_ms, cut_ms);
+    atomic_store(&control->idle_until_ms, idle_until_ms);
+    atomic_store(&control->take_backlog, take_backlog);
+    atomic_store(&control->draining, true);
+    if (p->stop_fd >= 0)
+        master_stop(p->stop_fd);
+}
+
+void process_nudge(const struct process *p, const struct server *server)
+{
+    if (p->nudge && p->pid != 0 && atomic_load(&process_control(p, server)->turn) == POOL_LEAVING)
+        kill(p->pid, SIGUSR2);
+}
+
+int process_ended(struct process *p)
+{
+    int64_t now = io_now_ms();
+    int pause;
+
+    if (now - p->started_ms >= QUICK_DEATH_MS)
+        p->pause_ms = 0;
+    pause = p->pause_ms;
+    p->pid = 0;
+    p->due_ms = now + pause;
+    p->pause_ms = pause == 0 ? FIRST_PAUSE_MS : 2 * pause;
+    if (p->pause_ms > LONGEST_PAUSE_MS)
+        p->pause_ms = LONGEST_PAUSE_MS;
+    return pause;
+}
+
+void process_describe_end(char *out, size_t size, int status)
+{
+    if (WIFSIGNALED(status))
+        snprintf(out, size, "was killed by signal %d (%s)", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)));
+    else
+        snprintf(out, size, "exited with status %d", WEXITSTATUS(status));
+}

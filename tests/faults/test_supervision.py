@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: MIT
+"""Workers that die, stop or stand still, and those that have served their share."""
+
+import json
+import os
+import random
+import signal
+import time
+from functools import partial
+from typing import List, Tuple
+
+import pytest
+
+from support import processes
+from support.client import Closed, Connection, message
+from support.configurations import only
+from support.load import WRONG, Load
+from support.server import Launcher, Server
+from support.variant import VARIANT, fewer, patience
+from support.waiting import eventually
+
+EXPECTED = ["worker process"]  # what becomes of it may be logged
+
+# Rounds of each fault; 100 are run by hand before a release.
+ROUNDS = int(os.environ.get("SERVER_FAULT_ROUNDS", "3"))
+
+
+def clients_of(server: Server) -> int:
+    """How many a Load may have so that each finds a worker, kept busy or not."""
+    return 2 if server.configuration.per_connection else 8
+
+
+def descriptors(server: Server) -> List[int]:
+    return [processes.descriptors(pid) for pid in [server.pid, *server.wait_for_workers()]]
+
+
+def report(server: Server, fault: str, rounds: int, loads: List[Load], recovery: float) -> None:
+    """A line for whoever runs the hundred rounds (pytest -rP shows it)."""
+    print(f"{server.configuration.name} {fault}: {rounds} rounds, "
+          f"{sum(load.answers for load in loads)} requests, "
+          f"{sum(len(load.failures) for load in loads)} failed, "
+          f"longest time to serve again {recovery:.3f} s, {server.memory() >> 10} kB")
+
+
+def serves_again(server: Server, since: float) -> float:
+    """Seconds from then until a new client is answered; one that fails tries again."""
+    while True:
+        try:
+            if server.get("/hello").status == 200:
+                return time.monotonic() - since
+        except (Closed, OSError):
+            assert time.monotonic() - since < patience(5), "no service"
+
+
+def _are_others(server: Server, workers: List[int]) -> bool:
+    """As many workers as these, but not these."""
+    pids = server.worker_pids()
+    return len(pids) == len(workers) and set(pids) != set(workers)
+
+
+def _exceeds(wanted: Tuple[int, int], now: Tuple[int, int]) -> bool:
+    return now[0] > wanted[0] and now[1] > wanted[1]
+
+
+def rounds_of(launch: Launcher, fault: str, *options: str) -> None:
+    """That fault, again and again, under a load that judges every answer."""
+    server = launch(*options, expected=EXPECTED)
+    server.wait_for_workers()
+    choose = random.Random(2)
+    count = clients_of(server)
+    longest = 0.0
+    before: List[int] = []
+    rounds = fewer(ROUNDS)
+    with Load(server.address, count, echo=True) as kept, \
+            Load(server.address, count, echo=True, fresh=True) as fresh:
+        for _ in range(rounds):
+            workers = server.wait_for_workers()
+            since = time.monotonic()
+            if fault == "segv":
+                with pytest.raises((Closed, OSError)):
+                    server.get("/fault/segv")
+            else:
+                victim = choose.choice(workers)
+                os.kill(victim, getattr(signal, fault))
+            longest = max(longest, serves_again(server, since))
+            eventually("the worker is replaced", partial(_are_others, server, workers))
+            wanted = kept.answers + 10, fresh.answers + 10
+            eventually("all go on", lambda: (kept.answers, fresh.answers),
+                       partial(_exceeds, wanted), within=10)
+            before = before or descriptors(server)
+        loads = [kept, fresh]
+    assert not [f for load in loads for f in load.failures if f.startswith(WRONG)]
+    eventually("no connection is left", server.open_connections, lambda n: n == 0)
+    eventually("as many descriptors as before", lambda: descriptors(server)[0],
+               lambda n: n <= before[0])
+    assert longest < patience(2.5)
+    report(server, fault, rounds, loads, longest)
+
+
+@pytest.mark.parametrize("fault", ["SIGKILL", "SIGSTOP"])
+def test_signal(launch: Launcher, fault: str) -> None:
+    rounds_of(launch, fault)
+
+
+@pytest.mark.skipif(VARIANT != "release", reason="sanitizers report the death in their own words")
+def test_fault_in_a_handler(launch: Launcher) -> None:
+    rounds_of(launch, "segv", "--enable-fault-routes")
+
+
+def test_stopped_for_a_moment(launch: Launcher) -> None:
+    """One that goes on in time is left alone."""
+    server = launch("--stopped-timeout=30")
+    workers = server.wait_for_workers()
+    os.kill(workers[0], signal.SIGSTOP)
+    eventually("it is stopped", lambda: processes.state(workers[0]), lambda s: s == "T")
+    os.kill(workers[0], signal.SIGCONT)
+    assert server.get("/hello").status == 200
+    assert server.worker_pids() == workers
+
+
+@only("prefork", "threads", "prefork-connection", "threads-connection")
+def test_long_handler_of_a_pool(launch: Launcher) -> None:
+    """A worker that is blocked by its request is not hung, however short the timeouts."""
+    server = launch("--heartbeat-timeout=0.3", "--stopped-timeout=0.3")
+    workers = server.wait_for_workers()
+    with server.connect() as connection:
+        assert connection.get("/block?ms=2000").text == "blocked 2000\n"
+    assert server.worker_pids() == workers
+
+
+@only("coro", "coro-2")
+def test_loop_that_stands_still(launch: Launcher) -> None:
+    """It holds up all of its connections, so after a time its process is replaced."""
+    server = launch("--heartbeat-timeout=0.5", expected=EXPECTED)
+    workers = server.wait_for_workers()
+    with server.connect() as connection:
+        connection.send(message("GET", "/block?ms=60000"))
+        server.wait_for_line("has not turned for --heartbeat-timeout; killing it")
+        with pytest.raises(Closed):
+            connection.read_response()
+    eventually("it is replaced", server.worker_pids,
+               lambda pids: len(pids) == len(workers) and set(pids) != set(workers))
+    assert server.get("/hello").status == 200
+
+
+@pytest.mark.skipif(VARIANT != "release", reason="sanitizers report the death in their own words")
+@only("coro", "threads")
+def test_crash_loop(launch: Launcher) -> None:
+    """A pause before each start, twice as long each time, and said."""
+    server = launch("--enable-fault-routes", expected=EXPECTED)
+    for _ in range(4):
+        workers = server.wait_for_workers()
+        with pytest.raises((Closed, OSError)):
+            server.get("/fault/segv")
+        server.wait_for_workers(but=workers)
+    server.wait_for_line("soon after its start; replacing it in 10 ms")
+    server.wait_for_line("soon after its start; replacing it in 20 ms")
+    assert server.get("/hello").status == 200
+
+
+def test_served_their_share(launch: Launcher) -> None:
+    """Workers are replaced after --max-requests; a successor is there first; nothing is lost."""
+    server = launch("--max-requests=100", "--shutdown-timeout=20")
+    seen = set(server.wait_for_workers())
+    first = set(seen)
+    count = clients_of(server)
+
+    def generations() -> bool:
+        seen.update(server.worker_pids())
+        return len(seen) >= 3 * len(first) and not first & set(server.worker_pids())
+
+    with Load(server.address, count, echo=True, pause=0.001) as kept, \
+            Load(server.address, count, echo=True, pause=0.001, fresh=True) as fresh:
+        eventually("all have been replaced", generations, within=60)
+    assert kept.failures + fresh.failures == []
+    server.wait_for_workers()
+
+
+def test_no_more_than_its_share(launch: Launcher) -> None:
+    """Without the option, or before the number is reached, nobody is replaced."""
+    server = launch("--max-requests=100000")
+    workers = server.wait_for_workers()
+    with server.connect() as connection:
+        for _ in range(200):
+            assert connection.get("/hello").status == 200
+    assert server.worker_pids() == workers
+
+
+def _in_use(asking: Connection) -> int:
+    return int(json.loads(asking.get("/status").text)["contexts"]["in_use"])
+
+
+def test_requests_in_flight_at_a_stop(launch: Launcher) -> None:
+    """With as many requests of a second as there are workers: all are answered, exit status 0."""
+    server = launch()
+    count = server.configuration.width
+    connections = [server.connect(20) for _ in range(count)]
+    try:
+        for connection in connections:
+            assert connection.get("/hello").status == 200
+        for connection in connections:
+            connection.send(message("GET", "/sleep?ms=1000"))
+        with server.connect() as asking:
+            eventually("all are being served", partial(_in_use, asking), lambda n: n >= count)
+        server.signal(signal.SIGTERM)
+        for connection in connections:
+            answer = connection.read_response()
+            assert answer.text == "slept 1000\n" and answer.closes
+    finally:
+        for connection in connections:
+            connection.close()
+    assert server.wait() == 0
+
+
+@only("coro", "coro-2")
+def test_cancelled_at_the_deadline(launch: Launcher) -> None:
+    """What has not finished is cancelled in its wait and unwinds: each answers 503."""
+    server = launch("--shutdown-timeout=1")
+    connections = [server.connect() for _ in range(20)]
+    try:
+        for connection in connections:
+            connection.send(message("GET", "/sleep?ms=50000"))
+        eventually("all are being served", server.contexts, lambda n: n >= 20)
+        server.signal(signal.SIGTERM)
+        for connection in connections:
+            answer = connection.read_response()
+            assert answer.status == 503 and answer.closes
+    finally:
+        for connection in connections:
+            connection.close()
+    assert server.wait() == 0

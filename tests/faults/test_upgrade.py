@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: MIT
+"""SIGUSR2: another program takes the listening socket over; no client notices."""
+
+import os
+import shutil
+import signal
+import sys
+import threading
+from functools import partial
+from pathlib import Path
+from typing import List
+
+import pytest
+
+from support import processes
+from support.client import message
+from support.configurations import only
+from support.load import Load
+from support.server import Launcher, Server
+from support.variant import BINARY, fewer, patience
+from support.waiting import eventually
+
+UPGRADES = int(os.environ.get("SERVER_UPGRADES", "5"))
+
+
+@pytest.fixture
+def binary(tmp_path: Path) -> Path:
+    """A copy of the program, to be replaced."""
+    copy = tmp_path / "program"
+    shutil.copy2(BINARY, copy)
+    return copy
+
+
+def replace(binary: Path, script: str) -> None:
+    """Puts a shell script in the program's place, as an installer would: by renaming."""
+    other = binary.with_name("other")
+    other.write_text(f"#!/bin/sh\n{script}\n")
+    other.chmod(0o755)
+    other.rename(binary)
+
+
+def restore(binary: Path) -> None:
+    other = binary.with_name("other")
+    shutil.copy2(BINARY, other)
+    other.rename(binary)
+
+
+def clients_of(server: Server) -> int:
+    """How many a Load may have so that each finds a worker, kept busy or not."""
+    return 2 if server.configuration.per_connection else 8
+
+
+def test_many_upgrades_under_a_flood(launch: Launcher) -> None:
+    """Connections come and go, others stay: none is refused or reset, no answer is wrong."""
+    server = launch("--shutdown-timeout=20")
+    count = clients_of(server)
+    with Load(server.address, count, echo=True, pause=0.001, fresh=True) as fresh, \
+            Load(server.address, count, echo=True) as kept, \
+            Load(server.address, count, message("GET", "/sleep?ms=20")) as waiting:
+        for _ in range(fewer(UPGRADES)):
+            answers = fresh.answers
+            server.upgrade()
+            eventually("the flood goes on", lambda: fresh.answers > answers + 20)
+        server.wait_for_old()
+    assert fresh.failures + kept.failures + waiting.failures == []
+    assert fresh.longest < patience(3)
+    server.wait_for_workers()
+
+
+def test_request_in_progress(launch: Launcher) -> None:
+    """It is finished by the old server, which says that it is the last on its connection."""
+    server = launch()
+    with server.connect() as connection:
+        assert connection.get("/hello").status == 200
+        connection.send(message("GET", "/sleep?ms=1000"))
+        eventually("it is being served", server.contexts, lambda n: n >= 1)
+        server.upgrade()
+        assert server.get("/hello").status == 200
+        answer = connection.read_response()
+        assert answer.text == "slept 1000\n" and answer.closes
+    server.wait_for_old()
+
+
+def test_unix_socket(launch: Launcher, tmp_path: Path) -> None:
+    """The path stays from the first server to the last, and goes with that."""
+    path = tmp_path / "socket"
+    server = launch(listen=f"unix:{path}")
+    inode = path.stat().st_ino
+    for _ in range(2):
+        server.upgrade()
+        server.wait_for_old()
+        assert path.stat().st_ino == inode
+        assert server.get("/hello").status == 200
+    server.stop()
+    assert not path.exists()
+
+
+def test_another_address(launch: Launcher, tmp_path: Path) -> None:
+    """A server that listens elsewhere opens that itself, and the old one shuts its own."""
+    file = tmp_path / "server.conf"
+    old, new = tmp_path / "old", tmp_path / "new"
+    file.write_text(f"listen = unix:{old}\n")
+    server = launch(f"--config={file}", listen=None)
+    file.write_text(f"listen = unix:{new}\n")
+    server.upgrade()
+    server.wait_for_old()
+    assert not old.exists()
+    server.address = str(new)
+    assert server.get("/hello").status == 200
+
+
+@pytest.mark.parametrize("script, said", [
+    ("exit 1", "the new server exited with status 1; this one goes on"),
+    ("kill -9 $$", "the new server was killed by signal 9"),
+    ("exec sleep 600", "the new server was not ready within --start-timeout"),
+    (f"exec {sys.executable} -c 'import os, time; "
+     "os.close(int(os.environ[\"SERVER_UPGRADE\"].split(\":\")[0])); time.sleep(600)'",
+     "the new server was killed by signal 9"),
+], ids=["exits", "dies", "hangs", "closes the pipe"])
+def test_program_that_fails(launch: Launcher, binary: Path, script: str, said: str) -> None:
+    """The old one goes on, says so, and can be told again."""
+    server = launch("--start-timeout=1", expected=["upgrade: "], binary=str(binary))
+    workers = server.wait_for_workers()
+    with Load(server.address, clients_of(server), echo=True, fresh=True) as fresh:
+        replace(binary, script)
+        server.signal(signal.SIGUSR2)
+        server.wait_for_line(f"upgrade: {said}")
+        assert server.worker_pids() == workers
+        restore(binary)
+        answers = fresh.answers
+        eventually("the old one serves", lambda: fresh.answers > answers + 20)
+    assert fresh.failures == []
+
+
+def test_program_that_is_gone(launch: Launcher, binary: Path) -> None:
+    server = launch(expected=["upgrade: "], binary=str(binary))
+    binary.unlink()
+    server.signal(signal.SIGUSR2)
+    server.wait_for_line("upgrade: cannot execute .*program: No such file")
+    server.wait_for_line("this one goes on")
+    assert server.get("/hello").status == 200
+    restore(binary)
+    server.upgrade()
+    server.wait_for_old()
+    assert server.get("/hello").status == 200
+
+
+def test_bad_configuration(launch: Launcher, tmp_path: Path) -> None:
+    """The new server refuses it, in its own words, and the old one goes on."""
+    file = tmp_path / "server.conf"
+    file.write_text("")
+    server = launch(f"--config={file}", expected=["upgrade: ", "soon"])
+    file.write_text("body-timeout = soon\n")
+    server.signal(signal.SIGUSR2)
+    server.wait_for_line("upgrade: the new server exited with status 64; this one goes on")
+    assert server.get("/hello").status == 200
+    file.write_text("body-timeout = 17\n")
+    server.upgrade()
+    server.wait_for_old()  # until then it may answer, too
+    assert server.status()["settings"]["body-timeout"] == "17"
+
+
+def test_stop_during_an_upgrade(launch: Launcher, binary: Path) -> None:
+    """Both end, whatever the new one does by then."""
+    server = launch(binary=str(binary))
+    script = binary.with_name("started")
+    replace(binary, f"echo $$ > {script}.part; mv {script}.part {script}; exec sleep 600")
+    server.signal(signal.SIGUSR2)
+    eventually("the new program runs", script.exists)
+    pid = int(script.read_text())
+    with server.connect() as connection:
+        connection.send(message("GET", "/sleep?ms=300"))
+        eventually("it is being served", server.contexts, lambda n: n >= 1)
+        server.signal(signal.SIGTERM)
+        assert connection.read_response().text == "slept 300\n"
+    assert server.wait() == 0
+    eventually("the new program has ended", lambda: not processes.alive(pid))
+
+
+def _is_decided(server: Server) -> bool:
+    return server.log_has_ended() or len(server.ready_pids()) > 1
+
+
+def test_stop_at_any_moment_of_an_upgrade(launch: Launcher) -> None:
+    """The old one ends; the new one too if it was told to, or it had taken over before."""
+    for delay in (0, 5, 15, 40, 80):
+        server = launch()
+        with server.connect() as pause:
+            assert pause.get("/hello").status == 200
+            server.signal(signal.SIGUSR2)
+            if delay:
+                pause.get(f"/sleep?ms={delay}")
+            server.signal(signal.SIGTERM)
+        assert server.wait() == 0
+        # The new one is gone, too, or says that it is ready and then is on its own.
+        eventually("one of them", partial(_is_decided, server))
+        for pid in server.ready_pids()[1:]:
+            server.upgrades += 1
+            try:
+                os.kill(pid, signal.SIGTERM)
+            except ProcessLookupError:
+                pass
+        server.wait_for_log_end(15)
+
+
+def test_reload_during_an_upgrade(launch: Launcher, binary: Path, tmp_path: Path) -> None:
+    """The configuration is the new server's by then: it reads it once more."""
+    file = tmp_path / "server.conf"
+    file.write_text("keepalive-timeout = 50\n")
+    go = tmp_path / "go"
+    server = launch(f"--config={file}", binary=str(binary))
+    os.mkfifo(go)
+    # Takes its time, having read the configuration as it was.
+    replace(binary, f'cp {file} {file}.old; read line < {go}; exec {BINARY} "$@"')
+    server.signal(signal.SIGUSR2)
+    known = len(server.ready_pids())
+    writer = threading.Thread(target=lambda: go.write_text("\n"), daemon=True)
+    server.wait_for_line("upgrade: starting")
+    server.signal(signal.SIGUSR2)
+    server.wait_for_line("upgrade: one is under way already")
+    server.signal(signal.SIGHUP)
+    writer.start()
+    server.follow_upgrade(known)
+    server.wait_for_line("reloaded:")
+    server.wait_for_old()
+    assert server.get("/hello").status == 200
+
+
+@only("coro", "prefork")
+def test_both_at_once(launch: Launcher) -> None:
+    """A reload and an upgrade asked for together are done one after the other."""
+    server = launch()
+    with Load(server.address, 8, echo=True, fresh=True) as fresh, \
+            Load(server.address, 8, echo=True) as kept:
+        for turn in range(fewer(4)):
+            known = len(server.ready_pids())
+            numbers: List[int] = [signal.SIGHUP, signal.SIGUSR2]
+            for number in numbers if turn % 2 else reversed(numbers):
+                server.signal(number)
+            server.follow_upgrade(known)
+            answers = fresh.answers
+            eventually("the flood goes on", lambda: fresh.answers > answers + 20)
+    assert fresh.failures + kept.failures == []
+
+
+@only("coro")
+def test_variable_that_makes_no_sense(launch: Launcher) -> None:
+    """It may come from anywhere; the server starts as if it were not there."""
+    for value in ("", "x", "3", "7:8:127.0.0.1:0", "1:2:127.0.0.1:0", "-1:-1:", "9999999999:3:"):
+        server = launch(environment={"SERVER_UPGRADE": value})
+        assert server.get("/hello").status == 200
+        server.stop()
