@@ -35,7 +35,6 @@
 #ifndef MODELS_MODEL_H
 #define MODELS_MODEL_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 struct config;
