@@ -375,12 +375,17 @@ static bool has_hurry(const struct master *m)
     return m->workers.stopping || m->succeeded || retiring(m) > 0;
 }
 
-/* True when no other generation than g has connections of its own. */
+/* True when no other generation than g has connections of its own, and no worker is about to end:
+ * what one may open on its way out (a leak check does) is no stray. */
 static bool is_alone(const struct master *m, const struct generation *g)
 {
-    for (const struct generation *other = m->newest; other != NULL; other = other->before)
+    for (const struct generation *other = m->newest; other != NULL; other = other->before) {
         if (other != g && other->plan.arg != g->plan.arg)
             return false;
+        for (const struct process *p = other->processes; p != NULL; p = p->next)
+            if (p->retiring)
+                return false;
+    }
     return true;
 }
 

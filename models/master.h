@@ -85,7 +85,7 @@ struct master_plan {
     /* Before a process is started in that slot. 0 or a negative errno. */
     int (*starts)(struct server *server, unsigned first, void *arg);
     /* At every tick: before there are workers, then every 0.25 s, while draining every 20 ms.
-     * alone: no other generation has connections. */
+     * alone: no other generation has connections, and no worker is on its way out. */
     void (*tick)(struct server *server, const struct master *master, bool alone, void *arg);
     void (*take_backlog)(struct server *server, void *arg); /* accept all that waits to be */
     void (*retire)(struct server *server, void *arg);       /* leave accepting to others */

@@ -34,6 +34,7 @@ enum {
     THREAD_STACK = 256 * 1024, /* bytes of address space; a handler uses a few pages of it */
     TICK_MS = 250,
     DRAIN_TICK_MS = 20,
+    JOIN_LOOK_MS = 1,
 };
 
 struct team; /* the process: its threads and what they share */
@@ -290,30 +291,17 @@ static bool keep_time(const struct team *team, const struct master_worker *self,
     }
 }
 
-/* Waits at most ms milliseconds for a thread to end. The wait may be long past its due when the
- * clock on the wall was set, so it is not by that one. */
-static bool join_thread(pthread_t thread, int64_t ms)
-{
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += (long)ms * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    return pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &until) == 0;
-}
-
 /* Waits for all threads to end, at most until the drain deadline, which may come nearer
- * meanwhile: false then. */
-static bool join_threads(const struct team *team, struct io *io)
+ * meanwhile: false then. Not by pthread_timedjoin_np(), whose time is that of the clock on the
+ * wall. */
+static bool join_threads(const struct team *team)
 {
     for (unsigned i = 0; i < team->count; i++)
-        while (!join_thread(team->members[i].thread, DRAIN_TICK_MS)) {
+        while (pthread_tryjoin_np(team->members[i].thread, NULL) != 0) {
             if (io_now_ms() >= server_drain_deadline(team->server))
                 return false;
-            tick(team, io);
+            atomic_store(&team->server->control->beat_ms, io_now_ms());
+            poll(NULL, 0, JOIN_LOOK_MS);
         }
     return true;
 }
@@ -372,7 +360,7 @@ static int work(struct server *server, const struct master_worker *self, void *a
     if (!keep_time(&team, self, &io))
         _exit(EXIT_SUCCESS); /* threads still serve: their requests are cut off */
     master_stop(team.stop_fd);
-    if (!join_threads(&team, &io))
+    if (!join_threads(&team))
         _exit(EXIT_SUCCESS);
     free_team(&team, &io);
     return EXIT_SUCCESS;
