@@ -185,7 +185,7 @@ def test_accept_fails(launch: Launcher, tmp_path: Path, error: str) -> None:
             client.close()
     complaints = _complaints(server)
     assert complaints and all(line.startswith("warning: accept: ") for line in complaints)
-    calls = re.findall(r"accept4\(.*INJECTED", (tmp_path / "trace").read_text())
+    calls = re.findall(r"accept4.*INJECTED", (tmp_path / "trace").read_text())
     assert 1 <= len(calls) <= 3 * (server.workers + 1), "it was tried without a pause"
 
 
