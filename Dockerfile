@@ -4,20 +4,23 @@
 # Options follow the image's name; settings can also be given as -e SERVER_NAME=value.
 FROM debian:12-slim AS build
 RUN apt-get update && \
-    apt-get install -y --no-install-recommends gcc libc6-dev make libev-dev libhttp-parser-dev
+    apt-get install -y --no-install-recommends gcc libc6-dev make libev-dev \
+        libhttp-parser-dev libpq-dev libsqlite3-dev libhiredis-dev
 WORKDIR /src
 COPY . .
 RUN make -j"$(nproc)" server && make install DESTDIR=/out PREFIX=/usr
 
 FROM debian:12-slim
 RUN apt-get update && \
-    apt-get install -y --no-install-recommends libev4 libhttp-parser2.9 && \
+    apt-get install -y --no-install-recommends libev4 libhttp-parser2.9 libpq5 libsqlite3-0 \
+        libhiredis0.14 && \
     rm -rf /var/lib/apt/lists/* && \
-    useradd --system --no-create-home --shell /usr/sbin/nologin server
+    useradd --system --no-create-home --shell /usr/sbin/nologin server && \
+    install -d -o server -g server /var/lib/server
 COPY --from=build /out/usr/bin/server /usr/bin/server
 USER server
 # Other containers and the host reach it by the container's address, not by its loopback.
-ENV SERVER_LISTEN=0.0.0.0:8080
+ENV SERVER_LISTEN=0.0.0.0:8080 SERVER_DB=sqlite:/var/lib/server/world.sqlite
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 # bash opens the connection itself: the image needs no HTTP client.

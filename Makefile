@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # make            the server, ./server
-# make check      every test;  make bench  every model under wrk;  make bench-floor  the speed goals
-# Variants (release, asan, tsan) build into build/<variant>/ and never mix.
+# make check      every test;  make fuzz   the parsers under libFuzzer
+# make bench      every model under wrk;  make bench-floor  the speed goals
+# Variants (release, asan, tsan, fuzz) build into build/<variant>/ and never mix.
 
 VERSION   := $(shell cat VERSION)$(shell git describe --always --dirty --exclude='*' 2>/dev/null | sed 's/^/+g/')
 VARIANT   ?= release

@@ -16,6 +16,7 @@
  * allocation, and no system call beyond the reading and writing.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -306,7 +307,7 @@ static void *map(size_t size)
 static int open_process(struct loop_process *p, const struct master_worker *self)
 {
     struct coro_loop_config config = {.stack_bytes = p->server->config->stack_size,
-                                      .max_tasks = p->server->max_connections + MAX_GATHERED,
+                                      .max_tasks = p->server->process_connections + MAX_GATHERED,
                                       .offload_threads = OFFLOAD_THREADS};
     int result = blocking_io_init(&p->loop_io, &blocking_never_ops, p->server, self->index);
 
@@ -345,9 +346,13 @@ static void close_process(struct loop_process *p)
 static int work(struct server *server, const struct master_worker *self, void *arg)
 {
     struct loop_process p = {.server = server};
-    int result = open_process(&p, self);
+    int result;
 
     (void)arg;
+    /* The buffers of coroutines that a flood of clients took go back to the kernel when they end,
+     * and are not kept from it by whatever came to lie behind them. */
+    mallopt(M_MMAP_THRESHOLD, HTTP_OUT_SIZE);
+    result = open_process(&p, self);
     if (result == 0) {
         blocking_report_overflows("loop", self->index);
         server_worker_begins(server, self->index, getpid(), gettid());
@@ -374,6 +379,7 @@ static int coro_run(struct server *server)
     struct master_plan plan = {.processes = server->workers, .work = work, .died = died};
     int result;
 
+    server_resolve_connections(server, server->workers);
     plan.stop_fd = master_stop_new();
     if (plan.stop_fd < 0)
         return plan.stop_fd;

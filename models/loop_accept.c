@@ -84,7 +84,8 @@ static void wait_for_room(struct loop_process *p)
 /* With connections that wait for a coroutine, more of them would not be served any sooner. */
 static bool has_room(const struct loop_process *p)
 {
-    return !server_is_full(p->server) && p->queue == NULL;
+    return p->open < p->server->process_connections && !server_is_full(p->server) &&
+           p->queue == NULL;
 }
 
 static void watch_again(struct loop_process *p)

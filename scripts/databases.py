@@ -23,6 +23,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = 10000
@@ -82,12 +83,12 @@ class Private:
         if self.user is not None:
             os.chown(self.folder, self.user.pw_uid, self.user.pw_gid)
 
-    def _popen(self, command: list[str], program: str | None = None) -> subprocess.Popen[bytes]:
+    def _popen(self, command: list[str]) -> subprocess.Popen[bytes]:
         user = self.user
         with open(self.folder / "log", "ab") as log:
             return subprocess.Popen(
-                command,
-                executable=program,
+                # Should we be killed, the kernel tells it to stop.
+                ["setpriv", "--pdeathsig", "INT", *command],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -208,8 +209,12 @@ class Redis(Private):
         return f"unix:{self.folder}/redis"
 
     def _launch(self) -> subprocess.Popen[bytes]:
+        # It goes by the name it is called by.
+        program = self.folder / "redis-server"
+        if not program.is_symlink():
+            program.symlink_to(_redis_program())
         options = ["--port", "0", "--unixsocket", f"{self.folder}/redis", "--save", ""]
-        return self._popen(["redis-server", *options, "--appendonly", "no"], _redis_program())
+        return self._popen([str(program), *options, "--appendonly", "no"])
 
     def _answers(self) -> bool:
         try:
@@ -239,7 +244,7 @@ def psql(uri: str, sql: str) -> str:
     return done.stdout
 
 
-def redis(address: str, commands: list[tuple[str, ...]]) -> list[bytes]:
+def redis(address: str, commands: Sequence[Sequence[str]]) -> list[bytes]:
     """Sends the commands together; the answers, all of which must be of one line or a string."""
     if address.startswith("unix:"):
         connection = socket.socket(socket.AF_UNIX)

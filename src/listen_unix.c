@@ -121,9 +121,14 @@ struct listen_file listen_file_of(const char *name)
 
 int listen_file_remove(const char *name, const struct listen_file *file)
 {
-    struct listen_file now = listen_file_of(name);
+    const char *path = path_of(name);
+    struct stat st;
 
-    if (file->inode == 0 || now.inode != file->inode || now.device != file->device)
-        return 0; /* none, or another's by now */
-    return unlink(path_of(name)) < 0 ? -errno : 0;
+    if (file->inode == 0 || path == NULL)
+        return 0;
+    if (lstat(path, &st) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (st.st_dev != file->device || st.st_ino != file->inode)
+        return 0; /* another's by now */
+    return unlink(path) < 0 ? -errno : 0;
 }

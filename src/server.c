@@ -186,12 +186,20 @@ int server_open(struct server *server, const struct config *config, const struct
         result = map_shared(server, error, error_size);
     if (result == 0)
         result = open_and_drop(server, error, error_size);
-    server->max_connections = descriptors_for_clients(server);
-    if (config->max_connections > 0 && config->max_connections < server->max_connections)
-        server->max_connections = config->max_connections;
+    server->process_connections = descriptors_for_clients(server);
+    server_resolve_connections(server, 1);
     if (result < 0)
         server_close(server);
     return result;
+}
+
+void server_resolve_connections(struct server *server, unsigned tables)
+{
+    uint64_t most = (uint64_t)server->process_connections * tables;
+
+    if (server->config->max_connections > 0 && server->config->max_connections < most)
+        most = server->config->max_connections;
+    server->max_connections = most < INT32_MAX ? (unsigned)most : INT32_MAX;
 }
 
 void server_stop_listening(struct server *server)
@@ -240,6 +248,8 @@ void server_reopen_log(struct server *server)
         char shown[PATH_SHOWN];
         int code = errno;
 
+        if (atomic_exchange(&server->shared->log_kept, wanted) == wanted)
+            return; /* another worker has said it */
         log_escape(shown, sizeof shown, path, strlen(path));
         log_line(LOG_ERROR, "cannot reopen the access log %s: %s; the old file stays in use", shown,
                  strerror(code));

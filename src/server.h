@@ -58,9 +58,10 @@ struct server_shared {
     _Atomic int64_t drain_deadline_ms;                /* when to give up waiting for requests */
     _Atomic uint32_t log_generation; /* grows when the access log is to be reopened */
     alignas(SERVER_CACHE_LINE) _Atomic int32_t open_connections;
-    _Atomic int64_t read_ahead;       /* bytes of body held by http/ahead.c, of all workers */
-    _Atomic int32_t contexts;         /* contexts serving a request now, of all workers */
-    _Atomic int32_t contexts_peak;    /* the most that ever did so together */
+    _Atomic int64_t read_ahead;    /* bytes of body held by http/ahead.c, of all workers */
+    _Atomic int32_t contexts;      /* contexts serving a request now, of all workers */
+    _Atomic int32_t contexts_peak; /* the most that ever did so together */
+    _Atomic uint32_t log_kept; /* the generation that could not be opened: the old file is kept */
     _Atomic int64_t shortage_said_ms; /* when the log last said that something is short; 0: never */
     _Atomic uint64_t log_lines_lost;  /* of the access log: they could not be written */
     _Atomic int64_t log_lost_ms;      /* when the last one was */
@@ -74,8 +75,9 @@ struct server {
     const struct model *model;
     unsigned workers;         /* as resolved: at least 1 */
     unsigned max_connections; /* as resolved: what descriptors allow, at most --max-connections */
-    unsigned descriptors;     /* RLIMIT_NOFILE: every descriptor is below this */
-    int listen_fd;            /* non-blocking */
+    unsigned process_connections;       /* what the descriptors of one process allow */
+    unsigned descriptors;               /* RLIMIT_NOFILE: every descriptor is below this */
+    int listen_fd;                      /* non-blocking */
     char listen_name[LISTEN_NAME_SIZE]; /* "127.0.0.1:8080", as bound */
     bool listen_shared; /* others serve it too or will: it is closed in the end, never shut down */
     bool upgrading;     /* the socket is from a predecessor that still runs */
@@ -117,6 +119,10 @@ int server_open(struct server *server, const struct config *config, const struct
                 unsigned workers, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 void server_close(struct server *server);
+
+/* Sets max_connections for a model whose workers have `tables` descriptor tables between them; 1
+ * until called. Before any worker is made. */
+void server_resolve_connections(struct server *server, unsigned tables);
 
 /* Stops listening, in every process that shares the socket: connecting is refused, accept() fails
  * with EINVAL. To be called by the process that opened it. A socket that is listen_shared is only

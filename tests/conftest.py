@@ -10,6 +10,8 @@ from support.configurations import Configuration, params
 from support.server import Launcher, Server
 from support.site import build
 
+pytest_plugins = ["support.database_fixtures"]
+
 
 @pytest.fixture(scope="session", params=params())
 def configuration(request: Any) -> Configuration:

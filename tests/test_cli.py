@@ -19,14 +19,15 @@ import pytest
 
 from support.configurations import Configuration
 from support.server import SANITIZER, Server
-from support.variant import BINARY, ROOT, patience
+from support.variant import BINARY, ROOT, VARIANT, patience
 
 CORO = Configuration("coro", ("--model=coro",))
 MODELS = ("prefork", "threads", "coro")
 SETTINGS = (
-    "model listen workers dispatch gil root max-connections header-timeout body-timeout"
+    "model listen listen-mode workers dispatch gil root max-connections header-timeout body-timeout"
     " write-timeout keepalive-timeout shutdown-timeout max-header max-body stack-size"
     " db redis db-connections db-timeout offload enable-fault-routes access-log"
+    " user group allow-root pid-file"
 ).split()
 ACTIONS = "config list-models check-config print-config version help".split()
 USAGE = 64
@@ -212,6 +213,106 @@ def test_a_printed_configuration_reads_back(tmp_path: Path, arguments: list[str]
     assert run("--check-config", f"--config={path}").returncode == 0
 
 
+# A value of each setting that is not its default, and what it needs beside it.
+OTHER_VALUES = {
+    "model": "prefork", "listen": "[::1]:0", "listen-mode": "0640", "workers": "7",
+    "dispatch": "connection", "gil": "on", "root": '/a b/"c"\\#', "max-connections": "12",
+    "header-timeout": "0.25", "body-timeout": "31", "write-timeout": "1.001",
+    "keepalive-timeout": "86400", "shutdown-timeout": "0.001", "max-header": "20k",
+    "max-body": "1000001", "stack-size": "1M", "enable-fault-routes": "on",
+    "access-log": "/var/log/\ta\n#", "user": "nobody", "group": "daemon", "allow-root": "on",
+    "db": "sqlite:/var/lib/a b.sqlite", "redis": "127.0.0.1:6379", "db-connections": "3",
+    "db-timeout": "0.5", "offload": "off",
+    "pid-file": " /run/pid ", "max-requests": "1000", "heartbeat-timeout": "3",
+}
+NEEDS = {"gil": ["--model=threads"], "dispatch": ["--model=threads"], "group": ["--user=nobody"]}
+
+
+def all_settings() -> list[str]:
+    """The names of the settings as the program has them."""
+    return re.findall(r"^#?([a-z-]+) =", printed(run("--print-config")), re.MULTILINE)
+
+
+# A hundred starts each, of code that the unit tests run under the sanitizers.
+release_only = pytest.mark.skipif(VARIANT != "release", reason="tested with the release build")
+
+
+@release_only
+def test_every_setting_survives_being_printed(tmp_path: Path) -> None:
+    """From each of the three sources, through --print-config and back."""
+    path, again = tmp_path / "given.conf", tmp_path / "printed.conf"
+    for name in all_settings():
+        value = OTHER_VALUES[name]
+        beside = NEEDS.get(name, [])
+        by_option = printed(run("--print-config", f"--{name}={value}", *beside))
+        set_to = settings(by_option)
+        assert name in set_to, f"{name} is printed as a default"
+        assert len(set_to) == 1 + len(beside)
+        again.write_text(by_option)
+        assert printed(run("--print-config", f"--config={again}")) == by_option
+        assert run("--check-config", f"--config={again}").returncode == 0
+        variable = "SERVER_" + name.upper().replace("-", "_")
+        assert printed(run("--print-config", *beside, **{variable: value})) == by_option
+        path.write_text(f"{name} = {set_to[name]}\n")
+        assert printed(run("--print-config", f"--config={path}", *beside)) == by_option
+
+
+@release_only
+def test_every_setting_obeys_the_precedence(tmp_path: Path) -> None:
+    """A source that sets the default again hides a lower one that sets another value."""
+    path = tmp_path / "server.conf"
+    defaults = dict(
+        re.findall(r"^#([a-z-]+) = ?(.*)$", printed(run("--print-config")), re.MULTILINE)
+    )
+    for name, default in defaults.items():
+        other, beside = OTHER_VALUES[name], NEEDS.get(name, [])
+        plain = settings(printed(run("--print-config", *beside)))
+        variable = "SERVER_" + name.upper().replace("-", "_")
+        assert settings(printed(run(
+            "--print-config", f"--{name}={default}", *beside, **{variable: other}))) == plain
+        if name in ("db", "root", "access-log", "pid-file"):
+            continue  # these quote what a plain line does not
+        path.write_text(f"{name} = {other}\n")
+        if default:  # an empty variable counts as unset
+            assert settings(printed(run(
+                "--print-config", f"--config={path}", *beside, **{variable: default}))) == plain
+        assert settings(printed(run(
+            "--print-config", f"--config={path}", f"--{name}={default}", *beside))) == plain
+
+
+@pytest.mark.parametrize("name", sorted(OTHER_VALUES))
+def test_a_misspelt_name_is_suggested_in_every_source(tmp_path: Path, name: str) -> None:
+    if name not in all_settings():
+        pytest.skip("no such setting")
+    slip = name[:-2] + name[-1] + name[-2]  # two letters swapped
+    if slip in all_settings() or slip == name:
+        slip = name[:-1] + "x"
+    line = refusal(run("--check-config", f"--{slip}=1"), USAGE)
+    assert f"unknown option --{slip}; did you mean --{name}?" in line
+    path = tmp_path / "server.conf"
+    path.write_text(f"{slip} = 1\n")
+    line = refusal(run("--check-config", f"--config={path}"), USAGE)
+    assert f"{path}:1: unknown setting {slip}; did you mean {name}?" in line
+    if name in ("user", "root", "group"):
+        return  # SERVER_USRE may be another program's: short names must be nearer
+    variable, meant = ("SERVER_" + n.upper().replace("-", "_") for n in (slip, name))
+    line = refusal(run("--check-config", **{variable: "1"}), USAGE)
+    assert f"unknown environment variable {variable}; did you mean {meant}?" in line
+
+
+def test_paths_are_escaped_in_messages(tmp_path: Path) -> None:
+    """Nobody's file name breaks the line or reaches the terminal."""
+    bad = f"{tmp_path}/a\nb\x1b[31m"
+    listen = "--listen=127.0.0.1:0"
+    for arguments in (
+        [f"--root={bad}", listen], [f"--access-log={bad}/c", listen], [f"--pid-file={bad}/c", listen],
+    ):
+        line = refusal(run(*arguments), 1)
+        assert "a\\x0ab\\x1b[31m" in line
+    assert "\\x1b" in refusal(run("--model=\x1bx"), USAGE)
+    assert "\\x1b" in refusal(run("--check-config", f"--config={bad}"), USAGE)
+
+
 def test_all_defaults_are_comments() -> None:
     assert settings(printed(run("--print-config"))) == {}
 
@@ -285,6 +386,7 @@ def test_a_failed_start_exits_with_1_and_says_why(
     arguments = [f"--{option}={given}"]
     if option != "listen":
         arguments.append("--listen=127.0.0.1:0")
+    arguments.append("--allow-root")
     line = refusal(run(*arguments), 1)
     assert given in line
     assert reason in line

@@ -158,8 +158,13 @@ def _row(
     valid = [s for s in samples if not s.void and (s.load or s.extras)]
     # A void row still shows what was seen, marked; that is what one debugs with.
     shown = valid or [s for s in samples if s.load or s.extras]
+    extras = _extras(shown)
+    backend = ceilings.Backend(
+        extras.get("service_us", 0.0), extras.get("backend_us", 0.0),
+        extras.get("backend_cores", 0.0),
+    )  # fmt: skip
     ceiling = ceilings.for_configuration(
-        cell.workload, cell.connections, configuration, compute_us, floor_us
+        cell.workload, cell.connections, configuration, compute_us, floor_us, backend
     )
     throughput = _median(s.rps for s in shown)
     server_cores = _median(s.server_cores for s in shown)
@@ -185,13 +190,13 @@ def _row(
         load_cpu_share=load_cpu,
         ceiling=ceiling,
         limiter=ceilings.limiter(
-            cell.workload, configuration, ceiling, throughput, server_cores, load_cpu
+            cell.workload, configuration, ceiling, throughput, server_cores, load_cpu, backend
         ),
         void_reasons=merge_reasons([reason for s in samples for reason in s.gates]),
         phantoms=sum(s.load.phantoms for s in shown if s.load),
         queued_us=_median(s.queued_us for s in shown),
         steady=all(s.steady for s in samples),
-        extras=_extras(shown),
+        extras=extras,
     )
 
 

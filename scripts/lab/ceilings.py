@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from .backend import CONNECTIONS as BACKEND_CONNECTIONS
 from .plan import ONE_LOCK, Configuration
 from .workloads import BESIDE, COUNTED, Workload
 
@@ -24,10 +25,21 @@ SMALL = "small load on purpose"
 
 
 @dataclass(frozen=True)
+class Backend:
+    """What was measured of a database: how long a request alone takes, its CPU time for one,
+    the cores it used under the load. 0: not known."""
+
+    service_us: float = 0.0
+    cpu_us: float = 0.0
+    cores: float = 0.0
+
+
+@dataclass(frozen=True)
 class Ceiling:
     """rps: None where an input is missing.
 
-    kind: pool, connections, loop or helpers (waits); cores, alone or floor (CPU).
+    kind: pool, connections, loop or helpers (waits); cores, alone or floor (CPU); backend (a
+    database's connections) or database (its CPU).
     """
 
     rps: float | None
@@ -41,6 +53,7 @@ def for_configuration(
     configuration: Configuration,
     compute_us: float | None,
     floor_us: float | None,
+    backend: Backend | None = None,
 ) -> Ceiling:
     """The lowest of the ceilings that apply.
 
@@ -64,8 +77,29 @@ def for_configuration(
         alone = " alone" if what == "alone" else ""
         formula = f"{cores} {unit}/{_time(cost_us)}{alone} = {rps:,.0f}/s"
         options.append(Ceiling(rps, what, formula))
+    if workload.database and backend:
+        options += _of_backend(configuration, connections, backend)
     known = [option for option in options if option.rps]
     return min(known, key=lambda c: c.rps or 0.0) if known else Ceiling(None, "unknown", "")
+
+
+def _of_backend(
+    configuration: Configuration, connections: int, backend: Backend
+) -> list[Ceiling]:
+    """What the database's connections allow, and what its CPU allows."""
+    found = []
+    usable = min(BACKEND_CONNECTIONS, configuration.contexts(connections))
+    if backend.service_us:
+        rps = usable * 1e6 / backend.service_us
+        formula = f"{usable}/{_time(backend.service_us)} = {rps:,.0f}/s"
+        found.append(Ceiling(rps, "backend", formula))
+    if backend.cpu_us:
+        cores = len(configuration.load_cpus)  # shared with wrk
+        rps = cores * 1e6 / backend.cpu_us
+        unit = "core" if cores == 1 else "cores"
+        formula = f"{cores} {unit}/{_time(backend.cpu_us)} of the database = {rps:,.0f}/s"
+        found.append(Ceiling(rps, "database", formula))
+    return found
 
 
 def _waiting_kind(
@@ -97,6 +131,7 @@ WAITS = {
     "connections": "connections",
     "loop": "the loop is held",
     "helpers": "helper threads",
+    "backend": "backend connections",
 }
 
 
@@ -107,6 +142,7 @@ def limiter(
     rps: float,
     server_cores: float,
     load_cpu_share: float,
+    backend: Backend | None = None,
 ) -> str:
     """What kept the throughput where it is.
 
@@ -114,6 +150,10 @@ def limiter(
     """
     if workload.kind in COUNTED:
         return SMALL
+    if workload.database and backend and not configuration.shares_cores:
+        cores = len(configuration.load_cpus)  # that the database shares with wrk
+        if backend.cores + load_cpu_share * cores >= FULL * cores:
+            return "the database's CPU" if backend.cores >= load_cpu_share * cores else "wrk"
     if configuration.shares_cores:
         used = server_cores + load_cpu_share * len(configuration.load_cpus)
         if used >= FULL * len(configuration.server_cpus):

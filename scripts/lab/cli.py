@@ -15,6 +15,7 @@ from typing import Sequence
 
 from . import conclusions, environment, options as choosing, run as running, site, syscalls
 from . import table, wrk
+from .backend import Backend
 from .children import STOPPING, Children, interruptible
 from .document import Run, utc
 from .environment import ROOT
@@ -27,13 +28,15 @@ from .quiet import Patience
 EX_INTERRUPTED = 130
 FLOOR = "build/floor"
 
-def find_programs(plan: Plan, server: str, wrk_path: str, folder: Path) -> Programs:
+def find_programs(
+    plan: Plan, server: str, wrk_path: str, folder: Path, backend: Backend | None = None
+) -> Programs:
     """Raises LabError for the first program that is not there."""
     if not os.access(ROOT / server, os.X_OK):
         raise LabError(f"no server at {server}: build it with make, or give --server=PATH")
     if any(c.floor for cell in plan.cells for c in cell.configurations) and not os.access(ROOT / FLOOR, os.X_OK):
         raise LabError(f"no floor server at {FLOOR}: build it with make floor")
-    return Programs(ROOT, server, FLOOR, wrk_path, folder)
+    return Programs(ROOT, server, FLOOR, wrk_path, folder, backend or Backend(False, ()))
 
 
 def server_path(given: str) -> str:
@@ -84,8 +87,9 @@ def _bench(argv: Sequence[str]) -> int:
         return 0
     wrk_path = wrk.find()
     server = server_path(options.server)
-    with site.Folder() as folder:
-        programs = find_programs(plan, server, wrk_path, folder)
+    asks = any(cell.workload.database for cell in plan.cells)
+    with site.Folder() as folder, Backend(asks, plan.cores.load) as backend:
+        programs = find_programs(plan, server, wrk_path, folder, backend)
         environment.raise_open_files()
         run = Run(
             plan,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Callable, Iterator, Sequence
 
 from . import faulted, peers, procfs, servers, site, sockets, steady, workloads as work, wrk
+from .backend import Backend
 from .children import Children
 from .client import Answer, BadAnswer, Client
 from .errors import LabError
@@ -26,6 +27,7 @@ from .wrk import Load
 SINGLES = 10
 # Until requests of clients that have left are done with; a pool may be full of them.
 SETTLE_S = 3.0
+SERVICE_S = 0.3  # of requests one at a time, to see how long one takes
 SITE_SHOWN = "SITE"  # for the temporary folder, in the command lines that are recorded
 
 
@@ -41,15 +43,18 @@ class Programs:
     floor: str
     wrk: str
     folder: Path
+    backend: Backend = Backend(wanted=False, cpus=())
 
     def argv(self, configuration: Configuration, workload: Workload | None = None) -> list[str]:
         program = self.floor if configuration.floor else self.server
         files = str(self.folder / site.NAME / "files") if workload and workload.files else None
         close = workload.close if workload else False
-        return [program, *configuration.arguments(files, close)]
+        database = self.backend.options if workload and workload.database else []
+        return [program, *configuration.arguments(files, close), *database]
 
     def shown(self, argv: Sequence[str]) -> list[str]:
-        return [word.replace(str(self.folder), SITE_SHOWN) for word in argv]
+        names = dict(zip(self.backend.options, self.backend.shown))
+        return [names.get(word, word.replace(str(self.folder), SITE_SHOWN)) for word in argv]
 
 
 class Answers:
@@ -134,6 +139,8 @@ def measure(bench: Bench, step: Step, order: int) -> Sample:
         if sample.answer_problem is None:
             if workload.compute_target and not configuration.peer:
                 sample.single_cpu_us = _single_cpu(server, port, workload)
+            if workload.database:
+                sample.extras["service_us"] = _service(bench, workload, configuration, port)
             if workload.kind in work.COUNTED:
                 faulted.measure(server, sample, workload, duration_s)
             else:
@@ -193,6 +200,18 @@ def _single_cpu(server: servers.Server, port: int, workload: Workload) -> float:
             return (procfs.cpu_seconds(server.worker_pids()) - before) * 1e6 / SINGLES
     except BadAnswer as error:
         raise LabError(f"{workload.method} {target}: {error}") from None
+
+
+def _service(
+    bench: Bench, workload: Workload, configuration: Configuration, port: int
+) -> float:
+    """Microseconds that one request takes with nothing else going on: as long as a database
+    connection is needed for it, and a little more."""
+    cpus = configuration.load_cpus
+    argv = bench.load_argv(workload, 1, 1, SERVICE_S, port)
+    load = wrk.run(bench.children, argv, cpus[:1], bench.programs.root, 1, SERVICE_S, port)
+    _settle(port)
+    return load.mean_us
 
 
 def warm_up(bench: Bench, step: Step, sample: Sample, port: int) -> None:
@@ -286,6 +305,7 @@ def _load(
     with _beside(bench, step, server, sample) as beside:
         machine_before = procfs.machine(cpus)
         usage_before, beside_before = procfs.usage(pids), beside.cpu_s()
+        backend_before = bench.programs.backend.cpu_s() if step.cell.workload.database else 0.0
         begun = time.monotonic()
 
         load = wrk.run(
@@ -297,6 +317,12 @@ def _load(
         sample.usage = procfs.usage(pids) - usage_before
         machine_after = procfs.machine(cpus)
         beside_s = beside.cpu_s() - beside_before
+        if step.cell.workload.database:
+            # Connections closed meanwhile take their CPU time with them: hence never below 0.
+            backend_s = max(0.0, bench.programs.backend.cpu_s() - backend_before)
+            sample.extras["backend_cores"] = backend_s / sample.window_s
+            sample.extras["backend_us"] = backend_s * 1e6 / load.requests if load.requests else 0.0
+            beside_s += backend_s
         sample.memory_bytes, sample.master_bytes = server.memory()
         sample.pids_changed = server.worker_pids() != pids
     sample.load = _without(load, beside)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Callable, Iterable, Sequence
 
 from . import plan as planning, workloads as work
+from .backend import CONNECTIONS as BACKEND_CONNECTIONS
 from .plan import Cell, Configuration, Cores
 from .workloads import WORKLOADS, Workload
 
@@ -101,6 +102,8 @@ def full(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset
         *make.cells("json,block,block-offload,fanout,stream,files-100k", three),
         *make.cells("files-1k,idle", three),
         *make.cells("files-1m", three, peers=True),
+        *make.cells("db,queries,updates,fortunes,cache", three, pools=[BACKEND_CONNECTIONS]),
+        *make.cells("db", "prefork,threads"),  # more workers than connections: they borrow
         *make.cells("echo-1k,echo-1m", three),
         *make.cells("close,pipeline", three, peers=True),
         *make.cells("interference", with_gil),

@@ -44,6 +44,7 @@ class Workload:
     close: bool = False  # a connection a request
     pipeline: int = 1
     files: bool = False  # served from the site folder
+    database: bool = False  # asks a database, which the lab starts (see backend)
     parked: int = 0  # idle connections beside the load
     slow_target: str | None = None
     slow_connections: int = 0
@@ -87,6 +88,12 @@ def _echo(size: str, connections: int) -> Workload:
     )  # fmt: skip
 
 
+def _database(name: str, target: str, shape: str, same_bytes: bool = False) -> Workload:
+    return Workload(
+        name, target, shape, 64, compute_target=target, database=True, same_bytes=same_bytes
+    )
+
+
 WORKLOADS = {
     w.name: w
     for w in (
@@ -124,6 +131,11 @@ WORKLOADS = {
         ),
         _file("1k", 64), _file("100k", 64), _file("1m", 16),
         _echo("1k", 64), _echo("1m", 16),
+        _database("db", "/db", "one row of PostgreSQL"),
+        _database("queries", "/queries?n=20", "20 rows, a pipelined query each"),
+        _database("updates", "/updates?n=5", "5 rows read and written, a transaction each"),
+        _database("fortunes", "/fortunes", "13 rows as an HTML table", same_bytes=True),
+        _database("cache", "/cache?n=20", "20 rows from Redis, pipelined"),
         _hello("close", "a new connection for each request", 64, floor=True, close=True),
         _hello(
             "pipeline", f"{PIPELINE_DEPTH} requests sent at once", 64, floor=True,
@@ -174,6 +186,8 @@ def with_query(base: Workload, query: str) -> Workload:
         base = replace(base, loop_contexts=OFFLOAD_THREADS)
     made = replace(base, name=f"{base.name}?{query}", target=target, shape="as asked for",
                    body=None)  # fmt: skip
+    if base.database and base.target != path:  # those that take a number of rows
+        return replace(made, compute_target=target)
     if path == "/cpu":
         return replace(made, compute_target=target)
     if path in ("/sleep", "/block"):

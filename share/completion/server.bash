@@ -24,7 +24,7 @@ _server() {
     --dispatch)
         mapfile -t COMPREPLY < <(compgen -W 'request connection' -- "$current")
         ;;
-    --gil | --allow-root | --enable-fault-routes)
+    --gil | --offload | --allow-root | --enable-fault-routes)
         mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current")
         ;;
     --root)

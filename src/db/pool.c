@@ -104,6 +104,13 @@ static void put_place(struct db_pool *pool, struct db_conn *conn)
     pthread_mutex_unlock(&pool->mutex);
 }
 
+/* At its end. The mutex is held. */
+static void join_line(struct db_pool *pool, struct db_waiter *waiter)
+{
+    *pool->tail = waiter;
+    pool->tail = &waiter->next;
+}
+
 /* The mutex is held. */
 static void leave_line(struct db_pool *pool, const struct db_waiter *waiter)
 {
@@ -140,8 +147,7 @@ static int take_place(struct db_pool *pool, struct io *io, unsigned process, int
     if (self.place != NULL) {
         pool->idle = self.place->next;
     } else if (result == 0) {
-        *pool->tail = &self;
-        pool->tail = &self.next;
+        join_line(pool, &self);
     }
     while (self.place == NULL && result == 0) {
         pthread_mutex_unlock(&pool->mutex);

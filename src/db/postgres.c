@@ -338,7 +338,8 @@ static int postgres_fortunes(struct db_conn *conn, struct io *io, struct db_fort
 {
     struct exchange e = {conn, conn->handle, io, deadline_ms};
     PGresult *answer = NULL;
-    int result = send_statement(&e, FORTUNE_READ, NULL);
+    const int none = 0;
+    int result = send_statement(&e, FORTUNE_READ, &none);
 
     if (result == 0)
         result = receive_answer(&e, PGRES_TUPLES_OK, &answer);

@@ -91,7 +91,8 @@ static int shown_length(const struct http_request *request)
 }
 
 /* Everything but a method that the route answers. */
-static int serve_exception(const struct route *route, struct http_exchange *x)
+__attribute__((noinline)) static int serve_exception(const struct route *route,
+                                                     struct http_exchange *x)
 {
     const struct http_request *request = x->request;
     enum request_method method = request->method;

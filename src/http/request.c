@@ -109,25 +109,28 @@ static bool ip_literal_valid(const char *data, size_t length)
     return inet_pton(AF_INET6, text, &address) == 1;
 }
 
+/* The end of an IP literal, p at its "[". NULL: it is none. */
+__attribute__((noinline)) static const char *ip_literal_end(const char *p, const char *end)
+{
+    const char *stop = memchr(p, ']', (size_t)(end - p));
+
+    return stop != NULL && ip_literal_valid(p + 1, (size_t)(stop - p) - 1) ? stop + 1 : NULL;
+}
+
 /* uri-host [ ":" port ] of RFC 9110, 7.2, the host not empty. */
 static bool authority_valid(struct http_slice s)
 {
     const char *p = s.data, *end = s.data + s.length;
 
-    if (s.length > 0 && *p == '[') {
-        const char *close = memchr(p, ']', s.length);
-
-        if (close == NULL || !ip_literal_valid(p + 1, (size_t)(close - p) - 1))
-            return false;
-        p = close + 1;
-    } else {
+    if (p < end && *p == '[')
+        p = ip_literal_end(p, end);
+    else
         while ((p = http_chars_skip(p, end, CHAR_HOST)) < end && *p == '%') {
             if (end - p < 3 || !http_char_is(p[1], CHAR_HEX) || !http_char_is(p[2], CHAR_HEX))
                 return false;
             p += 3;
         }
-    }
-    if (p == s.data)
+    if (p == NULL || p == s.data)
         return false;
     if (p == end)
         return true;

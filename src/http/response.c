@@ -116,7 +116,8 @@ static char *append_framing(char *p, const struct http_exchange *x, unsigned sta
     return p;
 }
 
-int http_begin(struct http_exchange *x, unsigned status, const char *content_type, uint64_t length)
+static inline int begin(struct http_exchange *x, unsigned status, const char *content_type,
+                        uint64_t length)
 {
     struct connection_stream *s = x->stream;
     size_t type_length = content_type == NULL ? 0 : strlen(content_type);
@@ -150,6 +151,11 @@ int http_begin(struct http_exchange *x, unsigned status, const char *content_typ
     p = APPEND_LITERAL(p, "\r\n");
     s->out_length = (size_t)(p - s->io->out);
     return 0;
+}
+
+int http_begin(struct http_exchange *x, unsigned status, const char *content_type, uint64_t length)
+{
+    return begin(x, status, content_type, length);
 }
 
 void http_add_header(struct http_exchange *x, const char *name, const char *format, ...)
@@ -234,7 +240,7 @@ int http_send_file(struct http_exchange *x, int fd, uint64_t offset, uint64_t le
 int http_reply(struct http_exchange *x, unsigned status, const char *content_type, const void *body,
                size_t length)
 {
-    int result = http_begin(x, status, content_type, length);
+    int result = begin(x, status, content_type, length);
 
     return result < 0 || length == 0 ? result : write_body(x, body, length);
 }

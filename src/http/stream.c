@@ -85,7 +85,7 @@ void stream_close(struct connection_stream *s)
         ahead_term(&s->ahead, s->io);
 }
 
-ssize_t stream_read(struct connection_stream *s, void *buffer, size_t capacity)
+static inline ssize_t read_once(struct connection_stream *s, void *buffer, size_t capacity)
 {
     ssize_t count;
 
@@ -104,6 +104,11 @@ ssize_t stream_read(struct connection_stream *s, void *buffer, size_t capacity)
     return count;
 }
 
+ssize_t stream_read(struct connection_stream *s, void *buffer, size_t capacity)
+{
+    return read_once(s, buffer, capacity);
+}
+
 ssize_t stream_fill(struct connection_stream *s)
 {
     ssize_t count;
@@ -114,7 +119,7 @@ ssize_t stream_fill(struct connection_stream *s)
         make_room(s);
     if (s->end == s->io->in_size)
         return -ENOBUFS;
-    count = stream_read(s, s->io->in + s->end, s->io->in_size - s->end);
+    count = read_once(s, s->io->in + s->end, s->io->in_size - s->end);
     if (count > 0)
         s->end += (size_t)count;
     return count;

@@ -17,7 +17,7 @@ import pytest
 
 from support.checked import Checked
 from support.client import Connection, message
-from support.configurations import POOL, only, per_request
+from support.configurations import only, per_request
 from support.load import crowd, disperse
 from support.rounds import repeat
 from support.server import Launcher, Server
@@ -79,6 +79,7 @@ def test_more_clients_than_descriptors(launch: Launcher) -> None:
             client.send(message("GET", "/hello", "Connection: close"))
         for client in clients:
             assert client.read_response().body == b"Hello, World!"
+            client.close()
     finally:
         for client in clients:
             client.close()
@@ -96,9 +97,7 @@ def _starve(server: Server) -> float:
         _serves(connected)
         _limit_descriptors(server)
         said, began = len(_complaints(server)), time.monotonic()
-        # A worker of its own waits a while for each to close: not too many of them.
-        count = 2 * POOL if server.configuration.per_connection else CLIENTS
-        late = [server.connect(20) for _ in range(count)]
+        late = [server.connect(20) for _ in range(CLIENTS)]
         for client in late:
             client.send(message("GET", "/hello", "Connection: close"))
         eventually("the log says so", lambda: len(_complaints(server)) > said)
@@ -112,6 +111,7 @@ def _starve(server: Server) -> float:
         limit = time.monotonic() + patience(15)
         for client in late:
             assert client.read_response().body == b"Hello, World!"
+            client.close()
         assert time.monotonic() < limit
         _serves(connected)
     finally:
@@ -240,11 +240,11 @@ def test_no_coroutine_to_be_had(launch: Launcher) -> None:
     _serves([server.connect() for _ in range(4)])
     _limit_memory(server)
     try:
-        waiting = [server.connect(60) for _ in range(600)]
+        waiting = [server.connect(60) for _ in range(200)]
         for client in waiting:
-            client.send(message("GET", "/sleep?ms=100", "Connection: close"))
+            client.send(message("GET", "/sleep?ms=50", "Connection: close"))
         for client in waiting:
-            assert client.read_response().body == b"slept 100\n"
+            assert client.read_response().body == b"slept 50\n"
             client.close()
     finally:
         _limit(server, resource.RLIMIT_AS, -1)

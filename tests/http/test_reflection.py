@@ -81,7 +81,7 @@ def _requests() -> Iterator[Tuple[str, bytes]]:
 
 def _judge(request: bytes, received: bytes) -> Tuple[int, List[str]]:
     """How many answers there are, and what of them a client could take for something else."""
-    found = []
+    found: List[str] = []
     at = count = 0
     while at < len(received):
         answer = parse(received, "GET", True, at)

@@ -85,3 +85,19 @@ def test_a_loop_that_does_not_come_is_not_waited_for(loops: Server) -> None:
     finally:
         os.kill(stopped, signal.SIGCONT)
     close_all(loops, connections)
+
+
+def test_each_loop_has_descriptors_of_its_own() -> None:
+    """Two loops hold more connections than one process may have descriptors."""
+    configuration = Configuration("coro-2", ("--model=coro", "--workers=2"))
+    server = Server(configuration, prefix=("prlimit", "--nofile=600:600"))
+    try:
+        # At least half of a process's descriptors are for connections.
+        assert int(server.status()["settings"]["max-connections"]) >= 600
+        connections = [server.connect() for _ in range(590)]
+        for connection in connections:
+            assert connection.get("/hello").status == 200
+        close_all(server, connections)
+        server.stop()
+    finally:
+        server.kill()

@@ -13,7 +13,7 @@ from support.variant import ROOT, patience
 
 sys.path.append(str(ROOT / "scripts"))
 
-import databases  # noqa: E402
+import databases as databases  # noqa: E402
 
 Postgres = databases.Postgres
 Redis = databases.Redis

@@ -27,7 +27,7 @@ SANITIZER = re.compile(
 class Server:
     """Starts the program and waits until it says that it is ready.
 
-    prefix is a command to run it under (prlimit …). Log lines that begin with
+    prefix is a command to run it under (prlimit …), `within` the seconds it has to be ready. Log lines that begin with
     "error" make stop() fail unless one of the patterns of `expected` is found
     in them; a sanitizer's report always does.
     """
@@ -40,6 +40,7 @@ class Server:
         prefix: Sequence[str] = (),
         expected: Sequence[str] = (),
         environment: Optional[Dict[str, str]] = None,
+        within: float = 10,
     ) -> None:
         self.configuration = configuration
         self.expected = list(expected)
@@ -60,7 +61,7 @@ class Server:
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()
         try:
-            ready = self.wait_for_line(READY.pattern, within=10)
+            ready = self.wait_for_line(READY.pattern, within)
             found = READY.match(ready)
             assert found, f"not the ready line: {ready!r}"
             self.workers = int(found.group(2))
@@ -78,6 +79,12 @@ class Server:
             return self.listen[len("unix:") :]
         host, port = self.listen.rsplit(":", 1)
         return host.strip("[]"), int(port)
+
+    @property
+    def tcp_address(self) -> Tuple[str, int]:
+        """The address of one that does not listen on a Unix socket."""
+        assert not isinstance(self.address, str)
+        return self.address
 
     def _read_log(self) -> None:
         assert self.process.stderr is not None

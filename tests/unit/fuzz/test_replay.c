@@ -28,16 +28,16 @@ static char current[1024]; /* the file being replayed */
 /* SIGABRT's handler: says which file it was, then lets the program die. */
 static void say_file(int number)
 {
-    ssize_t ignored = write(STDERR_FILENO, current, strlen(current));
+    size_t length = strlen(current);
 
-    ignored = write(STDERR_FILENO, "\n", 1);
-    (void)ignored;
-    signal(number, SIG_DFL);
+    current[length] = '\n';
+    if (write(STDERR_FILENO, current, length + 1) >= 0)
+        signal(number, SIG_DFL);
 }
 
 static void replay_file(int (*target)(const uint8_t *, size_t))
 {
-    uint8_t *data = malloc(LARGEST_INPUT);
+    uint8_t *data = malloc(LARGEST_INPUT), *fitting;
     int fd = open(current, O_RDONLY | O_CLOEXEC);
     ssize_t size;
 
@@ -46,10 +46,10 @@ static void replay_file(int (*target)(const uint8_t *, size_t))
     size = read(fd, data, LARGEST_INPUT);
     assert_in_range(size, 0, LARGEST_INPUT - 1);
     close(fd);
-    data = realloc(data, size > 0 ? (size_t)size : 1); /* ends where the input ends */
-    assert_non_null(data);
-    target(data, (size_t)size);
-    free(data);
+    fitting = realloc(data, size > 0 ? (size_t)size : 1); /* ends where the input ends */
+    assert_non_null(fitting);
+    target(fitting, (size_t)size);
+    free(fitting);
 }
 
 /* All files of one folder of a target. Returns how many these are; without the folder 0. */

@@ -107,6 +107,45 @@ static void silence_is_ended_by_the_grace_period(void **state)
     assert_int_equal(drip.waited_ms, 5000);
 }
 
+/* What decides who is given up first: time waited beyond what 32 KB/s take, over the request. */
+static int64_t most_spent_ms;
+
+static int notes_spent(struct io *io, int fd, int events, int64_t deadline_ms, int64_t spent_ms)
+{
+    if (spent_ms > most_spent_ms)
+        most_spent_ms = spent_ms;
+    return rig_io_wait(io, fd, events, deadline_ms);
+}
+
+static void a_trickle_adds_up_and_a_good_pace_does_not(void **state)
+{
+    static const struct {
+        struct drip drip;
+        int64_t least_ms, most_ms;
+    } rows[] = {
+        {{.after_ms = 2, .bytes = 2}, 19000, 20000},  /* 1,000 bytes/s: never waited for long */
+        {{.after_ms = 100, .bytes = 1600}, 500, 700}, /* half a good pace, for a second or so */
+        {{.after_ms = 100, .bytes = 4000}, 0, 0},     /* a good one */
+    };
+    struct io_ops ops = rig_ops;
+
+    ops.wait_client = notes_spent;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct rig *rig = *state;
+        struct drip drip = rows[i].drip;
+
+        again(rig);
+        most_spent_ms = 0;
+        rig->io.ops = &ops;
+        rig->script = &drip;
+        rig->on_wait = drips;
+        rig_send(rig, POST("/echo", "20000"));
+        assert_int_equal(rig_serve(rig), CONN_PARK);
+        assert_int_equal(strncmp(rig_receive(rig), "HTTP/1.1 200 ", 13), 0);
+        assert_in_range(most_spent_ms, rows[i].least_ms, rows[i].most_ms);
+    }
+}
+
 static int drips_once(struct rig *rig, int events)
 {
     struct drip *drip = rig->script;
@@ -252,6 +291,7 @@ int main(void)
         PLAIN(back_pressure),
         PLAIN(a_slow_body_is_ended_by_the_rate),
         PLAIN(a_body_at_the_rate_is_served),
+        PLAIN(a_trickle_adds_up_and_a_good_pace_does_not),
         PLAIN(silence_is_ended_by_the_grace_period),
         PLAIN(silence_is_ended_by_the_body_timeout),
         PLAIN(a_client_that_sends_all_before_it_reads),

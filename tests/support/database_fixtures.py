@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Databases, made when first asked for and gone with the tests."""
 
+import sqlite3
 from pathlib import Path
 from typing import Any, Iterator
 
@@ -50,8 +51,6 @@ def sqlite(tmp_path: Path) -> str:
     """The URI of an SQLite file whose row N holds number_of(N)."""
     path = tmp_path / "world.sqlite"
     database.databases.fill_sqlite(path)
-    import sqlite3
-
     file = sqlite3.connect(path)
     with file:
         file.executemany(

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: MIT
+"""slowhttptest in its three modes, in a reduced form; tests/slowhttptest runs the full one."""
+
+import pytest
+
+from support.configurations import POOL, Configuration, only
+from support.slowhttptest import MODES, Attack, faults, trial
+from support.variant import VARIANT, patience
+
+# What a held pool costs, not what a busy machine does; the full form measures.
+LATE = patience(3)
+
+
+@pytest.mark.skipif(VARIANT != "release", reason="measures; a sanitizer finds more beside it")
+@only("prefork", "threads", "coro")
+@pytest.mark.parametrize("mode", MODES)
+def test_slowhttptest(configuration: Configuration, mode: str) -> None:
+    outcome = trial(
+        configuration,
+        ["--header-timeout=2", "--body-timeout=2", "--write-timeout=2"],
+        mode,
+        Attack(connections=20 * POOL, rate=100, seconds=4),
+    )
+    assert outcome.open_most > POOL
+    assert outcome.delays.rounds > 10
+    assert not faults(outcome, LATE), outcome
