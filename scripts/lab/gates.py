@@ -81,7 +81,9 @@ def check(sample: Sample, workload: Workload, configuration: Configuration) -> l
     if workload.kind in COUNTED:
         failed += _counted(sample, workload)
     elif sample.load is None or sample.load.requests == 0:
-        return failed or ["no request was answered"]
+        starved = sample.load.unanswered if sample.load else 0
+        said = f": {starved} connections never got an answer" if starved else ""
+        return failed or [f"no request was answered{said}"]
     else:
         failed += _errors(sample.load, sample, workload, configuration)
         failed += _arithmetic(sample.load, sample, workload, configuration)

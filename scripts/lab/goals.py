@@ -13,6 +13,7 @@ from typing import Any, Sequence
 from . import analysis
 from .analysis import CellResult, Metric, Row
 from .judging import Line, judge, paired, percent
+from .quiet import QUIET_CORES
 
 MODELS = ("prefork(64)", "threads(64)", "coro")
 APACHE = {
@@ -48,6 +49,8 @@ class _Judge:
         if second is None:
             self.lines.append(Line(None, workload, f"{text}: {other} did not run"))
             return
+        if metric is analysis.rps:  # CPU per request bears company, throughput does not
+            first, second = _alone(first), _alone(second)
         values = paired(first, second, metric)
         line = judge(workload, text, values, goal, at_least)
         if not values:
@@ -61,6 +64,7 @@ class _Judge:
             return
         ceiling = row.configuration.contexts(connections) / 0.020
         text = f"{connections} connections: {label} of {ceiling:,.0f}/s"
+        row = _alone(row) or row
         values = [sample.rps / ceiling for sample in row.valid]
         line = judge(workload, text, values, goal, True, percent)
         if line.passed is False and label == "coro" and row.server_cores >= 0.95:
@@ -68,6 +72,17 @@ class _Judge:
                 line, passed=True, text=f"{line.text}; its core is full ({row.server_cores:.0%})"
             )
         self.lines.append(line)
+
+
+def _alone(row: Row | None) -> Row | None:
+    """The row without the blocks in which other programs worked on its cores."""
+    if row is None:
+        return None
+    quiet = tuple(s for s in row.samples if s.others_cores < QUIET_CORES)
+    company = () if len(quiet) == len(row.samples) else ("other programs used its cores",)
+    return dataclasses.replace(
+        row, samples=quiet, void_reasons=(*row.void_reasons, *company)
+    )
 
 
 def _why(*rows: Row | None) -> str:

@@ -100,11 +100,12 @@ def full(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset
         *make.cells("mix", with_gil + ",coro:cores", [64], peers=True),
         *make.cells("mix", with_gil + ",coro:cores", [256]),
         *make.cells("json,block,block-offload,fanout,stream,files-100k", three),
+        *make.cells("files-1k,idle", three),
+        *make.cells("files-1m", three, peers=True),
         *make.cells("db,queries,updates,fortunes,cache", three, pools=[BACKEND_CONNECTIONS]),
         *make.cells("db", "prefork,threads"),  # more workers than connections: they borrow
-        *make.cells("files-1k,files-1m", three, peers=True),
         *make.cells("echo-1k,echo-1m", three),
-        *make.cells("close,pipeline,idle", three, peers=True),
+        *make.cells("close,pipeline", three, peers=True),
         *make.cells("interference", with_gil),
         *make.cells("interference-wait", three),
         *make.cells("crash", three + ",coro:cores"),
@@ -114,7 +115,7 @@ def full(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset
         planning.with_aa(cell) if (cell.workload.name, cell.connections) in AA_CELLS else cell
         for cell in merged(cells)
     ]
-    return Preset(tuple(paired), 10, 0.8, 0.25, steady=True, syscalls=True)
+    return Preset(tuple(paired), 10, 0.7, 0.2, steady=True, syscalls=True)
 
 
 def floor(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset:

@@ -69,6 +69,13 @@ def test_a_goal_without_its_other_server_is_void_and_says_so() -> None:
     assert line.passed is None and "apache-prefork(64): 3 connections never" in line.text
 
 
+def test_throughput_beside_other_programs_is_void_and_cpu_is_not() -> None:
+    lines = goals.lines([hello(7.6, others_cores=0.9)])
+    (line,) = [line for line in lines if "÷ apache-prefork(64)" in str(line)]
+    assert line.passed is None and "other programs" in line.text
+    assert states(lines, "coro ÷ floor") == [True]
+
+
 def test_a_starved_pool_of_ours_fails() -> None:
     cell = result(WORKLOADS["hello"], 256, {
         made.PREFORK: {"load_fields": {"unanswered": 9}}, made.FLOOR: {},

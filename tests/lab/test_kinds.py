@@ -113,7 +113,9 @@ def test_a_pool_cannot_gather_and_a_loop_can() -> None:
 def test_a_long_queue_gets_a_long_run() -> None:
     cell = made.cell("sleep", connections=4096)
     found = plan.Plan((cell,), 1, 1.0, 0.0, 1, "x", plan.Cores((0,), (1,)))
-    assert found.duration_of(cell, made.CORO) == 1.0
+    assert found.duration_of(cell, made.CORO) == 4096 * plan.CONNECT_TURNS
+    few = made.cell("sleep", connections=64)
+    assert found.duration_of(few, made.CORO) == 1.0
     assert found.duration_of(cell, made.THREADS) == pytest.approx(3 * 4096 / 64 * 0.02)
 
 
