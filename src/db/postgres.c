@@ -139,6 +139,18 @@ static int give_up(const struct exchange *e, const PGresult *result)
                          said[0] != '\0' ? said : "unexpected answer");
 }
 
+/* Around calls of libpq: it closes the socket itself, at once, when it finds the other side gone,
+ * and the number may be another worker's before it returns. */
+static void enter(const struct exchange *e)
+{
+    io_unhold(e->io, PQsocket(e->pg));
+}
+
+static void leave(const struct exchange *e)
+{
+    io_hold(e->io, PQsocket(e->pg));
+}
+
 /* Puts a statement into the pipeline, with a Sync behind it. */
 static int send_statement(const struct exchange *e, unsigned statement, const int *parameters)
 {
@@ -147,37 +159,51 @@ static int send_statement(const struct exchange *e, unsigned statement, const in
     const char *values[2];
     const int lengths[2] = {sizeof binary[0], sizeof binary[0]};
     const int formats[2] = {BINARY, BINARY};
+    bool sent;
 
     for (int i = 0; i < count; i++) {
         binary[i] = htonl((uint32_t)parameters[i]);
         values[i] = (const char *)&binary[i];
     }
-    if (PQsendQueryPrepared(e->pg, STATEMENTS[statement].name, count, values, lengths, formats,
-                            BINARY) == 0 ||
-        PQpipelineSync(e->pg) == 0)
-        return give_up(e, NULL);
-    return 0;
+    enter(e);
+    sent = PQsendQueryPrepared(e->pg, STATEMENTS[statement].name, count, values, lengths, formats,
+                               BINARY) != 0 &&
+           PQpipelineSync(e->pg) != 0;
+    leave(e);
+    return sent ? 0 : give_up(e, NULL);
 }
 
 /* The next result, waited for; *result is NULL where those of a statement end. Goes on sending
  * meanwhile: a server that cannot get rid of its answers does not take more questions. */
 static int receive(const struct exchange *e, PGresult **result)
 {
-    while (PQisBusy(e->pg)) {
-        int unsent = PQflush(e->pg);
-        int ready;
+    for (;;) {
+        int ready, unsent = 0;
+        bool busy, good;
 
-        if (unsent < 0)
+        enter(e);
+        busy = PQisBusy(e->pg);
+        if (busy)
+            unsent = PQflush(e->pg);
+        else
+            *result = PQgetResult(e->pg);
+        leave(e);
+        if (!busy)
+            return 0;
+        if (unsent < 0 || PQsocket(e->pg) < 0)
             return give_up(e, NULL);
         ready = io_wait(e->io, PQsocket(e->pg), unsent > 0 ? IO_READ | IO_WRITE : IO_READ,
                         e->deadline_ms);
         if (ready < 0)
             return db_conn_break(e->conn, ready, false, "no answer within --db-timeout");
-        if ((ready & IO_READ) != 0 && PQconsumeInput(e->pg) == 0)
+        if ((ready & IO_READ) == 0)
+            continue;
+        enter(e);
+        good = PQconsumeInput(e->pg) != 0;
+        leave(e);
+        if (!good)
             return give_up(e, NULL);
     }
-    *result = PQgetResult(e->pg);
-    return 0;
 }
 
 /* Receives what must come next: a result of this status, or none (PGRES_EMPTY_QUERY). *kept, where
@@ -216,15 +242,19 @@ static int receive_answer(const struct exchange *e, ExecStatusType status, PGres
 static int prepare(const struct exchange *e)
 {
     static const Oid types[] = {OID_INT4, OID_INT4};
+    bool sent = true;
     int result = 0;
 
     if (PQsetnonblocking(e->pg, 1) < 0 || PQenterPipelineMode(e->pg) == 0)
         return give_up(e, NULL);
-    for (size_t i = 0; i < STATEMENT_COUNT; i++)
-        if (PQsendPrepare(e->pg, STATEMENTS[i].name, STATEMENTS[i].sql, STATEMENTS[i].parameters,
-                          types) == 0 ||
-            PQpipelineSync(e->pg) == 0)
-            return give_up(e, NULL);
+    enter(e);
+    for (size_t i = 0; i < STATEMENT_COUNT && sent; i++)
+        sent = PQsendPrepare(e->pg, STATEMENTS[i].name, STATEMENTS[i].sql, STATEMENTS[i].parameters,
+                             types) != 0 &&
+               PQpipelineSync(e->pg) != 0;
+    leave(e);
+    if (!sent)
+        return give_up(e, NULL);
     for (size_t i = 0; result == 0 && i < STATEMENT_COUNT; i++)
         result = receive_answer(e, PGRES_COMMAND_OK, NULL);
     return result;

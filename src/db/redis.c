@@ -260,7 +260,7 @@ static int cache_read(struct db_conn *conn, struct io *io, struct db_row *rows, 
         redisReply *reply = NULL;
 
         result = receive(conn, io, &reply, deadline_ms);
-        if (result < 0)
+        if (reply == NULL)
             break;
         rows[i].number = number_of(reply);
         if (reply->type == REDIS_REPLY_ERROR)
@@ -279,7 +279,7 @@ static int cache_update(struct db_conn *conn, struct io *io, const struct db_row
         redisReply *reply = NULL;
 
         result = receive(conn, io, &reply, deadline_ms);
-        if (result < 0)
+        if (reply == NULL)
             break;
         if (reply->type == REDIS_REPLY_ERROR)
             result = db_conn_break(conn, -EIO, false, "%s: %s", conn->uri, reply->str);

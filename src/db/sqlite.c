@@ -62,6 +62,14 @@ struct question {
     int result;
 };
 
+/* From now on waits for locks until the deadline at most. */
+static void limit_waits(const struct question *q, sqlite3 *sqlite)
+{
+    int64_t left = q->deadline_ms - io_now_ms();
+
+    sqlite3_busy_timeout(sqlite, left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left);
+}
+
 /* The errno of an SQLite result. */
 static int error_of(int code)
 {
@@ -91,11 +99,6 @@ static int refuse(const struct question *q, sqlite3 *sqlite, int code)
 static void answer_here(void *arg)
 {
     struct question *q = arg;
-    const struct handle *h = q->conn->handle;
-    int64_t left = q->deadline_ms - io_now_ms();
-
-    if (h != NULL)
-        sqlite3_busy_timeout(h->sqlite, left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left);
     q->result = q->answer(q);
 }
 
@@ -249,7 +252,6 @@ static void free_handle(struct handle *h)
 static int open_file(struct question *q)
 {
     const char *path = db_uri_path(q->conn->uri);
-    int64_t left = q->deadline_ms - io_now_ms();
     struct handle *h;
     int code, result;
 
@@ -262,9 +264,10 @@ static int open_file(struct question *q)
     if (h == NULL)
         return -ENOMEM;
     code = sqlite3_open_v2(path, &h->sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
-    sqlite3_busy_timeout(h->sqlite, left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left);
-    if (code == SQLITE_OK)
+    if (code == SQLITE_OK) {
+        limit_waits(q, h->sqlite);
         code = run(h->sqlite, "PRAGMA synchronous = NORMAL; PRAGMA temp_store = MEMORY");
+    }
     for (int i = 0; code == SQLITE_OK && i < STATEMENTS; i++)
         code = sqlite3_prepare_v3(h->sqlite, SQL[i], -1, SQLITE_PREPARE_PERSISTENT,
                                   &h->statements[i], NULL);
@@ -324,8 +327,10 @@ static int read_row(const struct question *q, int id, int *number)
 
 static int answer_read(struct question *q)
 {
+    const struct handle *h = q->conn->handle;
     int result = 0;
 
+    limit_waits(q, h->sqlite);
     for (size_t i = 0; i < q->count && result == 0; i++)
         result = read_row(q, q->rows[i].id, &q->rows[i].number);
     return result;
@@ -334,9 +339,10 @@ static int answer_read(struct question *q)
 static int answer_update(struct question *q)
 {
     struct handle *h = q->conn->handle;
-    int result = step(q, BEGIN);
-    int ignored;
+    int ignored, result;
 
+    limit_waits(q, h->sqlite);
+    result = step(q, BEGIN);
     if (result < 0)
         return result;
     for (size_t i = 0; i < q->count && result == 0; i++) {
@@ -360,6 +366,7 @@ static int answer_fortunes(struct question *q)
     sqlite3_stmt *statement = h->statements[FORTUNES];
     int result = 0, code;
 
+    limit_waits(q, h->sqlite);
     while (result == 0 && sqlite3_step(statement) == SQLITE_ROW) {
         const char *message = (const char *)sqlite3_column_text(statement, 1);
 

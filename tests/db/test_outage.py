@@ -31,7 +31,7 @@ def test_restarted_under_load(launch: Launcher, postgres: Any, how: str) -> None
             getattr(postgres, how)()
             before = askers.unavailable
             eventually("honest failures", lambda: askers.unavailable > before + CLIENTS, within=20)
-            assert server.get("/hello").status == 200
+            assert server.get("/hello", timeout=20).status == 200
             postgres.start()
             back = time.monotonic()
             before = askers.right
@@ -78,13 +78,13 @@ def test_not_there_at_start(
 def test_no_such_database(launch: Launcher, uri: str) -> None:
     server = launch(f"--db={uri}", "--db-timeout=2")
     for _ in range(3):
-        assert is_unavailable(server.get("/db"))
-        assert is_unavailable(server.get("/updates?n=2"))
-    assert server.get("/hello").status == 200
+        assert is_unavailable(server.get("/db", timeout=20))
+        assert is_unavailable(server.get("/updates?n=2", timeout=20))
+    assert server.get("/hello", timeout=20).status == 200
 
 
 def test_no_such_table(launch: Launcher, postgres: Any) -> None:
     """A database that is not ours is refused, and the reason is in the log."""
     server = launch(f"--db={postgres.uri.replace('/world?', '/postgres?')}")
-    assert is_unavailable(server.get("/db"))
+    assert is_unavailable(server.get("/db", timeout=20))
     server.wait_for_line('relation "world" does not exist')

@@ -127,6 +127,7 @@ class Askers:
                     if is_unavailable(response):
                         with self._lock:
                             self.unavailable += 1
+                        self._stopping.wait(0.01)  # it is told to come back later, after all
                         continue
                     for row in read_rows(response, count):
                         assert row["randomNumber"] == number_of(row["id"]), row
