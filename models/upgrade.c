@@ -143,10 +143,11 @@ static bool read_flag(const char **text, bool *flag)
 struct inherited upgrade_inherit(const char *listen)
 {
     struct inherited inherited = {.ready_fd = -1, .listen_fd = -1};
-    const char *text = getenv(VARIABLE);
+    const char *value = getenv(VARIABLE);
+    const char *text = value;
     bool understood;
 
-    if (text == NULL)
+    if (value == NULL)
         return inherited;
     inherited.ready_fd = read_descriptor(&text);
     if (inherited.ready_fd >= 0)
@@ -155,7 +156,7 @@ struct inherited upgrade_inherit(const char *listen)
     if (!understood) {
         char shown[100];
 
-        log_escape(shown, sizeof shown, getenv(VARIABLE), strlen(getenv(VARIABLE)));
+        log_escape(shown, sizeof shown, value, strlen(value));
         log_line(LOG_WARN, "%s=%s ignored: it does not come from a server", VARIABLE, shown);
         inherited = (struct inherited){.ready_fd = -1, .listen_fd = -1};
     } else {
