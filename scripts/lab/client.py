@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import select
 import socket
 from dataclasses import dataclass
 from types import TracebackType
@@ -73,6 +74,13 @@ class Client:
 
     def close(self) -> None:
         self._socket.close()
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def readable(self) -> bool:
+        """Whether an answer, or the end of the connection, has arrived."""
+        return bool(self._rest) or bool(select.select([self._socket], [], [], 0)[0])
 
     def json(self, target: str) -> dict[str, Any]:
         answer = self.get(target)

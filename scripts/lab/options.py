@@ -127,7 +127,7 @@ def peer_configurations(
 def make_plan(options: argparse.Namespace, notes: list[str]) -> Plan:
     """Raises LabError for what cannot be run. notes: gets what the results must mention."""
     cores = cores_of(options)
-    _check(options)
+    check(options)
     beside = peer_configurations(options, cores, notes)
     if options.preset == "quick":
         preset = _quick(options, cores, beside)
@@ -165,7 +165,7 @@ def _given(value: T | None, default: T) -> T:
     return default if value is None else value
 
 
-def _check(options: argparse.Namespace) -> None:
+def check(options: argparse.Namespace) -> None:
     if options.blocks is not None and options.blocks < 1:
         raise LabError("--blocks: at least 1")
     duration, warmup = _given(options.duration, 1.0), _given(options.warmup, 0.0)

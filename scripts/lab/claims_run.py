@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: MIT
+"""scripts/claims: what textbooks say of processes, threads and coroutines, checked here.
+
+  1  a process pool uses all cores
+  2  a process switch costs more than a thread switch, and that more than a coroutine switch
+  3  a process takes more memory than a thread, a thread more than a coroutine
+  4  a thread pool under a GIL cannot use several cores; without it, it can
+  5  coroutines in one thread are concurrent but not parallel
+  6  awaiting lets other coroutines go on: C waits of 20 ms take 20 ms
+  7  coroutines with a process pool use all cores
+  8  coroutines with processes are usually the best of the three: a line for each workload
+
+Each is printed with PASS, FAIL or VOID, its figures with their intervals, and the place of the
+evidence, a folder below results/. A claim is a hypothesis: one that fails is a finding. VOID
+is what could not be measured, or so that it could be believed, or leaves the claim undecided.
+
+Exit status: 0 when all was measured, whatever came out; 1 when a claim is void or something could
+not be run; 64 for a bad option; 130 when interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import secrets
+import shlex
+import sys
+from pathlib import Path
+from typing import Any, Sequence
+
+from . import acceptance, claims, environment, microbench, options as choosing, plan as planning
+from . import run as running, site, suspended, wrk
+from .children import Children, interruptible
+from .claims import CLAIMS, VOID, Claim, Measured, Round
+from .cli import EX_INTERRUPTED, find_programs, perform, server_path
+from .document import Run, utc
+from .environment import ROOT
+from .errors import LabError
+from .measure import Programs
+from .plan import Plan
+from .quiet import Patience
+
+SCHEMA = 1
+SWITCH_S, MEMORY_S = 3.0, 12.0  # roughly, of one round
+NOT_DISTURBED = ("hello", "interference", "crash")  # compared by other things than throughput
+
+
+def _parser() -> choosing.Parser:
+    made = choosing.Parser(
+        prog="scripts/claims", description=__doc__, allow_abbrev=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )  # fmt: skip
+    add = made.add_argument
+    add("--only", metavar="LIST", default=",".join(CLAIMS), help="claims (%(default)s)")
+    add("--blocks", type=int, metavar="N", default=6,
+        help="how often all is repeated; 6 and more give 95 %% intervals (%(default)s)")
+    add("--duration", type=float, metavar="S", default=1.0,
+        help="seconds of load for one figure (%(default)s)")
+    add("--label", default="claims", help="ends the name of the results' folder (%(default)s)")
+    add("--seed", type=int, metavar="N", help="of the random order; by default a new one")
+    add("--server", metavar="PATH", default="./server", help="(%(default)s)")
+    add("--results", metavar="DIR", help="where the results' folder goes (results)")
+    add("--patience", type=float, metavar="S", default=120.0,
+        help="to spend on waiting until other programs leave the cores alone (%(default)s)")
+    add("--list", action="store_true", help="print what would be run, and exit")
+    return made
+
+
+def make_plan(options: argparse.Namespace, asked: Sequence[str]) -> Plan:
+    """Raises LabError."""
+    cores = planning.split_cores(sorted(os.sched_getaffinity(0)))
+    choosing.check(argparse.Namespace(**{**vars(options), "warmup": None, "retries": 2}))
+    return planning.ordered(
+        Plan(
+            tuple(claims.cells(cores, asked)), options.blocks, options.duration, 0.2,
+            options.seed if options.seed is not None else secrets.randbelow(1_000_000),
+            options.label, cores, preset="claims",
+        )
+    )  # fmt: skip
+
+
+def seconds(plan: Plan, asked: Sequence[str]) -> float:
+    each = SWITCH_S * ("2" in asked) + MEMORY_S * ("3" in asked)
+    return running.seconds_planned(plan) + each * plan.blocks
+
+
+# --- measuring ----------------------------------------------------------------------------
+
+
+def measure_switches(plan: Plan) -> list[Round]:
+    """In each round what the claim compares, one after the other, on the server's first core."""
+    microbench.build()
+    core = plan.cores.server[:1]
+    rounds: list[Round] = []
+    with Children() as children:
+        for _ in range(plan.blocks):
+            found: dict[str, float] = {}
+            for what in ("kernel", "tasks", "switch"):
+                measured = microbench.measure(children, what, core)
+                found |= {name: value for name, (value, _unit) in measured.items()}
+            rounds.append(found)
+    return rounds
+
+
+def measure_memory(programs: Programs, plan: Plan) -> list[Round]:
+    with Children() as children:
+        return [suspended.measure(children, programs, plan.cores) for _ in range(plan.blocks)]
+
+
+def void_disturbed(run: Run) -> None:
+    """Of samples judged by throughput; CPU time and the rest bear the company of others."""
+    for sample in run.samples:
+        if sample.workload not in NOT_DISTURBED:
+            acceptance.void_disturbed(sample)
+
+
+def _measure(
+    run: Run, programs: Programs, asked: Sequence[str], patience_s: float
+) -> tuple[Measured, int]:
+    plan = run.plan
+    switches: list[Round] = []
+    memory: list[Round] = []
+    why: dict[str, str] = {}
+    if "2" in asked:
+        Patience(patience_s / 4, plan.cores.together).await_quiet()
+        try:
+            switches = measure_switches(plan)
+        except LabError as error:
+            why["2"] = str(error)
+    if "3" in asked:
+        try:
+            memory = measure_memory(programs, plan)
+        except LabError as error:
+            why["3"] = str(error)
+    code = perform(run, programs, patience_s) if plan.cells else 0
+    run.complete = run.complete or not plan.cells
+    void_disturbed(run)
+    cores = len(claims.wide(plan.cores).server)
+    return Measured(run.results(), switches, memory, why, cores), code
+
+
+# --- what comes out -----------------------------------------------------------------------
+
+
+def to_json(run: Run, found: Measured, judged: Sequence[Claim]) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "command": run.command,
+        "started": run.started,
+        "blocks": run.plan.blocks,
+        "claims": [
+            {
+                "number": int(claim.number),
+                "claim": claim.text,
+                "state": claim.state,
+                "parts": [
+                    {**dataclasses.asdict(part), "state": part.state} for part in claim.parts
+                ],
+                "table": claim.table,
+                "evidence": claim.evidence,
+            }
+            for claim in judged
+        ],
+        "switches": [claims.with_net(each) for each in found.switches],
+        "memory": [dict(each) for each in found.memory],
+        "server_cores": found.cores,
+        "not_run": dict(found.why),
+    }
+
+
+def write(run: Run, found: Measured, judged: Sequence[Claim], directory: Path) -> Path:
+    """The run's folder with claims.json in it. Raises LabError where it cannot be made."""
+    folder = running.write(run, found.results, directory)
+    document = json.dumps(to_json(run, found, judged), indent=1, ensure_ascii=False)
+    try:
+        (folder / "claims.json").write_text(document + "\n")
+    except OSError as error:
+        raise LabError(f"cannot write {folder}/claims.json: {error.strerror}") from None
+    return folder
+
+
+def _shown(folder: Path) -> str:
+    try:
+        return str(folder.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(folder)
+
+
+def summary(judged: Sequence[Claim]) -> str:
+    counts = [f"{sum(c.state == state for c in judged)} {state}" for state in ("PASS", "FAIL", VOID)]
+    return ", ".join(counts)
+
+
+def _check_claims(argv: Sequence[str]) -> int:
+    options = _parser().parse_args(argv)
+    asked = planning.parse_list(options.only, CLAIMS, "claim")
+    plan = make_plan(options, asked)
+    if options.list:
+        print("\n".join(f"{number} {CLAIMS[number]}" for number in sorted(asked)))
+        print("\n".join(f"  {c.name}: {', '.join(x.label for x in c.configurations)}" for c in plan.cells))
+        return 0
+    minutes = seconds(plan, asked) / 60
+    print(f"claims: {plan.blocks} blocks, about {max(1, round(minutes))} minutes", file=sys.stderr)
+    wrk_path, server = wrk.find(), server_path(options.server)
+    with site.Folder() as folder:
+        programs = find_programs(plan, server, wrk_path, folder)
+        environment.raise_open_files()
+        run = Run(
+            plan, environment.record(server, wrk_path), shlex.join(["scripts/claims", *argv]),
+            utc("%Y-%m-%dT%H:%M:%SZ"),
+        )  # fmt: skip
+        found, code = _measure(run, programs, asked, options.patience)
+    if code == EX_INTERRUPTED:
+        print("scripts/claims: stopped; nothing was written", file=sys.stderr)
+        return code
+    judged = claims.judge(asked, found)
+    run.conclusion_lines = [line for claim in judged for line in claim.lines(".")]
+    run.conclusions = {"claims": {claim.number: claim.state for claim in judged}}
+    where = write(run, found, judged, Path(options.results) if options.results else ROOT / "results")
+    for claim in judged:
+        print("\n".join(claim.lines(_shown(where))))
+    print(f"{summary(judged)} (seed {plan.seed}); written to {_shown(where)}/")
+    return 1 if code or any(claim.state == VOID for claim in judged) else 0
+
+
+def main() -> int:
+    interruptible()
+    try:
+        return _check_claims(sys.argv[1:])
+    except LabError as error:
+        print(f"scripts/claims: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return EX_INTERRUPTED
