@@ -14,8 +14,9 @@ Data flows one way through the modules:
     document    a run as JSON, described by schema
     run         the loop over the plan, the progress line, what is written
 
-compare and advise are programs beside bench: the one reads two documents, the other runs a
-plan of its own.
+compare, advise and claims are programs beside bench: the first reads two documents, the others
+run plans of their own. claims judges (with best, for which model wins where), claims_run
+measures (with microbench and suspended).
 
-Everything from gates to document is pure: it takes data and returns data.
+Everything from gates to document, claims and best included, is pure: it takes data and returns data.
 """

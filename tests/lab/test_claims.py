@@ -1,0 +1,448 @@
+# SPDX-License-Identifier: MIT
+"""What scripts/claims concludes from given measurements: every verdict, and where it is decided."""
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Sequence
+
+import made
+import pytest
+from lab import analysis, best, claims, claims_run, document, gates, plan, suspended
+from lab.analysis import CellResult
+from lab.errors import LabError
+from lab.stats import Ratio
+
+CORES = plan.Cores((0,), (1,))
+BLOCKS = 6
+EVERY = tuple(claims.CLAIMS)
+SWITCHES = {"switch_process": 2000.0, "switch_thread": 1500.0, "pipe_calls": 500.0,
+            "park_resume": 8.0, "switch": 2.0, "others_cores": 0.0}  # fmt: skip
+MEMORY = {"process_idle": 80e3, "thread_idle": 30e3, "process": 90e3, "thread": 40e3,
+          "coroutine": 16e3}  # fmt: skip
+COMPUTED = {
+    "prefork(1)": 1000.0, "prefork(2)": 1950.0, "threads(1)": 1000.0, "threads(2)": 1900.0,
+    "threads(2)+gil": 980.0, "coro": 1000.0, "coro pinned": 1000.0, "coro(2)": 1950.0,
+}  # fmt: skip
+
+
+def results(
+    figures: dict[str, dict[str, Any]], asked: Sequence[str] = EVERY, blocks: int = BLOCKS
+) -> list[CellResult]:
+    """figures: what samples have, by WORKLOAD/CONFIGURATION, else by CONFIGURATION."""
+    found = []
+    for cell in claims.cells(CORES, asked):
+        samples = []
+        for block in range(blocks):
+            for configuration in cell.configurations:
+                fields = dict(figures.get(configuration.label, {}))
+                fields.update(figures.get(f"{cell.workload.name}/{configuration.label}", {}))
+                # The machine drifts, but for all of a block alike.
+                drift = 1 + 0.1 * (block % 3) if cell.workload == claims.COMPUTE else 1.0
+                fields = {"threads": 1, **fields, "rps": fields.get("rps", 1000.0) * drift}
+                samples.append(
+                    made.sample(configuration, cell.workload.name, block,
+                                connections=cell.connections, **fields)
+                )  # fmt: skip
+        found.append(analysis.analyse(cell, samples))
+    return found
+
+
+def measured(**fields: Any) -> claims.Measured:
+    base: dict[str, Any] = dict(
+        results=[], switches=[SWITCHES] * BLOCKS, memory=[MEMORY] * BLOCKS, why={}, cores=2
+    )
+    return claims.Measured(**{**base, **fields})
+
+
+def with_rates(
+    changed: dict[str, float] | None = None, sleep_rps: float = 3100.0, fanout_rps: float = 49.0,
+    **fields: Any,
+) -> list[CellResult]:  # fmt: skip
+    """changed: of COMPUTED. fields: of what waits."""
+    figures: dict[str, dict[str, Any]] = {
+        f"cpu?n=1000/{label}": {"rps": rps} for label, rps in {**COMPUTED, **(changed or {})}.items()
+    }
+    figures["sleep?ms=20/coro"] = {"rps": sleep_rps, **fields}
+    figures["fanout?n=10&ms=20/coro"] = {"rps": fanout_rps, **fields}
+    return results(figures, ("1", "4", "5", "6", "7"))
+
+
+def state(number: str, found: claims.Measured) -> str:
+    (claim,) = claims.judge([number], found)
+    assert claim.number == number
+    return claim.state
+
+
+def part(low: float, high: float, goal: float, at_least: bool) -> str:
+    middle = (low + high) / 2
+    return claims.Part("x", Ratio(middle, low, high, 6, 0.95), goal, at_least, "here").state
+
+
+@pytest.mark.parametrize(
+    "low, high, at_least, wanted",
+    [
+        (1.8, 1.9, True, "PASS"),
+        (1.79, 1.9, True, "VOID"),
+        (1.6, 1.79, True, "FAIL"),
+        (1.7, 1.8, False, "PASS"),
+        (1.7, 1.81, False, "VOID"),
+        (1.81, 1.9, False, "FAIL"),
+    ],
+)
+def test_the_whole_interval_decides(low: float, high: float, at_least: bool, wanted: str) -> None:
+    assert part(low, high, 1.8, at_least) == wanted
+
+
+def test_an_undecided_part_says_so_and_one_without_a_figure_why() -> None:
+    open_part = claims.Part("x", Ratio(1.8, 1.7, 1.9, 6, 0.95), 1.8, True, "here")
+    assert "undecided" in str(open_part) and "interval of 6 blocks" in str(open_part)
+    assert "range of 3 blocks" in str(replace(open_part, found=Ratio(2, 2, 2, 3, 0.75)))
+    assert "no strace" in str(claims.Part("x", None, 1.0, True, "", "no strace"))
+
+
+def test_a_claim_fails_with_any_part_and_is_void_before_it_passes() -> None:
+    good, bad, none = (
+        claims.Part("x", found, 1.8, True, "")
+        for found in (Ratio(2, 1.9, 2, 6, 0.95), Ratio(1, 1, 1, 6, 0.95), None)
+    )
+    assert claims.combine([good, good]) == "PASS"
+    assert claims.combine([good, none]) == "VOID"
+    assert claims.combine([none, bad]) == "FAIL"
+    assert claims.combine([]) == "VOID"
+
+
+@pytest.mark.parametrize("number", ["1", "4", "5", "7"])
+def test_computing_as_claimed(number: str) -> None:
+    assert state(number, measured(results=with_rates())) == "PASS"
+
+
+@pytest.mark.parametrize(
+    "number, label, rps",
+    [
+        ("1", "prefork(2)", 1500.0),
+        ("4", "threads(2)+gil", 1500.0),
+        ("4", "threads(2)", 1500.0),
+        ("5", "coro pinned", 600.0),
+        ("7", "coro(2)", 1100.0),
+    ],
+)
+def test_computing_otherwise(number: str, label: str, rps: float) -> None:
+    assert state(number, measured(results=with_rates({label: rps}))) == "FAIL"
+
+
+def test_one_core_decides_nothing_about_several() -> None:
+    lone = plan.Cores((0,), (0,))
+    assert claims.cells(lone, ("1", "4", "7")) == []
+    for number in ("1", "4", "7"):
+        (claim,) = claims.judge([number], measured(cores=1))
+        assert claim.state == "VOID" and "it takes two cores" in str(claim.parts[0])
+
+
+def test_cells_are_those_of_the_claims_asked_for_and_never_two_of_one_name() -> None:
+    for n in (2, 4, 8):
+        cores = plan.split_cores(range(n))
+        found = claims.cells(cores, EVERY)
+        assert len({cell.name for cell in found}) == len(found) == 3 + len(best.NAMES)
+        for cell in found:
+            assert len({c.label for c in cell.configurations}) == len(cell.configurations)
+        pool = claims.cells(cores, ("1",))[0].configurations[1]
+        assert pool.workers == len(pool.server_cpus) == max(2, n // 2)
+    labels = [c.label for c in claims.cells(CORES, ("1", "7"))[0].configurations]
+    assert labels == ["prefork(1)", "prefork(2)", "coro", "coro(2)"]
+    assert claims.cells(CORES, ("2", "3")) == []
+
+
+def test_a_disturbed_sample_is_no_evidence_of_throughput() -> None:
+    cell = claims.cells(CORES, ("1",))[0]
+    run = document.Run(made.plan((cell,)), {}, "scripts/claims", "")
+    for block in range(BLOCKS):
+        for c in cell.configurations:
+            rps = COMPUTED[c.label]
+            sample = made.sample(c, cell.workload.name, block, rps, connections=cell.connections,
+                                 others_cores=0.5)  # fmt: skip
+            run.samples.append(sample)
+    assert state("1", measured(results=run.results())) == "PASS"
+    run.samples.append(made.sample(workload="hello", others_cores=0.5))
+    claims_run.void_disturbed(run)
+    (claim,) = claims.judge(["1"], measured(results=run.results()))
+    assert claim.state == "VOID" and "other programs used 50 % of a core" in str(claim.parts[0])
+    assert not run.samples[-1].void
+
+
+@pytest.mark.parametrize(
+    "changed, wanted",
+    [
+        ({}, "PASS"),
+        ({"switch_process": 1500.0}, "FAIL"),  # level is not more
+        ({"switch_process": 1200.0}, "FAIL"),
+        ({"switch_thread": 503.0}, "FAIL"),  # its calls taken off, cheaper than a coroutine's
+        ({"switch_thread": 400.0, "pipe_calls": 300.0}, "PASS"),
+    ],
+)
+def test_switches(changed: dict[str, float], wanted: str) -> None:
+    rounds = [{**SWITCHES, **changed}] * BLOCKS
+    assert state("2", measured(switches=rounds)) == wanted
+
+
+def test_switches_that_vary_on_both_sides_decide_nothing() -> None:
+    rounds = [{**SWITCHES, "switch_process": 1500.0 * f} for f in (0.8, 0.9, 1.0, 1.1, 1.2, 1.3)]
+    assert state("2", measured(switches=rounds)) == "VOID"
+
+
+def test_rounds_beside_other_programs_are_left_out() -> None:
+    loud = {**SWITCHES, "switch_process": 100.0, "others_cores": 0.5}
+    few = [SWITCHES] * 6 + [loud] * 5
+    (claim,) = claims.judge(["2"], measured(switches=few))
+    assert claim.state == "PASS" and "interval of 6 blocks" in str(claim.parts[0])
+    (claim,) = claims.judge(["2"], measured(switches=few + [loud]))
+    assert claim.state == "VOID" and "other programs worked on the core" in str(claim.parts[0])
+
+
+def test_switches_that_could_not_be_measured() -> None:
+    (claim,) = claims.judge(["2"], measured(switches=[], why={"2": "no compiler"}))
+    assert claim.state == "VOID" and "no compiler" in claim.lines("there")[1]
+
+
+@pytest.mark.parametrize(
+    "changed, wanted",
+    [
+        ({}, "PASS"),
+        ({"process_idle": 30e3}, "FAIL"),
+        ({"process": 40e3}, "FAIL"),
+        ({"coroutine": 50e3}, "FAIL"),
+    ],
+)
+def test_memory(changed: dict[str, float], wanted: str) -> None:
+    assert state("3", measured(memory=[{**MEMORY, **changed}] * BLOCKS)) == wanted
+    lines = claims.judge(["3"], measured())[0].lines("there")
+    assert "88 KB × 39 KB" in lines[2] and lines[-1].endswith("there/claims.json, memory")
+
+
+@pytest.mark.parametrize(
+    "sent, read, ended, wanted",
+    [
+        (0.0, (0.75, 0.8), [1.5, 1.6, 2.2], True),
+        (0.0, (0.75, 0.8), [1.5, 2.3], False),  # one began after the reading did
+        (0.0, (0.75, 0.8), [0.79, 1.6], False),  # one ended before the reading did
+        (0.8, (0.75, 0.8), [1.6], False),
+    ],
+)
+def test_a_reading_is_of_suspended_requests_only(
+    sent: float, read: tuple[float, float], ended: list[float], wanted: bool
+) -> None:
+    assert suspended.together(sent, read, ended, 1.5) is wanted
+
+
+def waits(**fields: Any) -> claims.Measured:
+    return measured(results=with_rates(**fields))
+
+
+def test_waits_together() -> None:
+    assert state("6", waits()) == "PASS"
+    assert state("5", waits()) == "PASS"
+    assert state("6", waits(sleep_rps=2500.0)) == "FAIL"  # 64 waits take 25.6 ms
+    assert state("5", waits(sleep_rps=2500.0)) == "FAIL"  # 78 % of 64 are in progress
+    assert state("6", waits(fanout_rps=5.0)) == "FAIL"  # ten waits after one another
+    assert state("6", measured()) == "VOID"
+    assert state("6", waits(gates=["3 read errors"])) == "VOID"
+
+
+def test_concurrent_in_two_threads_proves_nothing() -> None:
+    (claim,) = claims.judge(["5"], waits(threads=2))
+    assert claim.state == "VOID" and "one thread" in str(claim.parts[0])
+
+
+# --- claim 8 -------------------------------------------------------------------------------
+
+LABELS = ("prefork(16)", "prefork(256)", "threads(16)", "threads(256)", "coro(2)")
+
+
+def ranked(workload: str, figures: dict[str, dict[str, Any]]) -> best.Ranking:
+    (result,) = [r for r in results(figures, ("8",)) if r.cell.workload.name == workload]
+    return best.rank(result)
+
+
+def rates(*values: float) -> dict[str, dict[str, Any]]:
+    return {label: {"rps": value} for label, value in zip(LABELS, values)}
+
+
+def test_each_model_enters_with_its_better_pool() -> None:
+    found = ranked("sleep", rates(800, 9000, 800, 12_000, 9000))
+    assert found.tops == ("threads",) and found.word == "NOT best"
+    assert "threads(256) 12,000/s" in str(found) and "threads(256) " in found.text
+    assert "1.33 [1.33, 1.33] × coro(2)" in str(found)
+
+
+def test_ties_are_named() -> None:
+    found = ranked("sleep", rates(800, 9000, 800, 12_000, 11_950))
+    assert found.tops == ("threads", "coro") and found.word == "level"
+    assert "threads(256) and coro(2) tie" in str(found) and "× prefork(256)" in str(found)
+
+
+def test_cpu_where_wrk_is_the_limit_and_less_of_it_is_better() -> None:
+    figures = {label: {"cpu_us": cpu} for label, cpu in zip(LABELS, (12.0, 13.0, 11.0, 12.0, 8.0))}
+    found = ranked("hello", figures)
+    assert found.word == "best" and "8.0 µs of CPU" in str(found)
+    assert "0.73 [0.73, 0.73] × threads(16)" in str(found)
+
+
+def test_the_percentile_beside_slow_requests() -> None:
+    def slow(p99_ms: float | None) -> dict[str, Any]:
+        p99 = None if p99_ms is None else p99_ms * 1e3
+        return {"load_fields": {"percentiles_us": {"p50": 1.0, "p90": 1.0, "p99": p99, "p999": 1.0}}}
+
+    good = dict(zip(LABELS, map(slow, (9, 5, 9, 6, 30))))
+    found = ranked("interference", good)
+    assert found.tops == ("prefork",) and "p99 5.0 ms" in str(found)
+    assert ranked("interference", {**good, "coro(2)": slow(None)}).word == "void"
+
+
+def crash(*lost: float) -> best.Ranking:
+    return ranked("crash", {label: {"extras": {"lost": n}} for label, n in zip(LABELS, lost)})
+
+
+def test_requests_lost_to_a_crash() -> None:
+    assert crash(1, 1, 16, 32, 16).tops == ("prefork",)
+    assert crash(0, 1, 16, 32, 16).tops == ("prefork",)
+    assert crash(0, 0, 0, 0, 0).tops == ("prefork", "threads", "coro")
+    assert crash(1, 1, 1, 1, 0).tops == ("coro",)
+
+
+def test_a_model_that_cannot_be_believed_leaves_its_workload_undecided() -> None:
+    figures = rates(800, 9000, 800, 12_000, 9000)
+    figures["prefork(16)"]["gates"] = figures["prefork(256)"]["gates"] = ["3 read errors"]
+    found = ranked("sleep", figures)
+    assert found.word == "void" and "prefork: 3 read errors" in str(found)
+
+
+def eight(winners: dict[str, str], gates_of: Sequence[str] = ()) -> claims.Claim:
+    """By workload: the model that is ahead of the others by half, or none, for a tie."""
+    figures: dict[str, dict[str, Any]] = {}
+    for workload in best.NAMES:
+        for label in LABELS:
+            model = label.split("(")[0]
+            ahead = winners.get(workload) == model
+            p99 = 1e3 if ahead else 2e3
+            figures[f"{workload}/{label}"] = {
+                "rps": 1500.0 if ahead else 1000.0,
+                "cpu_us": 10.0 if ahead else 20.0,
+                "extras": {"lost": 1 if ahead else 2},
+                "load_fields": {
+                    "percentiles_us": {"p50": 1.0, "p90": 1.0, "p99": p99, "p999": 1.0}
+                },
+                "gates": ["3 read errors"] if workload in gates_of else [],
+            }
+    (claim,) = claims.judge(["8"], measured(results=results(figures, ("8",))))
+    return claim
+
+
+def test_usually_the_best() -> None:
+    every = dict.fromkeys(best.NAMES, "coro")
+    assert eight(every).state == "PASS"
+    assert "best in 11 of 11 workloads" in eight(every).table[-1]
+    most = {**every, **dict.fromkeys(best.NAMES[:5], "threads")}
+    assert eight(most).state == "PASS"
+    assert "best in 6 of 11 workloads, level with the best in 0, behind in 5" in eight(most).table[-1]
+
+
+def test_not_usually_the_best() -> None:
+    few = {**dict.fromkeys(best.NAMES, "threads"), "sleep": "coro"}
+    assert eight(few).state == "FAIL"
+    assert eight({}).state == "FAIL"  # level with all others everywhere is not the best
+    even = {name: ("coro", "threads")[at] for at, name in enumerate(best.NAMES[:2])}
+    assert eight(even).state == "FAIL"  # alone at the top no more often than threads
+
+
+def test_too_few_workloads_decide_nothing() -> None:
+    claim = eight(dict.fromkeys(best.NAMES, "coro"), gates_of=best.NAMES[:6])
+    assert claim.state == "VOID" and "only 5 of 11" in claim.table[-1]
+    assert eight(dict.fromkeys(best.NAMES, "coro"), gates_of=best.NAMES[:5]).state == "PASS"
+
+
+# --- what is printed and written ------------------------------------------------------------
+
+
+def test_the_document_holds_each_claim_with_its_figures(tmp_path: Path) -> None:
+    cells = tuple(claims.cells(CORES, ("1",)))
+    run = document.Run(made.plan(cells), {"kernel": "1"}, "scripts/claims", "2026-01-01T00:00:00Z")
+    for block in range(BLOCKS):
+        for c in cells[0].configurations:
+            sample = made.sample(c, cells[0].workload.name, block, COMPUTED[c.label],
+                                 connections=cells[0].connections)  # fmt: skip
+            sample.gates = gates.check(sample, cells[0].workload, c)
+            run.samples.append(sample)
+    run.complete = True
+    found = measured(results=run.results())
+    judged = claims.judge(("1", "2", "3"), found)
+    folder = claims_run.write(run, found, judged, tmp_path)
+    written = json.loads((folder / "claims.json").read_text())
+    assert [(c["number"], c["state"]) for c in written["claims"]] == [(1, "PASS"), (2, "PASS"), (3, "PASS")]
+    first = written["claims"][0]["parts"][0]
+    assert first["found"]["median"] == 1.95 and first["found"]["blocks"] == BLOCKS
+    assert first["evidence"] == "run.json, cpu?n=1000, 8 connections" and first["goal"] == 1.8
+    assert written["switches"][0]["thread_net"] == 1000.0
+    assert written["switches"][0]["coroutine_used"] == 4.0
+    assert (folder / "run.json").exists() and written["memory"] == [MEMORY] * BLOCKS
+    assert claims_run.summary(judged) == "3 PASS, 0 FAIL, 0 VOID"
+
+
+def test_a_claim_is_printed_with_figure_interval_and_place() -> None:
+    found = measured(results=with_rates())
+    lines = claims.judge(["1"], found)[0].lines("results/x-claims")
+    assert lines[0] == "PASS 1 a process pool uses all cores"
+    assert "1.95 [1.95, 1.95] (interval of 6 blocks), goal ≥ 1.80" in lines[1]
+    assert lines[2].strip() == "evidence: results/x-claims/run.json, cpu?n=1000, 8 connections"
+
+
+def claims_program(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(made.ROOT / "scripts/claims"), *arguments], capture_output=True, text=True,
+        env={**os.environ, "LC_ALL": "C.UTF-8"}, check=False,
+    )  # fmt: skip
+
+
+def test_help_names_every_claim_and_bad_options_are_refused() -> None:
+    told = claims_program("--help")
+    assert told.returncode == 0
+    words = " ".join(told.stdout.split())
+    for number in claims.CLAIMS:
+        assert f" {number} " in words
+    assert claims_program("--nonsense").returncode == 64
+    for wrong in (("--only", "9"), ("--blocks", "0"), ("--duration", "0"), ("--label", "a/b")):
+        refused = claims_program(*wrong, "--list")
+        assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1, wrong
+    listed = claims_program("--only", "1", "--list")
+    assert listed.returncode == 0 and "a process pool" in listed.stdout
+    assert "8 " not in listed.stdout.splitlines()[0]
+
+
+@pytest.mark.parametrize(
+    "rounds, states, status",
+    [
+        ([SWITCHES] * BLOCKS, ["PASS"], 0),
+        ([{**SWITCHES, "switch_process": 1.0}] * BLOCKS, ["FAIL"], 0),  # a finding, no error
+        (None, ["VOID"], 1),
+    ],
+)
+def test_a_failed_claim_is_no_error_and_one_not_run_is(
+    rounds: list[claims.Round] | None, states: list[str], status: int, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    def measure(*_arguments: object) -> list[claims.Round]:
+        if rounds is None:
+            raise LabError("bench.c could not be built")
+        return rounds
+
+    monkeypatch.setattr(claims_run, "measure_switches", measure)
+    monkeypatch.setattr(claims_run, "find_programs", lambda *_: None)
+    arguments = ["--only", "2", "--results", str(tmp_path), "--label", "test", "--seed", "1"]
+    assert claims_run.check_claims(arguments) == status
+    (folder,) = [path for path in tmp_path.iterdir() if path.is_dir()]
+    written = json.loads((folder / "claims.json").read_text())
+    assert [claim["state"] for claim in written["claims"]] == states
+    assert ("2" in written["not_run"]) == (rounds is None) and folder.name.endswith("-test")
+    assert f"{states[0]} 2 a process switch" in capsys.readouterr().out
+    assert json.loads((folder / "run.json").read_text())["conclusions"] == {"claims": {"2": states[0]}}
