@@ -4,7 +4,7 @@
 Coroutines have a loop process on every core, the pools two sizes to choose from; all share
 the same cores. Compared is what the workload is about: throughput, or CPU time per request
 where wrk is the limit, the 99th percentile beside slow requests, requests lost to a crash.
-What cannot be told apart from the best ties with it.
+What cannot be told apart from the best ties with it; then the memory of each is named.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Callable, Sequence
 
 from . import analysis, crossover, verdict
 from .analysis import CellResult, Metric, Row
+from .columns import bytes_text
 from .plan import MODELS, Cell, Configuration, Cores
 from .sample import Sample
 from .stats import Ratio
@@ -133,8 +134,13 @@ def _text(
     winner: Row, bests: Sequence[Row], tops: Sequence[str], against: dict[str, Ratio | None],
     figure: str,
 ) -> str:  # fmt: skip
-    names = [row.label for row in bests if row.configuration.model in tops]
-    head = f"{verdict.listed(names)} tie at {figure}" if len(names) > 1 else f"{names[0]} {figure}"
+    level = [row for row in bests if row.configuration.model in tops]
+    names = [row.label for row in level]
+    head = f"{names[0]} {figure}"
+    if len(names) > 1:
+        head = f"{verdict.listed(names)} tie at {figure}"
+        sizes = [bytes_text(row.memory_bytes) for row in level if row.memory_bytes]
+        head += f" ({verdict.listed(sizes)})" if len(sizes) == len(level) else ""
     parts = []
     for row in bests:
         found = against.get(row.configuration.model)

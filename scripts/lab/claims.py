@@ -3,8 +3,8 @@
 
 A claim has parts; each part is a ratio, taken in pairs within blocks or rounds, with its
 interval (see stats) and a goal. It passes when the whole interval is on the goal's side and
-fails when none of it is. Where the goal lies inside, the measurement decides nothing: VOID,
-as where nothing can be believed. A claim fails with any of its parts, and is void when none
+fails when none of it is. Where the goal lies inside, or there is one block only, the
+measurement decides nothing: VOID, as where nothing can be believed. A claim fails with any of its parts, and is void when none
 fails but one is. All of this is pure; claims_run measures.
 """
 
@@ -105,7 +105,7 @@ class Part:
 
     @property
     def state(self) -> str:
-        if self.found is None:
+        if self.found is None or self.found.blocks < 2:
             return VOID
         low, high = self.found.low, self.found.high
         if not self.at_least:
@@ -117,7 +117,9 @@ class Part:
         goal = f"goal {'≥' if self.at_least else '≤'} {self.goal:.2f}"
         if self.found is None:
             return f"{self.text}: {self.why or 'no block can be believed'}, {goal}"
-        undecided = "; undecided: the goal lies inside, more blocks needed"
+        undecided = "; undecided: the goal lies inside, more blocks are needed"
+        if self.found.blocks < 2:
+            undecided = "; undecided: one block decides nothing"
         return (
             f"{self.text}: {ratio_text(self.found)}, {goal}"
             f"{undecided if self.state == VOID else ''}"
@@ -149,7 +151,8 @@ def ratio_text(found: Ratio) -> str:
     """Three digits, also of a process switch that takes thousands of coroutine switches."""
     values = [f"{v:.2f}" if v < 100 else f"{v:,.0f}" for v in (found.median, found.low, found.high)]
     sort = "interval" if found.confidence >= CONFIDENCE else "range"
-    return f"{values[0]} [{values[1]}, {values[2]}] ({sort} of {found.blocks} blocks)"
+    blocks = f"{found.blocks} block{'' if found.blocks == 1 else 's'}"
+    return f"{values[0]} [{values[1]}, {values[2]}] ({sort} of {blocks})"
 
 
 def combine(parts: Sequence[Part]) -> str:
@@ -266,7 +269,7 @@ def _rounds(
 ) -> Part:  # fmt: skip
     pairs = [(each[first], each[second]) for each in rounds]
     if not pairs:
-        return Part(text, None, MORE, True, "", why or "not measured")
+        return Part(text, None, MORE, True, evidence, why or "not measured")
     middles = [form(statistics.median(values)) for values in zip(*pairs)]
     text = f"{text} ({middles[0]} × {middles[1]})"
     why = "" if all(second > 0 for _, second in pairs) else "not above what its calls alone take"

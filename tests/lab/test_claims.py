@@ -100,6 +100,8 @@ def test_an_undecided_part_says_so_and_one_without_a_figure_why() -> None:
     open_part = claims.Part("x", Ratio(1.8, 1.7, 1.9, 6, 0.95), 1.8, True, "here")
     assert "undecided" in str(open_part) and "interval of 6 blocks" in str(open_part)
     assert "range of 3 blocks" in str(replace(open_part, found=Ratio(2, 2, 2, 3, 0.75)))
+    lone = replace(open_part, found=Ratio(2, 2, 2, 1, 0.0))
+    assert lone.state == "VOID" and "range of 1 block)" in str(lone) and "one block decides" in str(lone)
     assert "no strace" in str(claims.Part("x", None, 1.0, True, "", "no strace"))
 
 
@@ -279,7 +281,7 @@ def test_each_model_enters_with_its_better_pool() -> None:
 def test_ties_are_named() -> None:
     found = ranked("sleep", rates(800, 9000, 800, 12_000, 11_950))
     assert found.tops == ("threads", "coro") and found.word == "level"
-    assert "threads(256) and coro(2) tie" in str(found) and "× prefork(256)" in str(found)
+    assert "threads(256) and coro(2) tie at 12,000/s (75.2 MB and 0.8 MB)" in str(found) and "× prefork(256)" in str(found)
 
 
 def test_cpu_where_wrk_is_the_limit_and_less_of_it_is_better() -> None:
@@ -351,6 +353,8 @@ def test_usually_the_best() -> None:
 def test_not_usually_the_best() -> None:
     few = {**dict.fromkeys(best.NAMES, "threads"), "sleep": "coro"}
     assert eight(few).state == "FAIL"
+    third = {n: ("coro", "threads", "prefork")[at % 3] for at, n in enumerate(best.NAMES)}
+    assert eight(third | {best.NAMES[1]: "coro"}).state == "FAIL"  # most often, but not in most
     assert eight({}).state == "FAIL"  # level with all others everywhere is not the best
     even = {name: ("coro", "threads")[at] for at, name in enumerate(best.NAMES[:2])}
     assert eight(even).state == "FAIL"  # alone at the top no more often than threads
