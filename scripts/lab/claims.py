@@ -4,8 +4,8 @@
 A claim has parts; each part is a ratio, taken in pairs within blocks or rounds, with its
 interval (see stats) and a goal. It passes when the whole interval is on the goal's side and
 fails when none of it is. Where the goal lies inside, or there is one block only, the
-measurement decides nothing: VOID, as where nothing can be believed. A claim fails with any of its parts, and is void when none
-fails but one is. All of this is pure; claims_run measures.
+measurement decides nothing: VOID, as where nothing can be believed. A claim fails with any
+of its parts, and is void when none fails but one is. All of this is pure; claims_run measures.
 """
 
 from __future__ import annotations

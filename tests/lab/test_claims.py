@@ -281,7 +281,7 @@ def test_each_model_enters_with_its_better_pool() -> None:
 def test_ties_are_named() -> None:
     found = ranked("sleep", rates(800, 9000, 800, 12_000, 11_950))
     assert found.tops == ("threads", "coro") and found.word == "level"
-    assert "threads(256) and coro(2) tie at 12,000/s (75.2 MB and 0.8 MB)" in str(found) and "× prefork(256)" in str(found)
+    assert "threads(256) and coro(2) tie at 12,000/s (75.2 MB and 800 KB)" in str(found) and "× prefork(256)" in str(found)
 
 
 def test_cpu_where_wrk_is_the_limit_and_less_of_it_is_better() -> None:
