@@ -222,8 +222,9 @@ def check_claims(argv: Sequence[str]) -> int:
         print("\n".join(f"{number} {CLAIMS[number]}" for number in sorted(asked)))
         print("\n".join(f"  {c.name}: {', '.join(x.label for x in c.configurations)}" for c in plan.cells))
         return 0
-    minutes = seconds(plan, asked) / 60
-    print(f"claims: {plan.blocks} blocks, about {max(1, round(minutes))} minutes", file=sys.stderr)
+    long_s = seconds(plan, asked)
+    long = f"{long_s / 60:.0f} minutes" if long_s >= 120 else f"{long_s:.0f} seconds"
+    print(f"claims: blocks: {plan.blocks}; about {long}", file=sys.stderr)
     wrk_path, server = wrk.find(), server_path(options.server)
     with site.Folder() as folder:
         programs = find_programs(plan, server, wrk_path, folder)
