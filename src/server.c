@@ -158,9 +158,11 @@ static int find_listener(struct server *server, const struct server_inherited *i
 {
     int fd, result;
 
-    if (inherited->listen_fd >= 0)
+    if (inherited->listen_fd >= 0) {
+        server->handed_over = true; /* still the predecessor's, should this start fail */
         return take_listener(server, inherited->listen_fd, inherited->listen_shared, stays_root,
                              error, error_size);
+    }
     fd = activation_take(error, error_size);
     if (fd == -ENOENT)
         return open_listener(server, stays_root, error, error_size);
