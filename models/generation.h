@@ -80,7 +80,8 @@ struct generation *generation_new(struct settings *settings, struct generation *
 /* Frees it; it has no process any more. `last`: no other generation uses its listening socket. */
 void generation_free(struct generation *g, bool last, struct slots *slots);
 
-/* Opens one more place, of a process that is to replace `old`. 0 or a negative errno. */
+/* Opens one more place, of a process that is to replace `old`. 0 or a negative errno: -EAGAIN while
+ * as many processes that retire as there are places have not ended. */
 int generation_add_place(struct generation *g, struct process *old, struct slots *slots);
 
 /* Takes the place of an ended process away. */
