@@ -263,12 +263,16 @@ static bool backlog_is_taken(const struct generation *g)
     return g->backlog_taken || generation_alive(g) == 0 || io_now_ms() >= g->shut_ms;
 }
 
+void generation_leave_listener(struct generation *g)
+{
+    if (g->listener != LISTENER_LEFT || !backlog_is_taken(g))
+        return;
+    server_shut_listening(&g->server);
+    g->listener = LISTENER_SHUT;
+}
+
 void generation_drain(struct generation *g)
 {
-    if (g->listener == LISTENER_LEFT && backlog_is_taken(g)) {
-        server_shut_listening(&g->server);
-        g->listener = LISTENER_SHUT;
-    }
     for (const struct process *p = g->processes; p != NULL; p = p->next)
         process_nudge(p, &g->server);
     if (!g->plan.share_descriptors || g->superseded || g->finishing)

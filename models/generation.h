@@ -105,6 +105,10 @@ void generation_retire(struct generation *g, const struct generation *successor,
 /* Gives idle connections of a retiring generation no more time. */
 void generation_hasten(struct generation *g);
 
+/* Shuts the listening socket that it was the last on, once what waited there has been accepted. At
+ * each turn of the master: whoever connects in between waits in vain and is reset. */
+void generation_leave_listener(struct generation *g);
+
 /* What is to be done for a retiring generation now and then. */
 void generation_drain(struct generation *g);
 

@@ -436,6 +436,8 @@ static bool turn(struct master *m)
         look_at_upgrade(m);
         finish_start(m);
     }
+    for (struct generation *g = m->newest; g != NULL; g = g->before)
+        generation_leave_listener(g);
     tick(m);
     service_tick(&m->service);
     for (struct generation *g = m->newest, *before; g != NULL; g = before) {
