@@ -49,8 +49,7 @@ static int take_slots(struct slots *slots, unsigned count)
     return -ENOSPC;
 }
 
-/* The lowest number that no process of the generation has: fewer are in use than it has places, and
- * each of those is replaced by one other at most. */
+/* The lowest number that no process of the generation has. */
 static unsigned free_number(const struct generation *g)
 {
     unsigned number = 0;
@@ -70,9 +69,14 @@ static unsigned free_number(const struct generation *g)
 int generation_add_place(struct generation *g, struct process *old, struct slots *slots)
 {
     struct server_shared *shared = g->server.shared;
-    int first = take_slots(slots, g->plan.slots_each);
+    unsigned number = free_number(g);
     struct process *p;
+    int first;
 
+    /* One that replaces another may be spent while that still finishes, and so on. */
+    if (number >= 2 * g->plan.processes)
+        return -EAGAIN;
+    first = take_slots(slots, g->plan.slots_each);
     if (first < 0)
         return first;
     p = process_new((unsigned)first, g->plan.share_descriptors);
@@ -84,7 +88,7 @@ int generation_add_place(struct generation *g, struct process *old, struct slots
     }
     if ((unsigned)first + g->plan.slots_each > atomic_load(&shared->slots_used))
         atomic_store(&shared->slots_used, (unsigned)first + g->plan.slots_each);
-    p->number = free_number(g);
+    p->number = number;
     p->replaces = old;
     p->next = g->processes;
     g->processes = p;
@@ -259,12 +263,16 @@ static bool backlog_is_taken(const struct generation *g)
     return g->backlog_taken || generation_alive(g) == 0 || io_now_ms() >= g->shut_ms;
 }
 
+void generation_leave_listener(struct generation *g)
+{
+    if (g->listener != LISTENER_LEFT || !backlog_is_taken(g))
+        return;
+    server_shut_listening(&g->server);
+    g->listener = LISTENER_SHUT;
+}
+
 void generation_drain(struct generation *g)
 {
-    if (g->listener == LISTENER_LEFT && backlog_is_taken(g)) {
-        server_shut_listening(&g->server);
-        g->listener = LISTENER_SHUT;
-    }
     for (const struct process *p = g->processes; p != NULL; p = p->next)
         process_nudge(p, &g->server);
     if (!g->plan.share_descriptors || g->superseded || g->finishing)

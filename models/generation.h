@@ -80,7 +80,8 @@ struct generation *generation_new(struct settings *settings, struct generation *
 /* Frees it; it has no process any more. `last`: no other generation uses its listening socket. */
 void generation_free(struct generation *g, bool last, struct slots *slots);
 
-/* Opens one more place, of a process that is to replace `old`. 0 or a negative errno. */
+/* Opens one more place, of a process that is to replace `old`. 0 or a negative errno: -EAGAIN while
+ * as many processes that retire as there are places have not ended. */
 int generation_add_place(struct generation *g, struct process *old, struct slots *slots);
 
 /* Takes the place of an ended process away. */
@@ -103,6 +104,10 @@ void generation_retire(struct generation *g, const struct generation *successor,
 
 /* Gives idle connections of a retiring generation no more time. */
 void generation_hasten(struct generation *g);
+
+/* Shuts the listening socket that it was the last on, once what waited there has been accepted. At
+ * each turn of the master: whoever connects in between waits in vain and is reset. */
+void generation_leave_listener(struct generation *g);
 
 /* What is to be done for a retiring generation now and then. */
 void generation_drain(struct generation *g);

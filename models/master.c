@@ -176,9 +176,9 @@ static void give_up_start(struct master *m, const char *why)
     remove_generation(m, g);
 }
 
-static void announce(struct master *m, const struct generation *g)
+static void announce(struct master *m, struct generation *g)
 {
-    const struct server *s = &g->server;
+    struct server *s = &g->server;
 
     if (m->workers.announced) {
         service_reloaded();
@@ -189,6 +189,7 @@ static void announce(struct master *m, const struct generation *g)
     m->workers.announced = true;
     service_ready(&m->service, s);
     upgrade_ready(&m->inherited);
+    s->handed_over = false; /* whose socket it was leaves it to this one */
 }
 
 /* Once all of a new generation can serve it begins, and only then the one before finishes. */
@@ -313,7 +314,8 @@ static void begin_stop(struct master *m)
     struct retirement times = generation_times(running != NULL ? running : newest);
 
     m->workers.stopping = true;
-    service_stopping(&m->service);
+    if (m->inherited.ready_fd < 0) /* else the predecessor speaks for the service */
+        service_stopping(&m->service);
     m->want_reload = m->want_upgrade = false;
     upgrade_cancel(&m->upgrade);
     if (starting(m) != NULL) { /* it has accepted nothing */
@@ -434,6 +436,8 @@ static bool turn(struct master *m)
         look_at_upgrade(m);
         finish_start(m);
     }
+    for (struct generation *g = m->newest; g != NULL; g = g->before)
+        generation_leave_listener(g);
     tick(m);
     service_tick(&m->service);
     for (struct generation *g = m->newest, *before; g != NULL; g = before) {

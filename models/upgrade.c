@@ -17,6 +17,7 @@
 #include "log.h"
 #include "models/process.h"
 #include "models/settings.h"
+#include "notify.h"
 #include "server.h"
 
 static const char VARIABLE[] = "SERVER_UPGRADE";
@@ -31,8 +32,8 @@ static void execute(const struct command *command, const struct server *server, 
 
     snprintf(value, sizeof value, "%d:%d:%d:%s", ready_fd, server->listen_fd, server->listen_shared,
              server->config->listen);
-    if (setenv(VARIABLE, value, 1) == 0 && fcntl(ready_fd, F_SETFD, 0) == 0 &&
-        fcntl(server->listen_fd, F_SETFD, 0) == 0) {
+    if (setenv(VARIABLE, value, 1) == 0 && notify_pass_watchdog() == 0 &&
+        fcntl(ready_fd, F_SETFD, 0) == 0 && fcntl(server->listen_fd, F_SETFD, 0) == 0) {
         sigprocmask(SIG_SETMASK, mask, NULL);
         execvp(command->argv[0], command->argv);
     }

@@ -108,6 +108,16 @@ static int64_t number_in(const char *name)
     return errno == 0 && *end == '\0' ? number : 0;
 }
 
+int notify_pass_watchdog(void)
+{
+    char self[24];
+
+    if (getenv("WATCHDOG_PID") == NULL || number_in("WATCHDOG_PID") != getppid())
+        return 0;
+    snprintf(self, sizeof self, "%d", (int)getpid());
+    return setenv("WATCHDOG_PID", self, 1) < 0 ? -errno : 0;
+}
+
 int64_t notify_watchdog_interval_ms(void)
 {
     int64_t interval_ms = number_in("WATCHDOG_USEC") / 1000;

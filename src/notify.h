@@ -22,4 +22,8 @@ int notify_watchdog(void);            /* still alive; never waits */
 /* How often the manager expects notify_watchdog(), in milliseconds; 0: it does not. */
 int64_t notify_watchdog_interval_ms(void);
 
+/* In a child that is about to execute the successor: what the manager expects of the parent is
+ * expected of this process. Returns 0 or a negative errno. */
+int notify_pass_watchdog(void);
+
 #endif

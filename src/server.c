@@ -158,9 +158,11 @@ static int find_listener(struct server *server, const struct server_inherited *i
 {
     int fd, result;
 
-    if (inherited->listen_fd >= 0)
+    if (inherited->listen_fd >= 0) {
+        server->handed_over = true; /* still the predecessor's, should this start fail */
         return take_listener(server, inherited->listen_fd, inherited->listen_shared, stays_root,
                              error, error_size);
+    }
     fd = activation_take(error, error_size);
     if (fd == -ENOENT)
         return open_listener(server, stays_root, error, error_size);
@@ -195,8 +197,8 @@ static int open_and_drop(struct server *server, const struct server_inherited *i
     if (result == 0 && privileges.change && config->access_log != NULL &&
         strcmp(config->access_log, "-") != 0 && access(config->access_log, W_OK) < 0)
         log_line(LOG_WARN,
-                 "the access log cannot be reopened as --user (%s): SIGUSR1 will not "
-                 "find it unless whoever rotates it makes a new one that can",
+                 "the access log cannot be reopened as --user (%s): SIGUSR1 and an "
+                 "upgrade will not find it unless whoever rotates it makes a new one that can",
                  strerror(errno));
     return result;
 }
@@ -258,10 +260,25 @@ static int check_lasting(const struct config *config, const struct config *runni
     return -EINVAL;
 }
 
+/* A log that only root could open is gone on with, as at SIGUSR1. */
+static int succeed_access_log(struct server *server, const struct server *running, char *error,
+                              size_t error_size)
+{
+    const struct privileges unchanged = {.change = false};
+    int result = open_access_log(server, &unchanged, error, error_size);
+
+    if (result != -EACCES || !same_text(server->config->access_log, running->config->access_log))
+        return result;
+    server->access_log_fd = fcntl(running->access_log_fd, F_DUPFD_CLOEXEC, 3);
+    if (server->access_log_fd < 0)
+        return result;
+    log_line(LOG_WARN, "%s; the old file stays in use", error);
+    return 0;
+}
+
 int server_succeed(struct server *server, const struct server *running, const struct config *config,
                    const struct model *model, unsigned workers, char *error, size_t error_size)
 {
-    const struct privileges unchanged = {.change = false};
     int result = check_lasting(config, running->config, error, error_size);
 
     *server = *running;
@@ -276,7 +293,7 @@ int server_succeed(struct server *server, const struct server *running, const st
     if (result == 0)
         result = open_root(server, error, error_size);
     if (result == 0)
-        result = open_access_log(server, &unchanged, error, error_size);
+        result = succeed_access_log(server, running, error, error_size);
     if (result == 0 && strcmp(config->listen, running->config->listen) == 0)
         server->listen_fd = running->listen_fd;
     else if (result == 0)

@@ -102,7 +102,7 @@ struct server {
     char listen_name[LISTEN_NAME_SIZE]; /* "127.0.0.1:8080", as bound */
     struct listen_file listen_file;     /* a Unix socket's that is ours to remove */
     bool listen_shared; /* a service manager has the socket too: close it, never shut it */
-    bool handed_over;   /* it is another program's now: the same */
+    bool handed_over;   /* it is another program's now, or still is: the same */
     int root_fd;        /* O_PATH of --root; -1: none */
     int access_log_fd;  /* -1: off */
     _Atomic uint32_t log_generation; /* of shared->log_generation, that access_log_fd is of */
@@ -166,6 +166,7 @@ struct server_inherited {
  * passed comes before --listen), root directory, access log, shared counters; raises the
  * descriptor limit; becomes --user. config and model must outlive *server. Returns 0, or a negative
  * errno with one line in error (no newline), leaving nothing open but inherited->listen_fd.
+ * A predecessor's socket is handed_over until the caller, having told it so, says otherwise.
  */
 int server_open(struct server *server, const struct config *config, const struct model *model,
                 unsigned workers, const struct server_inherited *inherited, char *error,

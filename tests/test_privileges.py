@@ -185,6 +185,25 @@ def test_what_only_root_may_open(launch: Launcher, shared: Path) -> None:
 
 @as_root
 @only("prefork", "threads", "coro")
+def test_a_reload_keeps_a_log_that_only_root_may_open(launch: Launcher, shared: Path) -> None:
+    """Another one that cannot be opened is refused, with all that is new."""
+    log, other, file = shared / "log", shared / "other", shared / "server.conf"
+    for one in (log, other):
+        one.touch(0o600)
+    file.write_text(f"access-log = {log}\n")
+    server = launch("--user=nobody", f"--config={file}", expected=["reload: "])
+    server.signal(signal.SIGHUP)
+    server.wait_for_line("warning: cannot open the access log .*: Permission denied; the old file stays in use")
+    server.wait_for_line("reloaded: ")
+    server.get("/json")
+    eventually("the new workers' lines come in it", lambda: "/json" in log.read_text())
+    file.write_text(f"access-log = {other}\n")
+    server.signal(signal.SIGHUP)
+    server.wait_for_line("reload: cannot open the access log .*other: Permission denied; the server goes on")
+
+
+@as_root
+@only("prefork", "threads", "coro")
 def test_the_log_is_reopened_as_the_user(launch: Launcher, shared: Path) -> None:
     """As after logrotate's "create 0640 nobody": the folder is root's, the new file the user's."""
     log = shared / "log"

@@ -10,11 +10,13 @@ import socket
 import stat
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import Callable, Iterator, List, Optional, Sequence
 
 import pytest
 
+from support import processes
 from support.client import fetch
 from support.configurations import Configuration, only
 from support.server import READY, Launcher
@@ -48,6 +50,7 @@ class Activated:
         for fd in high:
             os.close(fd)
         self.log = ""
+        self.last = 0
 
     def ready(self) -> str:
         """Waits for the ready line; what it says is listened on."""
@@ -57,6 +60,16 @@ class Activated:
             if found := READY.match(line.rstrip("\n")):
                 assert int(found.group(4)) == self.process.pid
                 return found.group(3)
+        raise AssertionError(f"no ready line: {self.log}")
+
+    def successor(self) -> int:
+        """Waits for the ready line of a server that this one, or its successor, has started; its pid."""
+        assert self.process.stderr is not None
+        while line := self.process.stderr.readline():
+            self.log += line
+            if found := READY.match(line.rstrip("\n")):
+                self.last = int(found.group(4))
+                return self.last
         raise AssertionError(f"no ready line: {self.log}")
 
     def end(self) -> int:
@@ -71,6 +84,8 @@ class Activated:
 
     def kill(self) -> None:
         self.process.kill()
+        if self.last != 0 and processes.alive(self.last):
+            os.kill(self.last, signal.SIGKILL)
         self.process.communicate()
 
 
@@ -84,7 +99,7 @@ def activate() -> Iterator[Callable[..., Activated]]:
 
     yield start
     for one in started:
-        if one.process.poll() is None:
+        if one.process.poll() is None or one.last != 0:
             one.kill()
 
 
@@ -130,6 +145,27 @@ def test_the_variables_are_not_passed_on(activate: Callable[..., Activated]) -> 
         flags = Path(f"/proc/{server.process.pid}/fdinfo/{FIRST}").read_text()
         assert int(flags.split("flags:")[1].split()[0], 8) & os.O_CLOEXEC
         assert server.end() == 0
+
+
+@pytest.mark.parametrize("model", ["prefork", "threads", "coro"])
+def test_the_socket_that_was_passed_outlives_upgrades(activate: Callable[..., Activated], model: str) -> None:
+    """Neither the server that hands it on nor the one that ends shuts it."""
+    if model == "prefork" and os.environ.get("SERVER_VARIANT") == "tsan":
+        pytest.skip("prefork does not run under TSan")
+    with _tcp() as listener:
+        server = activate([listener], f"--model={model}")
+        server.ready()
+        pid = server.process.pid
+        for _ in range(2):
+            os.kill(pid, signal.SIGUSR2)
+            last, pid = pid, server.successor()
+            assert server.process.wait(patience(15)) == 0
+            eventually("the old server has ended", partial(processes.alive, last), lambda alive: not alive, within=15)
+            assert fetch(listener.getsockname(), "/hello").status == 200
+        os.kill(pid, signal.SIGTERM)
+        eventually("the last server has ended", partial(processes.alive, pid), lambda alive: not alive, within=15)
+        with socket.create_connection(listener.getsockname()):  # not refused
+            pass
 
 
 def test_a_unix_socket_that_was_passed_keeps_its_file(activate: Callable[..., Activated], tmp_path: Path) -> None:
@@ -253,6 +289,65 @@ def test_ready_and_stopping(launch: Launcher, manager: Manager) -> None:
     assert server.wait() == 0
 
 
+@only("prefork", "threads", "coro")
+def test_a_reload_is_told(launch: Launcher, manager: Manager, tmp_path: Path) -> None:
+    """Its beginning, with the time of it, and its end, whether it succeeds or not."""
+    file = tmp_path / "server.conf"
+    file.write_text("")
+    server = launch(f"--config={file}", expected=["reload: "], environment={"NOTIFY_SOCKET": manager.name})
+    ready = {"READY": "1", "MAINPID": str(server.pid)}
+    assert manager.hear() == ready
+    for line in ("", "body-timeout = 17\n", "nonsense = 1\n", "root = /nothing/at/all\n", ""):
+        file.write_text(line)
+        began = time.clock_gettime(time.CLOCK_MONOTONIC)
+        server.signal(signal.SIGHUP)
+        message = manager.hear()
+        assert message.pop("RELOADING") == "1" and list(message) == ["MONOTONIC_USEC"]
+        assert began <= int(message["MONOTONIC_USEC"]) / 1e6 + 1e-6 <= began + patience(60)
+        assert manager.hear() == ready
+    server.signal(signal.SIGTERM)
+    assert manager.hear() == {"STOPPING": "1"}
+    assert server.wait() == 0
+
+
+@only("prefork", "threads", "coro")
+def test_an_upgrade_is_told(launch: Launcher, manager: Manager) -> None:
+    """Who is the service now, by both; that the old server ends is not told."""
+    server = launch(environment={"NOTIFY_SOCKET": manager.name})
+    assert manager.hear() == {"READY": "1", "MAINPID": str(server.pid)}
+    for _ in range(2):
+        server.upgrade()
+        assert manager.hear() == {"READY": "1", "MAINPID": str(server.pid)}
+        assert manager.hear() == {"MAINPID": str(server.pid)}
+        server.wait_for_old()
+    server.signal(signal.SIGHUP)
+    assert manager.hear()["RELOADING"] == "1"
+    assert manager.hear()["READY"] == "1"
+    server.stop()
+    assert manager.hear() == {"STOPPING": "1"}
+    manager.socket.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        manager.socket.recv(100)
+
+
+@only("prefork", "threads", "coro")
+def test_an_upgrade_that_fails_is_not_told(launch: Launcher, manager: Manager, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.symlink_to(BINARY)
+    server = launch(environment={"NOTIFY_SOCKET": manager.name}, binary=str(program),
+                    expected=["upgrade: ", "cannot start"])
+    assert manager.hear()["READY"] == "1"
+    script = tmp_path / "script"
+    script.write_text(f'#!/bin/sh\nexec prlimit --nofile=7 {BINARY} "$@"\n')
+    script.chmod(0o755)
+    script.rename(program)
+    server.signal(signal.SIGUSR2)
+    server.wait_for_line("upgrade: the new server .*; this one goes on", within=20)
+    server.signal(signal.SIGTERM)
+    assert manager.hear() == {"STOPPING": "1"}
+    assert server.wait() == 0
+
+
 def test_nobody_is_told_before_it_is_ready(launch: Launcher, manager: Manager) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -289,6 +384,22 @@ def test_watchdog(launch: Launcher, manager: Manager) -> None:
     server.signal(signal.SIGCONT)
     manager.socket.settimeout(patience(10))
     assert manager.hear() == {"WATCHDOG": "1"}
+
+
+@only("coro")
+def test_watchdog_over_an_upgrade(launch: Launcher, manager: Manager) -> None:
+    """The manager names the process that it watches, which becomes another."""
+    server = launch(environment={"NOTIFY_SOCKET": manager.name, "WATCHDOG_USEC": "600000"},
+                    prefix=["bash", "-c", 'WATCHDOG_PID=$$ exec "$@"', "bash"])
+    assert manager.hear()["READY"] == "1"
+    assert manager.hear() == {"WATCHDOG": "1"}
+    for _ in range(2):
+        server.upgrade()
+        server.wait_for_old()
+        while manager.hear() != {"MAINPID": str(server.pid)}:
+            pass
+        for _ in range(3):
+            assert manager.hear() == {"WATCHDOG": "1"}
 
 
 @only("coro")

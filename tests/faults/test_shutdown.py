@@ -17,6 +17,7 @@ from support.variant import patience
 from support.waiting import eventually
 
 IN_FLIGHT = 6
+TRIALS = 4
 
 
 def _in_flight(server: Server, target: str, count: int = IN_FLIGHT) -> List[Connection]:
@@ -107,6 +108,34 @@ def test_no_connection_is_accepted_any_more(launch: Launcher) -> None:
         assert server.wait() == 0
     finally:
         _close(busy)
+
+
+@only("prefork")
+def test_newcomers_are_refused(launch: Launcher) -> None:
+    """Not left to wait on a socket that nobody attends any more, to be reset when it is shut."""
+    resets: List[str] = []
+
+    def ask(server: Server) -> None:
+        while True:
+            try:
+                server.get("/hello")
+            except (Closed, ConnectionResetError, BrokenPipeError) as error:
+                resets.append(str(error))
+            except OSError:
+                return
+
+    for _ in range(TRIALS):
+        server = launch()
+        threads = [threading.Thread(target=ask, args=(server,)) for _ in range(IN_FLIGHT)]
+        for thread in threads:
+            thread.start()
+        server.signal(signal.SIGTERM)
+        for thread in threads:
+            thread.join()
+        assert server.wait() == 0
+    # In the moment between the last look and the shutting anyone may come; other models' workers
+    # look, and then the master shuts, which takes a little longer.
+    assert len(resets) <= TRIALS * IN_FLIGHT // 2, resets
 
 
 def test_body_in_progress_is_read(launch: Launcher) -> None:

@@ -177,6 +177,25 @@ def test_served_their_share(launch: Launcher) -> None:
     server.wait_for_workers()
 
 
+@only("prefork-connection")
+def test_successors_are_bounded(launch: Launcher) -> None:
+    """Those told to finish keep their idle clients: until they end, who replaced them is not replaced."""
+    workers = 2
+    server = launch("--max-requests=1", "--db-connections=1", "--shutdown-timeout=60",
+                    model_options=["--model=prefork", "--dispatch=connection", f"--workers={workers}"])
+    kept: List[Connection] = []
+    try:
+        for _ in range(6 * workers):
+            if len(kept) == 2 * workers:
+                kept.pop(0).close()
+            kept.append(server.connect(15))
+            assert kept[-1].get("/db").status == 200
+            assert len(server.worker_pids()) <= 2 * workers
+    finally:
+        for connection in kept:
+            connection.close()
+
+
 def test_no_more_than_its_share(launch: Launcher) -> None:
     """Without the option, or before the number is reached, nobody is replaced."""
     server = launch("--max-requests=100000")

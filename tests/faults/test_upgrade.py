@@ -17,7 +17,7 @@ from support.client import message
 from support.configurations import only
 from support.load import Load
 from support.server import Launcher, Server
-from support.variant import BINARY, fewer, patience
+from support.variant import BINARY, VARIANT, fewer, patience
 from support.waiting import eventually
 
 UPGRADES = int(os.environ.get("SERVER_UPGRADES", "5"))
@@ -134,6 +134,24 @@ def test_program_that_fails(launch: Launcher, binary: Path, script: str, said: s
         answers = fresh.answers
         eventually("the old one serves", lambda: fresh.answers > answers + 20)
     assert fresh.failures == []
+
+
+@pytest.mark.skipif(VARIANT != "release", reason="sanitizers need descriptors themselves")
+def test_server_that_cannot_start(launch: Launcher, binary: Path, tmp_path: Path) -> None:
+    """It has taken the socket up by then; giving up, it leaves that as it is."""
+    path = tmp_path / "socket"
+    server = launch(listen=f"unix:{path}", expected=["upgrade: ", "cannot start"], binary=str(binary))
+    replace(binary, f'exec prlimit --nofile=7 {BINARY} "$@"')
+    server.signal(signal.SIGUSR2)
+    server.wait_for_line("upgrade: the new server exited with status 1; this one goes on", within=20)
+    server.wait_for_line("cannot start --model=.*Too many open files")
+    assert server.get("/hello").status == 200
+    restore(binary)
+    server.upgrade()
+    server.wait_for_old()
+    assert server.get("/hello").status == 200
+    server.stop()
+    assert not path.exists()
 
 
 def test_program_that_is_gone(launch: Launcher, binary: Path) -> None:
