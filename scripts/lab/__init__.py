@@ -11,11 +11,13 @@ Data flows one way through the modules:
     verdict     rows to sentences
     conclusions what a preset is for: goals, crossover, external
     table       rows and sentences to text and Markdown  (columns)
-    document    a run as JSON, described by schema
+    document    a run as JSON, described by schema; reading takes it back
+    report      all files of a run: csv_table, charts (draw_svg, theme), page (page_style)
+    readme      results/README.md and the README's table, from the newest reference run
     run         the loop over the plan, the progress line, what is written
 
 compare and advise are programs beside bench: the one reads two documents, the other runs a
 plan of its own.
 
-Everything from gates to document is pure: it takes data and returns data.
+Everything from gates to page is pure: it takes data and returns data.
 """
