@@ -171,7 +171,7 @@ def draw(results: Sequence[CellResult], conclusions: Mapping[str, Any]) -> list[
             on_lines |= {s.label for s in series} if metric is THROUGHPUT else set()
             title = f"{name}: {metric.axis} by connections"
             add(f"{slug(name)}-{metric.name}", name, title, _about(title, series, metric.axis),
-                draw_svg.over_connections(series, metric.axis))  # fmt: skip
+                draw_svg.over_connections(series, title))  # fmt: skip
         for result in cells:
             here = {row.label for row in result.models if not row.void}
             if len(cells) > 1 and here <= on_lines:
@@ -184,7 +184,7 @@ def draw(results: Sequence[CellResult], conclusions: Mapping[str, Any]) -> list[
                 title = f"{result.cell.name}: {metric.axis}"
                 add(f"{slug(name)}-{result.cell.connections}-{metric.name}", name, title,
                     _about(title, series, metric.axis),
-                    draw_svg.strip(series, metric.axis))  # fmt: skip
+                    draw_svg.strip(series, title))  # fmt: skip
     return charts
 
 

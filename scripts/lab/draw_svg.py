@@ -83,7 +83,7 @@ def _value_axis(axis: Any, values: Sequence[float]) -> None:
     axis.axes.set(**{f"{axis.axis_name}lim": (0.0, max(values) * 1.08)})
 
 
-def over_connections(series: Sequence[Series], label: str) -> str:
+def over_connections(series: Sequence[Series], title: str) -> str:
     with matplotlib.rc_context(_SETTINGS):
         below_in = LEGEND_IN * ((len(series) + 1) // 2)
         figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN + below_in), layout="constrained")
@@ -110,14 +110,14 @@ def over_connections(series: Sequence[Series], label: str) -> str:
         axes.xaxis.set_minor_locator(NullLocator())
         _value_axis(axes.yaxis, ends)
         axes.set_xlabel("connections")
-        axes.set_title(label, loc="left", fontsize=9)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=9)
         below.axis("off")
         below.legend(*axes.get_legend_handles_labels(), loc="upper left", ncols=2, fontsize=8,
                      handlelength=2.6, borderaxespad=0.0)  # fmt: skip
         return _finish(figure)
 
 
-def strip(series: Sequence[Series], label: str) -> str:
+def strip(series: Sequence[Series], title: str) -> str:
     """A row each, the first on top; a bar mark is the ceiling."""
     with matplotlib.rc_context(_SETTINGS):
         height = 0.65 + ROW_IN * len(series)
@@ -144,8 +144,8 @@ def strip(series: Sequence[Series], label: str) -> str:
         axes.set_ylim(len(series) - 0.5, -0.5)
         axes.spines["left"].set_visible(False)
         _value_axis(axes.xaxis, [*values, *(c for c in ceilings if c)])
-        title = label + (" ( | is the ceiling)" if ceilings else "")
-        axes.set_title(title, loc="left", fontsize=9)
+        title += " ( | is the ceiling)" if ceilings else ""
+        figure.suptitle(title, x=0.01, ha="left", fontsize=9)
         return _finish(figure)
 
 
@@ -174,6 +174,7 @@ def crossover(cells: Sequence[Mapping[str, Any]]) -> str:
         axes.set(xlim=(-0.5, len(counts) - 0.5), ylim=(-0.5, len(shares) - 0.5))
         axes.set_xlabel("connections")
         axes.set_ylabel("computing share of a request")
+        figure.suptitle("Which model wins, and by how much", x=0.01, ha="left", fontsize=9)
         return _finish(figure)
 
 

@@ -14,7 +14,7 @@ import json
 import re
 from typing import Any, Iterable, Sequence
 
-from . import analysis, charts, columns, page_style, table, theme, verdict
+from . import analysis, charts, columns, overview, page_style, table, theme, verdict
 from .analysis import CellResult, Row
 from .charts import Chart
 from .columns import NONE, VOID_MARK, Column
@@ -24,6 +24,7 @@ from .stats import Ratio
 _UNITS = {"µs": 1.0, "ms": 1e3, "s": 1e6, "KB": 1024.0, "MB": float(1 << 20), "%": 1.0, "": 1.0}
 _FIGURE = re.compile(r"[!~]?(-?[\d,]*\.?\d+(?:e[+-]?\d+)?) ?(µs|ms|s|KB|MB|%|)")
 _STATE = re.compile(r"\b(PASS|FAIL|VOID)\b")
+MOST_VERDICTS = 8  # that are shown without being asked for
 MOST_PAIRS = 200  # of comparisons listed in one cell
 
 
@@ -93,7 +94,7 @@ def _figure(chart: Chart, wide: bool = False) -> str:
     svg = re.sub(r"url\(#", f"url(#{prefix}", svg)
     svg = svg.replace("<svg", f'<svg role="img" aria-label="{_text(chart.about)}"', 1)
     kind = ' class="wide"' if wide else ""
-    return f"<figure{kind}><figcaption>{_text(chart.title)}</figcaption>{svg}</figure>"
+    return f"<figure{kind}>{svg}</figure>"
 
 
 def _summary(run: Run, results: Sequence[CellResult], said: dict[int, str],
@@ -105,9 +106,24 @@ def _summary(run: Run, results: Sequence[CellResult], said: dict[int, str],
     if run.conclusion_lines:
         lines = _STATE.sub(r'<span class="\1">\1</span>', _text("\n".join(run.conclusion_lines)))
         out.append(f"<pre>{lines}</pre>")
-    out.append('<ul class="verdicts">')
-    out += [f"<li>{_sentence(said[id(result)])}</li>" for result in results]
-    return [*out, "</ul></section>"]
+    out += _overview(run, results)
+    verdicts = ['<ul class="verdicts">',
+                *(f"<li>{_sentence(said[id(result)])}</li>" for result in results), "</ul>"]  # fmt: skip
+    if len(results) > MOST_VERDICTS:
+        summary = f"<details><summary>All {len(results)} verdicts</summary>"
+        verdicts = [summary, *verdicts, "</details>"]
+    return [*out, *verdicts, "</section>"]
+
+
+def _overview(run: Run, results: Sequence[CellResult]) -> list[str]:
+    head, *rows = overview.rows(results)
+    out = ['<div class="scroll" tabindex="0"><table><thead><tr>',
+           *(f'<th scope="col">{_text(name)}</th>' for name in head), "</tr></thead><tbody>"]  # fmt: skip
+    for name, *values in rows:
+        cells = "".join(f"<td>{_text(value)}</td>" for value in values)
+        out.append(f'<tr><th scope="row">{_text(name)}</th>{cells}</tr>')
+    line = overview.reading_line(run.plan.blocks)
+    return [*out, f'</tbody></table></div><p class="hint">{_text(line)}</p>']
 
 
 def _sentence(text: str) -> str:
@@ -128,7 +144,8 @@ def _workload(name: str, anchor: str, cells: Sequence[CellResult], plots: Sequen
     if mine:
         out += ['<div class="plots">', *map(_figure, mine), "</div>"]
     for result in cells:
-        out += [f"<h3>{result.cell.connections:,} connections</h3>"]
+        count = result.cell.connections
+        out.append(f"<h3>{count:,} connection{'s' if count != 1 else ''}</h3>")
         out += _table(result)
         out += [f'<p class="verdict">{_sentence(said[id(result)])}</p>']
         out += _footnotes(result)

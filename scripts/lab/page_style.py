@@ -28,7 +28,7 @@ nav a{padding:.15rem .6rem;border:1px solid var(--line);border-radius:1rem;color
 nav a:hover{background:var(--panel)}
 a{color:var(--threads)}
 .scroll{overflow-x:auto;border:1px solid var(--line);border-radius:.4rem;margin:.4rem 0}
-table{border-collapse:collapse;width:100%;font-size:.875rem;font-variant-numeric:tabular-nums}
+table{border-collapse:separate;border-spacing:0;width:100%;font-size:.875rem;font-variant-numeric:tabular-nums}
 th,td{padding:.32rem .6rem;text-align:right;white-space:nowrap;border-bottom:1px solid var(--line)}
 tbody tr:last-child>*{border-bottom:0}
 thead th{background:var(--panel);font-weight:600;vertical-align:bottom}
@@ -67,6 +67,8 @@ pre{overflow-x:auto;padding:.75rem;background:var(--panel);border-radius:.4rem;
 .FAIL{color:var(--bad);font-weight:600}
 .VOID{color:var(--muted);font-weight:600}
 footer{padding:2rem 1rem;color:var(--muted);font-size:.875rem}
+@media (max-width:40rem){th:first-child{white-space:normal;max-width:44vw;
+ overflow-wrap:anywhere}.word{min-width:9rem}}
 @media print{nav,.hint{display:none}.scroll{overflow:visible}figure,tr{break-inside:avoid}}
 """
 

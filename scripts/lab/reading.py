@@ -67,7 +67,7 @@ def configuration(row: Mapping[str, Any]) -> Configuration:
 
 def _fields(kind: Type[T], data: Mapping[str, Any], **others: Any) -> T:
     """An instance of a dataclass from those items that it has fields for."""
-    names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    names = {field.name for field in dataclasses.fields(kind)}
     return kind(**{**{k: v for k, v in data.items() if k in names}, **others})
 
 

@@ -10,6 +10,7 @@ and called a range.
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 import statistics
@@ -44,6 +45,11 @@ def range_confidence(n: int) -> float:
 
 def bootstrap_median(values: Sequence[float]) -> tuple[float, float]:
     """The 95 % percentile bootstrap interval of the median."""
+    return _bootstrap(tuple(values))
+
+
+@functools.lru_cache(maxsize=None)  # a run's document, tables and page ask for the same ones
+def _bootstrap(values: tuple[float, ...]) -> tuple[float, float]:
     dice = random.Random(_SEED)
     medians = sorted(
         statistics.median(dice.choices(values, k=len(values))) for _ in range(RESAMPLES)
