@@ -154,7 +154,7 @@ def crossover(cells: Sequence[Mapping[str, Any]]) -> str:
     shares = sorted({cell["cpu_share"] for cell in cells})
     counts = sorted({cell["connections"] for cell in cells})
     with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=(WIDTH_IN, 0.8 + 0.5 * len(shares)), layout="constrained")
+        figure = Figure(figsize=(WIDTH_IN, 1.0 + 0.5 * len(shares)), layout="constrained")
         axes = figure.add_subplot()
         axes.grid(False)
         for cell in cells:
@@ -173,7 +173,7 @@ def crossover(cells: Sequence[Mapping[str, Any]]) -> str:
             spine.set_visible(False)
         axes.set(xlim=(-0.5, len(counts) - 0.5), ylim=(-0.5, len(shares) - 0.5))
         axes.set_xlabel("connections")
-        axes.set_ylabel("computing share of a request")
+        axes.set_ylabel("computing share")
         figure.suptitle("Which model wins, and by how much", x=0.01, ha="left", fontsize=9)
         return _finish(figure)
 

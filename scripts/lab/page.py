@@ -143,7 +143,7 @@ def _workload(name: str, anchor: str, cells: Sequence[CellResult], plots: Sequen
     mine = [chart for chart in plots if chart.workload == name]
     if mine:
         out += ['<div class="plots">', *map(_figure, mine), "</div>"]
-    for result in cells:
+    for result in sorted(cells, key=lambda r: r.cell.connections):
         count = result.cell.connections
         out.append(f"<h3>{count:,} connection{'s' if count != 1 else ''}</h3>")
         out += _table(result)

@@ -55,7 +55,7 @@ tr.void td:last-child{color:var(--bad);font-weight:600}
 figure{margin:0;padding:.5rem;border:1px solid var(--line);border-radius:.4rem;
  background:var(--paper)}
 figure svg{display:block;width:100%;height:auto}
-.wide{max-width:44rem}
+.wide{max-width:34rem}
 details{margin:.4rem 0;font-size:.875rem}
 summary{cursor:pointer;color:var(--muted)}
 dl{display:grid;grid-template-columns:minmax(5rem,max-content) 1fr;gap:.3rem 1rem;margin:.6rem 0}
@@ -67,8 +67,8 @@ pre{overflow-x:auto;padding:.75rem;background:var(--panel);border-radius:.4rem;
 .FAIL{color:var(--bad);font-weight:600}
 .VOID{color:var(--muted);font-weight:600}
 footer{padding:2rem 1rem;color:var(--muted);font-size:.875rem}
-@media (max-width:40rem){th:first-child{white-space:normal;max-width:44vw;
- overflow-wrap:anywhere}.word{min-width:9rem}}
+@media (max-width:40rem){th:first-child{white-space:normal;
+ min-width:8.4rem;max-width:44vw;overflow-wrap:anywhere}.word{min-width:9rem}}
 @media print{nav,.hint{display:none}.scroll{overflow:visible}figure,tr{break-inside:avoid}}
 """
 
