@@ -121,10 +121,11 @@ def test_stopped_for_a_moment(launch: Launcher) -> None:
 @only("prefork", "threads", "prefork-connection", "threads-connection")
 def test_long_handler_of_a_pool(launch: Launcher) -> None:
     """A worker that is blocked by its request is not hung, however short the timeouts."""
-    server = launch("--heartbeat-timeout=0.3", "--stopped-timeout=0.3")
+    limit = patience(1)  # the timekeeper beats four times a second
+    server = launch(f"--heartbeat-timeout={limit}", f"--stopped-timeout={limit}")
     workers = server.wait_for_workers()
-    with server.connect() as connection:
-        assert connection.get("/block?ms=2000").text == "blocked 2000\n"
+    with server.connect(patience(20)) as connection:
+        assert connection.get(f"/block?ms={2500 * limit:.0f}").status == 200
     assert server.worker_pids() == workers
 
 
@@ -192,20 +193,25 @@ def _in_use(asking: Connection) -> int:
 
 def test_requests_in_flight_at_a_stop(launch: Launcher) -> None:
     """With as many requests of a second as there are workers: all are answered, exit status 0."""
-    server = launch()
+    ms = int(1000 * patience(1))
+    server = launch(f"--shutdown-timeout={patience(10)}")
     count = server.configuration.width
-    connections = [server.connect(20) for _ in range(count)]
+    connections = [server.connect(patience(20)) for _ in range(count)]
     try:
         for connection in connections:
             assert connection.get("/hello").status == 200
+        began = time.monotonic()
         for connection in connections:
-            connection.send(message("GET", "/sleep?ms=1000"))
+            connection.send(message("GET", f"/sleep?ms={ms}"))
         with server.connect() as asking:
             eventually("all are being served", partial(_in_use, asking), lambda n: n >= count)
         server.signal(signal.SIGTERM)
+        # On a busy machine some may have been answered by now.
+        in_time = time.monotonic() - began < ms / 1000
         for connection in connections:
             answer = connection.read_response()
-            assert answer.text == "slept 1000\n" and answer.closes
+            assert answer.text == f"slept {ms}\n"
+            assert answer.closes or not in_time
     finally:
         for connection in connections:
             connection.close()

@@ -21,6 +21,7 @@ def test_slowhttptest(configuration: Configuration, mode: str) -> None:
         mode,
         Attack(connections=20 * POOL, rate=100, seconds=4),
     )
-    assert outcome.open_most > POOL
+    # A slow reader holds a worker as long as it is served: a pool drops those beyond its limit.
+    assert outcome.open_most > (POOL // 2 if mode == "X" else POOL)
     assert outcome.delays.rounds > 10
     assert not faults(outcome, LATE), outcome
