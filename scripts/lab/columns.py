@@ -13,6 +13,8 @@ VOID_MARK = "!"
 SHARED_MARK = "*"
 NONE = "–"
 
+Text = Callable[[Row], str]
+
 
 @dataclass(frozen=True)
 class Column:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Iterator, Sequence
 
-from . import csv_table, gates, measure, syscalls, table, workloads as work
+from . import gates, measure, readme, report, syscalls, workloads as work
 from .analysis import CellResult
 from .document import Run, to_json, utc
 from .errors import LabError
@@ -25,24 +25,6 @@ KIND_OVERHEAD_S = {work.PARKED: 2.0, work.BESIDE: 0.3, work.CRASH: 0.7, work.DRA
 MOST_FAILURES = 5
 STEADY_S = 2.3  # until a configuration is found steady, in its first block
 SYSCALLS_S = 1.3
-
-RESULTS_README = """\
-# Results
-
-Runs of `scripts/bench` land here, one folder each: `<UTC time>-<label>/`.
-
-| file | holds |
-|---|---|
-| `table.md` | the tables as the terminal showed them, with a verdict for each workload |
-| `table.csv` | the same rows, one a line, for a spreadsheet |
-| `environment.json` | the machine and the build |
-| `run.json` | every sample with its gates and command lines, the environment, the plan |
-
-[SCHEMA.md](SCHEMA.md) says what `run.json` holds, field by field.
-
-`make bench` makes a run labelled `quick`, which git ignores; another label (`--label`) is
-kept. These files are generated: to change them, run the lab again.
-"""
 
 
 def seconds_planned(plan: Plan) -> float:
@@ -112,34 +94,10 @@ def write(run: Run, results: Sequence[CellResult], directory: Path) -> Path:
         folder.mkdir(parents=True)
         document = json.dumps(to_json(run, results), indent=1, ensure_ascii=False)
         (folder / "run.json").write_text(document + "\n")
-        (folder / "table.md").write_text(
-            table.render_markdown(
-                run.plan, results, f"Run {folder.name}", how(run), run.conclusion_lines, run.notes
-            )
-        )
-        (folder / "table.csv").write_text(csv_table.render(results))
-        (folder / "environment.json").write_text(
-            json.dumps(run.environment, indent=1, ensure_ascii=False) + "\n"
-        )
-        readme = directory / "README.md"
-        if not readme.exists() or readme.read_text() != RESULTS_README:
-            readme.write_text(RESULTS_README)
+        report.write(folder, report.files(run, results, folder.name))
+        whole = directory / "README.md"
+        if run.plan.label.startswith(readme.REFERENCE) or not whole.exists():
+            whole.write_text(readme.results_text(directory))
     except OSError as error:
         raise LabError(f"cannot write results to {folder}: {error.strerror}") from None
     return folder
-
-
-def how(run: Run) -> str:
-    """One paragraph: with what, on what, how often."""
-    plan, env = run.plan, run.environment
-    words = [
-        f"`{run.command}` at {run.started}, seed {plan.seed}:",
-        f"{plan.blocks} blocks of {plan.duration_s:g} s a configuration,",
-        f"server on core {table.cores_text(plan.cores.server)},",
-        f"wrk on core {table.cores_text(plan.cores.load)};",
-        f"{env.get('cpu') or 'unknown CPU'}, {env.get('cores')} cores,",
-        f"Linux {env.get('kernel')}, {env.get('server_version') or 'server of unknown version'}.",
-    ]
-    if not run.complete:
-        words.append(f"**Incomplete: stopped by {run.stopped_by or 'an error'}.**")
-    return " ".join(words)

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""A run in one table: a row for each workload, a column for each model.
+
+Each model enters with the best of its usual configurations; in what it is compared follows from
+the workload. It opens report.html and is what README.md shows.
+"""
+
+from __future__ import annotations
+
+import statistics
+from typing import Sequence
+
+from . import analysis, charts, columns, table, verdict, workloads as work
+from .analysis import CellResult, Metric, Row
+from .plan import MODELS
+from .workloads import WORKLOADS
+
+NO_WINNER = {work.PARKED, work.BESIDE, work.CRASH, work.DRAIN}
+CONNECTIONS = "connections"
+
+
+def chosen(results: Sequence[CellResult]) -> list[CellResult]:
+    """One cell a workload: at its own number of connections, or the nearest to that."""
+    found = []
+    for name, cells in charts.by_workload(results).items():
+        usual = WORKLOADS[name].connections if name in WORKLOADS else 64
+        found.append(min(cells, key=lambda r: abs(r.cell.connections - usual)))
+    return found
+
+
+def rows(results: Sequence[CellResult]) -> list[list[str]]:
+    """The head, and a row for each workload of a run."""
+    found = [["workload", CONNECTIONS, "figure", *MODELS, "ahead"]]
+    noise = {cpu: table.noise_floor(results, cpu) for cpu in (False, True)}
+    for result in chosen(results):
+        name, value, metric, sign = _figure(result)
+        bests = {model: _best(result, model, metric, sign) for model in MODELS}
+        cells = [f"{value(row)} {_size(row)}".strip() if row else "void or not run"
+                 for row in bests.values()]  # fmt: skip
+        ahead = columns.NONE
+        if result.cell.workload.kind not in NO_WINNER:
+            alive = [row for row in bests.values() if row]
+            ahead = _ahead(alive, metric, sign, noise[verdict.by_cpu(result)])
+        found.append([result.cell.workload.name, f"{result.cell.connections:,}", name,
+                      *cells, ahead])  # fmt: skip
+    return found
+
+
+def reading_line(blocks: int) -> str:
+    return (
+        f"{table.interval_line(blocks)}. In parentheses: the pool's size, the best of "
+        "those that ran; 'ahead' is the ratio to the next model, or a tie where its interval "
+        "contains 1."
+    )
+
+
+def _figure(result: CellResult) -> tuple[str, columns.Text, Metric, int]:
+    """What is shown of a cell: its name, its text, what it is compared by, +1: more is better."""
+    kind = result.cell.workload.kind
+    if kind == work.PARKED:
+        return ("bytes an idle connection", columns.EACH.text,
+                lambda s: s.extras.get("bytes_a_connection", 0.0), -1)  # fmt: skip
+    if kind in work.COUNTED:
+        return "requests lost", columns.LOST.text, lambda s: s.extras.get("lost", 0.0), -1
+    if kind == work.BESIDE:
+        return "p99", columns.P99.text, analysis.p99_us, -1
+    if verdict.by_cpu(result):
+        return "CPU µs/request", columns.CPU.text, analysis.cpu_us, -1
+    return "requests/s", columns.RPS.text, analysis.rps, 1
+
+
+def _best(result: CellResult, model: str, metric: Metric, sign: int) -> Row | None:
+    """Of the configurations that stick to the usual: no textbook switches, cores of their own
+    unless there are no others."""
+    usual = [
+        row for row in result.models
+        if row.configuration.model == model and not row.void
+        and not row.configuration.gil and row.configuration.dispatch != "connection"
+    ]  # fmt: skip
+    own = [row for row in usual if not row.configuration.shares_cores] or usual
+
+    return max(own, key=lambda row: sign * _median(row, metric)) if own else None
+
+
+def _median(row: Row, metric: Metric) -> float:
+    return statistics.median(metric(sample) for sample in row.valid)
+
+
+def _size(row: Row) -> str:
+    return f"({row.configuration.workers})" if row.configuration.pooled else ""
+
+
+def _ahead(alive: Sequence[Row], metric: Metric, sign: int, noise: float) -> str:
+    """The model that is ahead of every other, and of the next by how much; or a tie."""
+    if len(alive) < 2:
+        return columns.NONE
+    first, *others = sorted(alive, key=lambda row: -sign * _median(row, metric))
+    ratios = [(row, analysis.ratio(first, row, metric)) for row in others]
+    tied = [row for row, found in ratios if found is None or verdict.is_tie(found, noise)]
+    if tied:
+        models = verdict.listed([row.configuration.model for row in (first, *tied)])
+        return f"tie of {models}" if len(tied) < len(others) else "tie"
+    nearest, found = ratios[0]
+    text = verdict.ratio_text(found) if found else columns.NONE
+    return f"{first.configuration.model}, {text} × {nearest.configuration.model}"

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: MIT
+"""scripts/report DIR...: makes what a person reads of a run again, from its run.json alone.
+
+table.md, table.csv, environment.json, plots/*.svg and report.html; scripts/bench writes the
+same after a run. Plots of an earlier making that are no longer drawn are taken away.
+
+0: done. 1: a run could not be read or written, a line for each says why. 64: bad option.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Mapping, NoReturn, Sequence
+
+from . import charts, csv_table, page, reading, table, theme
+from .analysis import CellResult
+from .document import Run
+from .errors import LabError
+
+EX_USAGE = 64
+PLOTS = "plots"
+NO_PLOTS = "no plots: matplotlib is not installed (apt-get install python3-matplotlib)"
+
+
+def files(run: Run, results: Sequence[CellResult], name: str) -> dict[str, str]:
+    """Contents by path below the run's folder, which is called name."""
+    title, paragraph = f"Run {name}", how(run)
+    notes: list[str] = []
+    try:
+        plots = charts.draw(results, run.conclusions)
+    except ImportError:
+        plots = []
+        notes.append(NO_PLOTS)
+    made = {
+        "table.md": table.render_markdown(
+            run.plan, results, title, paragraph, run.conclusion_lines, run.notes
+        ),
+        "table.csv": csv_table.render(results),
+        "environment.json": json.dumps(run.environment, indent=1, ensure_ascii=False) + "\n",
+        "report.html": page.render(run, results, plots, title, paragraph, notes),
+    }
+    for chart in plots:
+        made[f"{PLOTS}/{chart.name}.svg"] = _alone(chart.svg)
+    return made
+
+
+def _alone(svg: str) -> str:
+    """A plot as a file of its own: with the colours that report.html has for the whole page."""
+    head, mark, rest = svg.partition(">")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{head}{mark}<style>\n{theme.css()}</style>{rest}'
+
+
+def write(folder: Path, made: Mapping[str, str]) -> None:
+    """Raises OSError."""
+    plots = folder / PLOTS
+    if plots.is_dir():
+        for old in plots.glob("*.svg"):
+            if f"{PLOTS}/{old.name}" not in made:
+                old.unlink()
+    for path, text in made.items():
+        (folder / path).parent.mkdir(exist_ok=True)
+        (folder / path).write_text(text)
+
+
+def how(run: Run) -> str:
+    """One paragraph: with what, on what, how often."""
+    plan, env = run.plan, run.environment
+    words = [
+        f"`{run.command}` at {run.started}, seed {plan.seed}:",
+        f"{plan.blocks} blocks of {plan.duration_s:g} s a configuration,",
+        f"server on core {table.cores_text(plan.cores.server)},",
+        f"wrk on core {table.cores_text(plan.cores.load)};",
+        f"{env.get('cpu') or 'unknown CPU'}, {env.get('cores')} cores,",
+        f"Linux {env.get('kernel')}, {env.get('server_version') or 'server of unknown version'}.",
+    ]
+    if not run.complete:
+        words.append(f"**Incomplete: stopped by {run.stopped_by or 'an error'}.**")
+    return " ".join(words)
+
+
+class Parser(argparse.ArgumentParser):
+    """Its description is kept as it is written; a wrong option is one line and EX_USAGE."""
+
+    def __init__(self, prog: str, description: str | None) -> None:
+        super().__init__(prog=prog, description=description, allow_abbrev=False,
+                         formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EX_USAGE, f"{self.prog}: {message}\n")
+
+
+def main() -> int:
+    parser = Parser(prog="scripts/report", description=__doc__)
+    parser.add_argument("folders", metavar="DIR", nargs="+", type=Path, help="holds a run.json")
+    code = 0
+    for given in parser.parse_args().folders:
+        folder = given.parent if given.name == "run.json" else given
+        try:
+            run = reading.read(folder)
+            made = files(run, run.results(), folder.resolve().name)
+            write(folder, made)
+        except (LabError, OSError) as error:
+            print(f"scripts/report: {error}", file=sys.stderr)
+            code = 1
+            continue
+        if NO_PLOTS in made["report.html"]:
+            print(f"scripts/report: {NO_PLOTS}", file=sys.stderr)
+        print(f"{folder / 'report.html'}: {len(made)} files")
+    return code

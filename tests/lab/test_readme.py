@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""results/README.md and the README's results: generated, and committed as generated."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import made
+import made_run
+import pytest
+from lab import readme, reading, report
+from lab.errors import LabError
+
+README = f"# Title\n\nbefore\n\n{readme.BEGIN}\nthe last text\n{readme.END}\n\nafter\n"
+SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
+
+
+def repository(root: Path, *labels: str, text: str = README) -> Path:
+    """A repository of a README.md and of runs, the first label the oldest."""
+    (root / "README.md").write_text(text)
+    (root / "results").mkdir()
+    for at, label in enumerate(labels):
+        folder = root / f"results/2026010{at + 1}T000000Z-{label}"
+        (folder / "plots").mkdir(parents=True)
+        (folder / "plots/sleep-throughput.svg").write_text("<svg/>")
+        run = made_run.run([made.cell("sleep"), made.cell("hello", connections=64)], label=label)
+        (folder / "run.json").write_text(json.dumps(made_run.as_json(run)))
+    return root
+
+
+def test_the_newest_reference_run_is_taken(tmp_path: Path) -> None:
+    root = repository(tmp_path, "reference", "reference-2", "full", "no-reference")
+    found = readme.newest(root / "results")
+    assert found is not None and found.name == "20260102T000000Z-reference-2"
+
+
+def test_both_files_follow_from_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = repository(tmp_path, "reference")
+    assert readme.main(["--check"], root) == 1
+    assert (root / "README.md").read_text() == README
+    assert readme.main([], root) == 0
+    assert readme.main(["--check"], root) == 0
+    text, results = (root / "README.md").read_text(), (root / "results/README.md").read_text()
+    head, tail = README.split(f"{readme.BEGIN}\nthe last text\n{readme.END}")
+    assert text.startswith(head) and text.endswith(tail) and "the last text" not in text
+    folder = "20260101T000000Z-reference"
+    assert f"![sleep-throughput](results/{folder}/plots/sleep-throughput.svg)" in text
+    assert f"![sleep-throughput]({folder}/plots/sleep-throughput.svg)" in results
+    row = next(line for line in text.splitlines() if line.startswith("| sleep | 256 |"))
+    assert re.search(r"\| 3,\d+ \(64\) \| 3,\d+ \(64\) \| 12,\d+ \| coro, 4\.\d+ \[", row)
+    assert row in results and "sleep, 256 connections: " in results
+    assert "README.md is not what" in capsys.readouterr().err
+
+
+def test_without_a_reference_run_that_is_said(tmp_path: Path) -> None:
+    root = repository(tmp_path, "full")
+    assert readme.main([], root) == 0
+    assert readme.NOTHING in (root / "README.md").read_text()
+    assert readme.NOTHING in (root / "results/README.md").read_text()
+
+
+@pytest.mark.parametrize("text", ["none", readme.BEGIN, f"{readme.END}\n{readme.BEGIN}\n"])
+def test_a_readme_without_its_markers_is_left_alone(tmp_path: Path, text: str) -> None:
+    root = repository(tmp_path, text=text)
+    assert readme.main([], root) == 1
+    assert (root / "README.md").read_text() == text
+    with pytest.raises(LabError, match="README.md"):
+        readme.replaced(text, "x")
+
+
+def test_what_is_committed_is_what_is_generated() -> None:
+    for path, text in readme.generated(made.ROOT).items():
+        assert path.read_text() == text, f"{path.name} differs: run scripts/results"
+
+
+def test_the_reference_run_is_what_its_run_json_makes() -> None:
+    """Plots are left out: another matplotlib draws them a little differently."""
+    folder = readme.newest(made.ROOT / "results")
+    if folder is None:
+        pytest.skip("no reference run is committed yet")
+    run = reading.read(folder)
+    expected = report.files(run, run.results(), folder.name)
+    present = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+    assert present == {"run.json", *expected}
+    for path, text in expected.items():
+        if not path.endswith(".svg"):
+            assert SVG.sub("", (folder / path).read_text()) == SVG.sub("", text), path
