@@ -225,7 +225,6 @@ void loop_open_conn(struct loop_process *p, int fd)
     if ((unsigned)fd >= p->high)
         p->high = (unsigned)fd + 1;
     p->open++;
-    server_connection_opened(p->server, p->stats);
     loop_serve(p, c); /* the request is often there already */
 }
 

@@ -78,7 +78,6 @@ static void serve(struct dedicated *d, int fd)
     enum conn_next next;
 
     connection_init(&conn, fd, d->spill, server->config);
-    server_connection_opened(server, d->io->stats);
     server_context_enter(server, d->io->stats);
     next = connection_serve(&conn, d->io);
     while (next == CONN_PARK) {
@@ -94,22 +93,25 @@ static void serve(struct dedicated *d, int fd)
 /* Serves the next connection that waits to be accepted. False when there is none to be had. */
 static bool accept_and_serve(struct dedicated *d)
 {
+    struct server *server = d->io->server;
     struct pollfd stop = {.fd = d->stop_fd, .events = POLLIN};
-    int fd;
+    int fd, error;
 
-    if (server_is_full(d->io->server)) {
+    if (!server_connection_reserve(server, d->io->stats)) {
         poll(&stop, 1, FULL_PAUSE_MS);
         return false;
     }
-    fd = accept4(d->io->server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         serve(d, fd);
         return true;
     }
-    if (shortage_is(errno)) {
-        shortage_report(d->io->server, "accept", errno);
+    error = errno;
+    server_connection_unreserve(server, d->io->stats);
+    if (shortage_is(error)) {
+        shortage_report(server, "accept", error);
         poll(&stop, 1, PAUSE_MS);
-    } else if (errno == EINVAL) { /* shut down for draining: the stop descriptor follows */
+    } else if (error == EINVAL) { /* shut down for draining: the stop descriptor follows */
         poll(&stop, 1, -1);
     }
     return false;

@@ -81,7 +81,7 @@ struct loop_process {
  * waits. Queues c when no coroutine can be had. */
 void loop_serve(struct loop_process *p, struct loop_conn *c);
 
-/* Makes the record of a socket just accepted and serves what has come on it. */
+/* Makes the record of a socket just accepted, and counted, and serves what has come on it. */
 void loop_open_conn(struct loop_process *p, int fd);
 
 /* ---- loop_accept.c ---- */

@@ -97,25 +97,43 @@ static void watch_again(struct loop_process *p)
     coro_watch_start(p->loop, &p->listener);
 }
 
+/* One connection, which has its place among --max-connections whatever other loops accept. Returns
+ * its descriptor, or a negative errno: -EDQUOT when there is no place. */
+static int accept_one(struct loop_process *p)
+{
+    int fd;
+
+    if (!server_connection_reserve(p->server, p->stats))
+        return -EDQUOT;
+    fd = accept4(p->server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0)
+        return fd;
+    fd = -errno;
+    server_connection_unreserve(p->server, p->stats);
+    return fd;
+}
+
 static void accept_some(struct loop_process *p, unsigned share)
 {
     int64_t began_ms = io_now_ms();
 
     while (share-- > 0 && has_room(p)) {
-        int fd = accept4(p->server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept_one(p);
 
         if (fd >= 0) {
             loop_open_conn(p, fd);
             if (io_now_ms() != began_ms)
                 break; /* a tick of the clock has been used */
-        } else if (shortage_is(errno)) {
-            shortage_report(p->server, "accept", errno);
+        } else if (fd == -EDQUOT) {
+            break;
+        } else if (shortage_is(-fd)) {
+            shortage_report(p->server, "accept", -fd);
             wait_for_room(p);
             return;
-        } else if (errno == EINVAL) { /* shut down for draining */
+        } else if (fd == -EINVAL) { /* shut down for draining */
             coro_watch_stop(p->loop, &p->listener);
             return;
-        } else if (errno != EINTR && errno != ECONNABORTED) {
+        } else if (fd != -EINTR && fd != -ECONNABORTED) {
             return;
         }
     }
@@ -190,6 +208,8 @@ void loop_accept_rest(struct loop_process *p)
 {
     int fd;
 
-    while ((fd = accept4(p->server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+    while ((fd = accept4(p->server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        server_connection_opened(p->server, p->stats);
         loop_open_conn(p, fd);
+    }
 }

@@ -429,6 +429,26 @@ void server_context_leave(struct server *server, struct worker_stats *stats)
     stats_add(&stats->contexts, (uint64_t)-1);
 }
 
+bool server_connection_reserve(struct server *server, struct worker_stats *stats)
+{
+    _Atomic int32_t *open = &server->shared->open_connections;
+    int32_t seen = atomic_load_explicit(open, memory_order_relaxed);
+
+    stats_add(&stats->accepted, 1); /* first, as below */
+    while (seen < (int32_t)server->max_connections)
+        if (atomic_compare_exchange_weak_explicit(open, &seen, seen + 1, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return true;
+    stats_add(&stats->accepted, (uint64_t)-1);
+    return false;
+}
+
+void server_connection_unreserve(struct server *server, struct worker_stats *stats)
+{
+    atomic_fetch_sub_explicit(&server->shared->open_connections, 1, memory_order_relaxed);
+    stats_add(&stats->accepted, (uint64_t)-1);
+}
+
 void server_connection_opened(struct server *server, struct worker_stats *stats)
 {
     stats_add(&stats->accepted, 1); /* first: what a killed worker counted alone is put right */

@@ -214,6 +214,13 @@ void server_reopen_log(struct server *server);
 void server_context_enter(struct server *server, struct worker_stats *stats);
 void server_context_leave(struct server *server, struct worker_stats *stats);
 
+/* Where several workers accept at once: the place of one more connection, counted as
+ * server_connection_opened() does, or false when there are as many as may be; and back again,
+ * when none came. */
+bool server_connection_reserve(struct server *server, struct worker_stats *stats)
+    __attribute__((warn_unused_result));
+void server_connection_unreserve(struct server *server, struct worker_stats *stats);
+
 /* A connection was accepted, or closed. */
 void server_connection_opened(struct server *server, struct worker_stats *stats);
 void server_connection_closed(struct server *server, struct worker_stats *stats);

@@ -23,6 +23,8 @@ EXPECTED = ["worker process"]  # what becomes of it may be logged
 
 # Rounds of each fault; 100 are run by hand before a release.
 ROUNDS = int(os.environ.get("SERVER_FAULT_ROUNDS", "3"))
+# Bytes that a worker process may have more in the end: what it had not touched in the first round.
+GROWTH = 256 << 10
 
 
 def clients_of(server: Server) -> int:
@@ -70,6 +72,7 @@ def rounds_of(launch: Launcher, fault: str, *options: str) -> None:
     count = clients_of(server)
     longest = 0.0
     before: List[int] = []
+    memory = 0
     rounds = fewer(ROUNDS)
     with Load(server.address, count, echo=True) as kept, \
             Load(server.address, count, echo=True, fresh=True) as fresh:
@@ -88,11 +91,15 @@ def rounds_of(launch: Launcher, fault: str, *options: str) -> None:
             eventually("all go on", lambda: (kept.answers, fresh.answers),
                        partial(_exceeds, wanted), within=10)
             before = before or descriptors(server)
+            memory = memory or server.memory()
         loads = [kept, fresh]
     assert not [f for load in loads for f in load.failures if f.startswith(WRONG)]
     eventually("no connection is left", server.open_connections, lambda n: n == 0)
     eventually("as many descriptors as before", lambda: descriptors(server)[0],
                lambda n: n <= before[0])
+    if VARIANT == "release":  # a sanitizer keeps what was freed
+        eventually("as much memory as before", server.memory,
+                   lambda n: n <= memory + GROWTH * len(server.worker_pids()))
     assert longest < patience(2.5)
     report(server, fault, rounds, loads, longest)
 
