@@ -124,6 +124,7 @@ static void look_at_heart(struct generation *g, struct process *p, int64_t now)
                  p->first, (int)p->pid);
         kill(p->pid, SIGKILL);
         heartbeat_init(&p->heart);
+        p->pause_ms = 0; /* it has waited long enough, and did not die of itself */
         break;
     case HEART_STILL:
         log_line(LOG_WARN,

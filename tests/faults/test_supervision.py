@@ -23,8 +23,8 @@ EXPECTED = ["worker process"]  # what becomes of it may be logged
 
 # Rounds of each fault; 100 are run by hand before a release.
 ROUNDS = int(os.environ.get("SERVER_FAULT_ROUNDS", "3"))
-# Bytes that a worker process may have more in the end: what it had not touched in the first round.
-GROWTH = 256 << 10
+# Bytes that all may have more in the end: what the workers had not touched after the first round.
+GROWTH = 4 << 20
 
 
 def clients_of(server: Server) -> int:
@@ -99,7 +99,7 @@ def rounds_of(launch: Launcher, fault: str, *options: str) -> None:
                lambda n: n <= before[0])
     if VARIANT == "release":  # a sanitizer keeps what was freed
         eventually("as much memory as before", server.memory,
-                   lambda n: n <= memory + GROWTH * len(server.worker_pids()))
+                   lambda n: n <= memory + GROWTH)
     assert longest < patience(2.5)
     report(server, fault, rounds, loads, longest)
 
