@@ -256,8 +256,8 @@ def test_what_cannot_be_applied(launch: Launcher, tmp_path: Path) -> None:
     server = launch(f"--config={file}", expected=["reload: "])
     workers = server.wait_for_workers()
     for text, said in (
-        ("root = /none/such\n", "/none/such"),
-        ("access-log = /none/such\n", "/none/such"),
+        ("root = /none/folder\n", "/none/folder"),
+        ("access-log = /none/log\n", "/none/log"),
         ("no line\n", "server.conf"),
         ("write-timeout = soon\n", "soon"),
     ):
