@@ -36,6 +36,7 @@
 enum {
     TICK_MS = 250, /* between looks for expired connections */
     DRAIN_TICK_MS = 20,
+    LEAVING_KEPT = 256,
     IDLE_KEPT = 16, /* idle coroutines kept even when none was needed of late */
     OFFLOAD_THREADS = 4,
     MAX_GATHERED = 16384, /* coroutines beside those that serve connections */
@@ -61,6 +62,36 @@ static void close_conn(struct loop_process *p, struct loop_conn *c)
     loop_accept_resume(p);
 }
 
+static void put_back(struct loop_process *p, struct loop_conn *c, enum conn_next next);
+
+/* Looks after the connection left first: it is watched if its client has not closed it yet. */
+static void look_after(struct loop_process *p)
+{
+    struct loop_conn *c = p->leaving;
+
+    p->leaving = c->next;
+    p->leaving_count--;
+    if (p->leaving == NULL)
+        p->leaving_end = &p->leaving;
+    put_back(p, c, connection_serve(&c->conn, &p->loop_io));
+}
+
+static bool may_leave(const struct loop_process *p, const struct loop_conn *c)
+{
+    return !coro_watch_active(&c->watch) && server_has_places(p->server) && !p->draining;
+}
+
+/* The client has its last answer, and most close at once. It takes no watch and no event to see
+ * that: the loop looks when others leave, and at its next tick if none do. */
+static void leave(struct loop_process *p, struct loop_conn *c)
+{
+    c->next = NULL;
+    *p->leaving_end = c;
+    p->leaving_end = &c->next;
+    if (++p->leaving_count > LEAVING_KEPT)
+        look_after(p);
+}
+
 /* After serving: the record is parked or closed. */
 static void put_back(struct loop_process *p, struct loop_conn *c, enum conn_next next)
 {
@@ -71,7 +102,10 @@ static void put_back(struct loop_process *p, struct loop_conn *c, enum conn_next
     }
     if (c->conn.spilled == 0)
         clean(p, c);
-    coro_watch_start(p->loop, &c->watch);
+    if (c->conn.phase == CONN_LEAVING && may_leave(p, c))
+        leave(p, c);
+    else
+        coro_watch_start(p->loop, &c->watch);
 }
 
 /* ---- the pool of coroutines ------------------------------------------------------------ */
@@ -254,6 +288,8 @@ static void sweep(struct loop_process *p)
 {
     int64_t now = io_now_ms();
 
+    while (p->leaving != NULL)
+        look_after(p);
     for (unsigned fd = 0; fd < p->high; fd++) {
         struct loop_conn *c = &p->conns[fd];
 
@@ -332,6 +368,7 @@ static int open_process(struct loop_process *p, const struct master_worker *self
     p->stats = &p->server->shared->workers[self->first];
     p->control = p->server->control;
     p->queue_end = &p->queue;
+    p->leaving_end = &p->leaving;
     p->conns = map(p->server->descriptors * sizeof *p->conns);
     p->spill_size = connection_spill_size(p->server->config);
     p->spill = map(p->server->descriptors * p->spill_size);

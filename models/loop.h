@@ -29,7 +29,7 @@ struct loop_conn {
     bool waiting;              /* `busy` waits for the connection to be readable */
     bool queued;               /* in loop_process.queue */
     struct loop_context *busy; /* serves it; NULL while parked */
-    struct loop_conn *next;    /* in loop_process.queue */
+    struct loop_conn *next;    /* in loop_process.queue or .leaving */
 };
 
 /* A coroutine of the pool with its buffers, or one job of a gather (buffers NULL). */
@@ -63,7 +63,9 @@ struct loop_process {
     struct loop_context *idle;       /* last in, first out: the warmest stack first */
     unsigned idle_count, idle_least; /* now, and the fewest since the last trim */
     unsigned contexts;               /* numbered so far */
-    struct loop_conn *queue, **queue_end; /* readable, but no coroutine can be had */
+    struct loop_conn *queue, **queue_end;     /* readable, but no coroutine can be had */
+    struct loop_conn *leaving, **leaving_end; /* without a watch: see leave() */
+    unsigned leaving_count;
     struct http_clock clock;
     struct io loop_io; /* of the loop itself: never waits */
     struct coro_watch listener, stop;

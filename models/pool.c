@@ -85,12 +85,16 @@ static uint32_t owner_of(const struct io *io)
     return io->stats == server_master_stats(io->server) ? OWNER_MASTER : io->worker + OWNER_WORKERS;
 }
 
+/* Takes a record from PARKED or LEAVING. */
+static bool claim_from(struct pool_record *record, uint32_t from, uint32_t owner)
+{
+    return atomic_compare_exchange_strong_explicit(&record->owner, &from, owner,
+                                                   memory_order_acquire, memory_order_relaxed);
+}
+
 static bool claim(struct pool_record *record, uint32_t owner)
 {
-    uint32_t expected = OWNER_PARKED;
-
-    return atomic_compare_exchange_strong_explicit(&record->owner, &expected, owner,
-                                                   memory_order_acquire, memory_order_relaxed);
+    return claim_from(record, OWNER_PARKED, owner);
 }
 
 /* Gives a record up: what was written to it is seen by its next owner. */
@@ -180,6 +184,34 @@ static bool arm(struct pool *pool, int fd, bool added, uint32_t events)
 }
 
 static void put_back(struct pool *pool, struct pool_record *record, enum conn_next next,
+                     struct io *io);
+
+/* Looks after the connection left before, which is armed if its client has not closed it yet. */
+static void look_after(struct pool *pool, struct pool_record *record, struct io *io)
+{
+    if (claim_from(record, OWNER_LEAVING, owner_of(io)))
+        put_back(pool, record, connection_serve(&record->conn, io), io);
+}
+
+static bool may_leave(const struct io *io)
+{
+    return server_has_places(io->server) && !server_draining(io->server);
+}
+
+/* The client has its last answer, and most close at once. It takes no event and no worker woken
+ * to see that: whoever leaves the 256th after it looks, or the sweep. */
+static void leave(struct pool *pool, struct pool_record *record, struct io *io)
+{
+    unsigned i = atomic_fetch_add_explicit(&pool->left, 1, memory_order_relaxed) % POOL_LEFT;
+    int fd = record->conn.fd;
+
+    yield(record, OWNER_LEAVING);
+    fd = atomic_exchange_explicit(&pool->leaving[i], fd, memory_order_relaxed);
+    if (fd > 0)
+        look_after(pool, &pool->records[fd], io);
+}
+
+static void put_back(struct pool *pool, struct pool_record *record, enum conn_next next,
                      struct io *io)
 {
     int fd = record->conn.fd;
@@ -192,6 +224,10 @@ static void put_back(struct pool *pool, struct pool_record *record, enum conn_ne
     }
     if (record->conn.spilled == 0)
         clean(pool, record);
+    if (record->conn.phase == CONN_LEAVING && may_leave(io)) {
+        leave(pool, record, io);
+        return;
+    }
     record->in_epoll = true;
     yield(record, OWNER_PARKED);
     if (!arm(pool, fd, added, events) && claim(record, owner_of(io)))
@@ -356,6 +392,8 @@ static int32_t expire(struct pool *pool, struct io *io)
         if (owner == OWNER_NONE || (owner & OWNER_HELD))
             continue;
         seen++;
+        if (owner == OWNER_LEAVING)
+            look_after(pool, record, io);
         if (owner != OWNER_PARKED ||
             atomic_load_explicit(&record->conn.deadline_ms, memory_order_relaxed) > now ||
             !claim(record, owner_of(io)))
@@ -410,6 +448,8 @@ bool pool_drain(struct pool *pool, struct io *io)
 
         if (claim(record, owner_of(io)))
             put_back(pool, record, connection_drain(&record->conn, io), io);
+        else
+            look_after(pool, record, io);
         owner = atomic_load(&record->owner);
         if (owner != OWNER_NONE && !(owner & OWNER_HELD)) /* held: a worker's own, to its end */
             empty = false;

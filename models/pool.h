@@ -28,10 +28,19 @@
 #include "models/waiters.h"
 #include "server.h"
 
-/* Owner words. A worker's is its index + OWNER_WORKERS; with OWNER_HELD added the descriptor is
+/* Owner words. PARKED and LEAVING are nobody's, the first armed in the epoll set, the second not
+ * (see leave()). A worker's is its index + OWNER_WORKERS; with OWNER_HELD added the descriptor is
  * no connection but one that its owner opened for itself (io_hold()). */
-enum { OWNER_NONE = 0, OWNER_PARKED = 1, OWNER_MASTER = 2, OWNER_WORKERS = 3 };
+enum {
+    OWNER_NONE = 0,
+    OWNER_PARKED = 1,
+    OWNER_LEAVING = 2,
+    OWNER_MASTER = 3,
+    OWNER_WORKERS = 4,
+};
 #define OWNER_HELD (UINT32_C(1) << 31)
+
+enum { POOL_LEFT = 256 };
 
 struct pool_record {
     alignas(SERVER_CACHE_LINE) _Atomic uint32_t owner;
@@ -45,15 +54,17 @@ struct pool {
     unsigned descriptors; /* records */
     int listen_fd;        /* the generations' that share the pool */
     int epoll_fd;
-    int stop_fd;                /* readable: idle workers return from pool_work() */
-    _Atomic bool accept_paused; /* the listening socket is left unarmed for now */
-    _Atomic bool closed;        /* draining: no record is opened any more */
-    _Atomic unsigned high;      /* one more than the highest descriptor with a record yet */
-    bool recount;               /* the sweeper's own: a worker died, the count may be off */
-    size_t size;                /* bytes mapped */
-    struct waiters *waiters;    /* behind the records */
-    char *spill;                /* spill_size bytes for each descriptor, untouched until needed */
-    size_t spill_size;          /* connection_spill_size() */
+    int stop_fd;                    /* readable: idle workers return from pool_work() */
+    _Atomic bool accept_paused;     /* the listening socket is left unarmed for now */
+    _Atomic bool closed;            /* draining: no record is opened any more */
+    _Atomic unsigned high;          /* one more than the highest descriptor with a record yet */
+    bool recount;                   /* the sweeper's own: a worker died, the count may be off */
+    _Atomic unsigned left;          /* connections left unarmed so far; see leave() */
+    _Atomic int leaving[POOL_LEFT]; /* the last of them: descriptors, perhaps others' by now */
+    size_t size;                    /* bytes mapped */
+    struct waiters *waiters;        /* behind the records */
+    char *spill;       /* spill_size bytes for each descriptor, untouched until needed */
+    size_t spill_size; /* connection_spill_size() */
     struct pool_record records[];
 };
 

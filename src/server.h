@@ -231,6 +231,13 @@ static inline bool server_is_full(const struct server *server)
            (int32_t)server->max_connections;
 }
 
+/* Whether connections may be kept a little longer than needed: half the places are free. */
+static inline bool server_has_places(const struct server *server)
+{
+    return atomic_load_explicit(&server->shared->open_connections, memory_order_relaxed) <
+           (int32_t)server->max_connections / 2;
+}
+
 /* A worker has begun in that place; called by the worker. */
 void server_worker_begins(struct server *server, unsigned worker, int32_t pid, int32_t tid);
 /* It has died; called by its master after it was reaped. */

@@ -88,6 +88,7 @@ static enum conn_next linger(struct conn *c, int64_t ms)
 
 static enum conn_next linger_on(struct conn *c, struct io *io)
 {
+    c->phase = CONN_LINGER;
     for (int i = 0; i < LINGER_READS; i++) {
         ssize_t count = recv(c->fd, io->in, io->in_size, 0);
 
@@ -122,7 +123,7 @@ static enum conn_next refuse(struct connection_stream *s, struct http_request *r
     result = http_error(&x, error->status, "%s", error->reason);
     count_request(s->io, &x);
     access_log_write(&x, 0);
-    if (result < 0 || stream_flush(s, false) < 0)
+    if (result < 0 || stream_flush(s, true) < 0) /* more: linger() sends it with the FIN */
         return CONN_CLOSE;
     return linger(s->conn, LINGER_MS);
 }
@@ -240,8 +241,13 @@ static bool finish(struct connection_stream *s, struct http_exchange *x, enum co
     }
     if (!x->close)
         return true;
-    if (stream_flush(s, false) == 0)
-        *next = linger(s->conn, s->body_done && x->status < 400 ? CLOSE_LINGER_MS : LINGER_MS);
+    if (stream_flush(s, true) == 0) { /* more: linger() sends it with the FIN */
+        bool agreed = s->body_done && x->status < 400;
+
+        *next = linger(s->conn, agreed ? CLOSE_LINGER_MS : LINGER_MS);
+        if (agreed && s->start == s->end)
+            s->conn->phase = CONN_LEAVING;
+    }
     return false;
 }
 
@@ -427,7 +433,7 @@ enum conn_next connection_serve(struct conn *c, struct io *io)
     struct connection_stream s;
     enum conn_next next;
 
-    if (c->phase == CONN_LINGER)
+    if (c->phase == CONN_LINGER || c->phase == CONN_LEAVING)
         return linger_on(c, io);
     stream_open(&s, c, io);
     next = serve_requests(&s);
@@ -453,7 +459,7 @@ enum conn_next connection_expire(struct conn *c, struct io *io)
 
 enum conn_next connection_drain(struct conn *c, struct io *io)
 {
-    if (c->phase == CONN_LINGER) {
+    if (c->phase == CONN_LINGER || c->phase == CONN_LEAVING) {
         int64_t limit = io_now_ms() + LINGER_DRAIN_MS;
 
         if (deadline_of(c) > limit)

@@ -232,7 +232,7 @@ static void play(struct run *run, int way, const uint8_t *data, size_t size)
         send_piece(run);
         memset(io->in, '#', io->in_size); /* what no context may rely on between two calls */
         memset(io->out, '#', io->out_size);
-        run->closed = connection_serve(&conn, io) == CONN_CLOSE || conn.phase == CONN_LINGER;
+        run->closed = connection_serve(&conn, io) == CONN_CLOSE || conn.phase >= CONN_LINGER;
         receive(run);
         /* It has seen the end, or will do so when it has served what came before. */
         FUZZ_CHECK(!run->ended || conn.phase == CONN_MORE || after_end++ < 2);

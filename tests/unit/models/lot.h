@@ -275,6 +275,18 @@ static inline int lot_connect_parked(const struct lot *lot, int *fd)
     return client;
 }
 
+/* A client that has had its last answer, and read the end; *fd is the server's descriptor. */
+static inline int lot_say_goodbye(const struct lot *lot, int *fd)
+{
+    int client = lot_connect(lot);
+
+    lot_wait((*fd = lot_find(lot, client)) >= 0);
+    lot_send(client, "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    lot_answer(client);
+    lot_expect_end(client);
+    return client;
+}
+
 static inline uint64_t lot_bytes_in(const struct lot *lot)
 {
     uint64_t bytes = 0;

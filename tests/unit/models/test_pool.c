@@ -47,6 +47,69 @@ static void a_connection_is_served_parked_and_forgotten(void **state)
     assert_int_equal(atomic_load(&lot->server.shared->contexts_peak), 1);
 }
 
+/* Whose client has its last answer is left unarmed; the sweep sees that it has gone. */
+static void who_leaves_is_looked_at_by_the_sweep(void **state)
+{
+    struct lot *lot = *state;
+    int fd, client;
+
+    lot_start(lot, 1);
+    client = lot_say_goodbye(lot, &fd);
+    lot_wait(lot_owner(lot, fd) == OWNER_LEAVING);
+    close(client);
+    pool_sweep(lot->pool, &lot->master_io, true);
+    assert_int_equal(lot_owner(lot, fd), OWNER_NONE);
+    assert_int_equal(lot_open(lot), 0);
+}
+
+/* One that has not gone by then is watched, and closed as soon as it goes. */
+static void who_takes_long_to_leave_is_watched(void **state)
+{
+    struct lot *lot = *state;
+    int fd, client;
+
+    lot_start(lot, 1);
+    client = lot_say_goodbye(lot, &fd);
+    lot_wait(lot_owner(lot, fd) == OWNER_LEAVING);
+    pool_sweep(lot->pool, &lot->master_io, true);
+    assert_int_equal(lot_owner(lot, fd), OWNER_PARKED);
+    lot_send(client, lot_request); /* against the agreement: dropped, and no reset */
+    lot_wait(lot_bytes_in(lot) > 2 * strlen(lot_request));
+    lot_expect_end(client);
+    close(client);
+    lot_wait(lot_owner(lot, fd) == OWNER_NONE);
+}
+
+/* Under load nobody has to wait for the sweep. */
+static void who_leaves_later_looks_at_who_left_before(void **state)
+{
+    struct lot *lot = *state;
+    int fd;
+
+    lot->server.max_connections = 4 * POOL_LEFT;
+    lot_start(lot, 2);
+    for (unsigned i = 0; i < 2 * POOL_LEFT; i++)
+        close(lot_say_goodbye(lot, &fd));
+    lot_wait(lot_owner(lot, fd) != OWNER_WORKERS && lot_owner(lot, fd) != OWNER_WORKERS + 1);
+    assert_in_range(lot_open(lot), POOL_LEFT, POOL_LEFT + 2);
+    pool_sweep(lot->pool, &lot->master_io, true);
+    assert_int_equal(lot_open(lot), 0);
+}
+
+/* They are not kept at the price of others' places, nor when the server is to stop. */
+static void nobody_leaves_unwatched_where_places_are_few(void **state)
+{
+    struct lot *lot = *state;
+    int fd, client;
+
+    lot->server.max_connections = 1;
+    lot_start(lot, 1);
+    client = lot_say_goodbye(lot, &fd);
+    lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
+    close(client);
+    lot_wait(lot_open(lot) == 0);
+}
+
 static void a_new_connection_takes_over_a_number(void **state)
 {
     struct lot *lot = *state;
@@ -565,6 +628,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_connection_is_served_parked_and_forgotten),
+        TEST(who_leaves_is_looked_at_by_the_sweep),
+        TEST(who_takes_long_to_leave_is_watched),
+        TEST(who_leaves_later_looks_at_who_left_before),
+        TEST(nobody_leaves_unwatched_where_places_are_few),
         TEST(a_new_connection_takes_over_a_number),
         TEST(an_event_for_what_another_owns_is_dropped),
         TEST(parked_again_it_gives_its_spill_back),
