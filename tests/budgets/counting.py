@@ -5,11 +5,12 @@ Each is the difference between two runs of different length, divided by the diff
 length: what starting, connecting and stopping cost is the same in both and drops out.
 """
 
+import contextlib
 import re
 import subprocess
 from collections import Counter
 from pathlib import Path
-from typing import Dict, List, Tuple
+from typing import Callable, Dict, Iterator, List, Tuple
 
 from support import processes
 from support.client import Connection, message
@@ -19,6 +20,7 @@ from support.variant import patience
 
 CONNECTIONS = 8
 HELLO = message("GET", "/hello")
+LAST_HELLO = message("GET", "/hello", "Connection: close")
 
 _NAME = re.compile(r"(c?fn)=\((\d+)\)(?: (.*))?$")
 _CALLS = re.compile(r"calls=(\d+) ")
@@ -118,36 +120,53 @@ def _strace_table(path: Path) -> Counter[str]:
     return counts
 
 
-def _traced(configuration: Configuration, rounds: int, depth: int, table: Path) -> Counter[str]:
+@contextlib.contextmanager
+def _traced(configuration: Configuration, table: Path) -> Iterator[Server]:
+    """A server whose system calls are in the table once it has ended."""
     server = Server(
         configuration,
         prefix=("strace", "-D", "-f", "-qq", "-c", "-o", str(table)),  # -D: the server stays our child
         within=60,
     )
-    connections: List[Connection] = []
     try:
-        connections = [server.connect(60) for _ in range(CONNECTIONS)]
+        yield server
+        server.stop()
+    finally:
+        server.kill()
+
+
+def _keep_alive(configuration: Configuration, rounds: int, depth: int, table: Path) -> Counter[str]:
+    with _traced(configuration, table) as server, contextlib.ExitStack() as opened:
+        connections = [opened.enter_context(server.connect(60)) for _ in range(CONNECTIONS)]
         for _ in range(rounds):
             for connection in connections:
                 connection.send(HELLO * depth)
             for connection in connections:
                 for _ in range(depth):
                     assert connection.read_response().status == 200
-        server.stop()
-    finally:
-        for connection in connections:
-            connection.close()
-        server.kill()
     return _strace_table(table)
 
 
-def system_calls(
-    configuration: Configuration, folder: Path, depth: int = 1
+def _one_each(configuration: Configuration, rounds: int, table: Path) -> Counter[str]:
+    with _traced(configuration, table) as server:
+        for _ in range(rounds):
+            with contextlib.ExitStack() as opened:
+                connections = [opened.enter_context(server.connect(60)) for _ in range(CONNECTIONS)]
+                for connection in connections:
+                    connection.send(LAST_HELLO)
+                for connection in connections:
+                    assert connection.read_response().status == 200
+                    assert connection.read_to_end() == b""
+    return _strace_table(table)
+
+
+def _difference(
+    run: Callable[[int, Path], Counter[str]], folder: Path
 ) -> Tuple[Dict[str, float], str]:
-    """System calls by name for every `depth` requests sent in one piece, and a table of them."""
+    """Calls by name for every round of every connection, and a table of them."""
     fewer, more = 20, 120
-    short = _traced(configuration, fewer, depth, folder / "short")
-    long = _traced(configuration, more, depth, folder / "long")
+    short = run(fewer, folder / "short")
+    long = run(more, folder / "long")
     pieces = (more - fewer) * CONNECTIONS
     found = {
         name: (count - short[name]) / pieces
@@ -155,6 +174,20 @@ def system_calls(
         if (count - short[name]) / pieces >= 0.005
     }
     return found, "".join(f"  {count:8.3f}  {name}\n" for name, count in sorted(found.items()))
+
+
+def system_calls(
+    configuration: Configuration, folder: Path, depth: int = 1
+) -> Tuple[Dict[str, float], str]:
+    """System calls by name for every `depth` requests sent in one piece, and a table of them."""
+    return _difference(lambda rounds, at: _keep_alive(configuration, rounds, depth, at), folder)
+
+
+def system_calls_of_a_connection(
+    configuration: Configuration, folder: Path
+) -> Tuple[Dict[str, float], str]:
+    """The same for a connection that is opened, asks for one answer and the end, and gets both."""
+    return _difference(lambda rounds, at: _one_each(configuration, rounds, at), folder)
 
 
 def idle_bytes(server: Server, count: int) -> float:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""System calls for GET /hello on warm keep-alive connections, one by one and pipelined."""
+"""System calls for GET /hello: on warm keep-alive connections, and with a connection for each."""
 
 import shutil
 from pathlib import Path
 
 import pytest
 
-from counting import system_calls
+from counting import system_calls, system_calls_of_a_connection
 from support.configurations import Configuration
 from support.variant import VARIANT
 
@@ -22,6 +22,14 @@ BUDGETS = [
     (THREADS, {"epoll_wait": 1, "recvfrom": 1, "sendto": 1, "epoll_ctl": 1}),
     (PREFORK, {"epoll_wait": 1, "recvfrom": 1, "sendto": 1, "epoll_ctl": 1}),
     (DEDICATED, {"poll": 1, "recvfrom": 1, "sendto": 1}),
+]
+# A request that is not there yet when its connection is accepted takes one more recvfrom(), an
+# epoll_ctl() and a turn of epoll_wait(). Nobody is woken for the client's FIN.
+CLOSE = {"accept4": 1, "recvfrom": 3, "sendto": 1, "shutdown": 1, "close": 1}
+CLOSE_BUDGETS = [
+    (CORO, {**CLOSE, "accept4": 2, "epoll_ctl": 1, "epoll_wait": 3}),
+    (THREADS, {**CLOSE, "epoll_ctl": 2, "epoll_wait": 2}),
+    (PREFORK, {**CLOSE, "epoll_ctl": 2, "epoll_wait": 2}),
 ]
 TICKS = 0.25  # what the master and the clock may add on a machine that takes long over it
 SAME = {"epoll_pwait": "epoll_wait", "ppoll": "poll"}  # where the architecture has no other
@@ -40,6 +48,21 @@ def test_hello(
     """Sixteen requests that come in one piece cost no more calls than one: all is in one send."""
     found, table = system_calls(configuration, tmp_path, depth)
     print(f"{configuration.name}: calls for {depth} requests in one piece\n{table}")
+    _check(found, budget)
+
+
+@pytest.mark.parametrize(
+    ("configuration", "budget"), CLOSE_BUDGETS, ids=[c.name for c, _ in CLOSE_BUDGETS]
+)
+def test_a_connection_of_one_request(
+    configuration: Configuration, budget: "dict[str, int]", tmp_path: Path
+) -> None:
+    found, table = system_calls_of_a_connection(configuration, tmp_path)
+    print(f"{configuration.name}: calls for a connection of one request\n{table}")
+    _check(found, budget)
+
+
+def _check(found: "dict[str, float]", budget: "dict[str, int]") -> None:
     assert found, "nothing was traced"
     for name, count in found.items():
         allowed = budget.get(SAME.get(name, name), 0)
