@@ -68,11 +68,13 @@ class Backend:
     ) -> None:
         self._remove()
 
+    def _roots(self) -> list[int]:
+        return [made.process.pid for made in self._made if made.process is not None]
+
     def pids(self) -> list[int]:
         """The databases' processes now: PostgreSQL has one for each connection."""
-        roots = [made.process.pid for made in self._made if made.process is not None]
-        return [pid for root in roots for pid in (root, *procfs.descendants(root))]
+        return [pid for root in self._roots() for pid in (root, *procfs.descendants(root))]
 
     def cpu_s(self) -> float:
-        """CPU seconds used so far by the processes there are now."""
-        return procfs.cpu_seconds(self.pids()) if self._made else 0.0
+        """CPU seconds used so far, those of connections that have been closed included."""
+        return procfs.cpu_seconds(self.pids()) + sum(map(procfs.reaped_seconds, self._roots()))
