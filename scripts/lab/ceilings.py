@@ -3,7 +3,8 @@
 
 A ceiling is analytic: it follows from the workload, the cores and the pool, with two
 measured inputs, the CPU time of the computing alone and the floor server's CPU time per
-request. Nothing is fitted to the result it judges.
+request; behind a database, with what one request alone needs of it and the least of its CPU
+that any configuration of the cell used for one. Nothing is fitted to the row it judges.
 """
 
 from __future__ import annotations
