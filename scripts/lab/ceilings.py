@@ -126,6 +126,8 @@ def _cost(
     floor_us: float | None,
 ) -> tuple[float | None, str]:
     """CPU time of the least a request can take, and where that figure comes from."""
+    if workload.database:
+        return None, "none"  # what one alone takes is mostly waking up, which a load saves
     if workload.floor:
         return floor_us, "floor"
     if workload.files or workload.post_bytes:

@@ -125,6 +125,8 @@ def measure(bench: Bench, step: Step, order: int) -> Sample:
     cell, configuration = step.cell, step.configuration
     workload, programs = cell.workload, bench.programs
     duration_s = bench.plan.duration_of(cell, configuration)
+    if workload.database:
+        programs.backend.refill()
     with bench.start(configuration, workload) as server:
         port = server.ready.port
         cpus = configuration.load_cpus

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: MIT
 """What a workload that asks a database says: Little's law, the database's CPU, who reached what."""
 
+import os
 from typing import Any
 
+import databases
 import made
 import pytest
 from lab import analysis, ceilings, verdict
+from lab.backend import Backend
 from lab.plan import Configuration
 from lab.workloads import WORKLOADS
 
@@ -74,6 +77,12 @@ def test_an_exceeded_ceiling_limits_nothing() -> None:
     assert "prefork(16) and threads(16) limited by backend connections" in text
 
 
+def test_what_a_request_alone_takes_of_the_server_is_no_ceiling() -> None:
+    """It is mostly waking up, which a load saves."""
+    found = ceilings.for_configuration(WORKLOADS["db"], 64, made.CORO, 73.0, None, None)
+    assert found.rps is None
+
+
 def test_nothing_measured_is_nothing_said() -> None:
     found = result(service_us=0, backend_us=0)
     assert "Little" not in verdict.sentence(found, 0.0)
@@ -87,3 +96,14 @@ def test_other_workloads_ask_no_database() -> None:
 @pytest.mark.parametrize("name", ["db", "queries", "updates", "fortunes", "cache"])
 def test_these_do(name: str) -> None:
     assert WORKLOADS[name].database
+
+
+def test_each_run_finds_the_tables_as_new() -> None:
+    with Backend(True, sorted(os.sched_getaffinity(0))) as made_one:
+        uri = made_one.options[0][len("--db=") :]
+        databases.psql(uri, "UPDATE world SET randomnumber = 0")
+        made_one.refill()
+        databases.verify(uri)
+        before = made_one.cpu_s()
+        databases.psql(uri, "SELECT count(*) FROM generate_series(1, 1000000)")
+        assert made_one.cpu_s() - before > 0.05, "a connection that has been closed is forgotten"
