@@ -14,7 +14,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import IO, Callable, Sequence
 
 from . import procfs
@@ -60,12 +60,7 @@ class Children:
     def __enter__(self) -> "Children":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for child in list(self._alive.values()):
             self.kill(child)
 

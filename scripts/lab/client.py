@@ -11,7 +11,6 @@ import re
 import select
 import socket
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 _DATE = re.compile(rb"(\r\nDate: )[^\r\n]*", re.IGNORECASE)
@@ -64,12 +63,7 @@ class Client:
     def __enter__(self) -> "Client":
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:

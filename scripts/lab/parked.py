@@ -11,7 +11,6 @@ import select
 import socket
 import time
 from dataclasses import dataclass
-from types import TracebackType
 
 from .errors import LabError
 
@@ -52,12 +51,7 @@ class Parked:
         self.held = Held(self._count, answered)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._close()
 
     def _close(self) -> None:

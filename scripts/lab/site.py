@@ -10,7 +10,6 @@ import random
 import shutil
 import tempfile
 from pathlib import Path
-from types import TracebackType
 
 from .workloads import FILE_SIZES
 
@@ -27,12 +26,7 @@ class Folder:
         build(self._path / NAME)
         return self._path
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         shutil.rmtree(self._path, ignore_errors=True)
 
 

@@ -8,14 +8,5 @@
 
 int handler_cache(struct http_exchange *x)
 {
-    struct db_row rows[DB_MAX_ROWS];
-    size_t count;
-    int error;
-
-    if (!rows_count(x, &count, &error))
-        return error;
-    error = rows_draw(rows, count);
-    if (error == 0)
-        error = db_read_cached(x->io, rows, count);
-    return error != 0 ? rows_fail(x, error) : rows_reply(x, rows, count);
+    return rows_serve(x, db_read_cached);
 }

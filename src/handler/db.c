@@ -30,16 +30,7 @@ int handler_db(struct http_exchange *x)
 
 int handler_queries(struct http_exchange *x)
 {
-    struct db_row rows[DB_MAX_ROWS];
-    size_t count;
-    int error;
-
-    if (!rows_count(x, &count, &error))
-        return error;
-    error = rows_draw(rows, count);
-    if (error == 0)
-        error = db_read(x->io, rows, count);
-    return error != 0 ? rows_fail(x, error) : rows_reply(x, rows, count);
+    return rows_serve(x, db_read);
 }
 
 int handler_updates(struct http_exchange *x)

@@ -107,3 +107,18 @@ int rows_fail(struct http_exchange *x, int error)
         return http_error(x, 503, "the database cannot be reached");
     }
 }
+
+int rows_serve(struct http_exchange *x,
+               int (*ask)(struct io *io, struct db_row *rows, size_t count))
+{
+    struct db_row rows[DB_MAX_ROWS];
+    size_t count;
+    int error;
+
+    if (!rows_count(x, &count, &error))
+        return error;
+    error = rows_draw(rows, count);
+    if (error == 0)
+        error = ask(x->io, rows, count);
+    return error != 0 ? rows_fail(x, error) : rows_reply(x, rows, count);
+}

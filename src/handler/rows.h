@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the routes of the database share: drawing rows, writing them as JSON, saying that there is
- * no database now.
+ * What the routes of the database share: drawing rows, reading them, writing them as JSON, saying
+ * that there is no database now.
  */
 #ifndef HANDLER_ROWS_H
 #define HANDLER_ROWS_H
@@ -29,5 +29,11 @@ int rows_reply(struct http_exchange *x, const struct db_row *rows, size_t count)
 /* Answers for a question that failed with error: 503 with Retry-After, or 500 where waiting does
  * not help. -ECANCELED is returned as it is: the request is given up. */
 int rows_fail(struct http_exchange *x, int error) __attribute__((warn_unused_result));
+
+/* A whole handler: n random rows ("n" as rows_count() reads it), asked for by ask, which is
+ * db_read() or db_read_cached(). */
+int rows_serve(struct http_exchange *x,
+               int (*ask)(struct io *io, struct db_row *rows, size_t count))
+    __attribute__((warn_unused_result));
 
 #endif

@@ -14,6 +14,7 @@ import pytest
 from support import processes
 from support.client import Closed, Connection, message
 from support.configurations import only
+from support.flood import clients_of
 from support.load import WRONG, Load
 from support.server import Launcher, Server
 from support.variant import VARIANT, fewer, patience
@@ -25,11 +26,6 @@ EXPECTED = ["worker process"]  # what becomes of it may be logged
 ROUNDS = int(os.environ.get("SERVER_FAULT_ROUNDS", "3"))
 # Bytes that all may have more in the end: what the workers had not touched after the first round.
 GROWTH = 4 << 20
-
-
-def clients_of(server: Server) -> int:
-    """How many a Load may have so that each finds a worker, kept busy or not."""
-    return 2 if server.configuration.per_connection else 8
 
 
 def descriptors(server: Server) -> List[int]:

@@ -15,9 +15,10 @@ import pytest
 from support import processes
 from support.client import message
 from support.configurations import only
+from support.flood import clients_of, flood
 from support.load import Load
 from support.server import Launcher, Server
-from support.variant import BINARY, VARIANT, fewer, patience
+from support.variant import BINARY, VARIANT, fewer
 from support.waiting import eventually
 
 UPGRADES = int(os.environ.get("SERVER_UPGRADES", "5"))
@@ -45,25 +46,15 @@ def restore(binary: Path) -> None:
     other.rename(binary)
 
 
-def clients_of(server: Server) -> int:
-    """How many a Load may have so that each finds a worker, kept busy or not."""
-    return 2 if server.configuration.per_connection else 8
-
-
 def test_many_upgrades_under_a_flood(launch: Launcher) -> None:
     """Connections come and go, others stay: none is refused or reset, no answer is wrong."""
     server = launch("--shutdown-timeout=20")
-    count = clients_of(server)
-    with Load(server.address, count, echo=True, pause=0.001, fresh=True) as fresh, \
-            Load(server.address, count, echo=True) as kept, \
-            Load(server.address, count, message("GET", "/sleep?ms=20")) as waiting:
+    with flood(server) as fresh:
         for _ in range(fewer(UPGRADES)):
             answers = fresh.answers
             server.upgrade()
             eventually("the flood goes on", lambda: fresh.answers > answers + 20)
         server.wait_for_old()
-    assert fresh.failures + kept.failures + waiting.failures == []
-    assert fresh.longest < patience(3)
     server.wait_for_workers()
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Seeds for the fuzz targets out of the table of tests/http/cases.py.
+"""Seeds for the fuzz targets out of the table of tests/http/cases.
 
     tests/fuzz/seeds.py FOLDER    # writes FOLDER/head/, FOLDER/stream/, FOLDER/chunked/
 

@@ -6,7 +6,7 @@ import time
 from email.utils import parsedate_to_datetime
 from typing import List, Optional
 
-from cases import HELLO, Case
+from cases.case import HELLO, Case
 from support.client import Malformed, Response, message, parse
 
 GOOD = message("GET", "/hello")

@@ -5,7 +5,8 @@ from typing import Dict, Iterator, List, Tuple
 
 import pytest
 
-from cases import CASES, GROUPS, Case
+from cases import CASES, GROUPS
+from cases.case import Case
 from judge import CLOSER, GOOD, aborted, conversation_faults, faults
 from support.client import Closed
 from support.play import Conversation, play

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from cases import HELLO, MAX_BODY
+from cases.case import HELLO, MAX_BODY
 from support.client import Closed, Connection, Response, chunked, message
 from support.server import Server
 from support.variant import fewer

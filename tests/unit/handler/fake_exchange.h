@@ -3,7 +3,7 @@
  * The functions of http.h that touch a connection, replaced by ones that write down
  * what a handler did, and an io that notes waits instead of waiting.
  *
- * Included by one test program, which is linked before libserver.a: its definitions
+ * Included by a test program, which is linked before libserver.a: its definitions
  * are used instead of the archive's, and the pure functions of http.h (fields,
  * query, dates) stay the real ones.
  */
@@ -240,8 +240,8 @@ static const struct io_ops fake_ops = {
 /* --- making and ending one ------------------------------------------------------ */
 
 /* target: a path, perhaps with a query; kept by reference. workers: rows of /status. */
-static void fake_init(struct fake *fake, enum request_method method, const char *method_name,
-                      const char *target, unsigned workers)
+static inline void fake_init(struct fake *fake, enum request_method method, const char *method_name,
+                             const char *target, unsigned workers)
 {
     const char *question = strchr(target, '?');
     size_t path_length = question != NULL ? (size_t)(question - target) : strlen(target);
@@ -272,7 +272,7 @@ static void fake_init(struct fake *fake, enum request_method method, const char 
     fake->x.request = &fake->request;
 }
 
-static void fake_field(struct fake *fake, const char *name, const char *value)
+static inline void fake_field(struct fake *fake, const char *name, const char *value)
 {
     struct http_field *field = &fake->request.fields[fake->request.field_count++];
 
@@ -280,7 +280,7 @@ static void fake_field(struct fake *fake, const char *name, const char *value)
     field->value = (struct http_slice){value, strlen(value)};
 }
 
-static void fake_term(struct fake *fake)
+static inline void fake_term(struct fake *fake)
 {
     assert(fake->held_fd == -1);
     free(fake->sent);
