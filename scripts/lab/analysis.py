@@ -72,6 +72,7 @@ class CellResult:
     cell: Cell
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
+    backend: ceilings.Backend | None = None  # of a workload that asks a database
 
     def row(self, label: str) -> Row | None:
         return next((row for row in self.rows if row.label == label), None)
@@ -138,14 +139,35 @@ def analyse(
     calls = {c.configuration: c for c in counts if (c.workload, c.connections) == key}
     floor = [s.cpu_us for s in mine if not s.void and s.configuration == "floor"]
     floor_us = statistics.median(floor) if floor else None
+    backend = _backend(mine) if cell.workload.database else None
     rows = tuple(
         replace(
-            _row(cell, c, [s for s in mine if s.configuration == c.label], compute_us, floor_us),
+            _row(
+                cell, c, [s for s in mine if s.configuration == c.label], compute_us, floor_us,
+                backend,
+            ),
             syscalls=calls.get(c.label),
         )
         for c in cell.configurations
-    )
-    return CellResult(cell, rows, tuple(_notes(mine)))
+    )  # fmt: skip
+    return CellResult(cell, rows, tuple(_notes(mine)), backend)
+
+
+def _backend(samples: Sequence[Sample]) -> ceilings.Backend:
+    """What the database costs at best: the least of what was seen with any configuration, so
+    that all are held against the same ceiling."""
+    alone = [us for s in samples if (us := s.extras.get("service_us", 0.0)) > 0]
+    costs: dict[str, list[tuple[float, float]]] = {}
+    for s in samples:
+        if s.load and s.load.requests and s.extras.get("backend_us") and not s.void:
+            load_us = s.load.cpu_share * s.load.cpus * s.load.duration_s * 1e6 / s.load.requests
+            costs.setdefault(s.configuration, []).append((s.extras["backend_us"], load_us))
+    medians = [
+        (statistics.median(own for own, _ in pairs), statistics.median(of for _, of in pairs))
+        for pairs in costs.values()
+    ]
+    cpu_us, load_us = min(medians, key=sum, default=(0.0, 0.0))
+    return ceilings.Backend(min(alone, default=0.0), cpu_us, load_us)
 
 
 def _row(
@@ -154,15 +176,14 @@ def _row(
     samples: Sequence[Sample],
     compute_us: float | None,
     floor_us: float | None,
+    backend: ceilings.Backend | None,
 ) -> Row:
     valid = [s for s in samples if not s.void and (s.load or s.extras)]
     # A void row still shows what was seen, marked; that is what one debugs with.
     shown = valid or [s for s in samples if s.load or s.extras]
     extras = _extras(shown)
-    backend = ceilings.Backend(
-        extras.get("service_us", 0.0), extras.get("backend_us", 0.0),
-        extras.get("backend_cores", 0.0),
-    )  # fmt: skip
+    if backend:
+        backend = replace(backend, cores=extras.get("backend_cores", 0.0))
     ceiling = ceilings.for_configuration(
         cell.workload, cell.connections, configuration, compute_us, floor_us, backend
     )

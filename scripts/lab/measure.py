@@ -27,7 +27,7 @@ from .wrk import Load
 SINGLES = 10
 # Until requests of clients that have left are done with; a pool may be full of them.
 SETTLE_S = 3.0
-SERVICE_S = 0.3  # of requests one at a time, to see how long one takes
+SERVICE_S = 0.3  # of requests one at a time, to see how long one takes; and of /hello as long
 SITE_SHOWN = "SITE"  # for the temporary folder, in the command lines that are recorded
 
 
@@ -125,6 +125,8 @@ def measure(bench: Bench, step: Step, order: int) -> Sample:
     cell, configuration = step.cell, step.configuration
     workload, programs = cell.workload, bench.programs
     duration_s = bench.plan.duration_of(cell, configuration)
+    if workload.database:
+        programs.backend.refill()
     with bench.start(configuration, workload) as server:
         port = server.ready.port
         cpus = configuration.load_cpus
@@ -205,13 +207,17 @@ def _single_cpu(server: servers.Server, port: int, workload: Workload) -> float:
 def _service(
     bench: Bench, workload: Workload, configuration: Configuration, port: int
 ) -> float:
-    """Microseconds that one request takes with nothing else going on: as long as a database
-    connection is needed for it, and a little more."""
+    """Microseconds for which one request needs a database connection, with nothing else going
+    on: what it takes longer than /hello. The medians: connections are opened meanwhile."""
     cpus = configuration.load_cpus
-    argv = bench.load_argv(workload, 1, 1, SERVICE_S, port)
-    load = wrk.run(bench.children, argv, cpus[:1], bench.programs.root, 1, SERVICE_S, port)
-    _settle(port)
-    return load.mean_us
+
+    def alone_us(asked: Workload) -> float:
+        argv = bench.load_argv(asked, 1, 1, SERVICE_S, port)
+        load = wrk.run(bench.children, argv, cpus[:1], bench.programs.root, 1, SERVICE_S, port)
+        _settle(port)
+        return load.percentiles_us["p50"] or load.mean_us
+
+    return max(0.0, alone_us(workload) - alone_us(work.WORKLOADS["hello"]))
 
 
 def warm_up(bench: Bench, step: Step, sample: Sample, port: int) -> None:
@@ -318,7 +324,6 @@ def _load(
         machine_after = procfs.machine(cpus)
         beside_s = beside.cpu_s() - beside_before
         if step.cell.workload.database:
-            # Connections closed meanwhile take their CPU time with them: hence never below 0.
             backend_s = max(0.0, bench.programs.backend.cpu_s() - backend_before)
             sample.extras["backend_cores"] = backend_s / sample.window_s
             sample.extras["backend_us"] = backend_s * 1e6 / load.requests if load.requests else 0.0

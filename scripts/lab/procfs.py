@@ -144,6 +144,15 @@ def cpu_seconds(pids: list[int]) -> float:
     return cpu_and_queue_seconds(pids)[0]
 
 
+def reaped_seconds(pid: int) -> float:
+    """CPU time of the children that have ended and that the process has waited for."""
+    try:
+        stat = _stat_fields(PROC / str(pid) / "stat")
+    except OSError:
+        return 0.0
+    return (int(stat[13]) + int(stat[14])) / os.sysconf("SC_CLK_TCK")
+
+
 def cpu_and_queue_seconds(pids: list[int]) -> tuple[float, float]:
     """CPU time and run-queue delay: one small file a thread, for readings under load."""
     cpu_ns = queue_ns = 0

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from . import analysis, workloads as work
+from . import analysis, ceilings, workloads as work
 from .analysis import CellResult, Row
 from .ceilings import ROUND_TRIPS, SMALL, WAITS
 from .stats import ENOUGH_BLOCKS, Ratio
@@ -48,6 +48,7 @@ def sentence(result: CellResult, noise: float) -> str:
         if comparisons:
             parts.append(("CPU per request: " if cpu else "") + ", ".join(comparisons))
         parts += _floor_part(result) if cpu else []
+        parts += _database_part(result)
         parts += _limits(result)
     if base is not None and any(row.disturbed for row in result.models):
         parts.append("disturbed by other programs")
@@ -106,6 +107,29 @@ def _floor_part(result: CellResult) -> list[str]:
     if not multiples:
         return []
     return [f"× floor ({floor.cpu_us:.1f} µs): " + ", ".join(multiples)]
+
+
+def _database_part(result: CellResult) -> list[str]:
+    """What the connections to the database allow by Little's law, what its CPU allows, and what
+    each configuration reached of the lower of the two."""
+    groups: dict[str, list[str]] = {}
+    exceeded = []
+    for row in result.models if result.backend else []:
+        assert result.backend is not None
+        allowed = ceilings.of_backend(row.configuration, result.cell.connections, result.backend)
+        if row.void or not allowed:
+            continue
+        words = {"backend": "connections to the database allow {} (Little's law)",
+                 "database": "its CPU allows {}"}  # fmt: skip
+        text = ", ".join(words[found.kind].format(found.formula) for found in allowed)
+        share = row.rps / min(found.rps or 0.0 for found in allowed)
+        groups.setdefault(text, []).append(f"{row.label} {percent(share)}")
+        if share > ceilings.EXCEEDED:
+            exceeded.append(row.label)
+    parts = [f"{text}; of the lower: {listed(reached)}" for text, reached in groups.items()]
+    if exceeded:
+        parts.append(f"{listed(exceeded)} exceeded it: what it follows from was measured in company")
+    return parts
 
 
 def _limits(result: CellResult) -> list[str]:

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "db/backend.h"
+#include "db/uri.h"
 #include "io.h"
 
 enum { OID_INT4 = 23, BINARY = 1 };
@@ -382,15 +383,70 @@ static int postgres_fortunes(struct db_conn *conn, struct io *io, struct db_fort
     return result;
 }
 
+static const char *value_of(const PQconninfoOption *options, const char *keyword)
+{
+    while (options->keyword != NULL && strcmp(options->keyword, keyword) != 0)
+        options++;
+    return options->val;
+}
+
+static bool is_whole_number(const char *text)
+{
+    char *end;
+
+    errno = 0;
+    (void)strtol(text, &end, 10);
+    return errno == 0 && end != text && *end == '\0';
+}
+
+/* The values that libpq looks at only when it connects. They are not shown: where "@HOST" was
+ * forgotten, the port is the password. */
+static int check_values(const PQconninfoOption *options, char *reason, size_t size)
+{
+    static const char *const numbers[] = {"connect_timeout",     "tcp_user_timeout",
+                                          "keepalives",          "keepalives_idle",
+                                          "keepalives_interval", "keepalives_count"};
+    const char *ports = value_of(options, "port");
+    const char *hosts = value_of(options, "host");
+
+    if (ports != NULL && !db_ports_are_valid(ports, hosts)) {
+        snprintf(reason, size, "the port is not a number from 1 to 65535 (or one for each host)");
+        return -EINVAL;
+    }
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        const char *value = value_of(options, numbers[i]);
+
+        if (value != NULL && !is_whole_number(value)) {
+            snprintf(reason, size, "%s is not a number", numbers[i]);
+            return -EINVAL;
+        }
+    }
+    return 0;
+}
+
+/* The first line of what libpq says, without what it quotes at its end, which may be the whole URI
+ * with its password; a parameter's name is no secret. */
+static void tell(const char *said, char *reason, size_t size)
+{
+    static const char unknown[] = "invalid URI query parameter";
+    const char *quoted = strstr(said, ": \"");
+    size_t length = strcspn(said, "\r\n");
+
+    if (quoted != NULL && quoted < said + length && strncmp(said, unknown, sizeof unknown - 1) != 0)
+        length = (size_t)(quoted - said);
+    snprintf(reason, size, "%.*s", (int)length, said);
+}
+
 static int postgres_check(const char *uri, char *reason, size_t size)
 {
     char *said = NULL;
     PQconninfoOption *options = PQconninfoParse(uri, &said);
-    int result = options != NULL ? 0 : -EINVAL;
+    int result = -EINVAL;
 
-    if (options == NULL)
-        snprintf(reason, size, "%.*s", said != NULL ? (int)strcspn(said, "\r\n") : 0,
-                 said != NULL ? said : "");
+    if (options != NULL)
+        result = check_values(options, reason, size);
+    else
+        tell(said != NULL ? said : "out of memory", reason, size);
     PQconninfoFree(options);
     PQfreemem(said);
     return result;

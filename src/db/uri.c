@@ -28,16 +28,41 @@ const char *db_uri_path(const char *uri)
     return uri + sizeof sqlite_prefix - 1;
 }
 
-static bool is_port(const char *text)
+static bool is_port(const char *text, size_t length)
 {
     unsigned value = 0;
 
-    for (const char *p = text; *p != '\0'; p++) {
-        if (*p < '0' || *p > '9' || value > 65535)
+    for (size_t i = 0; i < length; i++) {
+        if (text[i] < '0' || text[i] > '9' || value > 65535)
             return false;
-        value = value * 10 + (unsigned)(*p - '0');
+        value = value * 10 + (unsigned)(text[i] - '0');
     }
     return value >= 1 && value <= 65535;
+}
+
+static size_t count_items(const char *list)
+{
+    size_t count = 1;
+
+    for (const char *p = list; *p != '\0'; p++)
+        count += *p == ',';
+    return count;
+}
+
+bool db_ports_are_valid(const char *ports, const char *hosts)
+{
+    size_t count = count_items(ports);
+
+    for (const char *item = ports;; item++) {
+        size_t length = strcspn(item, ",");
+
+        if (length > 0 && !is_port(item, length))
+            return false;
+        item += length;
+        if (*item == '\0')
+            break;
+    }
+    return count == 1 || count == count_items(hosts != NULL ? hosts : "");
 }
 
 /* The colon before the port, or NULL: the only one, or the one behind "[ADDR]". */
@@ -61,7 +86,7 @@ bool db_address_is_valid(const char *address)
     if (begins_with(address, unix_prefix))
         return address[sizeof unix_prefix - 1] == '/';
     colon = find_port(address);
-    return colon != NULL && is_port(colon + 1);
+    return colon != NULL && is_port(colon + 1, strlen(colon + 1));
 }
 
 bool db_address_split(const char *address, char *host, size_t host_size, const char **port)

@@ -32,6 +32,11 @@ bool db_address_is_valid(const char *address);
  */
 bool db_address_split(const char *address, char *host, size_t host_size, const char **port);
 
+/* True for the ports of a PostgreSQL URI: numbers from 1 to 65535 or nothing (the default),
+ * separated by commas, one for each host or one for all. hosts, separated likewise, may be NULL:
+ * the default. */
+bool db_ports_are_valid(const char *ports, const char *hosts);
+
 /* Rewrites a URI in place so that it can be shown to anybody: without user, password and
  * parameters. */
 void db_uri_redact(char *uri);

@@ -4,6 +4,7 @@
 import os
 import socket
 import subprocess
+import sys
 import threading
 
 import made  # noqa: F401  makes the lab importable
@@ -108,3 +109,11 @@ def test_connections_without_an_answer_are_counted() -> None:
             assert sockets.held_by_server(port) == 3
         for each in clients + peers:
             each.close()
+
+
+def test_children_that_have_ended_are_not_forgotten() -> None:
+    before = procfs.reaped_seconds(os.getpid())
+    burn = "import time\nwhile time.process_time() < 0.1: pass"
+    subprocess.run([sys.executable, "-S", "-c", burn], check=True)
+    assert procfs.reaped_seconds(os.getpid()) - before >= 0.08  # ticks of 10 ms
+    assert procfs.reaped_seconds(0) == 0.0

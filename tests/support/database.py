@@ -6,6 +6,7 @@ import json
 import re
 import sys
 import threading
+import time
 from typing import Any, Dict, List
 
 from support.client import Address, Connection, Response
@@ -101,6 +102,7 @@ class Askers:
         self._error: List[BaseException] = []
         self.right = 0
         self.unavailable = 0
+        self.last_unavailable = 0.0  # time.monotonic()
         self._threads = [
             threading.Thread(target=self._run, args=(number + 1,), daemon=True)
             for number in range(clients)
@@ -127,6 +129,7 @@ class Askers:
                     if is_unavailable(response):
                         with self._lock:
                             self.unavailable += 1
+                            self.last_unavailable = time.monotonic()
                         self._stopping.wait(0.01)  # it is told to come back later, after all
                         continue
                     for row in read_rows(response, count):

@@ -63,6 +63,27 @@ static void parts_of_an_address(void **state)
     assert_false(db_address_split("abcdef:12", host, sizeof host, &port));
 }
 
+static void ports(void **state)
+{
+    static const struct {
+        const char *ports, *hosts;
+        bool valid;
+    } cases[] = {
+        {"1", "a", true},        {"65535", NULL, true},   {"", NULL, true},
+        {"5432", "a,b", true},   {"1,2", "a,b", true},    {",2", "a,b", true},
+        {",", "a,b", true},      {"0", "a", false},       {"65536", "a", false},
+        {"-1", "a", false},      {"x", "a", false},       {"notaport", "h", false},
+        {"1x", "a", false},      {" 1", "a", false},      {"1,x", "a,b", false},
+        {"x,1", "a,b", false},   {"1,2", "a", false},     {"1,2", NULL, false},
+        {"1,2,3", "a,b", false}, {"1,2", "a,b,c", false}, {"12345678901", "a", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++)
+        if (db_ports_are_valid(cases[i].ports, cases[i].hosts) != cases[i].valid)
+            fail_msg("%s", cases[i].ports);
+}
+
 static void what_may_be_shown(void **state)
 {
     static const struct {
@@ -94,6 +115,7 @@ int main(void)
         cmocka_unit_test(kinds),
         cmocka_unit_test(addresses),
         cmocka_unit_test(parts_of_an_address),
+        cmocka_unit_test(ports),
         cmocka_unit_test(what_may_be_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+"""What a workload that asks a database says: Little's law, the database's CPU, who reached what."""
+
+import os
+from typing import Any
+
+import databases
+import made
+import pytest
+from lab import analysis, ceilings, verdict
+from lab.backend import Backend
+from lab.plan import Configuration
+from lab.workloads import WORKLOADS
+
+PREFORK = Configuration("prefork", 16, *made.OWN)
+THREADS = Configuration("threads", 16, *made.OWN)
+MODELS = (PREFORK, THREADS, made.CORO)
+
+
+def result(
+    service_us: float, backend_us: float, rps: Any = (8000.0, 9000.0, 9500.0), wrk: float = 0.05,
+    **fields: Any,
+) -> Any:
+    """Three blocks; the database uses rps × backend_us of wrk's core."""
+    cell = made.cell("db", *MODELS, connections=64)
+    samples = [
+        made.sample(
+            configuration, "db", block, rps=rate, connections=64, load_fields={"cpu_share": wrk},
+            extras={
+                # Alone in the last block only: what is measured in company is longer.
+                "service_us": service_us if block == 2 else 9 * service_us,
+                "backend_us": backend_us,
+                "backend_cores": rate * backend_us / 1e6,
+            },
+            **fields,
+        )
+        for block in range(3)
+        for configuration, rate in zip(MODELS, rps)
+    ]  # fmt: skip
+    return analysis.analyse(cell, samples)
+
+
+def test_the_database_s_cpu_limits() -> None:
+    found = result(service_us=200, backend_us=95, wrk=0.095)
+    # wrk's cost, like the database's, is the least of any configuration's: 0.095/9500 = 10 µs.
+    assert verdict.sentence(found, 0.0).endswith(
+        "connections to the database allow 16/200 µs = 80,000/s (Little's law), its CPU allows "
+        "1 core/(95 µs of the database + 10 µs of wrk) = 9,524/s; of the lower: prefork(16) 84 %, "
+        "threads(16) 94 % and coro 100 %; threads(16) and coro limited by the database's CPU"
+    )
+    assert {row.limiter for row in found.rows} == {"round trips", "the database's CPU"}
+    assert {row.ceiling.kind for row in found.rows} == {"database"}
+
+
+def test_its_connections_limit() -> None:
+    found = result(service_us=1600, backend_us=20)
+    assert {row.ceiling.formula for row in found.rows} == {"16/1.6 ms = 10,000/s"}
+    assert [row.limiter for row in found.rows] == ["round trips"] + 2 * ["backend connections"]
+    text = verdict.sentence(found, 0.0)
+    assert "allow 16/1.6 ms = 10,000/s (Little's law)" in text
+    assert "of the lower: prefork(16) 80 %, threads(16) 90 % and coro 95 %" in text
+    assert text.endswith("threads(16) and coro limited by backend connections: 16/1.6 ms = "
+                         "10,000/s, 90 % reached")  # fmt: skip
+
+
+def test_fewer_workers_than_connections_cannot_use_them_all() -> None:
+    few = Configuration("threads", 4, *made.OWN)
+    backend = ceilings.Backend(service_us=1000)
+    allowed = [ceilings.of_backend(c, 64, backend)[0].rps for c in (few, THREADS, made.CORO)]
+    assert allowed == [4000, 16_000, 16_000]
+
+
+def test_an_exceeded_ceiling_limits_nothing() -> None:
+    found = result(service_us=1900, backend_us=20, rps=(8000.0, 9000.0, 12_000.0))
+    text = verdict.sentence(found, 0.0)
+    assert "; coro exceeded it: what it follows from was measured in company; " in text
+    assert "prefork(16) and threads(16) limited by backend connections" in text
+
+
+def test_what_a_request_alone_takes_of_the_server_is_no_ceiling() -> None:
+    """It is mostly waking up, which a load saves."""
+    found = ceilings.for_configuration(WORKLOADS["db"], 64, made.CORO, 73.0, None, None)
+    assert found.rps is None
+
+
+def test_nothing_measured_is_nothing_said() -> None:
+    found = result(service_us=0, backend_us=0)
+    assert "Little" not in verdict.sentence(found, 0.0)
+
+
+def test_other_workloads_ask_no_database() -> None:
+    cell = made.cell("sleep", made.CORO)
+    assert analysis.analyse(cell, [made.sample(made.CORO, rps=12_000)]).backend is None
+
+
+@pytest.mark.parametrize("name", ["db", "queries", "updates", "fortunes", "cache"])
+def test_these_do(name: str) -> None:
+    assert WORKLOADS[name].database
+
+
+def test_each_run_finds_the_tables_as_new() -> None:
+    with Backend(True, sorted(os.sched_getaffinity(0))) as made_one:
+        uri = made_one.options[0][len("--db=") :]
+        databases.psql(uri, "UPDATE world SET randomnumber = 0")
+        made_one.refill()
+        databases.verify(uri)
+        before = made_one.cpu_s()
+        databases.psql(uri, "SELECT count(*) FROM generate_series(1, 1000000)")
+        assert made_one.cpu_s() - before > 0.05, "a connection that has been closed is forgotten"
