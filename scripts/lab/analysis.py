@@ -64,7 +64,7 @@ class Row:
     @property
     def share(self) -> float | None:
         """Throughput as a share of the ceiling."""
-        return self.rps / self.ceiling.rps if self.ceiling.rps and not self.void else None
+        return None if self.void else self.ceiling.share(self.rps)
 
 
 @dataclass(frozen=True)
@@ -184,8 +184,9 @@ def _row(
     extras = _extras(shown)
     if backend:
         backend = replace(backend, cores=extras.get("backend_cores", 0.0))
+    window_s = _median(s.load.duration_s for s in shown if s.load) or None
     ceiling = ceilings.for_configuration(
-        cell.workload, cell.connections, configuration, compute_us, floor_us, backend
+        cell.workload, cell.connections, configuration, compute_us, floor_us, backend, window_s
     )
     throughput = _median(s.rps for s in shown)
     server_cores = _median(s.server_cores for s in shown)

@@ -46,12 +46,28 @@ class Ceiling:
     """rps: None where an input is missing.
 
     kind: pool, connections, loop or helpers (waits); cores, alone or floor (CPU); backend (a
-    database's connections) or database (its CPU).
+    database's connections) or database (its CPU). shown: see in_window().
     """
 
     rps: float | None
     kind: str
     formula: str
+    shown: float = 1.0
+
+    def share(self, rps: float) -> float | None:
+        """Of what the window that rps was measured in can show of it."""
+        return rps / (self.rps * self.shown) if self.rps else None
+
+
+def in_window(wait_ms: float, window_s: float | None) -> float:
+    """The share of a rate of waits that a window shows which begins as the first wait does.
+
+    Answers come in bursts, one wait apart, and the first of them after one: a window of w waits
+    sees w - 1/2 of them, taken over where its end may fall. None: a window without end.
+    """
+    if not window_s or window_s * 1e3 < 2 * wait_ms:
+        return 1.0
+    return 1 - wait_ms / (2 * window_s * 1e3)
 
 
 def for_configuration(
@@ -61,11 +77,13 @@ def for_configuration(
     compute_us: float | None,
     floor_us: float | None,
     backend: Backend | None = None,
+    window_s: float | None = None,
 ) -> Ceiling:
     """The lowest of the ceilings that apply.
 
     compute_us: CPU time of the request's computing, measured one request at a time.
     floor_us: the floor server's CPU time per request under the same load.
+    window_s: how long was measured; see in_window().
     """
     if workload.kind in (BESIDE, *COUNTED):
         return Ceiling(None, "none", "none: what counts here is not throughput")
@@ -76,7 +94,8 @@ def for_configuration(
         busy_ms = configuration.waited_ms(workload) + (compute_us or 0.0) / 1e3
         rps = contexts / (busy_ms / 1e3)
         kind = _waiting_kind(workload, connections, configuration, contexts)
-        options.append(Ceiling(rps, kind, f"{contexts}/{busy_ms:.3g} ms = {rps:,.0f}/s"))
+        formula = f"{contexts}/{busy_ms:.3g} ms = {rps:,.0f}/s"
+        options.append(Ceiling(rps, kind, formula, in_window(busy_ms, window_s)))
     cost_us, what = _cost(workload, configuration, compute_us, floor_us)
     if cost_us:
         rps = cores * 1e6 / cost_us
@@ -171,7 +190,7 @@ def limiter(
             return "CPU shared with wrk"
     elif load_cpu_share >= FULL:
         return "wrk"
-    share = rps / ceiling.rps if ceiling.rps else 0.0
+    share = ceiling.share(rps) or 0.0
     if WAIT_FULL <= share <= EXCEEDED and ceiling.kind in WAITS:
         return WAITS[ceiling.kind]
     all_computing = share >= FULL and ceiling.kind == "cores"

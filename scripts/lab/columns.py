@@ -97,7 +97,9 @@ WORKER = Column(
     lambda r: bytes_text(r.memory_per_worker_bytes), 3,
 )  # fmt: skip
 CEILING = Column(
-    "ceiling", "share reached of what cores, pool size or connections allow at best", _share
+    "ceiling",
+    "share reached of what cores, pool size or connections allow at best in the time measured",
+    _share,
 )
 LIMIT = Column(
     "limited by",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any, Sequence
 
-from . import analysis
+from . import analysis, ceilings
 from .analysis import CellResult, Metric, Row
 from .judging import Line, judge, paired, percent
 from .quiet import QUIET_CORES
@@ -58,14 +58,18 @@ class _Judge:
         self.lines.append(line)
 
     def share(self, workload: str, connections: int, label: str, goal: float) -> None:
-        """Of the ceiling of waiting."""
+        """Of the ceiling of waiting, as far as each window can show it."""
         row = self.row(workload, connections, label)
         if row is None or not row.ceiling.rps:
             return
         ceiling = row.configuration.contexts(connections) / 0.020
         text = f"{connections} connections: {label} of {ceiling:,.0f}/s"
         row = _alone(row) or row
-        values = [sample.rps / ceiling for sample in row.valid]
+        values = [
+            sample.rps / ceiling / ceilings.in_window(20, sample.load.duration_s)
+            for sample in row.valid
+            if sample.load
+        ]
         line = judge(workload, text, values, goal, True, percent)
         if line.passed is False and label == "coro" and row.server_cores >= 0.95:
             line = dataclasses.replace(

@@ -22,6 +22,9 @@ PEERS = (*PEER_LOOPS[:3], *PEER_POOLS, PEER_LOOPS[3])
 ONE_LOCK = ("gunicorn-gthread", "gunicorn-gevent")  # CPython's lock: one core at a time
 # A queue is seen in full when a run is so many times as long as a request in it takes.
 QUEUE_TURNS = 3.0
+# Answers to waits come in bursts, one wait apart: a window holds many of them, within reason.
+WAITS_IN_A_WINDOW = 50
+LONGEST_FOR_WAITS_S = 1.0
 CONNECT_TURNS = 0.0005  # seconds of load for each connection: wrk's time includes connecting
 AGAIN = " again"  # suffix of the label of the second half of the A/A pair
 
@@ -152,6 +155,8 @@ class Plan:
         asked = self.duration_s * workload.duration_factor
         contexts = configuration.contexts(cell.connections, workload)
         asked = max(asked, cell.connections * CONNECT_TURNS)
+        waits_s = WAITS_IN_A_WINDOW * configuration.waited_ms(workload) / 1e3
+        asked = max(asked, min(waits_s, LONGEST_FOR_WAITS_S))
         waited_ms = configuration.waited_ms(workload) / contexts
         computed_ms = workload.computed_ms / configuration.usable_cores
         return max(asked, QUEUE_TURNS * cell.connections * max(waited_ms, computed_ms) / 1e3)

@@ -8,7 +8,7 @@ import pytest
 from lab import gates, plan, steady, workloads
 from lab.errors import LabError
 from lab.plan import Configuration
-from lab.workloads import WORKLOADS
+from lab.workloads import WORKLOADS, with_query
 
 
 def check(workload: str, configuration: Configuration = made.CORO, **fields: Any) -> list[str]:
@@ -117,6 +117,16 @@ def test_a_long_queue_gets_a_long_run() -> None:
     few = made.cell("sleep", connections=64)
     assert found.duration_of(few, made.CORO) == 1.0
     assert found.duration_of(cell, made.THREADS) == pytest.approx(3 * 4096 / 64 * 0.02)
+
+
+def test_a_window_holds_many_waits() -> None:
+    cell, gather, short = (
+        plan.Cell(with_query(WORKLOADS["sleep"], f"ms={ms}"), 64, (made.CORO,)) for ms in (16, 50, 2)
+    )
+    found = plan.Plan((cell,), 1, 0.5, 0.0, 1, "x", plan.Cores((0,), (1,)))
+    assert found.duration_of(cell, made.CORO) == pytest.approx(50 * 0.016)
+    assert found.duration_of(gather, made.CORO) == plan.LONGEST_FOR_WAITS_S
+    assert found.duration_of(short, made.CORO) == 0.5
 
 
 # --- steadiness -----------------------------------------------------------------------------

@@ -154,6 +154,22 @@ def test_the_lowest_ceiling_counts(
     assert f"{rps:,.0f}/s" in found.formula
 
 
+def test_the_share_counts_what_a_window_can_show() -> None:
+    """64 workers that answer every 20 ms: in a second 49 or 50 answers of each, 49.5 at an average."""
+    found = ceilings.for_configuration(
+        WORKLOADS["sleep"], 256, made.THREADS, None, None, window_s=1.0
+    )
+    assert found.rps == pytest.approx(3200)
+    assert found.share(64 * 49.5) == pytest.approx(1.0)
+    assert found.share(64 * 49) == pytest.approx(49 / 49.5)
+    endless = ceilings.for_configuration(WORKLOADS["sleep"], 256, made.THREADS, None, None)
+    assert endless.share(3200) == pytest.approx(1.0)
+    computing = ceilings.for_configuration(
+        WORKLOADS["hello"], 64, made.CORO, None, 10.0, window_s=0.5
+    )
+    assert computing.share(100_000) == pytest.approx(1.0)
+
+
 def test_without_a_floor_hello_has_no_ceiling() -> None:
     found = ceilings.for_configuration(WORKLOADS["hello"], 64, made.CORO, None, None)
     assert found.rps is None and found.kind == "unknown"
