@@ -17,6 +17,7 @@
 #include "http.h"
 #include "http/conn.h"
 #include "io.h"
+#include "models/rush.h"
 #include "server.h"
 
 struct loop_context;
@@ -66,10 +67,11 @@ struct loop_process {
     struct loop_conn *queue, **queue_end;     /* readable, but no coroutine can be had */
     struct loop_conn *leaving, **leaving_end; /* without a watch: see leave() */
     unsigned leaving_count;
+    struct rush rush; /* of connections that end by agreement */
     struct http_clock clock;
     struct io loop_io; /* of the loop itself: never waits */
     struct coro_watch listener, stop;
-    struct coro_timer tick, retry;
+    struct coro_timer tick, retry, leave;
     bool blocked; /* accepting has stopped for want of room: closing a connection may make some */
     int64_t left_since_ms;     /* connections are left to others since then; 0: they are not */
     struct loop_rival *rivals; /* of the other loops, by number; loop_accept.c's own */

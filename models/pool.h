@@ -25,6 +25,7 @@
 
 #include "http/conn.h"
 #include "io.h"
+#include "models/rush.h"
 #include "models/waiters.h"
 #include "server.h"
 
@@ -59,7 +60,9 @@ struct pool {
     _Atomic bool closed;            /* draining: no record is opened any more */
     _Atomic unsigned high;          /* one more than the highest descriptor with a record yet */
     bool recount;                   /* the sweeper's own: a worker died, the count may be off */
+    struct rush rush;               /* of connections that end by agreement */
     _Atomic unsigned left;          /* connections left unarmed so far; see leave() */
+    _Atomic unsigned looked;        /* how many of them were looked at again */
     _Atomic int leaving[POOL_LEFT]; /* the last of them: descriptors, perhaps others' by now */
     size_t size;                    /* bytes mapped */
     struct waiters *waiters;        /* behind the records */
