@@ -82,30 +82,13 @@ static bool may_leave(struct loop_process *p, const struct loop_conn *c)
            !p->draining;
 }
 
-/* Looks after those that had time to go, the first to leave first. */
-static void on_leave(struct coro_loop *loop, struct coro_timer *timer)
-{
-    struct loop_process *p = timer->data;
-    int64_t since = io_now_ns() / 1000000 - CONN_GONE_MS;
-
-    (void)loop;
-    while (p->leaving != NULL &&
-           atomic_load_explicit(&p->leaving->conn.deadline_ms, memory_order_relaxed) <=
-               since + CONN_LEAVING_MS)
-        look_after(p);
-    if (p->leaving == NULL)
-        coro_timer_stop(p->loop, &p->leave);
-}
-
 /* The client has its last answer, and most close at once. Where many do, it takes no watch and no
- * event to see that: the loop looks a little later, after all that have left until then. */
+ * event to see that: the loop looks when the 256th after it leaves, or at its next tick. */
 static void leave(struct loop_process *p, struct loop_conn *c)
 {
     c->next = NULL;
     *p->leaving_end = c;
     p->leaving_end = &c->next;
-    if (!coro_timer_active(&p->leave))
-        coro_timer_start(p->loop, &p->leave, CONN_GONE_MS + 1, CONN_GONE_MS + 1);
     if (++p->leaving_count > LEAVING_KEPT)
         look_after(p);
 }
@@ -398,7 +381,6 @@ static int open_process(struct loop_process *p, const struct master_worker *self
         return -errno;
     coro_watch_init(&p->stop, self->stop_fd, CORO_READ, on_stop, p);
     coro_timer_init(&p->tick, on_tick, p);
-    coro_timer_init(&p->leave, on_leave, p);
     coro_watch_start(p->loop, &p->stop);
     coro_timer_start(p->loop, &p->tick, TICK_MS, TICK_MS);
     return loop_accept_start(p);

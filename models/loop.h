@@ -71,7 +71,7 @@ struct loop_process {
     struct http_clock clock;
     struct io loop_io; /* of the loop itself: never waits */
     struct coro_watch listener, stop;
-    struct coro_timer tick, retry, leave;
+    struct coro_timer tick, retry;
     bool blocked; /* accepting has stopped for want of room: closing a connection may make some */
     int64_t left_since_ms;     /* connections are left to others since then; 0: they are not */
     struct loop_rival *rivals; /* of the other loops, by number; loop_accept.c's own */

@@ -199,49 +199,16 @@ static bool may_leave(struct pool *pool, const struct io *io)
     return rush_note(&pool->rush) && server_has_places(io->server) && !server_draining(io->server);
 }
 
-/* Whether a look is due: nobody has looked, and the client has had time to go. By the exact clock:
- * the deadline may come from the tick before. */
-static bool may_have_gone(const struct pool_record *record)
-{
-    int64_t deadline = atomic_load_explicit(&record->conn.deadline_ms, memory_order_relaxed);
-
-    return atomic_load_explicit(&record->owner, memory_order_relaxed) != OWNER_LEAVING ||
-           io_now_ns() / 1000000 >= deadline - CONN_LEAVING_MS + CONN_GONE_MS;
-}
-
-/* Looks after those that have left, the first to leave first: all but the last `keep`, and of
- * these the ones that had time to go. */
-static void look_after_left(struct pool *pool, struct io *io, unsigned keep)
-{
-    unsigned looked = atomic_load(&pool->looked);
-
-    for (;;) {
-        unsigned left = atomic_load(&pool->left) - looked;
-        int fd = atomic_load(&pool->leaving[looked % POOL_LEFT]);
-
-        if (left == 0 || left > 2 * POOL_LEFT) /* none; or others have looked on meanwhile */
-            return;
-        if (left <= keep && !may_have_gone(&pool->records[fd]))
-            return;
-        if (atomic_compare_exchange_strong(&pool->looked, &looked, looked + 1)) {
-            look_after(pool, &pool->records[fd], io);
-            looked++;
-        }
-    }
-}
-
 /* The client has its last answer, and most close at once. Where many do, it takes no event and no
- * worker woken to see that: whoever leaves one later looks, or a worker that left some and has been
- * idle since. What gets lost between two of them, or with one that is killed, the sweep finds. */
+ * worker woken to see that: whoever lets the 256th after it leave looks, or the sweep. */
 static void leave(struct pool *pool, struct pool_record *record, struct io *io)
 {
+    unsigned i = atomic_fetch_add_explicit(&pool->left, 1, memory_order_relaxed) % POOL_LEFT;
     int fd = record->conn.fd;
 
-    look_after_left(pool, io, POOL_LEFT - 1);
-    io->left = true;
     yield(record, OWNER_LEAVING);
-    fd = atomic_exchange(&pool->leaving[atomic_fetch_add(&pool->left, 1) % POOL_LEFT], fd);
-    look_after(pool, &pool->records[fd], io); /* overtaken; nearly always nobody's */
+    fd = atomic_exchange_explicit(&pool->leaving[i], fd, memory_order_relaxed);
+    look_after(pool, &pool->records[fd], io); /* in the beginning 0, which is nobody's */
 }
 
 static void put_back(struct pool *pool, struct pool_record *record, enum conn_next next,
@@ -372,7 +339,7 @@ void pool_work(struct pool *pool, struct io *io)
 
     while (turn(control, POOL_BUSY, POOL_IDLE)) {
         struct epoll_event event;
-        int count = epoll_wait(pool->epoll_fd, &event, 1, io->left ? CONN_GONE_MS + 1 : -1);
+        int count = epoll_wait(pool->epoll_fd, &event, 1, -1);
         bool leaving = !turn(control, POOL_IDLE, POOL_BUSY);
 
         if (count < 0 && errno != EINTR) {
@@ -383,10 +350,6 @@ void pool_work(struct pool *pool, struct io *io)
             return;
         if (count > 0)
             serve_event(pool, &event, io);
-        if (count == 0) {
-            look_after_left(pool, io, POOL_LEFT);
-            io->left = false;
-        }
         if (leaving)
             return;
         note_spent(io);

@@ -62,7 +62,6 @@ struct pool {
     bool recount;                   /* the sweeper's own: a worker died, the count may be off */
     struct rush rush;               /* of connections that end by agreement */
     _Atomic unsigned left;          /* connections left unarmed so far; see leave() */
-    _Atomic unsigned looked;        /* how many of them were looked at again */
     _Atomic int leaving[POOL_LEFT]; /* the last of them: descriptors, perhaps others' by now */
     size_t size;                    /* bytes mapped */
     struct waiters *waiters;        /* behind the records */

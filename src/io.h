@@ -72,7 +72,6 @@ struct io {
     unsigned context;           /* number of this context within the server, from 1 */
     struct http_clock *clock;   /* the worker's cached Date; shared by its coroutines */
     _Atomic uint32_t resumed;   /* for io_ops.suspend: a resume that nobody has taken yet */
-    bool left;                  /* pool.c's own: it left connections and has not looked again */
 
     char *in;        /* scratch for one request head and some of its body */
     size_t in_size;  /* bytes: connection_in_size() */

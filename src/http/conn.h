@@ -41,11 +41,6 @@ struct conn {
     char *spill; /* connection_spill_size() bytes, owned by the parking lot */
 };
 
-enum {
-    CONN_LEAVING_MS = 2000, /* deadline_ms of one that leaves, when it begins to */
-    CONN_GONE_MS = 4,       /* by then most have gone: no look is needed before */
-};
-
 /* Where a connection goes when a context has done what can be done now. */
 enum conn_next {
     CONN_PARK,  /* wait until it is readable or its deadline has passed */

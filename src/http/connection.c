@@ -31,6 +31,7 @@
 
 enum {
     LINGER_MS = 10000,      /* how long a refused client's input is read and dropped */
+    CLOSE_LINGER_MS = 2000, /* the same after an answer that closes by agreement */
     LINGER_DRAIN_MS = 500,  /* the same once the server is being stopped */
     LINGER_READS = 32,      /* reads of one such client before others get their turn */
     BODY_WINDOW = 8 * 1024, /* room to read on behind the largest head */
@@ -243,7 +244,7 @@ static bool finish(struct connection_stream *s, struct http_exchange *x, enum co
     if (stream_flush(s, true) == 0) { /* more: linger() sends it with the FIN */
         bool agreed = s->body_done && x->status < 400;
 
-        *next = linger(s->conn, agreed ? CONN_LEAVING_MS : LINGER_MS);
+        *next = linger(s->conn, agreed ? CLOSE_LINGER_MS : LINGER_MS);
         if (agreed && s->start == s->end)
             s->conn->phase = CONN_LEAVING;
     }
@@ -362,7 +363,7 @@ static enum conn_next give_way(struct connection_stream *s)
     if (stream_flush(s, false) < 0)
         return CONN_CLOSE;
     if (s->ahead.size > 0) /* there is no room for that much: it has to ask again */
-        return linger(c, CONN_LEAVING_MS);
+        return linger(c, CLOSE_LINGER_MS);
     c->spilled = (uint32_t)(s->end - s->start);
     memcpy(c->spill, s->io->in + s->start, c->spilled);
     c->dirty = true;

@@ -47,8 +47,8 @@ static void a_connection_is_served_parked_and_forgotten(void **state)
     assert_int_equal(atomic_load(&lot->server.shared->contexts_peak), 1);
 }
 
-/* Whose client has its last answer is left unarmed; the worker looks again when it is idle. */
-static void who_leaves_is_looked_at_a_little_later(void **state)
+/* Whose client has its last answer is left unarmed; the sweep sees that it has gone. */
+static void who_leaves_is_looked_at_by_the_sweep(void **state)
 {
     struct lot *lot = *state;
     int fd, client;
@@ -56,10 +56,12 @@ static void who_leaves_is_looked_at_a_little_later(void **state)
     lot->pool->rush.least = 0;
     lot_start(lot, 1);
     client = lot_say_goodbye(lot, &fd);
+    lot_wait(lot_owner(lot, fd) == OWNER_LEAVING);
     assert_int_equal(atomic_load(&lot->pool->left), 1);
     close(client);
-    lot_wait(lot_open(lot) == 0);
+    pool_sweep(lot->pool, &lot->master_io, true);
     assert_int_equal(lot_owner(lot, fd), OWNER_NONE);
+    assert_int_equal(lot_open(lot), 0);
 }
 
 /* One that has not gone by then is watched, and closed as soon as it goes. */
@@ -71,7 +73,9 @@ static void who_takes_long_to_leave_is_watched(void **state)
     lot->pool->rush.least = 0;
     lot_start(lot, 1);
     client = lot_say_goodbye(lot, &fd);
-    lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
+    lot_wait(lot_owner(lot, fd) == OWNER_LEAVING);
+    pool_sweep(lot->pool, &lot->master_io, true);
+    assert_int_equal(lot_owner(lot, fd), OWNER_PARKED);
     lot_send(client, lot_request); /* against the agreement: dropped, and no reset */
     lot_wait(lot_bytes_in(lot) > 2 * strlen(lot_request));
     lot_expect_end(client);
@@ -88,35 +92,12 @@ static void many_that_leave_are_all_looked_at(void **state)
     lot->server.max_connections = 4 * POOL_LEFT;
     lot->pool->rush.least = 0;
     lot_start(lot, 2);
-    for (unsigned i = 0; i < 3 * POOL_LEFT; i++) {
+    for (unsigned i = 0; i < 3 * POOL_LEFT; i++)
         close(lot_say_goodbye(lot, &fd));
-        assert_in_range(lot_open(lot), 0, POOL_LEFT + 2);
-    }
-    assert_int_equal(atomic_load(&lot->pool->left), 3 * POOL_LEFT);
-    lot_wait(lot_open(lot) == 0);
-}
-
-/* The worker that would have looked was killed. */
-static void who_leaves_unseen_is_found_by_the_sweep(void **state)
-{
-    struct lot *lot = *state;
-    int fds[2], clients[2];
-
-    lot->pool->rush.least = 0;
-    lot_start(lot, 1);
-    for (int i = 0; i < 2; i++)
-        clients[i] = lot_connect_parked(lot, &fds[i]);
-    lot_stop(lot);
-    for (int i = 0; i < 2; i++) {
-        lot->pool->records[fds[i]].conn.phase = CONN_LEAVING;
-        atomic_store(&lot->pool->records[fds[i]].owner, OWNER_LEAVING);
-    }
-    close(clients[0]);
+    lot_wait(atomic_load(&lot->pool->left) == 3 * POOL_LEFT);
+    lot_wait(lot_open(lot) <= POOL_LEFT + 1);
     pool_sweep(lot->pool, &lot->master_io, true);
-    assert_int_equal(lot_owner(lot, fds[0]), OWNER_NONE);
-    assert_int_equal(lot_owner(lot, fds[1]), OWNER_PARKED);
-    assert_int_equal(lot_open(lot), 1);
-    close(clients[1]);
+    lot_wait(lot_open(lot) == 0);
 }
 
 /* Where there is no rush, each is watched until it goes, and closed then. */
@@ -668,10 +649,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_connection_is_served_parked_and_forgotten),
-        TEST(who_leaves_is_looked_at_a_little_later),
+        TEST(who_leaves_is_looked_at_by_the_sweep),
         TEST(who_takes_long_to_leave_is_watched),
         TEST(many_that_leave_are_all_looked_at),
-        TEST(who_leaves_unseen_is_found_by_the_sweep),
         TEST(who_leaves_alone_is_watched),
         TEST(nobody_leaves_unwatched_where_places_are_few),
         TEST(a_new_connection_takes_over_a_number),
