@@ -507,6 +507,14 @@ static int open_descriptors(struct master *m)
     return m->signal_fd < 0 || m->wake_fd < 0 ? -errno : 0;
 }
 
+static bool told_to_stop(void)
+{
+    sigset_t pending;
+
+    return sigpending(&pending) == 0 &&
+           (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
+}
+
 /* Runs the first generation and what follows it. */
 static int run(struct master *m, struct settings *settings)
 {
@@ -519,6 +527,8 @@ static int run(struct master *m, struct settings *settings)
 
     m->newest = generation_new(settings, NULL, &inherited, m->wake_fd, &m->workers.slots, error,
                                sizeof error, &result);
+    if (m->newest == NULL && inherited.upgrading && told_to_stop())
+        return 0; /* so was the server it was to replace, which has shut the socket by now */
     if (m->newest == NULL) {
         log_line(LOG_ERROR, "%s", error);
         return result;
