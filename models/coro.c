@@ -37,7 +37,7 @@ enum {
     TICK_MS = 250, /* between looks for expired connections */
     DRAIN_TICK_MS = 20,
     LEAVING_KEPT = 256, /* connections that leave, before the first is looked after: see leave() */
-    IDLE_KEPT = 16, /* idle coroutines kept even when none was needed of late */
+    IDLE_KEPT = 16,     /* idle coroutines kept even when none was needed of late */
     OFFLOAD_THREADS = 4,
     MAX_GATHERED = 16384, /* coroutines beside those that serve connections */
 };
