@@ -80,7 +80,9 @@ def apache(folder: Path, port: int, mpm: str, workers: int) -> str:
             f'DefaultRuntimeDir "{folder}"',
             f"User {USER}\nGroup {GROUP}" if as_root() else "",
             f'DocumentRoot "{folder}/site"',
-            f'<Directory "{folder}/site">\n  Require all granted\n  AllowOverride None\n</Directory>',
+            # For all directories above the site too, or each request looks there for .htaccess.
+            "<Directory />\n  Require all denied\n  AllowOverride None\n</Directory>",
+            f'<Directory "{folder}/site">\n  Require all granted\n</Directory>',
             'ErrorLog "/dev/stderr"',
             "LogLevel crit",
             "KeepAlive On",

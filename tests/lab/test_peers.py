@@ -32,7 +32,7 @@ def test_what_is_written_stays_on_loopback_and_in_its_folder(name: str) -> None:
     assert "127.0.0.1" in text and "4321" in text and "0.0.0.0" not in text
     allowed = ("/folder", "/dev/stderr", peer_config.APACHE_MODULES, "/json", "/hello")
     for word in text.replace('"', " ").replace("'", " ").replace(";", " ").split():
-        assert not word.startswith("/") or word == "/:" or word.startswith(allowed), word
+        assert not word.startswith("/") or word in ("/:", "/>") or word.startswith(allowed), word
 
 
 @pytest.mark.parametrize(
@@ -49,6 +49,13 @@ def test_pools_are_as_large_as_asked_for(name: str, lines: list[str]) -> None:
     text = WRITTEN[name](Path("/folder"))
     for line in lines:
         assert line in text
+
+
+def test_apache_looks_for_htaccess_in_no_directory() -> None:
+    """It would open a file that is not there for each directory above the site, every request."""
+    text = WRITTEN["apache-prefork"](Path("/folder"))
+    everywhere = text[text.index("<Directory />") : text.index("</Directory>")]
+    assert "AllowOverride None" in everywhere
 
 
 def ask(path: str, query: str = "") -> tuple[str, bytes]:
