@@ -116,6 +116,8 @@ bench-floor: deps
 	@scripts/deps --peers || echo "bench-floor: without other servers" >&2
 	@$(MAKE) --no-print-directory -j2 all floor
 	@scripts/bench --floor
+	@scripts/bench-coro
+	@scripts/idle-connections
 bench-coro: deps
 	@$(MAKE) --no-print-directory -j2 all
 	@scripts/bench-coro

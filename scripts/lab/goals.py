@@ -22,7 +22,8 @@ APACHE = {
 }
 IDLE_BYTES = 512
 ELSEWHERE = (
-    "a coroutine's switch and a generator's round trip: make bench-coro",
+    "a coroutine's switch and a generator's round trip: scripts/bench-coro, next in make bench-floor",
+    "100,000 idle connections on six loops: scripts/idle-connections, last in make bench-floor",
 )
 NGINX_IDLE_BYTES = 17 << 20  # what nginx took when the goal was set
 
