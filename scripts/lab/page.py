@@ -116,12 +116,14 @@ def _summary(run: Run, results: Sequence[CellResult], said: dict[int, str],
 
 
 def _overview(run: Run, results: Sequence[CellResult]) -> list[str]:
+    """On a phone the second and third column are a line below the first: see page_style."""
     head, *rows = overview.rows(results)
-    out = ['<div class="scroll" tabindex="0"><table><thead><tr>',
+    out = ['<div class="scroll" tabindex="0"><table class="short"><thead><tr>',
            *(f'<th scope="col">{_text(name)}</th>' for name in head), "</tr></thead><tbody>"]  # fmt: skip
-    for name, *values in rows:
-        cells = "".join(f"<td>{_text(value)}</td>" for value in values)
-        out.append(f'<tr><th scope="row">{_text(name)}</th>{cells}</tr>')
+    for name, connections, figure, *values in rows:
+        cells = "".join(f"<td>{_text(value)}</td>" for value in (connections, figure, *values))
+        below = f"<small>{_text(f'{connections}: {figure}')}</small>"
+        out.append(f'<tr><th scope="row">{_text(name)}{below}</th>{cells}</tr>')
     line = overview.reading_line(run.plan.blocks)
     return [*out, f'</tbody></table></div><p class="hint">{_text(line)}</p>']
 

@@ -67,7 +67,10 @@ pre{overflow-x:auto;padding:.75rem;background:var(--panel);border-radius:.4rem;
 .FAIL{color:var(--bad);font-weight:600}
 .VOID{color:var(--muted);font-weight:600}
 footer{padding:2rem 1rem;color:var(--muted);font-size:.875rem}
-@media (max-width:40rem){th:first-child{white-space:normal;
+.short small{display:none;font-weight:400;color:var(--muted)}
+@media (max-width:40rem){.short small{display:block}.short :is(th,td):is(:nth-child(2),:nth-child(3))
+ {display:none}.short :is(th,td){padding:.3rem .3rem;white-space:normal}.short td:last-child{white-space:nowrap}
+ th:first-child{white-space:normal;
  min-width:8.4rem;max-width:44vw;overflow-wrap:anywhere}.word{min-width:9rem}}
 @media print{nav,.hint{display:none}.scroll{overflow:visible}figure,tr{break-inside:avoid}}
 """
