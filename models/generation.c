@@ -230,6 +230,7 @@ void generation_retire(struct generation *g, const struct generation *successor,
     if (own_pool && successor != NULL && successor->plan.arg == g->plan.arg)
         g->superseded = true;
     if (last_listener && g->listener == LISTENER_ATTENDED) {
+        server_turn_away(&g->server);
         g->listener = LISTENER_LEFT;
         g->shut_ms = own_pool ? 0 : (io_now_ms() + times.kill_ms) / 2;
     }

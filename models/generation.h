@@ -33,7 +33,7 @@ enum generation_phase { STARTING, SERVING, RETIRING };
 /* What becomes of a generation's listening socket. */
 enum generation_listener {
     LISTENER_ATTENDED, /* by this generation or its successor */
-    LISTENER_LEFT,     /* this generation is the last: shut when what waits has been accepted */
+    LISTENER_LEFT,     /* no newcomers: it is shut when what waits has been accepted */
     LISTENER_SHUT,
 };
 
@@ -106,7 +106,7 @@ void generation_retire(struct generation *g, const struct generation *successor,
 void generation_hasten(struct generation *g);
 
 /* Shuts the listening socket that it was the last on, once what waited there has been accepted. At
- * each turn of the master: whoever connects in between waits in vain and is reset. */
+ * each turn of the master. */
 void generation_leave_listener(struct generation *g);
 
 /* What is to be done for a retiring generation now and then. */

@@ -36,7 +36,10 @@
  *  - A wake-up for a new connection is handed to a worker that leaves: see dedicated.c.
  *  - A client sends its next request as its idle connection is closed: idle connections may
  *    stay for half of --shutdown-timeout and their next answer says Connection: close.
- *    What is left then is closed as a keep-alive timeout would.
+ *    What is left then is closed as a keep-alive timeout would. At a stop they may not, but for
+ *    those used a moment ago: see connection_drain().
+ *  - Somebody connects between the last accept() and the shutting of the listening socket: he is
+ *    refused as soon as that is decided, before what waits is accepted. See server_turn_away().
  *  - Signals while one is acted on: a reload or upgrade waits for the one before; a stop
  *    ends what has not passed its gate and overrides the rest.
  */

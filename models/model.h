@@ -25,7 +25,7 @@
  *  - After fork: struct server and the configuration are as they were, counters and
  *    parking lot (where shared) are the same memory, everything else is a copy.
  *  - Draining: a worker process that was told to finish accepts no connection, closes idle
- *    ones unless server_idle_may_stay(), answers requests in progress with Connection: close
+ *    ones as connection_drain() says, answers requests in progress with Connection: close
  *    until server_drain_deadline(), then cuts them off and exits with status 0.
  *  - Side by side: worker processes of two generations, perhaps of two models, run at
  *    the same time during a reload; they share the listening socket and the counters.

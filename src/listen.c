@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -264,4 +265,21 @@ int listen_inherit(int fd, const struct listen_options *options, char *name, siz
     if (options != NULL && options->local_only && !is_local((struct sockaddr *)&address))
         return refuse_remote(name, error, error_size);
     return 0;
+}
+
+int listen_turn_away(int fd)
+{
+    /* Bound to an interface that no packet comes from, the socket is not found for a new connection
+     * any more. Those that it has made keep what they were bound to, handshakes under way too. */
+    const int no_interface = INT_MAX;
+    int domain;
+    socklen_t size = sizeof domain;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) < 0)
+        return -errno;
+    if (domain == AF_UNIX)
+        return -EOPNOTSUPP;
+    return setsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &no_interface, sizeof no_interface) < 0
+               ? -errno
+               : 0;
 }

@@ -52,6 +52,14 @@ int listen_inherit(int fd, const struct listen_options *options, char *name, siz
 /* Checks the form of text only. Returns 0 or -EINVAL. */
 int listen_check(const char *text);
 
+/*
+ * Who connects to a TCP socket from now on is refused, in whatever process it is open; what waits
+ * to be accepted still can be. Cannot be undone. Returns 0; -EOPNOTSUPP for a Unix socket, which
+ * needs no such thing: shutdown() leaves what waits there to be accepted; -EPERM where the socket
+ * had been bound to an interface (socket(7): SO_BINDTODEVICE), or what else failed.
+ */
+int listen_turn_away(int fd);
+
 /* A Unix socket's file, by its identity; all zero: none. */
 struct listen_file {
     dev_t device;

@@ -313,11 +313,23 @@ void server_resolve_connections(struct server *server, unsigned tables)
     server->max_connections = most < INT32_MAX ? (unsigned)most : INT32_MAX;
 }
 
+/* Whether who connects is another's business too. */
+static bool is_others(const struct server *server)
+{
+    return server->listen_fd < 0 || server->handed_over || server->listen_shared;
+}
+
+void server_turn_away(struct server *server)
+{
+    if (!is_others(server) && listen_turn_away(server->listen_fd) == -EOPNOTSUPP)
+        server_shut_listening(server);
+}
+
 void server_shut_listening(struct server *server)
 {
     int result;
 
-    if (server->listen_fd < 0 || server->handed_over || server->listen_shared)
+    if (is_others(server))
         return;
     /* The file first: once connecting is refused, another server may put its own there. */
     result = listen_file_remove(server->listen_name, &server->listen_file);

@@ -199,6 +199,10 @@ void server_unmap(struct server *server);
 void server_stop_listening(struct server *server);
 void server_shut_listening(struct server *server);
 
+/* Before that: nobody can connect any more, though what waits can be accepted. As far as the system
+ * lets it; where it does not, who connects between the last accept() and the shutting is reset. */
+void server_turn_away(struct server *server);
+
 /* Says that the calling process has served --max-requests and wants to be replaced. Does nothing
  * when it has said so before. */
 void server_worker_spent(const struct server *server);

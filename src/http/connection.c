@@ -33,6 +33,7 @@ enum {
     LINGER_MS = 10000,      /* how long a refused client's input is read and dropped */
     CLOSE_LINGER_MS = 2000, /* the same after an answer that closes by agreement */
     LINGER_DRAIN_MS = 500,  /* the same once the server is being stopped */
+    RECENT_MS = 250,        /* who had an answer, or connected, so lately may be asking just now */
     LINGER_READS = 32,      /* reads of one such client before others get their turn */
     BODY_WINDOW = 8 * 1024, /* room to read on behind the largest head */
 };
@@ -326,13 +327,8 @@ static enum conn_next park(struct connection_stream *s)
             return refuse_raw(s, 408, LATE_HEAD);
         return CONN_PARK;
     }
-    if (c->requests > 0) {
-        /* The last answer may have promised that the connection stays, and the next request be
-         * here: that one is served, and its answer says that it is the last. */
-        if (server_draining(s->io->server) && !server_idle_may_stay(s->io->server) && !has_input(c))
-            return CONN_CLOSE;
+    if (c->requests > 0)
         set_deadline(c, io_now_ms() + s->config->keepalive_timeout_ms);
-    }
     c->phase = CONN_IDLE;
     return CONN_PARK;
 }
@@ -457,6 +453,16 @@ enum conn_next connection_expire(struct conn *c, struct io *io)
     return refuse_raw(&s, 408, LATE_HEAD);
 }
 
+/* Idle, but so lately used that the next request is likely to be on its way: closing now would lose
+ * it (RFC 9112, 9.6). It is served, and its answer says that it is the last. */
+static bool is_recent(const struct conn *c, const struct config *config)
+{
+    int64_t timeout_ms = c->requests > 0 ? config->keepalive_timeout_ms : config->header_timeout_ms;
+    int64_t idle_ms = io_now_ms() - (deadline_of(c) - timeout_ms);
+
+    return idle_ms >= 0 && idle_ms < RECENT_MS; /* below 0: a reload has changed the time-out */
+}
+
 enum conn_next connection_drain(struct conn *c, struct io *io)
 {
     if (c->phase == CONN_LINGER || c->phase == CONN_LEAVING) {
@@ -467,7 +473,7 @@ enum conn_next connection_drain(struct conn *c, struct io *io)
         return CONN_PARK;
     }
     if (server_idle_may_stay(io->server) || c->phase == CONN_HEAD || c->phase == CONN_MORE ||
-        has_input(c))
+        is_recent(c, io->server->config) || has_input(c))
         return CONN_PARK; /* a request under way: its deadline ends it at the latest */
     return CONN_CLOSE;
 }

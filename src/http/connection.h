@@ -42,8 +42,8 @@ enum conn_next connection_serve(struct conn *conn, struct io *io);
 enum conn_next connection_expire(struct conn *conn, struct io *io);
 
 /* The worker is to finish: closes a parked connection that is idle, unless such may still stay
- * (server_idle_may_stay()); one with a request under way, or unread input, stays parked. Does not
- * wait. */
+ * (server_idle_may_stay()) or it was used a moment ago; one with a request under way, or unread
+ * input, stays parked. To be called again every few milliseconds. Does not wait. */
 enum conn_next connection_drain(struct conn *conn, struct io *io);
 
 #endif

@@ -2,9 +2,11 @@
 """SIGTERM finishes what has begun; a second one, or the master's death, ends it all."""
 
 import json
+import os
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import List
 
 import pytest
@@ -18,6 +20,7 @@ from support.waiting import eventually
 
 IN_FLIGHT = 6
 TRIALS = 4
+RECENT_S = 0.25  # since the last answer, or the connecting
 
 
 def _in_flight(server: Server, target: str, count: int = IN_FLIGHT) -> List[Connection]:
@@ -110,7 +113,53 @@ def test_no_connection_is_accepted_any_more(launch: Launcher) -> None:
         _close(busy)
 
 
-@only("prefork")
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "[::1]:0", "unix:{folder}/socket"])
+def test_who_waits_is_served_and_who_comes_is_refused(
+    launch: Launcher, tmp_path: Path, listen: str
+) -> None:
+    """However long it takes the workers to accept what waits."""
+    server = launch(listen=listen.format(folder=tmp_path))
+    workers = server.wait_for_workers()
+    for pid in workers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        with server.connect() as waiting:
+            waiting.send(message("GET", "/hello"))
+            server.signal(signal.SIGTERM)
+            eventually("a newcomer is refused", lambda: _refused(server), within=1)
+            for pid in workers:
+                os.kill(pid, signal.SIGCONT)
+            assert waiting.read_response().status == 200
+        assert server.wait() == 0
+    finally:
+        for pid in workers:
+            if processes.alive(pid):
+                os.kill(pid, signal.SIGCONT)
+
+
+def test_who_has_just_been_served_may_ask_once_more(launch: Launcher) -> None:
+    """And who has just connected: the request may be on its way already."""
+    for _ in range(TRIALS):
+        server = launch()
+        began = time.monotonic()
+        with server.connect() as kept, server.connect() as fresh:
+            assert not kept.get("/hello").closes
+            server.signal(signal.SIGTERM)
+            eventually("draining", lambda: _refused(server))
+            try:
+                for connection in (kept, fresh):
+                    answer = connection.get("/hello")
+                    assert answer.status == 200
+                    assert answer.closes
+            except (Closed, OSError):
+                if time.monotonic() - began < RECENT_S:
+                    raise
+                continue  # this machine took so long that it is not promised any more
+        assert server.wait() == 0
+        return
+    pytest.skip("the machine is too slow")
+
+
 def test_newcomers_are_refused(launch: Launcher) -> None:
     """Not left to wait on a socket that nobody attends any more, to be reset when it is shut."""
     resets: List[str] = []
@@ -133,9 +182,7 @@ def test_newcomers_are_refused(launch: Launcher) -> None:
         for thread in threads:
             thread.join()
         assert server.wait() == 0
-    # In the moment between the last look and the shutting anyone may come; other models' workers
-    # look, and then the master shuts, which takes a little longer.
-    assert len(resets) <= TRIALS * IN_FLIGHT // 2, resets
+    assert not resets
 
 
 def test_body_in_progress_is_read(launch: Launcher) -> None:
@@ -225,7 +272,7 @@ def test_second_signal_stops_at_once(launch: Launcher) -> None:
 def _refused(server: Server) -> bool:
     try:
         open_socket(server.address).close()
-    except (ConnectionRefusedError, ConnectionResetError):
+    except (ConnectionRefusedError, ConnectionResetError, FileNotFoundError):
         return True
     return False
 

@@ -5,7 +5,7 @@
  */
 #include "routes.h"
 
-enum { LINGER_MS = 10000, CLOSE_LINGER_MS = 2000, LINGER_DRAIN_MS = 500 };
+enum { LINGER_MS = 10000, CLOSE_LINGER_MS = 2000, LINGER_DRAIN_MS = 500, RECENT_MS = 250 };
 
 /* --- idle, partial, served ------------------------------------------------------ */
 
@@ -646,13 +646,45 @@ static void drain_closes_what_is_idle(void **state)
 {
     struct rig *rig = *state;
 
+    clocks_advance(RECENT_MS);
     assert_int_equal(connection_drain(&rig->conn, &rig->io), CONN_CLOSE);
     again(rig);
     rig_send(rig, GET_HI);
     assert_int_equal(rig_serve(rig), CONN_PARK);
     rig_expect(rig, HI);
+    clocks_advance(RECENT_MS);
     assert_int_equal(connection_drain(&rig->conn, &rig->io), CONN_CLOSE);
     rig_expect(rig, "");
+}
+
+/* Its client may be asking just now. */
+static void drain_leaves_what_was_used_a_moment_ago(void **state)
+{
+    struct rig *rig = *state;
+
+    clocks_advance(RECENT_MS - 1);
+    assert_int_equal(connection_drain(&rig->conn, &rig->io), CONN_PARK);
+    rig_send(rig, GET_HI);
+    assert_int_equal(rig_serve(rig), CONN_PARK);
+    rig_expect(rig, HI); /* which promises that the connection stays */
+    clocks_advance(RECENT_MS - 1);
+    assert_int_equal(connection_drain(&rig->conn, &rig->io), CONN_PARK);
+    atomic_store(&rig->server.shared->draining, true);
+    assert_int_equal(rig_serve(rig), CONN_PARK); /* as when it began during the last request */
+    rig_send(rig, GET_HI);
+    assert_int_equal(rig_serve(rig), CONN_PARK);
+    assert_non_null(strstr(rig_receive(rig), "\r\nConnection: close\r\n"));
+    assert_true(rig->end);
+}
+
+/* A pool's connections outlive the settings by which their time was set. */
+static void drain_is_not_delayed_by_other_timeouts(void **state)
+{
+    struct rig *rig = *state;
+
+    rig->config.header_timeout_ms = RIG_HEADER_MS / 2;
+    assert_int_equal(connection_drain(&rig->conn, &rig->io), CONN_CLOSE);
+    rig->config.header_timeout_ms = RIG_HEADER_MS;
 }
 
 static void drain_leaves_what_has_begun(void **state)
@@ -726,6 +758,8 @@ int main(void)
         PLAIN(expire_with_input_that_waits),
         PLAIN(a_late_head_is_refused_when_it_is_read),
         PLAIN(drain_closes_what_is_idle),
+        PLAIN(drain_leaves_what_was_used_a_moment_ago),
+        PLAIN(drain_is_not_delayed_by_other_timeouts),
         PLAIN(drain_leaves_what_has_begun),
         PLAIN(drain_shortens_lingering),
     };
