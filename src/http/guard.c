@@ -155,7 +155,8 @@ static const char *pass_version(struct guard *g, const char *p, const char *end)
 /* A whole request line: */
 static const char *pass_line(struct guard *g, const char *p, const char *end)
 {
-    const char *space = http_chars_skip(p, end, CHAR_TOKEN);
+    const char *space =
+        end - p > 3 && memcmp(p, "GET ", 4) == 0 ? p + 3 : http_chars_skip(p, end, CHAR_TOKEN);
     const char *target = space + 1;
     const char *stop;
 

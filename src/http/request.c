@@ -48,15 +48,18 @@ static struct request_error refuse(unsigned status, const char *reason)
     return (struct request_error){.status = status, .reason = reason, .close = true};
 }
 
-static inline struct http_slice trim(struct http_slice s)
+static inline bool is_blank(char byte)
 {
-    while (s.length > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {
-        s.data++;
-        s.length--;
-    }
-    while (s.length > 0 && (s.data[s.length - 1] == ' ' || s.data[s.length - 1] == '\t'))
-        s.length--;
-    return s;
+    return byte == ' ' || byte == '\t';
+}
+
+static inline struct http_slice trim(const char *from, const char *to)
+{
+    while (from < to && is_blank(*from))
+        from++;
+    while (from < to && is_blank(to[-1]))
+        to--;
+    return (struct http_slice){from, (size_t)(to - from)};
 }
 
 /* Splits the next element off a comma-separated list; false at its end. */
@@ -67,15 +70,14 @@ static bool next_element(struct http_slice *list, struct http_slice *element)
     if (list->data == NULL)
         return false;
     comma = memchr(list->data, ',', list->length);
-    *element = *list;
     if (comma == NULL) {
+        *element = trim(list->data, list->data + list->length);
         list->data = NULL;
     } else {
-        element->length = (size_t)(comma - list->data);
+        *element = trim(list->data, comma);
+        list->length -= (size_t)(comma + 1 - list->data);
         list->data = comma + 1;
-        list->length -= element->length + 1;
     }
-    *element = trim(*element);
     return true;
 }
 
@@ -141,9 +143,10 @@ static bool authority_valid(struct http_slice s)
         return true;
     if (*p++ != ':' || end - p > 5)
         return false;
-    while (p < end && is_digit(*p))
-        p++;
-    return p == end;
+    for (; p < end; p++)
+        if (!is_digit(*p))
+            return false;
+    return true;
 }
 
 static void read_host(struct reading *r, struct http_slice value)
@@ -339,7 +342,7 @@ static bool read_fields(struct reading *r, const char *p, const char *end)
         if (stop == NULL || field == limit)
             return false;
         field->name = (struct http_slice){p, (size_t)(colon - p)};
-        field->value = trim((struct http_slice){colon + 1, (size_t)(stop - colon - 1)});
+        field->value = trim(colon + 1, stop);
         if (read_field(r, field)) {
             if (!framed) /* to the parser, too, the version matters for these fields only */
                 parse(r, r->version, VERSION_LENGTH);
