@@ -138,7 +138,7 @@ static enum conn_next refuse_raw(struct connection_stream *s, unsigned status, c
 
     memset(&request, 0, offsetof(struct http_request, fields));
     request.version_minor = 1;
-    if (length >= 2 && head[0] == '\r') { /* the one empty line that may come first */
+    if (length >= 2 && head[0] == '\r' && head[1] == '\n') { /* the empty line that may be first */
         head += 2;
         length -= 2;
     }
