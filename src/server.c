@@ -423,24 +423,6 @@ void server_reopen_log(struct server *server)
     close(fd);
 }
 
-void server_context_enter(struct server *server, struct worker_stats *stats)
-{
-    int32_t now = atomic_fetch_add_explicit(&server->shared->contexts, 1, memory_order_relaxed) + 1;
-    int32_t peak = atomic_load_explicit(&server->shared->contexts_peak, memory_order_relaxed);
-
-    stats_add(&stats->contexts, 1);
-    while (now > peak &&
-           !atomic_compare_exchange_weak_explicit(&server->shared->contexts_peak, &peak, now,
-                                                  memory_order_relaxed, memory_order_relaxed))
-        ;
-}
-
-void server_context_leave(struct server *server, struct worker_stats *stats)
-{
-    atomic_fetch_sub_explicit(&server->shared->contexts, 1, memory_order_relaxed);
-    stats_add(&stats->contexts, (uint64_t)-1);
-}
-
 bool server_connection_reserve(struct server *server, struct worker_stats *stats)
 {
     _Atomic int32_t *open = &server->shared->open_connections;

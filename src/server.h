@@ -215,8 +215,22 @@ void server_wake_master(const struct server *server);
 void server_reopen_log(struct server *server);
 
 /* A context has begun (ended) serving: keeps count and peak, for /status. */
-void server_context_enter(struct server *server, struct worker_stats *stats);
-void server_context_leave(struct server *server, struct worker_stats *stats);
+static inline void server_context_enter(struct server *server, struct worker_stats *stats)
+{
+    int32_t now = atomic_fetch_add_explicit(&server->shared->contexts, 1, memory_order_relaxed) + 1;
+    int32_t peak = atomic_load_explicit(&server->shared->contexts_peak, memory_order_relaxed);
+
+    stats_add(&stats->contexts, 1);
+    while (now > peak &&
+           !atomic_compare_exchange_weak_explicit(&server->shared->contexts_peak, &peak, now,
+                                                  memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+static inline void server_context_leave(struct server *server, struct worker_stats *stats)
+{
+    atomic_fetch_sub_explicit(&server->shared->contexts, 1, memory_order_relaxed);
+    stats_add(&stats->contexts, (uint64_t)-1);
+}
 
 /* Where several workers accept at once: the place of one more connection, counted as
  * server_connection_opened() does, or false when there are as many as may be; and back again,

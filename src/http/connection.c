@@ -103,7 +103,7 @@ static enum conn_next linger_on(struct conn *c, struct io *io)
     return CONN_PARK;
 }
 
-static void count_request(struct io *io, const struct http_exchange *x)
+static inline void count_request(struct io *io, const struct http_exchange *x)
 {
     stats_add(&io->stats->requests, 1);
     if (x->status >= 100 && x->status < 600)
@@ -139,7 +139,7 @@ static enum conn_next refuse_raw(struct connection_stream *s, unsigned status, c
 
     memset(&request, 0, offsetof(struct http_request, fields));
     request.version_minor = 1;
-    if (length >= 2 && head[0] == '\r') { /* the one empty line that may come first */
+    if (length >= 2 && head[0] == '\r' && head[1] == '\n') { /* the empty line that may be first */
         head += 2;
         length -= 2;
     }
@@ -253,7 +253,7 @@ static bool finish(struct connection_stream *s, struct http_exchange *x, enum co
 }
 
 /* Serves the request whose head is io->in[start, start + length). Returns as finish(). */
-static bool serve_request(struct connection_stream *s, size_t length, enum conn_next *next)
+static inline bool serve_request(struct connection_stream *s, size_t length, enum conn_next *next)
 {
     struct http_request request;
     struct http_exchange x;
@@ -370,7 +370,7 @@ static enum conn_next give_way(struct connection_stream *s)
 
 /* Brings the unread input to the front of the buffer when the head being read could not
  * be completed, or its body not be read, where it is. */
-static void settle(struct connection_stream *s)
+static inline void settle(struct connection_stream *s)
 {
     if (s->start == 0 || s->io->in_size - s->start >= s->config->max_header + BODY_WINDOW / 2)
         return;

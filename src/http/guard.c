@@ -19,7 +19,7 @@
 #include "http/chars.h"
 
 enum guard_state {
-    START,    /* nothing read */
+    START,    /* nothing read: 0, see guard_init_head() */
     START_LF, /* after the CR of the one empty line allowed here */
     METHOD_1, /* the method's first byte */
     METHOD,   /* the rest of it */
@@ -43,11 +43,6 @@ static const char PROTOCOL_NAME[] = "HTTP/";
 /* What nearly always follows a target; passing it at once is a fifth of the guard's work. */
 static const char USUAL_VERSION[] = " HTTP/1.1\r\n";
 enum { USUAL_VERSION_LENGTH = sizeof USUAL_VERSION - 1 };
-
-void guard_init_head(struct guard *guard)
-{
-    *guard = (struct guard){.state = START};
-}
 
 void guard_init_trailers(struct guard *guard)
 {
@@ -160,7 +155,8 @@ static const char *pass_version(struct guard *g, const char *p, const char *end)
 /* A whole request line: */
 static const char *pass_line(struct guard *g, const char *p, const char *end)
 {
-    const char *space = http_chars_skip(p, end, CHAR_TOKEN);
+    const char *space =
+        end - p > 3 && memcmp(p, "GET ", 4) == 0 ? p + 3 : http_chars_skip(p, end, CHAR_TOKEN);
     const char *target = space + 1;
     const char *stop;
 

@@ -34,7 +34,10 @@ struct guard {
 
 /* Makes ready for the first byte of a request head. One empty line before the
  * request line is passed over (RFC 9112, 2.2). */
-void guard_init_head(struct guard *guard);
+static inline void guard_init_head(struct guard *guard)
+{
+    *guard = (struct guard){0};
+}
 
 /* Makes ready for the first byte after the last chunk's line (RFC 9112, 7.1.2). */
 void guard_init_trailers(struct guard *guard);

@@ -2,10 +2,10 @@
  *
  * The guard has passed the head, so splitting it into fields takes no more than
  * finding colons and line ends. http-parser is given the parts that mean something
- * to it: the request line, for method, target and version, and the fields that
- * decide framing. These this file reads for itself as well, and where the two
- * readings of the framing differ the request is refused. (Feeding the parser all
- * fields would cost more instructions than the rest of the server together.)
+ * to it: the method, the target's form and, if there are any, the fields that
+ * decide framing with the version before them. These fields this file reads for itself as well,
+ * and where the two readings of the framing differ the request is refused. (Feeding the parser
+ * all of a head would cost more instructions than the rest of the server together.)
  */
 #include "http/request.h"
 
@@ -33,25 +33,33 @@ struct reading {
     bool bad_expect;
     bool wants_close;
     bool wants_keep_alive;
-    http_parser parser; /* last: the rest is zeroed at the start */
+    const char *version; /* what follows the target: VERSION_LENGTH bytes */
+    http_parser parser;  /* last: the rest is zeroed at the start */
 };
 
 static const struct request_error OK = {0};
+
+/* What follows the target, but for its digit. */
+static const char VERSION[] = " HTTP/1.?\r\n";
+enum { VERSION_LENGTH = sizeof VERSION - 1, VERSION_DIGIT = 8 };
 
 static struct request_error refuse(unsigned status, const char *reason)
 {
     return (struct request_error){.status = status, .reason = reason, .close = true};
 }
 
-static inline struct http_slice trim(struct http_slice s)
+static inline bool is_blank(char byte)
 {
-    while (s.length > 0 && (s.data[0] == ' ' || s.data[0] == '\t')) {
-        s.data++;
-        s.length--;
-    }
-    while (s.length > 0 && (s.data[s.length - 1] == ' ' || s.data[s.length - 1] == '\t'))
-        s.length--;
-    return s;
+    return byte == ' ' || byte == '\t';
+}
+
+static inline struct http_slice trim(const char *from, const char *to)
+{
+    while (from < to && is_blank(*from))
+        from++;
+    while (from < to && is_blank(to[-1]))
+        to--;
+    return (struct http_slice){from, (size_t)(to - from)};
 }
 
 /* Splits the next element off a comma-separated list; false at its end. */
@@ -62,15 +70,14 @@ static bool next_element(struct http_slice *list, struct http_slice *element)
     if (list->data == NULL)
         return false;
     comma = memchr(list->data, ',', list->length);
-    *element = *list;
     if (comma == NULL) {
+        *element = trim(list->data, list->data + list->length);
         list->data = NULL;
     } else {
-        element->length = (size_t)(comma - list->data);
+        *element = trim(list->data, comma);
+        list->length -= (size_t)(comma + 1 - list->data);
         list->data = comma + 1;
-        list->length -= element->length + 1;
     }
-    *element = trim(*element);
     return true;
 }
 
@@ -136,9 +143,10 @@ static bool authority_valid(struct http_slice s)
         return true;
     if (*p++ != ':' || end - p > 5)
         return false;
-    while (p < end && is_digit(*p))
-        p++;
-    return p == end;
+    for (; p < end; p++)
+        if (!is_digit(*p))
+            return false;
+    return true;
 }
 
 static void read_host(struct reading *r, struct http_slice value)
@@ -199,7 +207,8 @@ static void read_expect(struct reading *r, struct http_slice value)
         r->bad_expect = true;
 }
 
-/* name is a token and text in lower case, so setting one bit compares letters in any case. */
+/* name is a token as long as text, and text in lower case, so setting one bit compares letters in
+ * any case. */
 static bool name_is(struct http_slice name, const char *text)
 {
     for (size_t i = 0; i < name.length; i++)
@@ -208,13 +217,23 @@ static bool name_is(struct http_slice name, const char *text)
     return true;
 }
 
+/* The same for the four bytes of the one field that every request has. */
+static bool name_is_host(struct http_slice name)
+{
+    uint32_t letters, host;
+
+    memcpy(&letters, name.data, sizeof letters);
+    memcpy(&host, "host", sizeof host);
+    return (letters | 0x20202020) == host;
+}
+
 /* Reads the fields that decide framing, connection and target; all others are the handler's.
  * Returns true for those that the parser is to read as well. */
 static bool read_field(struct reading *r, const struct http_field *field)
 {
     switch (field->name.length) {
     case 4:
-        if (name_is(field->name, "host"))
+        if (name_is_host(field->name))
             read_host(r, field->value);
         return false;
     case 6:
@@ -240,14 +259,6 @@ static bool read_field(struct reading *r, const struct http_field *field)
     }
 }
 
-static int on_url(http_parser *parser, const char *at, size_t length)
-{
-    struct http_request *request = parser->data;
-
-    request->target = (struct http_slice){at, length};
-    return 0;
-}
-
 /* 1: the parser is to read no body; bodies are read by chunked.h and body.c. */
 static int on_headers_complete(http_parser *parser)
 {
@@ -256,7 +267,6 @@ static int on_headers_complete(http_parser *parser)
 }
 
 static const http_parser_settings SETTINGS = {
-    .on_url = on_url,
     .on_headers_complete = on_headers_complete,
 };
 
@@ -284,52 +294,58 @@ static enum request_method method_of(const http_parser *parser)
     }
 }
 
-/* The request line, line[0..length) with its CRLF. Returns as read_fields(). */
-static bool read_request_line(struct reading *r, const char *line, size_t length)
+/* The request line, from line on; the head goes up to end. Returns its line feed, or NULL as
+ * read_fields() returns false. */
+static const char *read_request_line(struct reading *r, const char *line, const char *end)
 {
     struct http_request *request = r->request;
-    const char *space; /* behind the method */
+    const char *space = http_chars_skip(line, end, CHAR_TOKEN); /* behind the method */
+    const char *target = space + 1, *stop, *shown;
 
+    if (end - target < VERSION_LENGTH || *space != ' ')
+        return NULL;
+    stop = memchr(target, ' ', (size_t)(end - target));
+    if (stop == NULL || stop == target || end - stop < VERSION_LENGTH ||
+        memcmp(stop, VERSION, VERSION_DIGIT) != 0 || stop[VERSION_LENGTH - 1] != '\n')
+        return NULL;
+    /* Of a path the parser sees the first byte: it takes whatever the guard takes after that. */
+    shown = *target == '/' ? target + 1 : stop;
     http_parser_init(&r->parser, HTTP_REQUEST);
-    r->parser.data = request;
-    parse(r, line, length);
+    parse(r, line, (size_t)(shown - line));
     request->method = method_of(&r->parser);
-    space = request->target.length > 0 ? request->target.data - 1 : memchr(line, ' ', length);
-    if (space == NULL)
-        return false;
-    request->method_name = (struct http_slice){line, (size_t)(space - line)};
     if (HTTP_PARSER_ERRNO(&r->parser) == HPE_INVALID_METHOD) {
         /* Not a method the parser knows, yet its message has a length like any other's:
          * read on behind a method that may have a body. */
         http_parser_init(&r->parser, HTTP_REQUEST);
-        r->parser.data = request;
         parse(r, "POST", 4);
-        parse(r, space, length - request->method_name.length);
+        parse(r, space, (size_t)(shown - space));
         request->method = HTTP_METHOD_UNKNOWN;
     }
-    request->version_minor = r->parser.http_minor > 0;
-    return request->target.length > 0 || HTTP_PARSER_ERRNO(&r->parser) != HPE_OK;
+    r->version = stop;
+    request->method_name = (struct http_slice){line, (size_t)(space - line)};
+    request->target = (struct http_slice){target, (size_t)(stop - target)};
+    request->version_minor = stop[VERSION_DIGIT] != '0';
+    return stop + VERSION_LENGTH - 1;
 }
 
 /* The field lines from p on, up to the empty line that ends at end. False when they are not what
  * the guard passes: trusting it blindly would turn a bug there into a crash. */
 static bool read_fields(struct reading *r, const char *p, const char *end)
 {
-    struct http_request *request = r->request;
+    struct http_field *field = r->request->fields, *limit = field + HTTP_MAX_FIELDS;
     bool framed = false; /* the parser has been given a field */
 
-    while (*p != '\r') {
+    for (; *p != '\r'; field++) {
         const char *colon = memchr(p, ':', (size_t)(end - p));
         const char *stop = colon == NULL ? NULL : memchr(colon, '\r', (size_t)(end - colon));
-        struct http_field *field = &request->fields[request->field_count];
 
-        if (stop == NULL || request->field_count == HTTP_MAX_FIELDS)
+        if (stop == NULL || field == limit)
             return false;
-        request->field_count++;
-
         field->name = (struct http_slice){p, (size_t)(colon - p)};
-        field->value = trim((struct http_slice){colon + 1, (size_t)(stop - colon - 1)});
+        field->value = trim(colon + 1, stop);
         if (read_field(r, field)) {
+            if (!framed) /* to the parser, too, the version matters for these fields only */
+                parse(r, r->version, VERSION_LENGTH);
             parse(r, p, (size_t)(colon + 1 - p));
             parse(r, field->value.data, field->value.length); /* it takes no tab behind it */
             parse(r, "\r\n", 2);
@@ -337,6 +353,7 @@ static bool read_fields(struct reading *r, const char *p, const char *end)
         }
         p = stop + 2;
     }
+    r->request->field_count = (unsigned)(field - r->request->fields);
     if (framed)
         parse(r, "\r\n", 2);
     return true;
@@ -462,9 +479,8 @@ struct request_error request_parse(struct http_request *request, const char *hea
     memset(&r, 0, offsetof(struct reading, parser));
     r.request = request;
     clear(request);
-    line_feed = memchr(head, '\n', (size_t)(end - head));
-    if (line_feed == NULL || !read_request_line(&r, head, (size_t)(line_feed + 1 - head)) ||
-        !read_fields(&r, line_feed + 1, end))
+    line_feed = read_request_line(&r, head, end);
+    if (line_feed == NULL || !read_fields(&r, line_feed + 1, end))
         return refuse(400, "malformed request");
     request->keep_alive = !r.wants_close && (request->version_minor > 0 || r.wants_keep_alive);
     return judge(&r);

@@ -17,9 +17,9 @@
 #include "server.h"
 
 enum {
-    /* An upper bound of status line, own header lines and content type; extra lines come on top. */
+    /* An upper bound of status line and own header lines; content type and extra lines come on
+     * top. */
     HEAD_RESERVE = 512,
-    MAX_CONTENT_TYPE = 200,
 };
 
 static const struct {
@@ -77,13 +77,17 @@ static char *append_text(char *p, const char *text)
 
 static char *append_number(char *p, uint64_t value)
 {
-    char digits[20];
-    size_t at = sizeof digits;
+    uint64_t rest = value;
+    char *end;
 
     do
-        digits[--at] = (char)('0' + value % 10);
+        p++;
+    while ((rest /= 10) > 0);
+    end = p;
+    do
+        *--p = (char)('0' + value % 10);
     while ((value /= 10) > 0);
-    return append(p, digits + at, sizeof digits - at);
+    return end;
 }
 
 #define APPEND_LITERAL(p, text) append((p), (text), sizeof(text) - 1)
@@ -99,15 +103,16 @@ static char *append_status_line(char *p, unsigned status)
     return APPEND_LITERAL(p, "\r\n");
 }
 
-static char *append_framing(char *p, const struct http_exchange *x, unsigned status,
+/* has_length: of the content, which is then given. */
+static char *append_framing(char *p, const struct http_exchange *x, bool has_length,
                             uint64_t length)
 {
-    if (x->chunked)
-        p = APPEND_LITERAL(p, "Transfer-Encoding: chunked\r\n");
-    else if (length != HTTP_UNKNOWN_LENGTH && status != 204 && status != 304) {
+    if (has_length) {
         p = APPEND_LITERAL(p, "Content-Length: ");
         p = append_number(p, length);
         p = APPEND_LITERAL(p, "\r\n");
+    } else if (x->chunked) {
+        p = APPEND_LITERAL(p, "Transfer-Encoding: chunked\r\n");
     }
     if (x->close)
         return APPEND_LITERAL(p, "Connection: close\r\n");
@@ -121,18 +126,18 @@ static inline int begin(struct http_exchange *x, unsigned status, const char *co
 {
     struct connection_stream *s = x->stream;
     size_t type_length = content_type == NULL ? 0 : strlen(content_type);
+    bool empty = status == 204 || status == 304; /* and says nothing of a length */
     char *p;
     int result;
 
     assert(x->status == 0);
-    assert(type_length <= MAX_CONTENT_TYPE);
-    result = stream_reserve(s, HEAD_RESERVE + sizeof x->extra_buffer);
+    result = stream_reserve(s, HEAD_RESERVE + type_length + sizeof x->extra_buffer);
     if (result < 0)
         return note(x, result);
     x->status = status;
-    x->body_forbidden |= status == 204 || status == 304;
+    x->body_forbidden |= empty;
     x->body_remaining = length;
-    if (length == HTTP_UNKNOWN_LENGTH && status != 204 && status != 304) {
+    if (length == HTTP_UNKNOWN_LENGTH && !empty) {
         x->chunked = x->request->version_minor > 0;
         x->close |= !x->chunked;
     }
@@ -145,7 +150,7 @@ static inline int begin(struct http_exchange *x, unsigned status, const char *co
         p = append(p, content_type, type_length);
         p = APPEND_LITERAL(p, "\r\n");
     }
-    p = append_framing(p, x, status, length);
+    p = append_framing(p, x, !empty && length != HTTP_UNKNOWN_LENGTH, length);
     if (x->extra_length > 0)
         p = append(p, x->extra_buffer, x->extra_length);
     p = APPEND_LITERAL(p, "\r\n");

@@ -27,7 +27,8 @@ void stream_open(struct connection_stream *s, struct conn *c, struct io *io)
     s->floor = 0;
     s->drained = false;
     s->out_length = 0;
-    s->reading = s->writing = (struct client_pace){.credit_ms = PACE_GRACE_MS};
+    s->reading = (struct client_pace){.credit_ms = PACE_GRACE_MS};
+    s->writing = (struct client_pace){.credit_ms = PACE_GRACE_MS};
     s->turn_ms = 0;
     s->moved = 0;
     s->ahead = (struct ahead){0};
@@ -77,12 +78,6 @@ static void make_room(struct connection_stream *s)
         s->end -= s->start - s->floor;
         s->start = s->floor;
     }
-}
-
-void stream_close(struct connection_stream *s)
-{
-    if (s->ahead.size > 0)
-        ahead_term(&s->ahead, s->io);
 }
 
 static inline ssize_t read_once(struct connection_stream *s, void *buffer, size_t capacity)

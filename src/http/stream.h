@@ -67,7 +67,11 @@ struct connection_stream {
 void stream_open(struct connection_stream *s, struct conn *c, struct io *io);
 
 /* Frees what the stream holds. Unread input and unsent output are lost. */
-void stream_close(struct connection_stream *s);
+static inline void stream_close(struct connection_stream *s)
+{
+    if (s->ahead.size > 0)
+        ahead_term(&s->ahead, s->io);
+}
 
 /* Reads once, without waiting, behind the unread input, making room when needed.
  * Returns the count, 0 at end of input, -EAGAIN, -ENOBUFS when the buffer is full, or the

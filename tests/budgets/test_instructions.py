@@ -26,9 +26,9 @@ ALLOCATING = ("malloc", "calloc", "realloc", "reallocarray", "aligned_alloc", "p
 @pytest.mark.parametrize(
     ("name", "options", "budget"),
     [
-        ("coro", ("--model=coro",), 3000),
-        ("threads", ("--model=threads", "--workers=4"), 3500),
-        ("prefork-connection", ("--model=prefork", "--workers=8", "--dispatch=connection"), 3500),
+        ("coro", ("--model=coro",), 2550),
+        ("threads", ("--model=threads", "--workers=4"), 2550),
+        ("prefork-connection", ("--model=prefork", "--workers=8", "--dispatch=connection"), 2300),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -3,6 +3,9 @@
  * request.h: what a well-formed request line means, which targets are refused all the same, and
  * what a refusal tells of the rest.
  */
+#include <http_parser.h>
+
+#include "http/chars.h"
 #include "parsed.h"
 
 static void methods(void **state)
@@ -191,6 +194,31 @@ static void an_empty_line_may_come_first(void **state)
     assert_int_equal(p->request.field_count, 1);
 }
 
+/* What request.c relies on when it shows the parser no more of a path than its first byte: the
+ * parser refuses nothing that may follow, and finds the version behind it. */
+static void the_parser_takes_any_path(void **state)
+{
+    const http_parser_settings settings = {0};
+
+    (void)state;
+    for (int first = 0; first < 256; first++)
+        for (int second = 0; second < 256; second++) {
+            char line[] = "GET /12 HTTP/1.0\r\n";
+            http_parser parser;
+            size_t used;
+
+            line[5] = (char)first;
+            line[6] = (char)second;
+            if (!http_char_is(line[5], CHAR_TARGET) || !http_char_is(line[6], CHAR_TARGET))
+                continue;
+            http_parser_init(&parser, HTTP_REQUEST);
+            used = http_parser_execute(&parser, &settings, line, sizeof line - 1);
+            if (used != sizeof line - 1 || parser.http_minor != 0 || parser.http_major != 1)
+                fail_msg("0x%02x 0x%02x: %s", first, second,
+                         http_errno_description(HTTP_PARSER_ERRNO(&parser)));
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +229,7 @@ int main(void)
         cmocka_unit_test(refused_targets),
         cmocka_unit_test(a_refusal_that_keeps_the_connection_tells_the_framing),
         cmocka_unit_test(an_empty_line_may_come_first),
+        cmocka_unit_test(the_parser_takes_any_path),
     };
     return cmocka_run_group_tests(tests, parsed_setup, edge_teardown);
 }
