@@ -133,7 +133,7 @@ def test_a_window_holds_many_waits() -> None:
 def test_a_queue_for_a_pool_is_watched_longer() -> None:
     cell = plan.Cell(WORKLOADS["sleep"], 256, (made.THREADS, made.CORO))
     found = plan.Plan((cell,), 1, 0.5, 0.0, 1, "x", plan.Cores((0,), (1,)))
-    assert found.duration_of(cell, made.THREADS) == plan.POOL_FACTOR * plan.LONGEST_FOR_WAITS_S
+    assert found.duration_of(cell, made.THREADS) == plan.QUEUE_FACTOR * plan.LONGEST_FOR_WAITS_S
     assert found.duration_of(cell, made.CORO) == plan.LONGEST_FOR_WAITS_S
     alone = replace(cell, connections=64)
     assert found.duration_of(alone, made.THREADS) == plan.LONGEST_FOR_WAITS_S
