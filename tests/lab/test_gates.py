@@ -61,7 +61,7 @@ def with_latency(share: Any, **load_fields: Any) -> Any:
     return {"load_fields": {"mean_us": mean, "mean_square_us2": mean**2, **load_fields}}
 
 
-@pytest.mark.parametrize("share, sound", [(1.0, True), (0.96, True), (1.04, True), (0.9, False), (1.1, False)])
+@pytest.mark.parametrize("share, sound", [(1.0, True), (0.96, True), (1.02, True), (0.9, False), (1.04, False)])
 def test_littles_law(share: Any, sound: Any) -> None:
     reasons = check(rps=3200.0, **with_latency(share))
     assert (reasons == []) is sound
@@ -102,7 +102,8 @@ def test_a_few_late_first_answers_do_not_void_a_run() -> None:
     assert gates.answered_share(load, 64) <= 1 < 1.05 < gates.little_share(load, 64)
     measured = replace(load, cut_off_us=475.0)
     assert gates.little_share(measured, 64) == pytest.approx(1.0, abs=0.002)
-    for each in (load, measured):
+    late_at_the_end = replace(load, cut_off_us=89_000.0)  # and answered before it
+    for each in (load, measured, late_at_the_end):
         assert littles_law(each) == []
 
 
@@ -115,7 +116,7 @@ def littles_law(load: Any) -> Any:
 
 
 @pytest.mark.parametrize("share, cut_off_us, sound", [
-    (1.0, 475.0, True), (1.0, 50_000.0, False), (1.07, 475.0, False), (1.07, None, False),
+    (1.0, 475.0, True), (1.0, 50_000.0, True), (1.04, 475.0, False), (1.04, None, False),
     (0.8, 475.0, False), (0.8, 0.2 * 700_000, True),
 ])  # fmt: skip
 def test_littles_law_with_the_age_that_was_measured(
