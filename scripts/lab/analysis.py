@@ -140,17 +140,44 @@ def analyse(
     floor = [s.cpu_us for s in mine if not s.void and s.configuration == "floor"]
     floor_us = statistics.median(floor) if floor else None
     backend = _backend(mine) if cell.workload.database else None
+    measured = _Measured(compute_us, floor_us, _least_cpu_us(mine), backend)
     rows = tuple(
         replace(
-            _row(
-                cell, c, [s for s in mine if s.configuration == c.label], compute_us, floor_us,
-                backend,
-            ),
+            _row(cell, c, [s for s in mine if s.configuration == c.label], measured),
             syscalls=calls.get(c.label),
         )
         for c in cell.configurations
-    )  # fmt: skip
-    return CellResult(cell, rows, tuple(_notes(mine)), backend)
+    )
+    return CellResult(cell, rows, (*_notes(mine), *_wrong_ceilings(rows)), backend)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What a cell's ceilings follow from; see ceilings.for_configuration()."""
+
+    compute_us: float | None
+    floor_us: float | None
+    least_us: float | None
+    backend: ceilings.Backend | None
+
+
+def _least_cpu_us(samples: Sequence[Sample]) -> float | None:
+    """CPU time per request of the configuration that needed least."""
+    costs: dict[str, list[float]] = {}
+    for s in samples:
+        if s.load and s.load.requests and not s.void:
+            costs.setdefault(s.configuration, []).append(s.cpu_us)
+    return min((statistics.median(each) for each in costs.values()), default=None)
+
+
+def _wrong_ceilings(rows: Sequence[Row]) -> list[str]:
+    """More than a ceiling is no achievement: what it was computed from is wrong."""
+    above = [
+        f"{row.label} {row.share * 100:.0f} %"
+        for row in rows
+        if row.share is not None and row.share > ceilings.EXCEEDED
+    ]
+    return [f"the ceiling is wrong, as it was exceeded: {', '.join(above)}"] if above else []
 
 
 def _backend(samples: Sequence[Sample]) -> ceilings.Backend:
@@ -174,20 +201,21 @@ def _row(
     cell: Cell,
     configuration: Configuration,
     samples: Sequence[Sample],
-    compute_us: float | None,
-    floor_us: float | None,
-    backend: ceilings.Backend | None,
+    measured: _Measured,
 ) -> Row:
     valid = [s for s in samples if not s.void and (s.load or s.extras)]
     # A void row still shows what was seen, marked; that is what one debugs with.
     shown = valid or [s for s in samples if s.load or s.extras]
     extras = _extras(shown)
+    backend = measured.backend
     if backend:
         backend = replace(backend, cores=extras.get("backend_cores", 0.0))
     window_s = _median(s.load.duration_s for s in shown if s.load) or None
+    connecting = [s.load.connecting_s for s in shown if s.load and s.load.connecting_s is not None]
     ceiling = ceilings.for_configuration(
-        cell.workload, cell.connections, configuration, compute_us, floor_us, backend, window_s
-    )
+        cell.workload, cell.connections, configuration, measured.compute_us, measured.floor_us,
+        backend, window_s, _median(connecting), measured.least_us,
+    )  # fmt: skip
     throughput = _median(s.rps for s in shown)
     server_cores = _median(s.server_cores for s in shown)
     load_cpu = _median(s.load.cpu_share for s in shown if s.load)

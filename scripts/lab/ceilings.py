@@ -4,7 +4,9 @@
 A ceiling is analytic: it follows from the workload, the cores and the pool, with two
 measured inputs, the CPU time of the computing alone and the floor server's CPU time per
 request; behind a database, with what one request alone needs of it and the least of its CPU
-that any configuration of the cell used for one. Nothing is fitted to the row it judges.
+that any configuration of the cell used for one. So too with files and bodies that come back,
+where a request costs mostly what the kernel makes of it: the least that any configuration of
+the cell needed for one, alone or under load. Nothing is fitted to the row it judges.
 """
 
 from __future__ import annotations
@@ -19,8 +21,7 @@ FULL = 0.90  # of wrk's cores, the server's cores or a ceiling of cores: then it
 # A wait is never shorter than asked for, and a short run loses its first and last requests:
 # a ceiling of waiting limits already from here.
 WAIT_FULL = 0.85
-# A ceiling of waiting that is exceeded by more was computed from a time measured in company.
-EXCEEDED = 1.10
+EXCEEDED = 1.05  # by more than this, noise is no excuse: the ceiling is wrong, and it is said so
 # Neither the server's cores nor wrk's were used up: each connection waits for its answer and
 # then for the next question.
 ROUND_TRIPS = "round trips"
@@ -45,7 +46,7 @@ class Backend:
 class Ceiling:
     """rps: None where an input is missing.
 
-    kind: pool, connections, loop or helpers (waits); cores, alone or floor (CPU); backend (a
+    kind: pool, connections, loop or helpers (waits); cores, best or floor (CPU); backend (a
     database's connections) or database (its CPU). shown: see in_window().
     """
 
@@ -59,15 +60,19 @@ class Ceiling:
         return rps / (self.rps * self.shown) if self.rps else None
 
 
-def in_window(wait_ms: float, window_s: float | None) -> float:
-    """The share of a rate of waits that a window shows which begins as the first wait does.
+def in_window(wait_ms: float, window_s: float | None, connecting_s: float | None = None) -> float:
+    """The share of a rate of waits that a window shows: the load generator first connects, and
+    only then the first wait begins.
 
-    Answers come in bursts, one wait apart, and the first of them after one: a window of w waits
-    sees w - 1/2 of them, taken over where its end may fall. None: a window without end.
+    Answers come in bursts, one wait apart, and the first of them after one: in a time of w waits
+    w - 1/2 of them are seen, taken over where its end may fall. None: a window without end.
     """
-    if not window_s or window_s * 1e3 < 2 * wait_ms:
+    if not window_s:
         return 1.0
-    return 1 - wait_ms / (2 * window_s * 1e3)
+    loaded_s = max(0.0, window_s - (connecting_s or 0.0))
+    if loaded_s * 1e3 < 2 * wait_ms:
+        return 1.0
+    return (loaded_s - wait_ms / 2e3) / window_s
 
 
 def for_configuration(
@@ -78,12 +83,15 @@ def for_configuration(
     floor_us: float | None,
     backend: Backend | None = None,
     window_s: float | None = None,
+    connecting_s: float | None = None,
+    least_us: float | None = None,
 ) -> Ceiling:
     """The lowest of the ceilings that apply.
 
-    compute_us: CPU time of the request's computing, measured one request at a time.
+    compute_us: CPU time of the request's computing, with no other at the same time.
     floor_us: the floor server's CPU time per request under the same load.
-    window_s: how long was measured; see in_window().
+    window_s, connecting_s: how long was measured; see in_window().
+    least_us: CPU time per request under load, of the configuration that needed least.
     """
     if workload.kind in (BESIDE, *COUNTED):
         return Ceiling(None, "none", "none: what counts here is not throughput")
@@ -95,13 +103,14 @@ def for_configuration(
         rps = contexts / (busy_ms / 1e3)
         kind = _waiting_kind(workload, connections, configuration, contexts)
         formula = f"{contexts}/{busy_ms:.3g} ms = {rps:,.0f}/s"
-        options.append(Ceiling(rps, kind, formula, in_window(busy_ms, window_s)))
-    cost_us, what = _cost(workload, configuration, compute_us, floor_us)
+        shown = in_window(busy_ms, window_s, connecting_s)
+        options.append(Ceiling(rps, kind, formula, shown))
+    cost_us, what = _cost(workload, configuration, compute_us, floor_us, least_us)
     if cost_us:
         rps = cores * 1e6 / cost_us
         unit = "core" if cores == 1 else "cores"
-        alone = " alone" if what == "alone" else ""
-        formula = f"{cores} {unit}/{_time(cost_us)}{alone} = {rps:,.0f}/s"
+        best = " at best" if what == "best" else ""
+        formula = f"{cores} {unit}/{_time(cost_us)}{best} = {rps:,.0f}/s"
         options.append(Ceiling(rps, what, formula))
     if workload.database and backend:
         options += of_backend(configuration, connections, backend)
@@ -142,7 +151,7 @@ def _waiting_kind(
 
 def _cost(
     workload: Workload, configuration: Configuration, compute_us: float | None,
-    floor_us: float | None,
+    floor_us: float | None, least_us: float | None,
 ) -> tuple[float | None, str]:
     """CPU time of the least a request can take, and where that figure comes from."""
     if workload.database:
@@ -150,8 +159,9 @@ def _cost(
     if workload.floor:
         return floor_us, "floor"
     if workload.files or workload.post_bytes:
-        # Measured one at a time with our server: it says nothing of another one's.
-        return (None if configuration.peer else compute_us), "alone"
+        # Alone it was measured with our server: that says nothing of another one's.
+        known = [least_us, None if configuration.peer else compute_us]
+        return min((us for us in known if us), default=None), "best"
     return compute_us, "cores"
 
 

@@ -95,12 +95,12 @@ class Client:
         self.send(target, post)
         return self.receive(target)
 
-    def send(self, target: str, post: bytes | None = None) -> None:
+    def send(self, target: str, post: bytes | None = None, times: int = 1) -> None:
         method = "GET" if post is None else "POST"
         fields = "" if post is None else f"Content-Length: {len(post)}\r\n"
         request = f"{method} {target} HTTP/1.1\r\nHost: {self._host}\r\n{fields}\r\n"
         try:
-            self._socket.sendall(request.encode("ascii") + (post or b""))
+            self._socket.sendall((request.encode("ascii") + (post or b"")) * times)
         except OSError as error:
             raise BadAnswer(f"{target}: {error}") from None
 

@@ -67,7 +67,9 @@ class _Judge:
         text = f"{connections} connections: {label} of {ceiling:,.0f}/s"
         row = _alone(row) or row
         values = [
-            sample.rps / ceiling / ceilings.in_window(20, sample.load.duration_s)
+            sample.rps
+            / ceiling
+            / ceilings.in_window(20, sample.load.duration_s, sample.load.connecting_s)
             for sample in row.valid
             if sample.load
         ]

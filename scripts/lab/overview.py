@@ -10,13 +10,14 @@ from __future__ import annotations
 import statistics
 from typing import Sequence
 
-from . import analysis, charts, columns, table, verdict, workloads as work
+from . import analysis, charts, columns, stats, table, verdict, workloads as work
 from .analysis import CellResult, Metric, Row
 from .plan import MODELS
 from .workloads import WORKLOADS
 
 NO_WINNER = {work.PARKED, work.BESIDE, work.CRASH, work.DRAIN}
 CONNECTIONS = "connections"
+IN_NOISE = "within the noise"
 
 
 def chosen(results: Sequence[CellResult]) -> list[CellResult]:
@@ -47,10 +48,13 @@ def rows(results: Sequence[CellResult]) -> list[list[str]]:
 
 
 def reading_line(blocks: int) -> str:
+    noise = (
+        f", or '{IN_NOISE}' where it does not, but a configuration against itself is as far from 1"
+    )
     return (
         f"{table.interval_line(blocks)}. In parentheses: the pool's size, the best of "
-        "those that ran; 'ahead' is the ratio to the next model, or a tie where its interval "
-        "contains 1."
+        "those that ran; 'ahead' is the ratio to the next model, a tie where its interval "
+        f"contains 1{noise if blocks < stats.ENOUGH_BLOCKS else ''}."
     )
 
 
@@ -91,15 +95,19 @@ def _size(row: Row) -> str:
 
 
 def _ahead(alive: Sequence[Row], metric: Metric, sign: int, noise: float) -> str:
-    """The model that is ahead of every other, and of the next by how much; or a tie."""
+    """The model that is ahead of every other, and of the next by how much; or of which models
+    that is not known: a tie where all the intervals contain 1."""
     if len(alive) < 2:
         return columns.NONE
     first, *others = sorted(alive, key=lambda row: -sign * _median(row, metric))
     ratios = [(row, analysis.ratio(first, row, metric)) for row in others]
-    tied = [row for row, found in ratios if found is None or verdict.is_tie(found, noise)]
+    tied = [(row, found) for row, found in ratios if not found or verdict.is_tie(found, noise)]
     if tied:
-        models = verdict.listed([row.configuration.model for row in (first, *tied)])
-        return f"tie of {models}" if len(tied) < len(others) else "tie"
+        models = verdict.listed([row.configuration.model for row in (first, *(r for r, _ in tied))])
+        noisy = any(found and verdict.in_noise(found, noise) for _, found in tied)
+        if len(tied) == len(others):
+            return IN_NOISE if noisy else "tie"
+        return f"{models} {IN_NOISE}" if noisy else f"tie of {models}"
     nearest, found = ratios[0]
     text = verdict.ratio_text(found) if found else columns.NONE
     return f"{first.configuration.model}, {text} × {nearest.configuration.model}"

@@ -25,6 +25,7 @@ QUEUE_TURNS = 3.0
 # Answers to waits come in bursts, one wait apart: a window holds many of them, within reason.
 WAITS_IN_A_WINDOW = 50
 LONGEST_FOR_WAITS_S = 1.0
+QUEUE_FACTOR = 2  # of both, where requests queue: the share of a pool is stated to the percent
 CONNECT_TURNS = 0.0005  # seconds of load for each connection: wrk's time includes connecting
 AGAIN = " again"  # suffix of the label of the second half of the A/A pair
 
@@ -156,7 +157,8 @@ class Plan:
         contexts = configuration.contexts(cell.connections, workload)
         asked = max(asked, cell.connections * CONNECT_TURNS)
         waits_s = WAITS_IN_A_WINDOW * configuration.waited_ms(workload) / 1e3
-        asked = max(asked, min(waits_s, LONGEST_FOR_WAITS_S))
+        factor = QUEUE_FACTOR if contexts < cell.connections else 1
+        asked = max(asked, factor * min(waits_s, LONGEST_FOR_WAITS_S))
         waited_ms = configuration.waited_ms(workload) / contexts
         computed_ms = workload.computed_ms / configuration.usable_cores
         return max(asked, QUEUE_TURNS * cell.connections * max(waited_ms, computed_ms) / 1e3)

@@ -121,6 +121,23 @@ def replaced(readme: str, text: str) -> str:
     return f"{head}{BEGIN}\n\n{text}\n{END}{tail}"
 
 
+def renew(directory: Path) -> Path | None:
+    """The README.md above directory, where it has the markers, once more; what was written.
+
+    Raises LabError where it cannot be."""
+    path = directory.parent / "README.md"
+    try:
+        now = path.read_text()
+        if BEGIN not in now:
+            return None
+        path.write_text(replaced(now, block(directory)))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise LabError(f"cannot write {path}: {error.strerror}") from None
+    return path
+
+
 def generated(root: Path) -> dict[Path, str]:
     """Both files as they should be. root: of the repository. Raises LabError."""
     directory, readme = root / "results", root / "README.md"

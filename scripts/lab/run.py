@@ -23,14 +23,15 @@ OVERHEAD_S = 0.25
 # What some kinds of workload add: connections to be parked, faults to recover from.
 KIND_OVERHEAD_S = {work.PARKED: 2.0, work.BESIDE: 0.3, work.CRASH: 0.7, work.DRAIN: 0.5}
 MOST_FAILURES = 5
-STEADY_S = 2.3  # until a configuration is found steady, in its first block
+STEADY_S = 2.6  # until a configuration is found steady, in its first block
+NEEDED_S = 0.25  # that this makes a later block's warm-up longer
 SYSCALLS_S = 1.3
 
 
 def seconds_planned(plan: Plan) -> float:
     """An estimate of the whole run, disturbances not counted."""
     once = 0.0
-    first = 0.0
+    first, needed = 0.0, 0.0
     for cell in plan.cells:
         for configuration in cell.configurations:
             load_s = plan.duration_of(cell, configuration) + KIND_OVERHEAD_S.get(
@@ -38,8 +39,10 @@ def seconds_planned(plan: Plan) -> float:
             )
             once += load_s + plan.warmup_s + OVERHEAD_S
             first += STEADY_S - plan.warmup_s if plan.steady else 0.0
+            needed += NEEDED_S if plan.steady else 0.0
     counted = sum(len(cell.configurations) for cell in plan.cells if syscalls.countable(cell))
-    return once * plan.blocks + first + (counted * SYSCALLS_S if plan.syscalls else 0.0)
+    later = max(0, plan.blocks - 1) * needed
+    return once * plan.blocks + first + later + (counted * SYSCALLS_S if plan.syscalls else 0.0)
 
 
 def execute(
@@ -88,7 +91,8 @@ def count_syscalls(bench: Bench) -> Iterator[Count]:
 
 
 def write(run: Run, results: Sequence[CellResult], directory: Path) -> Path:
-    """The run's folder, new, below directory. Raises LabError where it cannot be made."""
+    """The run's folder, new, below directory; after a reference run also what is made of the
+    newest such, here and in the README.md above. Raises LabError where one cannot be written."""
     folder = directory / f"{utc('%Y%m%dT%H%M%SZ')}-{run.plan.label}"
     try:
         folder.mkdir(parents=True)
@@ -96,8 +100,11 @@ def write(run: Run, results: Sequence[CellResult], directory: Path) -> Path:
         (folder / "run.json").write_text(document + "\n")
         report.write(folder, report.files(run, results, folder.name))
         whole = directory / "README.md"
-        if run.plan.label.startswith(readme.REFERENCE) or not whole.exists():
+        reference = run.plan.label.startswith(readme.REFERENCE)
+        if reference or not whole.exists():
             whole.write_text(readme.results_text(directory))
+        if reference:
+            readme.renew(directory)
     except OSError as error:
         raise LabError(f"cannot write results to {folder}: {error.strerror}") from None
     return folder

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""Which of the load generator's connections never got an answer.
+"""Which of the load generator's connections never got an answer, and how long they all wait.
 
 wrk does not tell. The kernel does: sock_diag (sock_diag(7)) lists TCP sockets with their
-tcp_info, which counts the bytes received on each. Asking costs the measured programs
+tcp_info, which counts the bytes received on each and times the last that were sent, which is
+when the request in progress began. Asking costs the measured programs
 nothing, unlike a hook in the load generator.
 """
 
@@ -20,21 +21,32 @@ INET_DIAG_INFO = 2
 TCP_ESTABLISHED, TCP_CLOSE_WAIT = 1, 8
 # struct inet_diag_msg: four bytes, the socket's id (48 bytes), five words.
 MESSAGE_BYTES = 72
-# Offset of tcpi_bytes_received in struct tcp_info (linux/tcp.h; fixed by the ABI).
+# Offsets of tcpi_last_data_sent (in ms, by the kernel's tick) and tcpi_bytes_received in struct
+# tcp_info (linux/tcp.h; fixed by the ABI).
+LAST_SENT_OFFSET = 44
 BYTES_RECEIVED_OFFSET = 128
 
 
 @dataclass(frozen=True)
 class Connections:
+    """waiting_us: since each sent its last request; the mean."""
+
     established: int
     unanswered: int
+    waiting_us: float = 0.0
+
+
+@dataclass(frozen=True)
+class _Info:
+    bytes_received: int
+    since_sent_ms: int
 
 
 @dataclass(frozen=True)
 class _Socket:
     port: int
     peer_port: int
-    bytes_received: int | None
+    info: _Info | None
 
 
 def _request(states: int, info: bool) -> bytes:
@@ -46,16 +58,17 @@ def _request(states: int, info: bool) -> bytes:
     return header + body
 
 
-def _bytes_received(attributes: bytes) -> int | None:
-    """tcpi_bytes_received out of a message's attributes, None if the kernel left it out."""
+def _info(attributes: bytes) -> _Info | None:
+    """What is used of tcp_info in a message's attributes, None if the kernel left it out."""
     offset = 0
     while offset + 4 <= len(attributes):
         length, kind = struct.unpack_from("=HH", attributes, offset)
         if length < 4:
             return None
         if kind == INET_DIAG_INFO and length >= 4 + BYTES_RECEIVED_OFFSET + 8:
-            (value,) = struct.unpack_from("=Q", attributes, offset + 4 + BYTES_RECEIVED_OFFSET)
-            return int(value)
+            (sent,) = struct.unpack_from("=I", attributes, offset + 4 + LAST_SENT_OFFSET)
+            (received,) = struct.unpack_from("=Q", attributes, offset + 4 + BYTES_RECEIVED_OFFSET)
+            return _Info(int(received), int(sent))
         offset += (length + 3) & ~3
     return None
 
@@ -78,8 +91,7 @@ def _sockets(states: int, info: bool) -> list[_Socket] | None:
                         return None
                     message = data[offset + 16 : offset + length]
                     port, peer_port = struct.unpack_from("!HH", message, 4)
-                    received = _bytes_received(message[MESSAGE_BYTES:])
-                    found.append(_Socket(port, peer_port, received))
+                    found.append(_Socket(port, peer_port, _info(message[MESSAGE_BYTES:])))
                     offset += (length + 3) & ~3
     except OSError:
         return None
@@ -90,10 +102,13 @@ def connections_to(port: int) -> Connections | None:
     found = _sockets(1 << TCP_ESTABLISHED, info=True)
     if found is None:
         return None
-    clients = [each for each in found if each.peer_port == port]
-    if any(each.bytes_received is None for each in clients):
+    clients = [each.info for each in found if each.peer_port == port]
+    known = [info for info in clients if info is not None]
+    if len(known) < len(clients):
         return None
-    return Connections(len(clients), sum(each.bytes_received == 0 for each in clients))
+    waiting_ms = sum(info.since_sent_ms for info in known) / len(known) if known else 0.0
+    unanswered = sum(info.bytes_received == 0 for info in known)
+    return Connections(len(known), unanswered, waiting_ms * 1e3)
 
 
 def held_by_server(port: int) -> int | None:

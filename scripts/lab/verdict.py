@@ -35,7 +35,7 @@ def reference(result: CellResult) -> Row | None:
 
 
 def sentence(result: CellResult, noise: float) -> str:
-    """noise: how far the A/A pair was from 1; with few blocks, less than that is a tie."""
+    """noise: how far the A/A pair was from 1; with few blocks, less than that proves nothing."""
     if result.cell.workload.kind in _SPECIAL:
         return _special(result)
     cpu = by_cpu(result)
@@ -71,27 +71,38 @@ def ratio_text(found: Ratio) -> str:
 
 
 def is_tie(found: Ratio, noise: float) -> bool:
-    """A few blocks' range misses 1 by chance too often: then the A/A pair must be beaten."""
+    """Whether it is not known which is ahead."""
+    return found.tie or in_noise(found, noise)
+
+
+def in_noise(found: Ratio, noise: float) -> bool:
+    """A few blocks' range misses 1 by chance too often: then the A/A pair must be beaten too."""
     if found.tie:
-        return True
+        return False
     return found.blocks < ENOUGH_BLOCKS and abs(found.median - 1.0) <= noise
 
 
 def _comparisons(result: CellResult, base: Row, cpu: bool, noise: float) -> list[str]:
-    """Each row against the base: the different ones first, then the ties together."""
-    different, ties = [], []
+    """Each row against the base: the different ones first, then the ties together, last those
+    whose range misses 1, but by less than the A/A pair does."""
+    different, ties, noisy = [], [], []
     for row in result.models:
         found = analysis.ratio(row, base, analysis.cpu_us if cpu else analysis.rps)
         if row is base or found is None:
             continue
         interval = f"[{found.low:.2f}, {found.high:.2f}]"
-        if is_tie(found, noise):
+        text = f"{row.label} {found.median:.2f} × {base.label} {interval}"
+        if found.tie:
             ties.append(f"{row.label} {interval}")
+        elif in_noise(found, noise):
+            noisy.append(text)
         else:
-            different.append(f"{row.label} {found.median:.2f} × {base.label} {interval}")
+            different.append(text)
     if ties:
         verb = "ties" if len(ties) == 1 else "tie"
         different.append(f"{listed(ties)} {verb} with {base.label}")
+    if noisy:
+        different.append(f"within the noise of ±{percent(noise)}: {listed(noisy)}")
     return different
 
 

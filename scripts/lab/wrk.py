@@ -38,6 +38,7 @@ from .workloads import Workload
 
 SCRIPT = "scripts/wrk/report.lua"
 POST_SCRIPT = "scripts/wrk/post.lua"
+WAIT_SCRIPT = "scripts/wrk/wait.lua"
 PIPELINE_SCRIPT = "scripts/wrk/pipeline.lua"
 TIMEOUT_S = 8  # an answer later than this is dropped by wrk and voids the sample
 PERCENTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99, "p999": 0.999}
@@ -49,7 +50,11 @@ SAMPLE_BEFORE_END_S = 0.03
 
 @dataclass(frozen=True)
 class Load:
-    """What one run of wrk measured. Latencies in microseconds, restored (see above)."""
+    """What one run of wrk measured. Latencies in microseconds, restored (see above).
+
+    cut_off_us: how long the requests in progress near the end had been so, the mean over all
+    connections. connecting_s: how long wrk only connected, of duration_s. None: not known.
+    """
 
     duration_s: float
     requests: int
@@ -67,6 +72,8 @@ class Load:
     cpus: int = 1
     established: int | None = None
     unanswered: int | None = None
+    cut_off_us: float | None = None
+    connecting_s: float | None = None
 
     @property
     def rps(self) -> float:
@@ -143,6 +150,8 @@ def parse(output: str, connections: int) -> Load:
         errors = {name: int(count) for name, count in data["errors"].items()}
         corrected = {name: float(value) for name, value in data["corrected"].items()}
         size = int(data["bytes"])
+        connecting_us = data.get("connecting_us")
+        connecting_s = None if connecting_us is None else int(connecting_us) / 1e6
     except (ValueError, KeyError, TypeError) as error:
         raise LabError(f"wrk's report cannot be read: {error!r}") from None
     real = restore(table, duration_us, requests, connections)
@@ -159,6 +168,7 @@ def parse(output: str, connections: int) -> Load:
         max_us=float(max(real, default=0)),
         percentiles_us={name: percentile(real, p) for name, p in PERCENTILES.items()},
         corrected_us=corrected,
+        connecting_s=connecting_s,
     )
 
 
@@ -176,6 +186,8 @@ def command(
         script, arguments = POST_SCRIPT, ["--", str(workload.post_bytes)]
     elif workload and workload.pipeline > 1:
         script, arguments = PIPELINE_SCRIPT, ["--", str(workload.pipeline)]
+    elif workload and workload.wait_ms > 0:
+        script = WAIT_SCRIPT
     # Without the blank wrk takes no notice of the field, and says nothing.
     close = ["-H", "Connection: close"] if workload and workload.close else []
     return [
@@ -220,6 +232,7 @@ def run(
         cpus=len(cpus),
         established=seen.established if seen else None,
         unanswered=seen.unanswered if seen else None,
+        cut_off_us=seen.waiting_us if seen else None,
     )
 
 

@@ -10,6 +10,8 @@
 -- shifts mean and percentiles). The rewriting can be undone exactly from the whole table;
 -- scripts/lab/wrk.py does so.
 --
+-- connecting_us is null but for loads whose script measures it (wait.lua).
+--
 -- latency(i) walks the table from its start for every i: with latencies spread over a second
 -- that takes wrk longer than its run did. So the table is read where it lies, with LuaJIT's
 -- ffi, after its head was found to be what it should be; else the slow way.
@@ -55,10 +57,11 @@ end
 function done(summary, latency, requests)
   local errors = summary.errors
   io.write(string.format(
-    '{"lab_wrk":1,"duration_us":%d,"requests":%d,"bytes":%d,' ..
+    '{"lab_wrk":1,"connecting_us":%s,"duration_us":%d,"requests":%d,"bytes":%d,' ..
     '"errors":{"connect":%d,"read":%d,"write":%d,"status":%d,"timeout":%d},' ..
     '"corrected":{"min":%d,"mean":%.1f,"p50":%d,"p90":%d,"p99":%d,"p999":%d,"max":%d},' ..
     '"histogram":[%s]}\n',
+    connecting_us and string.format("%d", connecting_us) or "null",
     summary.duration, summary.requests, summary.bytes,
     errors.connect, errors.read, errors.write, errors.status, errors.timeout,
     latency.min, latency.mean, latency:percentile(50), latency:percentile(90),

@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 from made import FAKE, ROOT, needs_wrk
-from lab import procfs, schema, servers
+from lab import measure, procfs, schema, servers, wrk
 from lab.children import Children
 from lab.client import BadAnswer, Client
 from lab.errors import LabError
+from lab.workloads import WORKLOADS
 
 BENCH = str(ROOT / "scripts/bench")
 SHORT = ["--duration=0.2", "--patience=0", "--warmup=0", "--blocks=1", "--no-aa"]
@@ -186,6 +187,60 @@ def test_a_staged_fault_voids_the_cell(fault: str, words: str, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     assert words in " ".join(done.stdout.split())
     assert "void: coro" in done.stdout
+
+
+@pytest.mark.parametrize("name, at_once", [("cpu", measure.SINGLES), ("echo-1m", 1)])
+def test_a_request_alone_costs_the_least_of_warm_batches(
+    monkeypatch: pytest.MonkeyPatch, name: str, at_once: int
+) -> None:
+    """The first batch, here the cheapest, is not counted; a body too large goes alone."""
+    spent = [0.001, 0.032, 0.016, 0.024, 0.020, 0.040]
+    assert len(spent) == 1 + measure.SINGLE_TIMES
+    readings = iter([each for at, s in enumerate(spent) for each in (float(at), at + s)])
+    sent = []
+
+    class Stub(Client):
+        def __init__(self, host: str, port: int) -> None:
+            pass
+
+        def close(self) -> None:
+            pass
+
+        def send(self, target: str, post: bytes | None = None, times: int = 1) -> None:
+            sent.append(times)
+
+        def receive(self, target: str) -> Any:
+            return None
+
+    monkeypatch.setattr(measure, "Client", Stub)
+    monkeypatch.setattr(procfs, "cpu_seconds", lambda pids: next(readings))
+    with Children() as children, start(children) as server:
+        found = measure._single_cpu(server, server.ready.port, WORKLOADS[name])
+    assert sent == [at_once] * len(spent)
+    assert found == pytest.approx(16_000 / at_once)
+
+
+def test_requests_sent_at_once_are_each_answered() -> None:
+    with Children() as children, start(children) as server:
+        with Client("127.0.0.1", server.ready.port) as client:
+            client.send("/hello", times=3)
+            assert [client.receive("/hello").body for _ in range(3)] == [b"Hello, World!"] * 3
+
+
+@needs_wrk
+@pytest.mark.parametrize("name, measured", [("sleep", True), ("hello", False)])
+def test_wrk_says_how_long_it_only_connected(name: str, measured: bool) -> None:
+    workload, cpus = WORKLOADS[name], sorted(os.sched_getaffinity(0))
+    with Children() as children, start(children) as server:
+        port = server.ready.port
+        url = f"http://127.0.0.1:{port}{workload.target}"
+        argv = wrk.command(wrk.find(), 4, 1, 0.5, url, workload)
+        load = wrk.run(children, argv, cpus, ROOT, 4, 0.5, port)
+    assert load.requests > 0 and load.cut_off_us is not None
+    if measured:  # at least the four calls of connect(), and no answer's 20 ms
+        assert load.connecting_s is not None and 10e-6 < load.connecting_s < 0.5
+    else:
+        assert load.connecting_s is None
 
 
 @needs_wrk

@@ -71,7 +71,7 @@ def test_fewer_workers_than_connections_cannot_use_them_all() -> None:
 
 
 def test_an_exceeded_ceiling_limits_nothing() -> None:
-    found = result(service_us=1900, backend_us=20, rps=(8000.0, 9000.0, 12_000.0))
+    found = result(service_us=1900, backend_us=20, rps=(8000.0, 8400.0, 12_000.0))
     text = verdict.sentence(found, 0.0)
     assert "; coro exceeded it: what it follows from was measured in company; " in text
     assert "prefork(16) and threads(16) limited by backend connections" in text

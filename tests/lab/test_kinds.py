@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Gates of the kinds of workload that are more than a load, and what queries turn into."""
 
+from dataclasses import replace
 from typing import Any
 
 import made
@@ -127,6 +128,15 @@ def test_a_window_holds_many_waits() -> None:
     assert found.duration_of(cell, made.CORO) == pytest.approx(50 * 0.016)
     assert found.duration_of(gather, made.CORO) == plan.LONGEST_FOR_WAITS_S
     assert found.duration_of(short, made.CORO) == 0.5
+
+
+def test_a_queue_for_a_pool_is_watched_longer() -> None:
+    cell = plan.Cell(WORKLOADS["sleep"], 256, (made.THREADS, made.CORO))
+    found = plan.Plan((cell,), 1, 0.5, 0.0, 1, "x", plan.Cores((0,), (1,)))
+    assert found.duration_of(cell, made.THREADS) == plan.QUEUE_FACTOR * plan.LONGEST_FOR_WAITS_S
+    assert found.duration_of(cell, made.CORO) == plan.LONGEST_FOR_WAITS_S
+    alone = replace(cell, connections=64)
+    assert found.duration_of(alone, made.THREADS) == plan.LONGEST_FOR_WAITS_S
 
 
 # --- steadiness -----------------------------------------------------------------------------

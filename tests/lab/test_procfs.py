@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 import threading
 
 import made  # noqa: F401  makes the lab importable
@@ -103,10 +104,30 @@ def test_connections_without_an_answer_are_counted() -> None:
             assert (seen.established, seen.unanswered) == (3, 3)
             peers[1].sendall(b"x")
             clients[1].recv(1)
-            assert sockets.connections_to(port) == sockets.Connections(3, 2)
+            now = sockets.connections_to(port)
+            assert now is not None and (now.established, now.unanswered) == (3, 2)
             assert sockets.held_by_server(port) == 3
             clients[0].close()
             assert sockets.held_by_server(port) == 3
+        for each in clients + peers:
+            each.close()
+
+
+def test_the_kernel_times_what_is_in_progress() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(2)]
+        peers = [listener.accept()[0] for _ in clients]
+        clients[0].sendall(b"x")
+        begun = time.monotonic()
+        time.sleep(0.1)
+        peers[0].sendall(b"a part of an answer does not end it")
+        time.sleep(0.1)
+        clients[1].sendall(b"x")
+        seen = sockets.connections_to(port)
+        waited_us = (time.monotonic() - begun) * 1e6
+        if seen is not None:  # the mean of the one's time and of next to nothing, by ticks
+            assert waited_us / 2 - 12_000 <= seen.waiting_us <= waited_us / 2 + 12_000
         for each in clients + peers:
             each.close()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import made
 import made_run
 import pytest
-from lab import readme, reading, report
+from lab import readme, reading, report, run as lab_run
 from lab.errors import LabError
 
 README = f"# Title\n\nbefore\n\n{readme.BEGIN}\nthe last text\n{readme.END}\n\nafter\n"
@@ -52,6 +52,24 @@ def test_both_files_follow_from_it(tmp_path: Path, capsys: pytest.CaptureFixture
     assert re.search(r"\| 3,\d+ \(64\) \| 3,\d+ \(64\) \| 12,\d+ \| coro, 4\.\d+ \[", row)
     assert row in results and "sleep, 256 connections: " in results
     assert "README.md is not what" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("label, renewed", [("reference", True), ("reference-2", True), ("full", False)])
+def test_a_reference_run_alone_renews_the_readme(tmp_path: Path, label: str, renewed: bool) -> None:
+    root = repository(tmp_path)
+    made_now = made_run.run([made.cell("sleep")], label=label)
+    folder = lab_run.write(made_now, made_now.results(), root / "results")
+    text = (root / "README.md").read_text()
+    assert (f"results/{folder.name}/report.html" in text) is renewed
+    assert renewed or text == README
+    assert not renewed or readme.main(["--check"], root) == 0
+
+
+def test_results_elsewhere_touch_no_readme_without_markers(tmp_path: Path) -> None:
+    root = repository(tmp_path, text="mine\n")
+    made_now = made_run.run([made.cell("sleep")], label="reference")
+    lab_run.write(made_now, made_now.results(), root / "results")
+    assert (root / "README.md").read_text() == "mine\n"
 
 
 def test_without_a_reference_run_that_is_said(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import made
 import pytest
-from lab import analysis, ceilings, columns, gates, table, verdict
+from lab import analysis, ceilings, columns, gates, overview, table, verdict
 from lab.workloads import WORKLOADS
 
 
@@ -64,10 +64,30 @@ def test_where_wrk_was_the_limit_cpu_per_request_is_compared() -> None:
 @pytest.mark.parametrize("noise, tie", [(0.0, False), (0.05, True)])
 def test_few_blocks_must_beat_the_noise(noise: Any, tie: Any) -> None:
     result = sleep_result(coro_rps=(3168 * 1.02, 3168 * 1.03, 3168 * 1.04))
-    assert ("coro [1.02, 1.04] and" not in verdict.sentence(result, noise)) is not tie or tie
+    text = "coro 1.03 × threads(64) [1.02, 1.04]"
+    assert (f"within the noise of ±5 %: {text};" in verdict.sentence(result, noise)) is tie
+    assert (f": {text}, prefork(64) [1.00, 1.00] ties" in verdict.sentence(result, noise)) is not tie
     found = analysis.ratio(result.row("coro"), result.row("threads(64)"), analysis.rps)
     assert found is not None and not found.tie
     assert verdict.is_tie(found, noise) is tie
+
+
+@pytest.mark.parametrize(
+    "coro_rps, noise, ahead",
+    [
+        ((3168 * 1.02, 3168 * 1.03, 3168 * 1.04), 0.05, "within the noise"),
+        ((3168 * 0.98, 3168 * 1.01, 3168 * 1.04), 0.05, "tie"),
+        ((3168 * 1.02, 3168 * 1.03, 3168 * 1.04), 0.001, "coro, 1.03 [1.02, 1.04] × threads"),
+    ],
+)
+def test_a_range_that_misses_1_is_never_called_a_tie(
+    monkeypatch: pytest.MonkeyPatch, coro_rps: Any, noise: float, ahead: str
+) -> None:
+    monkeypatch.setattr(table, "noise_floor", lambda results, cpu: noise)
+    result = sleep_result(coro_rps=coro_rps)
+    head, row = overview.rows([result])
+    assert row[-1] == ahead
+    assert ("within the noise" in overview.reading_line(3)) and "noise" not in overview.reading_line(10)
 
 
 def test_with_enough_blocks_the_interval_alone_decides() -> None:
@@ -137,7 +157,7 @@ CEILINGS = [
     ("fanout", 64, made.CORO, None, None, 64 / 0.005, "connections"),
     ("fanout", 64, made.THREADS, None, None, 64 / 0.05, "connections"),
     ("stream", 64, made.CORO, None, None, 64 / 0.020, "connections"),
-    ("files-1k", 64, made.CORO, 12.5, None, 80_000, "alone"),
+    ("files-1k", 64, made.CORO, 12.5, None, 80_000, "best"),
     ("json", 64, made.CORO, None, 8.0, 125_000, "floor"),
 ]
 
@@ -162,12 +182,50 @@ def test_the_share_counts_what_a_window_can_show() -> None:
     assert found.rps == pytest.approx(3200)
     assert found.share(64 * 49.5) == pytest.approx(1.0)
     assert found.share(64 * 49) == pytest.approx(49 / 49.5)
+    connecting = ceilings.for_configuration(
+        WORKLOADS["sleep"], 256, made.THREADS, None, None, window_s=1.3, connecting_s=0.3
+    )
+    assert connecting.share(64 * 49.5 / 1.3) == pytest.approx(1.0)
+    assert ceilings.in_window(20, 1.3, 1.29) == 1.0  # no window to speak of
     endless = ceilings.for_configuration(WORKLOADS["sleep"], 256, made.THREADS, None, None)
     assert endless.share(3200) == pytest.approx(1.0)
     computing = ceilings.for_configuration(
         WORKLOADS["hello"], 64, made.CORO, None, 10.0, window_s=0.5
     )
     assert computing.share(100_000) == pytest.approx(1.0)
+
+
+def files_result(alone_us: float, workload: str = "files-1k", coro_us: float = 15.0) -> Any:
+    """Full cores: coro answers 66,667/s at 15 µs each, threads 50,000/s at 20 µs."""
+    cell = made.cell(workload, made.THREADS, made.CORO, connections=64)
+    samples = [
+        made.sample(
+            each, workload, block, 1e6 / cost, cost, 64, {"cpu_share": 0.99}, single_cpu_us=alone_us
+        )
+        for block in range(3)
+        for each, cost in ((made.THREADS, 20.0), (made.CORO, coro_us))
+    ]
+    return analysed(cell, samples)
+
+
+@pytest.mark.parametrize("alone_us, coro, formula", [
+    (48.4, 1.0, "1 core/15 µs at best = 66,667/s"),  # alone it is mostly waking up
+    (12.0, 0.8, "1 core/12 µs at best = 83,333/s"),
+])  # fmt: skip
+def test_what_a_file_costs_at_best_is_the_ceiling_of_files(
+    alone_us: float, coro: float, formula: str
+) -> None:
+    result = files_result(alone_us)
+    row = result.row("coro")
+    assert row.share == pytest.approx(coro) and row.ceiling.formula == formula
+    assert result.row("threads(64)").share == pytest.approx(coro * 15 / 20)
+    assert not any("ceiling" in note for note in result.notes)
+
+
+def test_a_ceiling_that_is_exceeded_is_said_to_be_wrong() -> None:
+    """Computing has no such escape: 0.6 ms alone, and 2,000/s on one core, cannot both be."""
+    notes = files_result(600.0, "cpu", 500.0).notes
+    assert "the ceiling is wrong, as it was exceeded: threads(64) 3000 %, coro 120 %" in notes
 
 
 def test_without_a_floor_hello_has_no_ceiling() -> None:
