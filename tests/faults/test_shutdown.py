@@ -118,7 +118,7 @@ def test_who_waits_is_served_and_who_comes_is_refused(
     launch: Launcher, tmp_path: Path, listen: str
 ) -> None:
     """However long it takes the workers to accept what waits."""
-    server = launch(listen=listen.format(folder=tmp_path))
+    server = launch("--stopped-timeout=30", listen=listen.format(folder=tmp_path))
     workers = server.wait_for_workers()
     for pid in workers:
         os.kill(pid, signal.SIGSTOP)
