@@ -28,7 +28,7 @@ presets (one of them; the options below change it, or choose from it):
   --quick      the models on hello, cpu, sleep and mix, 3 blocks: about a minute
   --full       every workload; 1 to 4096 connections on hello and sleep; pools of 4, 16, 64
                and 256; keep-alive and not; both dispatches; --gil; 10 blocks, system calls
-               counted apart: about 55 minutes, 70 with --peers
+               counted apart: about an hour, 75 minutes with --peers
   --floor      the floor server, the models and every other server installed: the speed
                goals, each PASS, FAIL or VOID: about 20 minutes
   --crossover  /mix by computing share, connections and pool size: which model wins where
