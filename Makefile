@@ -101,7 +101,7 @@ deps:
 
 # Every recipe below works from a bare checkout: it installs, builds, then runs.
 check: deps
-	@$(MAKE) --no-print-directory -j2 all units examples
+	@$(MAKE) --no-print-directory -j2 all units examples floor
 	@tests/run --build $(B)
 check-asan check-tsan: deps
 	@$(MAKE) --no-print-directory -j2 VARIANT=$(@:check-%=%) build/$(@:check-%=%)/server units
