@@ -109,18 +109,19 @@ static void reset(const struct process *p, const struct generation *g)
 {
     struct worker_control *control = process_control(p, &g->server);
 
-    /* Where connections pass between workers, each alone does not add up. */
     for (unsigned i = p->first; i < p->first + g->plan.slots_each; i++) {
         struct worker_stats *stats = &g->server.shared->workers[i];
 
+        /* Where connections pass between workers, each alone does not add up. */
         atomic_store(&stats->closed, atomic_load(&stats->accepted));
+        /* Each thread has a turn of its own, and who was killed while idle has left it so. */
+        atomic_store(&stats->control.turn, POOL_BUSY);
     }
     atomic_store(&control->draining, false);
     atomic_store(&control->take_backlog, false);
     atomic_store(&control->ready, false);
     atomic_store(&control->backlog_taken, false);
     atomic_store(&control->spent, false);
-    atomic_store(&control->turn, POOL_BUSY);
     atomic_store(&control->deadline_ms, 0);
     atomic_store(&control->idle_until_ms, 0);
     atomic_store(&control->beat_ms, 0);

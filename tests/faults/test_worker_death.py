@@ -81,6 +81,30 @@ def test_the_only_process_dies(launch: Launcher) -> None:
             connection.close()
 
 
+@only("threads", "threads-gil")
+def test_all_threads_come_back(launch: Launcher) -> None:
+    """Killed while they are idle, and again while they serve: each time all of them begin anew."""
+    server = launch(expected=EXPECTED)
+    target = f"/sleep?ms={patience(0.5) * 1000:.0f}"
+    for busy in (False, True, False):
+        with server.connect() as waiting:
+            (victim,) = server.wait_for_workers()
+            if busy:
+                waiting.send(message("GET", "/sleep?ms=20000"))
+                eventually("it sleeps", server.contexts, lambda n: n >= 1)
+            _kill(victim)
+        server.wait_for_workers(but=[victim])
+        together = [server.connect() for _ in range(POOL - 1)]  # one more tells of them
+        try:
+            for connection in together:
+                connection.send(message("GET", target))
+            eventually("all serve", server.contexts, lambda n: n == len(together))
+            assert [_outcome(connection) for connection in together] == ["200"] * len(together)
+        finally:
+            for connection in together:
+                connection.close()
+
+
 @only("coro-2")
 def test_one_of_two_loops_dies(launch: Launcher) -> None:
     """The other's connections live on."""
