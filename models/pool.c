@@ -24,6 +24,8 @@
 #include "server.h"
 #include "shortage.h"
 
+enum { ADMIT_MOST = 256 }; /* newcomers at a time, besides the one that is served */
+
 /* arm() runs after the record was given up, so whoever gets the event may close the descriptor
  * "while" epoll_ctl() names it. That is intended, see pool.h; ThreadSanitizer, which does not know
  * that the event itself orders the two, is not told of this one call. */
@@ -241,6 +243,8 @@ static void serve(struct pool *pool, struct pool_record *record, struct io *io)
     server_context_enter(io->server, io->stats);
     next = connection_serve(&record->conn, io);
     server_context_leave(io->server, io->stats);
+    if (next == CONN_PARK && record->conn.phase == CONN_IDLE)
+        atomic_fetch_add_explicit(&pool->passed, 1, memory_order_relaxed);
     put_back(pool, record, next, io);
 }
 
@@ -284,9 +288,25 @@ static struct pool_record *open_record(struct pool *pool, struct io *io)
     return record;
 }
 
-/* Takes one connection, lets another worker take the next, and serves it. */
+/* Parks newcomers behind the requests that wait already: as many as there are, at most `most`. */
+static void admit(struct pool *pool, struct io *io, unsigned most)
+{
+    struct pool_record *record;
+
+    while (most-- > 0 && !server_is_full(io->server) && (record = open_record(pool, io)) != NULL)
+        put_back(pool, record, CONN_PARK, io);
+}
+
+/*
+ * Takes one connection, lets another worker take the next, and serves it.
+ *
+ * The listening socket has one place in the kernel's queue of what is ready, however many wait
+ * behind it. So for each request meanwhile of those who are in, and stay, one more newcomer is let
+ * in: else a full house would turn once for each.
+ */
 static void accept_one(struct pool *pool, struct io *io)
 {
+    unsigned passed = atomic_exchange_explicit(&pool->passed, 0, memory_order_relaxed);
     struct pool_record *record = open_record(pool, io);
 
     if (record == NULL) {
@@ -298,6 +318,7 @@ static void accept_one(struct pool *pool, struct io *io)
         }
         return;
     }
+    admit(pool, io, passed < ADMIT_MOST ? passed : ADMIT_MOST);
     if (server_is_full(io->server)) {
         pause_accepting(pool);
         resume_accepting(pool, io->server); /* one may have closed just before the pause was seen */

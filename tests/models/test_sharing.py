@@ -23,6 +23,18 @@ def test_more_connections_than_workers(server: Server) -> None:
     assert load.longest < patience(1)
 
 
+@only("prefork", "threads")
+def test_newcomers_are_let_in_while_the_house_is_full(server: Server) -> None:
+    """Those who are in ask again at once, and all workers wait for something: each of twelve
+    times as many clients still has its share, the last to come included."""
+    with Load(server.address, 12 * POOL, message("GET", "/sleep?ms=20"), pause=0.001) as load:
+        time.sleep(patience(3))  # the length of the trial
+    assert not load.failures
+    share = load.answers / len(load.clients)
+    assert share / 2 < min(client.answers for client in load.clients)
+    assert max(client.answers for client in load.clients) < share * 2
+
+
 @only("prefork-connection", "threads-connection")
 def test_a_connection_takes_its_worker(launch: Launcher) -> None:
     """The textbook variant: as many connections are served as there are workers."""
