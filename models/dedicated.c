@@ -90,31 +90,41 @@ static void serve(struct dedicated *d, int fd)
     server_connection_closed(server, d->io->stats);
 }
 
-/* Serves the next connection that waits to be accepted. False when there is none to be had. */
-static bool accept_and_serve(struct dedicated *d)
+enum accepted {
+    ACCEPTED,    /* and served; or it was gone already */
+    NONE_WAITS,  /* to be accepted */
+    NO_ROOM_NOW, /* for the next that does */
+};
+
+/* Serves the next connection that waits to be accepted; last: even where there is no place left, as
+ * nobody else is going to. */
+static enum accepted accept_and_serve(struct dedicated *d, bool last)
 {
     struct server *server = d->io->server;
     struct pollfd stop = {.fd = d->stop_fd, .events = POLLIN};
     int fd, error;
 
-    if (!server_connection_reserve(server, d->io->stats)) {
+    if (last) {
+        server_connection_opened(server, d->io->stats);
+    } else if (!server_connection_reserve(server, d->io->stats)) {
         poll(&stop, 1, FULL_PAUSE_MS);
-        return false;
+        return NO_ROOM_NOW;
     }
     fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         serve(d, fd);
-        return true;
+        return ACCEPTED;
     }
     error = errno;
     server_connection_unreserve(server, d->io->stats);
     if (shortage_is(error)) {
         shortage_report(server, "accept", error);
         poll(&stop, 1, PAUSE_MS);
-    } else if (error == EINVAL) { /* shut down for draining: the stop descriptor follows */
-        poll(&stop, 1, -1);
+        return NO_ROOM_NOW;
     }
-    return false;
+    if (error == EINVAL) /* shut down for draining: the stop descriptor follows */
+        poll(&stop, 1, -1);
+    return error == EAGAIN || error == EINVAL ? NONE_WAITS : ACCEPTED;
 }
 
 static int open_epoll(const struct dedicated *d)
@@ -145,13 +155,15 @@ static int open_epoll(const struct dedicated *d)
 static void accept_last(struct dedicated *d)
 {
     const struct server *server = d->io->server;
+    enum accepted result;
     unsigned accepted = 0;
     bool last;
 
-    do
+    do {
         last = server_stopping(server) || atomic_load(&server->control->take_backlog);
-    while ((last || accepted++ < LAST_ACCEPTS) && accept_and_serve(d));
-    if (last)
+        result = accept_and_serve(d, last);
+    } while (result == ACCEPTED && (last || ++accepted < LAST_ACCEPTS));
+    if (last && result == NONE_WAITS)
         master_backlog_taken(server);
 }
 
@@ -174,7 +186,7 @@ int dedicated_work(struct io *io, int stop_fd)
         if (count > 0 && event.data.fd == stop_fd)
             d.stopping = true;
         else if (count >= 0)
-            (void)accept_and_serve(&d);
+            (void)accept_and_serve(&d, false);
     }
     close(epoll_fd);
     accept_last(&d);
