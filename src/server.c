@@ -50,7 +50,7 @@ static int raise_descriptors(struct server *server, char *error, size_t error_si
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
         return fail(error, error_size, "read", "RLIMIT_NOFILE");
     wanted = limit.rlim_max < MAX_DESCRIPTORS ? limit.rlim_max : MAX_DESCRIPTORS;
-    if (wanted > limit.rlim_cur) {
+    if (wanted != limit.rlim_cur) { /* lowered as well: no descriptor is to be above MAX */
         limit.rlim_cur = wanted;
         if (setrlimit(RLIMIT_NOFILE, &limit) < 0 && getrlimit(RLIMIT_NOFILE, &limit) < 0)
             return fail(error, error_size, "raise", "RLIMIT_NOFILE");

@@ -82,7 +82,8 @@ void access_log_write(const struct http_exchange *x, int64_t duration_ns)
 
     if (x->io->server->access_log_fd < 0)
         return;
-    server_reopen_log(x->io->server);
+    if (!io_shares_descriptors(x->io)) /* else the master's new one is this process's too */
+        server_reopen_log(x->io->server);
     client_name(x->stream->conn->fd, client, sizeof client);
     gmtime_r(&now, &utc);
     strftime(when, sizeof when, "%d/%b/%Y:%H:%M:%S +0000", &utc);
