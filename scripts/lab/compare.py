@@ -13,6 +13,7 @@ went from one winner to the other. 2: a run cannot be read, or a condition names
 from __future__ import annotations
 
 import argparse
+import itertools
 import operator
 import random
 import re
@@ -20,9 +21,9 @@ import statistics
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, NamedTuple, Sequence
 
-from . import schema, stats
+from . import analysis, reading, schema, stats, table, verdict, workloads as work
 from .errors import LabError
 from .stats import Ratio
 
@@ -31,7 +32,7 @@ _SEED = 21
 Figures = dict[tuple[str, int, str], dict[str, list[float]]]
 
 CONDITION = re.compile(
-    r"(?P<workload>[^:@]+)(?:@(?P<connections>\d+))?:(?P<configuration>[^:]+):(?P<metric>\w+)"
+    r"(?P<workload>idle:\d+|[^:@]+)(?:@(?P<connections>\d+))?:(?P<configuration>[^:]+):(?P<metric>\w+)"
     r"\s*(?P<sign><=|>=|<|>)\s*(?P<value>\d+(?:\.\d+)?)"
 )
 SIGNS: dict[str, Callable[[float, float], bool]] = {
@@ -39,6 +40,16 @@ SIGNS: dict[str, Callable[[float, float], bool]] = {
 }  # fmt: skip
 METRICS = ("rps", "cpu", "cpu_x_floor", "p50", "p99", "switches", "memory")
 MODEL_OF = re.compile(r"[\w-]+")
+
+
+class Pair(NamedTuple):
+    cell: str
+    figure: str  # that the verdict goes by
+    first: str
+    second: str
+
+
+Winners = dict[Pair, int]
 
 
 @dataclass(frozen=True)
@@ -58,17 +69,23 @@ class Compared:
 
 
 def figures(run: dict[str, Any]) -> Figures:
-    """Each metric's values in the blocks that can be believed."""
+    """Each metric's values in the blocks that can be believed; none of a row that is void."""
     found: Figures = {}
+    void = {
+        (cell["workload"]["name"], cell["connections"], row["configuration"])
+        for cell in run["cells"]
+        for row in cell["rows"]
+        if row["void"]
+    }
     floors = {
         (s["workload"], s["connections"], s["block"]): s["derived"]["cpu_us_per_request"]
         for s in run["samples"]
         if s["configuration"] == "floor" and not s["derived"]["void"]
     }
     for s in run["samples"]:
-        if s["derived"]["void"]:
-            continue
         key = (s["workload"], s["connections"], s["configuration"])
+        if s["derived"]["void"] or key in void:
+            continue
         values = found.setdefault(key, {name: [] for name in METRICS})
         derived = s["derived"]
         cpu, floor = derived["cpu_us_per_request"], floors.get((key[0], key[1], s["block"]))
@@ -114,41 +131,49 @@ def compare(first: dict[str, Any], second: dict[str, Any]) -> list[Compared]:
     return [Compared(*key, before[key], after[key]) for key in before if key in after]
 
 
-def winners(run: dict[str, Any]) -> dict[tuple[str, int, str, str], int]:
-    """Of each pair in each cell: 1 the first is ahead in requests/s, -1 the second, 0 a tie.
+def winners(run: dict[str, Any]) -> Winners:
+    """Of each pair of configurations in each cell: 1 the first is ahead, -1 the second, 0 a tie.
 
-    A pair whose interval stays within the cell's own noise floor is a tie as well.
+    Ahead by what the cell's verdict goes by, requests/s or CPU time per request; where it goes by
+    neither (idle, crash, ...) nobody is. Within the run's noise floor, how far a configuration
+    run twice was from itself, nobody is either.
     """
+    results = reading.from_json(run).results()
+    noise = {cpu: table.noise_floor(results, cpu) for cpu in (False, True)}
     found = {}
-    for cell in run["cells"]:
-        name, connections = cell["workload"]["name"], cell["connections"]
-        noise = _noise(cell["aa"])
-        for pair in cell["comparisons"]:
-            ratio = pair["rps"]
+    for result in results:
+        if result.cell.workload.kind != work.LOAD:
+            continue
+        cpu = verdict.by_cpu(result)
+        metric, sign = (analysis.cpu_us, -1) if cpu else (analysis.rps, 1)
+        for first, second in itertools.combinations(result.models, 2):
+            ratio = analysis.ratio(first, second, metric)
             if ratio is None:
                 continue
-            key = (name, connections, pair["first"], pair["second"])
-            tie = ratio["low"] <= 1.0 <= ratio["high"] or abs(ratio["median"] - 1.0) <= noise
-            found[key] = 0 if tie else (1 if ratio["median"] > 1.0 else -1)
+            tie = ratio.tie or abs(ratio.median - 1.0) <= noise[cpu]
+            ahead = sign if ratio.median > 1.0 else -sign
+            pair = Pair(result.cell.name, "CPU per request" if cpu else "requests/s",
+                        first.label, second.label)  # fmt: skip
+            found[pair] = 0 if tie else ahead
     return found
 
 
-def _noise(aa: dict[str, Any] | None) -> float:
-    ratio = (aa or {}).get("rps")
-    if not ratio:
-        return 0.0
-    return max(abs(float(ratio["low"]) - 1), abs(float(ratio["high"]) - 1))
-
-
-def flips(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+def flips(before: Winners, after: Winners) -> list[str]:
     """Pairs of which one won in the first run and the other in the second."""
-    before, after = winners(first), winners(second)
-    return [
-        f"{name}, {connections} connections: {one if won > 0 else other} was ahead of "
-        f"{other if won > 0 else one}, and now it is behind"
-        for (name, connections, one, other), won in before.items()
-        if won * after.get((name, connections, one, other), 0) < 0
-    ]
+    lines = []
+    for pair, won in before.items():
+        if won * after.get(pair, 0) < 0:
+            one, other = (pair.first, pair.second) if won > 0 else (pair.second, pair.first)
+            lines.append(
+                f"{pair.cell}, {pair.figure}: {one} was ahead of {other}, and now it is behind"
+            )
+    return lines
+
+
+def decided(before: Winners, after: Winners) -> str:
+    common = [pair for pair in before if pair in after]
+    both = [pair for pair in common if before[pair] and after[pair]]
+    return f"{len(both)} of {len(common)} pairs have one in both runs"
 
 
 # --- conditions ---------------------------------------------------------------------------
@@ -240,7 +265,8 @@ def _compare(argv: Sequence[str]) -> int:
     if not compared:
         raise LabError("the two runs have no configuration of a cell in common")
     failed = [line for text in options.fail_if for line in failing(text, compared)]
-    flipped = flips(first, second)
+    before, after = winners(first), winners(second)
+    flipped = flips(before, after)
     for name in ("kernel", "cpu", "cores", "server_version"):
         one, other = first["environment"].get(name), second["environment"].get(name)
         if one != other:
@@ -251,7 +277,7 @@ def _compare(argv: Sequence[str]) -> int:
     for line in flipped:
         print(f"flip: {line}")
     if not flipped:
-        print("no verdict flips from one winner to the other")
+        print(f"no verdict flips from one winner to the other: {decided(before, after)}")
     for line in failed:
         print(f"failed: {line}")
     return 1 if failed or (flipped and options.fail_on_flip) else 0

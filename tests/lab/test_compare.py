@@ -15,14 +15,23 @@ from lab.errors import LabError
 COMPARE = str(made.ROOT / "scripts/compare")
 
 
-def staged(factor: float, blocks: int = 8, **figures: float) -> dict[str, Any]:
-    """A run of threads and coro on /sleep, 16 connections, coro's throughput by a factor."""
-    cell = made.cell("sleep", made.THREADS, made.CORO, connections=16)
+def staged(
+    factor: float, blocks: int = 8, workload: str = "sleep", coro_cpu_us: float = 20.0,
+    again: float | None = None,
+) -> dict[str, Any]:
+    """A run of threads and coro, 16 connections, coro's throughput by a factor; again: and by
+    this one when it is run twice."""
+    configurations = (made.THREADS, made.CORO, *([made.AGAIN] if again else []))
+    factors = {made.CORO: factor, made.AGAIN: factor * (again or 1.0)}
+    cell = made.cell(workload, *configurations, connections=16)
     run = document.Run(made.plan((cell,), blocks), {"kernel": "1"}, "x", "2026-01-01T00:00:00Z")
     for block in range(blocks):
         for configuration in cell.configurations:
-            rps = (700.0 + block % 3) * (factor if configuration is made.CORO else 1.0)
-            sample = made.sample(configuration, block=block, rps=rps, connections=16, cpu_us=20.0)
+            rps = (700.0 + block % 3) * factors.get(configuration, 1.0)
+            cpu_us = coro_cpu_us if configuration is made.CORO else 20.0
+            sample = made.sample(
+                configuration, workload, block, rps=rps, connections=16, cpu_us=cpu_us
+            )
             sample.gates = gates.check(sample, cell.workload, configuration)
             run.samples.append(sample)
     run.complete = True
@@ -89,20 +98,40 @@ def test_conditions_that_mean_nothing_are_mistakes(condition: str, words: str) -
         compare.failing(condition, compare.compare(staged(1.0), staged(1.0)))
 
 
+def flipped(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+    return compare.flips(compare.winners(first), compare.winners(second))
+
+
 def test_a_flip_is_a_change_of_winner_and_not_of_a_tie() -> None:
-    assert compare.flips(staged(1.1), staged(1.2)) == []
-    assert compare.flips(staged(1.1), staged(1.0)) == []
-    (flip,) = compare.flips(staged(1.1), staged(0.9))
-    assert "coro was ahead of threads(64), and now it is behind" in flip
+    assert flipped(staged(1.1), staged(1.2)) == []
+    assert flipped(staged(1.1), staged(1.0)) == []
+    (flip,) = flipped(staged(1.1), staged(0.9))
+    assert "requests/s: coro was ahead of threads(64), and now it is behind" in flip
 
 
 def test_within_the_noise_floor_nobody_wins() -> None:
-    noisy = staged(1.02)
-    for cell in noisy["cells"]:
-        cell["aa"] = {"configuration": "coro", "cpu_us_per_request": None,
-                      "rps": {"median": 1.0, "low": 0.95, "high": 1.03}}  # fmt: skip
-    assert set(compare.winners(noisy).values()) == {0}
     assert set(compare.winners(staged(1.02)).values()) == {-1}
+    assert set(compare.winners(staged(1.02, again=1.03)).values()) == {0}
+
+
+def test_where_cpu_time_decides_throughput_flips_nothing() -> None:
+    def hello(factor: float, coro_cpu_us: float) -> dict[str, Any]:
+        return staged(factor, workload="hello", coro_cpu_us=coro_cpu_us)
+
+    assert flipped(hello(1.1, 24.0), hello(0.9, 24.0)) == []
+    (flip,) = flipped(hello(1.0, 16.0), hello(1.0, 24.0))
+    assert "CPU per request: coro was ahead of threads(64), and now it is behind" in flip
+
+
+def test_where_neither_decides_nobody_wins() -> None:
+    assert compare.winners(staged(1.1, workload="interference")) == {}
+
+
+def test_a_void_row_is_compared_with_nothing() -> None:
+    spoilt = staged(0.5)
+    (row,) = [r for r in spoilt["cells"][0]["rows"] if r["configuration"] == "coro"]
+    row["void"] = True  # though some of its blocks could be believed
+    assert [c.configuration for c in compare.compare(staged(1.0), spoilt)] == ["threads(64)"]
 
 
 def run_compare(tmp_path: Path, first: Any, second: Any, *arguments: str) -> Any:
