@@ -183,6 +183,10 @@ def _service(options: argparse.Namespace, available: Sequence[int]) -> Service:
         raise LabError("--cpu-ms and --wait-ms: not negative, and not both 0")
     if options.cpu_ms > 10_000 or options.wait_ms > 10_000:
         raise LabError("--cpu-ms and --wait-ms: at most 10,000")
+    if options.wait_ms != int(options.wait_ms):
+        raise LabError("--wait-ms: whole milliseconds, as /mix takes them")
+    if 0 < options.cpu_ms < 0.001:
+        raise LabError("--cpu-ms: 0, or at least 0.001")
     if options.concurrency < 1 or options.concurrency > 10_000:
         raise LabError("--concurrency: 1 to 10,000")
     if options.blocks < 1 or not 0.2 <= options.duration <= 600:
@@ -215,7 +219,7 @@ def _advise(argv: Sequence[str]) -> int:
         return code or 1
     results = run.results()
     run.conclusion_lines = explain(service, results[0])
-    run.conclusions = {"advice": run.conclusion_lines}
+    run.conclusions = {"lines": run.conclusion_lines}
     print(table.render_text(plan, results, table.WIDTH, run.conclusion_lines))
     if options.results:
         folder_written = running.write(run, results, Path(options.results))

@@ -240,7 +240,8 @@ def _row(
         load_cpu_share=load_cpu,
         ceiling=ceiling,
         limiter=ceilings.limiter(
-            cell.workload, configuration, ceiling, throughput, server_cores, load_cpu, backend
+            cell.workload, configuration, ceiling, throughput, server_cores, load_cpu, backend,
+            load_cores=_median(s.load.cpu_share * s.load.cpus for s in shown if s.load),
         ),
         void_reasons=merge_reasons([reason for s in samples for reason in s.gates]),
         phantoms=sum(s.load.phantoms for s in shown if s.load),

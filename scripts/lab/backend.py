@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Sequence
@@ -19,19 +20,24 @@ import databases  # noqa: E402
 
 from . import procfs  # noqa: E402
 from .errors import LabError  # noqa: E402
+from .workloads import Workload  # noqa: E402
 
-CONNECTIONS = 16  # of all workers together: the default of --db-connections
+# Over table world, a view of the same name that waits before each row: who looks here first finds
+# a slow database. It goes before the table does, and is made anew with it.
+NO_SLOW_SCHEMA = "DROP SCHEMA IF EXISTS slow CASCADE;"
+SLOW_SCHEMA = """CREATE SCHEMA slow;
+CREATE VIEW slow.world AS SELECT * FROM public.world WHERE pg_sleep({seconds}) IS NOT NULL;"""
+SLOW_FIRST = "&options=-csearch_path%3Dslow,public"
 
 
 class Backend:
     """PostgreSQL and Redis, filled; or, when no workload asks for them, nothing. A context
     manager: leaving it ends them."""
 
-    def __init__(self, wanted: bool, cpus: Sequence[int]) -> None:
-        self._wanted, self._cpus = wanted, cpus
+    def __init__(self, wanted: bool) -> None:
+        self._wanted = wanted
         self._made: list[databases.Private] = []
-        self.options: list[str] = []  # of the server's command line
-        self.shown: list[str] = []  # the same without folders' names
+        self._addresses: tuple[str, str] | None = None  # PostgreSQL's and Redis's
 
     def __enter__(self) -> "Backend":
         if not self._wanted:
@@ -42,27 +48,45 @@ class Backend:
             redis = databases.Redis()
             self._made.append(redis)
             databases.fill_redis(redis.address, databases.world(postgres.uri))
-            for pid in self.pids():
-                os.sched_setaffinity(pid, self._cpus)
         except (databases.Trouble, OSError) as trouble:
             self._remove()
             raise LabError(f"no database: {trouble}") from None
         except BaseException:
             self._remove()
             raise
-        total = f"--db-connections={CONNECTIONS}"
-        self.options = [f"--db={postgres.uri}", f"--redis={redis.address}", total]
-        self.shown = ["--db=postgresql://world@/world?host=DB", "--redis=unix:DB/redis", total]
+        self._addresses = postgres.uri, redis.address
         return self
 
-    def refill(self) -> None:
+    def options(self, workload: Workload) -> list[str]:
+        """Of the command line of a server that this workload is asked of."""
+        if not workload.database or self._addresses is None:
+            return []
+        postgres, redis = self._addresses
+        slow = SLOW_FIRST if workload.row_ms else ""
+        total = f"--db-connections={workload.db_connections}"
+        return [f"--db={postgres}{slow}", f"--redis={redis}", total]
+
+    def shown(self, option: str) -> str:
+        """The same without a folder's name."""
+        for made in self._made:
+            option = option.replace(str(made.folder), "DB")
+        return option
+
+    def refill(self, workload: Workload, cpus: Sequence[int]) -> None:
         """Makes the tables anew, to be called before each run: nobody is to pay for what the
-        updates of another have left behind, old versions of rows and a vacuum now and then."""
+        updates of another have left behind, old versions of rows and a vacuum now and then.
+        cpus: the load's in that run, which the databases share."""
+        for pid in self.pids():  # a connection's process begins where its parent is
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(pid, cpus)
         for made in self._made:
             if isinstance(made, databases.Postgres):
                 try:
+                    made.psql(NO_SLOW_SCHEMA)
                     databases.fill_postgres(made.uri)
                     made.psql("ALTER TABLE world SET (autovacuum_enabled = off)")
+                    if workload.row_ms:
+                        made.psql(SLOW_SCHEMA.format(seconds=workload.row_ms / 1e3))
                 except databases.Trouble as trouble:
                     raise LabError(f"no database: {trouble}") from None
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .backend import CONNECTIONS as BACKEND_CONNECTIONS
 from .plan import ONE_LOCK, Configuration
 from .workloads import BESIDE, COUNTED, Workload
 
@@ -113,22 +112,26 @@ def for_configuration(
         formula = f"{cores} {unit}/{_time(cost_us)}{best} = {rps:,.0f}/s"
         options.append(Ceiling(rps, what, formula))
     if workload.database and backend:
-        options += of_backend(configuration, connections, backend)
+        options += of_backend(workload, configuration, connections, backend)
     known = [option for option in options if option.rps]
     return min(known, key=lambda c: c.rps or 0.0) if known else Ceiling(None, "unknown", "")
 
 
 def of_backend(
-    configuration: Configuration, connections: int, backend: Backend
+    workload: Workload, configuration: Configuration, connections: int, backend: Backend
 ) -> list[Ceiling]:
-    """What the database's connections allow by Little's law (as many busy at once, each for the
-    time that a request alone needs one), and what its CPU allows."""
+    """What the database's connections, or the few workers there are for them, allow by Little's
+    law (as many busy at once, each for the time that a request alone needs one), and what its CPU
+    allows."""
     found = []
-    usable = min(BACKEND_CONNECTIONS, configuration.contexts(connections))
+    contexts = configuration.contexts(connections, workload)
+    usable = min(workload.db_connections, contexts)
     if backend.service_us:
         rps = usable * 1e6 / backend.service_us
         formula = f"{usable}/{_time(backend.service_us)} = {rps:,.0f}/s"
-        found.append(Ceiling(rps, "backend", formula))
+        many = contexts >= workload.db_connections
+        kind = "backend" if many else _waiting_kind(workload, connections, configuration, contexts)
+        found.append(Ceiling(rps, kind, formula))
     if backend.cpu_us:
         cores = len(configuration.load_cpus)  # shared with wrk
         rps = cores * 1e6 / (backend.cpu_us + backend.load_us)
@@ -183,19 +186,24 @@ def limiter(
     server_cores: float,
     load_cpu_share: float,
     backend: Backend | None = None,
+    load_cores: float | None = None,
 ) -> str:
     """What kept the throughput where it is.
 
-    server_cores: cores' worth of CPU the server used. load_cpu_share: of wrk's cores.
+    server_cores, load_cores: cores' worth of CPU the server and wrk used. load_cpu_share: of those
+    that wrk could use; it may have fewer threads than cores.
     """
+    if load_cores is None:
+        load_cores = load_cpu_share * len(configuration.load_cpus)
     if workload.kind in COUNTED:
         return SMALL
     if workload.database and backend and not configuration.shares_cores:
         cores = len(configuration.load_cpus)  # that the database shares with wrk
-        if backend.cores + load_cpu_share * cores >= FULL * cores:
-            return "the database's CPU" if backend.cores >= load_cpu_share * cores else "wrk"
+        if backend.cores + load_cores >= FULL * cores:
+            return "the database's CPU" if backend.cores >= load_cores else "wrk"
     if configuration.shares_cores:
-        used = server_cores + load_cpu_share * len(configuration.load_cpus)
+        used = server_cores + load_cores
+        used += backend.cores if workload.database and backend else 0.0
         if used >= FULL * len(configuration.server_cpus):
             return "CPU shared with wrk"
     elif load_cpu_share >= FULL:

@@ -36,7 +36,7 @@ def find_programs(
         raise LabError(f"no server at {server}: build it with make, or give --server=PATH")
     if any(c.floor for cell in plan.cells for c in cell.configurations) and not os.access(ROOT / FLOOR, os.X_OK):
         raise LabError(f"no floor server at {FLOOR}: build it with make floor")
-    return Programs(ROOT, server, FLOOR, wrk_path, folder, backend or Backend(False, ()))
+    return Programs(ROOT, server, FLOOR, wrk_path, folder, backend or Backend(False))
 
 
 def server_path(given: str) -> str:
@@ -88,7 +88,7 @@ def _bench(argv: Sequence[str]) -> int:
     wrk_path = wrk.find()
     server = server_path(options.server)
     asks = any(cell.workload.database for cell in plan.cells)
-    with site.Folder() as folder, Backend(asks, plan.cores.load) as backend:
+    with site.Folder() as folder, Backend(asks) as backend:
         programs = find_programs(plan, server, wrk_path, folder, backend)
         environment.raise_open_files()
         run = Run(

@@ -98,7 +98,7 @@ def _line(cell: dict[str, Any]) -> str:
         names = [models[model]["configuration"] for model in cell["tied"]]
         top = max(models[model]["rps"] for model in cell["tied"])
         behind = [
-            f"{models[cell['tied'][0]]['rps'] / e['rps']:.2f} × {e['configuration']}"
+            f"{top / e['rps']:.2f} × {e['configuration']}"
             for model, e in models.items()
             if e and model not in cell["tied"]
         ]

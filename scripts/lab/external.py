@@ -14,7 +14,7 @@ from .analysis import CellResult, Row
 from .columns import bytes_text
 from .judging import Line
 from .stats import Ratio
-from .workloads import PARKED
+from .workloads import PARKED, SLOW_QUERIES
 
 POOL_RATE = 3200.0
 LEVEL = 0.10  # "level" as the published table means it: it has one run of each
@@ -43,14 +43,15 @@ def pool_rate(results: Sequence[CellResult]) -> list[Line]:
         if row is None or row.void:
             lines.append(Line(None, ARITHMETIC, f"{text}; void here"))
             continue
-        close = abs(row.rps / POOL_RATE - 1) <= 0.03
-        lines.append(Line(close, ARITHMETIC, f"{text}; here {row.rps:,.0f}/s"))
+        rate = row.rps / row.ceiling.shown  # which takes wrk a part of the window
+        close = abs(rate / POOL_RATE - 1) <= 0.03
+        lines.append(Line(close, ARITHMETIC, f"{text}; here {rate:,.0f}/s, once all wait"))
     return lines
 
 
 def database(results: Sequence[CellResult]) -> list[Line]:
-    """Three queries of 2 ms and a little computing, on two cores."""
-    few, many = _cell(results, "mix", 50), _cell(results, "mix", 500)
+    """Three queries of 2 ms, one after another, on two cores; 40 connections to the database."""
+    few, many = _cell(results, SLOW_QUERIES.name, 50), _cell(results, SLOW_QUERIES.name, 500)
     if few is None or many is None:
         return []
 
@@ -67,24 +68,20 @@ def database(results: Sequence[CellResult]) -> list[Line]:
 
     ahead, ahead_text = pair(few, 20)
     level, level_text = pair(many, 40)
-    small, _ = pair(many, 20)
-    grown, grown_text = pair(many, 150)
-    caught = small is not None and grown is not None and grown.median < small.median
-    level_now = level is not None and abs(level.median - 1) <= LEVEL
+    grown, grown_text = pair(few, 150)
     return [
         Line(
             ahead.low > 1 if ahead else None, RUBY,
             f"50 connections: published 4,943/s on the loop, 3,179/s on the small pool; {ahead_text}",
         ),
         Line(
-            level_now if level else None, RUBY,
-            f"500 connections: published level, 2,909/s and 2,970/s; {level_text}"
-            + ("" if level_now else "; there both share 40 database connections, here there "
-               "is no such limit"),
+            abs(level.median - 1) <= LEVEL if level else None, RUBY,
+            f"500 connections: published level, 2,909/s and 2,970/s; {level_text}",
         ),
         Line(
-            caught if small and grown else None, RUBY,
-            f"more workers: published the pool catches up, 5,088/s to 4,373/s; {grown_text}",
+            grown.median <= 1 + LEVEL if grown else None, RUBY,
+            "more workers, 50 connections: published the pool catches up, 5,088/s, "
+            f"the loop 4,373/s; {grown_text}",
         ),
     ]  # fmt: skip
 

@@ -14,6 +14,7 @@ from . import analysis, ceilings
 from .analysis import CellResult, Metric, Row
 from .judging import Line, judge, paired, percent
 from .quiet import QUIET_CORES
+from .sample import Sample
 
 MODELS = ("prefork(64)", "threads(64)", "coro")
 APACHE = {
@@ -70,7 +71,7 @@ class _Judge:
             sample.rps
             / ceiling
             / ceilings.in_window(20, sample.load.duration_s, sample.load.connecting_s)
-            for sample in row.valid
+            for sample in _counting(row)
             if sample.load
         ]
         line = judge(workload, text, values, goal, True, percent)
@@ -82,14 +83,19 @@ class _Judge:
 
 
 def _alone(row: Row | None) -> Row | None:
-    """The row without the blocks in which other programs worked on its cores."""
-    if row is None:
-        return None
+    """The row without the blocks in which other programs worked on its cores. One that is void
+    stays so, whatever is left of it."""
+    if row is None or row.void:
+        return row
     quiet = tuple(s for s in row.samples if s.others_cores < QUIET_CORES)
     company = () if len(quiet) == len(row.samples) else ("other programs used its cores",)
     return dataclasses.replace(
         row, samples=quiet, void_reasons=(*row.void_reasons, *company)
     )
+
+
+def _counting(row: Row) -> Sequence[Sample]:
+    return () if row.void else row.valid
 
 
 def _why(*rows: Row | None) -> str:
@@ -129,9 +135,15 @@ def _served(found: _Judge, connections: int, model: str) -> None:
     if row is None:
         return
     starved = [reason for reason in row.void_reasons if "never got an answer" in reason]
-    text = f"{connections} connections: {model} serves every one: "
-    text += starved[0] if starved else f"so in {len(row.samples)} blocks"
-    found.lines.append(Line(not starved, "hello", text))
+    known = [s for s in _counting(row) if s.load and s.load.unanswered is not None]
+    text = f"{connections} connections: {model} serves every one"
+    if starved:
+        line = Line(False, "hello", f"{text}: {starved[0]}")
+    elif known:
+        line = Line(True, "hello", f"{text}: so in {len(known)} blocks")
+    else:
+        line = Line(None, "hello", f"{text}: no block can be believed{_why(row)}")
+    found.lines.append(line)
 
 
 def _idle(found: _Judge) -> None:
@@ -141,13 +153,13 @@ def _idle(found: _Judge) -> None:
         if row is None:
             continue
         text = f"{row.extras.get('parked_asked', 0):,.0f} idle connections: bytes each, {label}"
-        values = [s.extras["bytes_a_connection"] for s in row.valid]
+        values = [s.extras["bytes_a_connection"] for s in _counting(row)]
         found.lines.append(judge("idle", text, values, IDLE_BYTES, False, _bytes))
     ours, nginx = rows["coro"], rows["nginx"]
     if ours is not None:
-        measured = [s.extras["memory_total_bytes"] for s in nginx.valid] if nginx else []
+        measured = [s.extras["memory_total_bytes"] for s in _counting(nginx)] if nginx else []
         goal = min(measured) if measured else NGINX_IDLE_BYTES
-        values = [s.extras["memory_total_bytes"] for s in ours.valid]
+        values = [s.extras["memory_total_bytes"] for s in _counting(ours)]
         whose = "nginx's here" if measured else "nginx's elsewhere"
         text = f"total PSS, coro, below {whose}"
         found.lines.append(judge("idle", text, values, goal, False, _bytes))

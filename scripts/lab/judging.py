@@ -51,8 +51,8 @@ def judge(
 
 
 def paired(first: Row | None, second: Row | None, metric: Metric) -> list[float]:
-    """The ratio in each block in which both can be believed."""
-    if first is None or second is None:
+    """The ratio in each block in which both can be believed; none where either row is void."""
+    if first is None or second is None or first.void or second.void:
         return []
     others = {sample.block: metric(sample) for sample in second.valid}
     return [

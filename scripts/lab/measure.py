@@ -48,18 +48,17 @@ class Programs:
     floor: str
     wrk: str
     folder: Path
-    backend: Backend = Backend(wanted=False, cpus=())
+    backend: Backend = Backend(wanted=False)
 
     def argv(self, configuration: Configuration, workload: Workload | None = None) -> list[str]:
         program = self.floor if configuration.floor else self.server
         files = str(self.folder / site.NAME / "files") if workload and workload.files else None
         close = workload.close if workload else False
-        database = self.backend.options if workload and workload.database else []
+        database = self.backend.options(workload) if workload else []
         return [program, *configuration.arguments(files, close), *database]
 
     def shown(self, argv: Sequence[str]) -> list[str]:
-        names = dict(zip(self.backend.options, self.backend.shown))
-        return [names.get(word, word.replace(str(self.folder), SITE_SHOWN)) for word in argv]
+        return [self.backend.shown(word.replace(str(self.folder), SITE_SHOWN)) for word in argv]
 
 
 class Answers:
@@ -131,7 +130,7 @@ def measure(bench: Bench, step: Step, order: int) -> Sample:
     workload, programs = cell.workload, bench.programs
     duration_s = bench.plan.duration_of(cell, configuration)
     if workload.database:
-        programs.backend.refill()
+        programs.backend.refill(workload, configuration.load_cpus)
     with bench.start(configuration, workload) as server:
         port = server.ready.port
         cpus = configuration.load_cpus

@@ -200,7 +200,7 @@ def _counts(options: argparse.Namespace) -> list[int]:
 
 def _chosen(cells: Sequence[Cell], options: argparse.Namespace, cores: Cores) -> list[Cell]:
     """Of a preset's cells, what --workloads, --connections, --models and --workers leave."""
-    names = [w.name for w in work.parse(options.workloads)] if options.workloads else []
+    names = _names(options.workloads, cells) if options.workloads else []
     counts = _counts(options)
     pools = planning.parse_numbers(options.workers, "--workers") if options.workers else []
     models = (
@@ -230,6 +230,15 @@ def _chosen(cells: Sequence[Cell], options: argparse.Namespace, cores: Cores) ->
         raise LabError("nothing of this preset is left by --workloads, --connections, "
                        "--models and --workers")  # fmt: skip
     return kept
+
+
+def _names(text: str, cells: Sequence[Cell]) -> list[str]:
+    """Of workloads; a preset may have some that only it has."""
+    own = {cell.workload.name for cell in cells}
+    parts = [part.strip() for part in text.split(",")]
+    known = [part for part in parts if part in own]
+    others = ",".join(part for part in parts if part not in own)
+    return known + [w.name for w in work.parse(others)] if others or not known else known
 
 
 def _matches(configuration: Configuration, spec: str, cores: Cores) -> bool:

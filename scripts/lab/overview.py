@@ -53,7 +53,7 @@ def reading_line(blocks: int) -> str:
     )
     return (
         f"{table.interval_line(blocks)}. In parentheses: the pool's size, the best of "
-        "those that ran; 'ahead' is the ratio to the next model, a tie where its interval "
+        "those that had cores of their own, without --gil and --dispatch=connection; 'ahead' is the ratio to the next model, a tie where its interval "
         f"contains 1{noise if blocks < stats.ENOUGH_BLOCKS else ''}."
     )
 

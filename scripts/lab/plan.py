@@ -26,6 +26,8 @@ QUEUE_TURNS = 3.0
 WAITS_IN_A_WINDOW = 50
 LONGEST_FOR_WAITS_S = 1.0
 QUEUE_FACTOR = 2  # of both, where requests queue: the share of a pool is stated to the percent
+# How long a process keeps the right to a database connection that others want; src/db/permits.h.
+TENURE_S = 0.25
 CONNECT_TURNS = 0.0005  # seconds of load for each connection: wrk's time includes connecting
 AGAIN = " again"  # suffix of the label of the second half of the A/A pair
 
@@ -160,6 +162,9 @@ class Plan:
         factor = QUEUE_FACTOR if contexts < cell.connections else 1
         asked = max(asked, factor * min(waits_s, LONGEST_FOR_WAITS_S))
         waited_ms = configuration.waited_ms(workload) / contexts
+        borrowers = contexts / workload.db_connections  # for each connection to the database
+        if workload.database and configuration.model == "prefork" and borrowers > 1:
+            asked = max(asked, QUEUE_TURNS * borrowers * TENURE_S)
         computed_ms = workload.computed_ms / configuration.usable_cores
         return max(asked, QUEUE_TURNS * cell.connections * max(waited_ms, computed_ms) / 1e3)
 

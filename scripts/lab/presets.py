@@ -14,9 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Callable, Iterable, Sequence
 
 from . import plan as planning, workloads as work
-from .backend import CONNECTIONS as BACKEND_CONNECTIONS
 from .plan import Cell, Configuration, Cores
-from .workloads import WORKLOADS, Workload
+from .workloads import DB_CONNECTIONS, SLOW_QUERIES, Workload
 
 QUICK_MODELS = "prefork,threads,coro,coro:cores"
 QUICK_WORKLOADS = "hello,cpu,sleep,mix"
@@ -102,7 +101,7 @@ def full(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset
         *make.cells("json,block,block-offload,fanout,stream,files-100k", three),
         *make.cells("files-1k,idle", three),
         *make.cells("files-1m", three, peers=True),
-        *make.cells("db,queries,updates,fortunes,cache", three, pools=[BACKEND_CONNECTIONS]),
+        *make.cells("db,queries,updates,fortunes,cache", three, pools=[DB_CONNECTIONS]),
         *make.cells("db", "prefork,threads"),  # more workers than connections: they borrow
         *make.cells("echo-1k,echo-1m", three),
         *make.cells("close,pipeline", three, peers=True),
@@ -115,7 +114,7 @@ def full(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset
         planning.with_aa(cell) if (cell.workload.name, cell.connections) in AA_CELLS else cell
         for cell in merged(cells)
     ]
-    return Preset(tuple(paired), 10, 0.7, 0.2, steady=True, syscalls=True)
+    return Preset(tuple(paired), 10, 0.6, 0.2, steady=True, syscalls=True)
 
 
 def floor(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset:
@@ -160,11 +159,10 @@ def external(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Pr
     def wide(model: str, workers: int) -> Configuration:
         return Configuration(model, workers, both, both)
 
-    database = work.with_query(WORKLOADS["mix"], "cpu=100&wait=2&rounds=3")
     loops = [wide("coro", len(both)), *(wide("threads", size) for size in (10, 20, 40, 150))]
     cells = [
         *make.cells("sleep", "prefork,threads,coro", [256]),
-        *planning.cells_for([database], loops, [50, 500], cores),
+        *planning.cells_for([SLOW_QUERIES], loops, [50, 500], cores),
     ]
     for parked in IDLE_STEPS:
         # One context for each connection, as the servers of that paper had.

@@ -134,5 +134,6 @@ def _run(document: Mapping[str, Any]) -> Run:
     if drawn:
         run.conclusions = drawn
     else:
-        run.conclusion_lines = [str(line) for line in run.conclusions.get("advice", [])]
+        lines = run.conclusions.get("lines", run.conclusions.get("advice", []))
+        run.conclusion_lines = [str(line) for line in lines]
     return run

@@ -41,8 +41,9 @@ Runs of `scripts/bench` land here, one folder each: `<UTC time>-<label>/`.
 [SCHEMA.md](SCHEMA.md) says what `run.json` holds, field by field. `scripts/report DIR` makes the
 other files again from it.
 
-`make bench` makes a run labelled `quick`, which git ignores; another label (`--label`) is
-kept. These files are generated, this one by `scripts/results`: to change them, run the lab again.
+`make bench` makes a run labelled `quick`; git ignores it, as it does every run that has its
+preset's name for a label. Another label (`--label`) is kept. These files are generated, this one
+by `scripts/results`: to change them, run the lab again.
 """
 NOTHING = "No reference run is kept here yet: `scripts/bench --full --label reference` makes one.\n"
 IN_README = ("sleep-throughput", "hello-throughput", "crossover")  # those of these that exist

@@ -127,10 +127,14 @@ def _database_part(result: CellResult) -> list[str]:
     exceeded = []
     for row in result.models if result.backend else []:
         assert result.backend is not None
-        allowed = ceilings.of_backend(row.configuration, result.cell.connections, result.backend)
+        allowed = ceilings.of_backend(
+            result.cell.workload, row.configuration, result.cell.connections, result.backend
+        )
         if row.void or not allowed:
             continue
         words = {"backend": "connections to the database allow {} (Little's law)",
+                 "pool": "as many workers as it has allow {} (Little's law)",
+                 "connections": "as many connections as there are allow {} (Little's law)",
                  "database": "its CPU allows {}"}  # fmt: skip
         text = ", ".join(words[found.kind].format(found.formula) for found in allowed)
         share = row.rps / min(found.rps or 0.0 for found in allowed)

@@ -21,6 +21,7 @@ LOAD, PARKED, BESIDE, CRASH, DRAIN = "load", "parked", "beside", "crash", "drain
 COUNTED = (CRASH, DRAIN)
 PIPELINE_DEPTH = 16
 OFFLOAD_THREADS = 4  # helpers of one loop, as models/coro.c has it
+DB_CONNECTIONS = 16  # of all workers together: the default of --db-connections
 FILE_SIZES = {"1k": 1 << 10, "100k": 100 << 10, "1m": 1 << 20}
 
 
@@ -45,6 +46,8 @@ class Workload:
     pipeline: int = 1
     files: bool = False  # served from the site folder
     database: bool = False  # asks a database, which the lab starts (see backend)
+    db_connections: int = DB_CONNECTIONS
+    row_ms: float = 0.0  # the database waits so long before each row that it reads by its number
     parked: int = 0  # idle connections beside the load
     slow_target: str | None = None
     slow_connections: int = 0
@@ -162,6 +165,12 @@ WORKLOADS = {
         ),
     )
 }  # fmt: skip
+
+# For published comparisons only (see external): a database that takes its time.
+SLOW_QUERIES = replace(
+    _database("slow-queries", "/queries?n=3", "3 queries of 2 ms, of PostgreSQL"),
+    db_connections=40, row_ms=2.0,
+)  # fmt: skip
 
 
 def query_values(target: str) -> dict[str, float]:

@@ -69,7 +69,7 @@ class Load:
     corrected_us: Mapping[str, float]
     cpu_share: float = 0.0
     runnable_share: float = 0.0  # cpu_share, and the time it waited for its cores
-    cpus: int = 1
+    cpus: int = 1  # that its threads could use: one each, of those it was given
     established: int | None = None
     unanswered: int | None = None
     cut_off_us: float | None = None
@@ -204,6 +204,11 @@ def command(
     ]  # fmt: skip
 
 
+def _threads(argv: Sequence[str]) -> int:
+    """Of a command()."""
+    return next(int(word[2:]) for word in argv if word.startswith("-t"))
+
+
 def run(
     children: Children,
     argv: Sequence[str],
@@ -214,11 +219,12 @@ def run(
     port: int,
 ) -> Load:
     """Load the server at port for duration_s. Raises LabError if wrk cannot."""
+    usable = min(_threads(argv), len(cpus))
     begun = time.monotonic()
     process = children.start(argv, cpus, cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     time.sleep(max(0.0, duration_s - SAMPLE_BEFORE_END_S))
     cpu_s, queue_s = procfs.cpu_and_queue_seconds([process.pid])
-    window_s = (time.monotonic() - begun) * len(cpus)
+    window_s = (time.monotonic() - begun) * usable
     seen = sockets.connections_to(port)
     time.sleep(max(0.0, begun + duration_s - time.monotonic()))
     stdout, stderr = _end(children, process)
@@ -229,7 +235,7 @@ def run(
         parse(stdout.decode(errors="replace"), connections),
         cpu_share=cpu_s / window_s,
         runnable_share=(cpu_s + queue_s) / window_s,
-        cpus=len(cpus),
+        cpus=usable,
         established=seen.established if seen else None,
         unanswered=seen.unanswered if seen else None,
         cut_off_us=seen.waiting_us if seen else None,

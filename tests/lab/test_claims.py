@@ -449,4 +449,7 @@ def test_a_failed_claim_is_no_error_and_one_not_run_is(
     assert [claim["state"] for claim in written["claims"]] == states
     assert ("2" in written["not_run"]) == (rounds is None) and folder.name.endswith("-test")
     assert f"{states[0]} 2 a process switch" in capsys.readouterr().out
-    assert json.loads((folder / "run.json").read_text())["conclusions"] == {"claims": {"2": states[0]}}
+    assert json.loads((folder / "run.json").read_text())["conclusions"]["claims"] == {"2": states[0]}
+    (folder / "table.md").unlink()
+    subprocess.run([made.ROOT / "scripts/report", folder], check=True)
+    assert f"{states[0]} 2 a process switch" in (folder / "table.md").read_text()

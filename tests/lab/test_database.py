@@ -10,7 +10,7 @@ import pytest
 from lab import analysis, ceilings, verdict
 from lab.backend import Backend
 from lab.plan import Configuration
-from lab.workloads import WORKLOADS
+from lab.workloads import SLOW_QUERIES, WORKLOADS, Workload
 
 PREFORK = Configuration("prefork", 16, *made.OWN)
 THREADS = Configuration("threads", 16, *made.OWN)
@@ -66,8 +66,11 @@ def test_its_connections_limit() -> None:
 def test_fewer_workers_than_connections_cannot_use_them_all() -> None:
     few = Configuration("threads", 4, *made.OWN)
     backend = ceilings.Backend(service_us=1000)
-    allowed = [ceilings.of_backend(c, 64, backend)[0].rps for c in (few, THREADS, made.CORO)]
-    assert allowed == [4000, 16_000, 16_000]
+    allowed = [
+        ceilings.of_backend(WORKLOADS["db"], c, 64, backend)[0] for c in (few, THREADS, made.CORO)
+    ]
+    assert [found.rps for found in allowed] == [4000, 16_000, 16_000]
+    assert [found.kind for found in allowed] == ["pool", "backend", "backend"]
 
 
 def test_an_exceeded_ceiling_limits_nothing() -> None:
@@ -99,11 +102,43 @@ def test_these_do(name: str) -> None:
 
 
 def test_each_run_finds_the_tables_as_new() -> None:
-    with Backend(True, sorted(os.sched_getaffinity(0))) as made_one:
-        uri = made_one.options[0][len("--db=") :]
+    cpus = sorted(os.sched_getaffinity(0))
+    with Backend(True) as made_one:
+        uri = made_one.options(WORKLOADS["db"])[0][len("--db=") :]
         databases.psql(uri, "UPDATE world SET randomnumber = 0")
-        made_one.refill()
+        made_one.refill(WORKLOADS["db"], cpus)
         databases.verify(uri)
         before = made_one.cpu_s()
         databases.psql(uri, "SELECT count(*) FROM generate_series(1, 1000000)")
         assert made_one.cpu_s() - before > 0.05, "a connection that has been closed is forgotten"
+
+
+def test_a_slow_database_waits_before_each_row_and_only_where_it_is_asked_for() -> None:
+    def asked(made_one: Backend, workload: Workload) -> tuple[float, float]:
+        """The least time to read a row, in seconds, and how many connections there may be."""
+        made_one.refill(workload, sorted(os.sched_getaffinity(0)))
+        uri, _, total = (option.split("=", 1)[1] for option in made_one.options(workload))
+        spent = "SELECT extract(epoch FROM clock_timestamp() - statement_timestamp())"
+        told = [
+            float(databases.psql(uri, f"{spent} FROM world WHERE id = {number}"))
+            for number in range(1, 6)
+        ]
+        return min(told), float(total)
+
+    with Backend(True) as made_one:
+        for _ in range(2):  # one after the other, and back
+            seconds, total = asked(made_one, SLOW_QUERIES)
+            assert 0.002 <= seconds < 0.1 and total == 40
+            seconds, total = asked(made_one, WORKLOADS["db"])
+            assert seconds < 0.002 and total == 16
+        shown = [made_one.shown(option) for option in made_one.options(SLOW_QUERIES)]
+        assert shown[0].startswith("--db=postgresql://world@/world?host=DB&")
+        assert shown[1:] == ["--redis=unix:DB/redis", "--db-connections=40"]
+
+
+def test_the_databases_share_the_load_s_cores() -> None:
+    cpus = sorted(os.sched_getaffinity(0))
+    with Backend(True) as made_one:
+        for wanted in ({cpus[-1]}, set(cpus), {cpus[0]}):
+            made_one.refill(WORKLOADS["db"], sorted(wanted))
+            assert all(os.sched_getaffinity(pid) == wanted for pid in made_one.pids())

@@ -139,6 +139,15 @@ def test_a_queue_for_a_pool_is_watched_longer() -> None:
     assert found.duration_of(alone, made.THREADS) == plan.LONGEST_FOR_WAITS_S
 
 
+def test_who_has_to_borrow_a_connection_to_the_database_has_several_turns_in_a_window() -> None:
+    cell = plan.Cell(WORKLOADS["db"], 64, (made.PREFORK, made.THREADS))
+    found = plan.Plan((cell,), 1, 0.5, 0.0, 1, "x", plan.Cores((0,), (1,)))
+    assert found.duration_of(cell, made.PREFORK) == 3 * 64 / 16 * plan.TENURE_S
+    few = replace(made.PREFORK, workers=16)
+    for configuration in (made.THREADS, few):
+        assert found.duration_of(cell, configuration) == 0.5
+
+
 # --- steadiness -----------------------------------------------------------------------------
 
 
