@@ -47,6 +47,26 @@ def _close(connections: List[Connection]) -> None:
         connection.close()
 
 
+def test_who_waits_before_a_full_house_is_served_before_it_closes(launch: Launcher) -> None:
+    """All places are taken, more clients wait to be accepted and have asked; then SIGTERM."""
+    server = launch("--max-connections=2")
+    inside = [server.connect(15) for _ in range(2)]
+    outside: List[Connection] = []
+    try:
+        for connection in inside:
+            assert connection.get("/hello").status == 200
+            connection.send(message("GET", "/sleep?ms=1000"))
+        for _ in range(4):
+            outside.append(server.connect(15))
+            outside[-1].send(message("GET", "/hello"))
+        server.signal(signal.SIGTERM)
+        for connection in inside + outside:
+            assert connection.read_response().status == 200
+    finally:
+        _close(inside + outside)
+    assert server.wait(patience(10)) == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_requests_in_progress_are_finished(launch: Launcher, number: int) -> None:
     server = launch()
