@@ -31,8 +31,9 @@ presets (one of them; the options below change it, or choose from it):
                counted apart: about an hour, 75 minutes with --peers
   --floor      the floor server, the models and every other server installed: the speed
                goals, each PASS, FAIL or VOID: about 20 minutes
-  --crossover  /mix by computing share, connections and pool size: which model wins where
-  --external   published results, reproduced in shape
+  --crossover  /mix by computing share, connections and pool size: which model wins where:
+               about a quarter of an hour
+  --external   published results, reproduced in shape: about 20 minutes
 """
 
 EXAMPLES = """\

@@ -20,6 +20,7 @@ from .syscalls_count import Count
 
 # Starting, checking, reading counters and draining, around a step's load.
 OVERHEAD_S = 0.25
+STARTING_S = 4e-6  # of a pool, by the square of its size: each worker finds all before it in the way
 # What some kinds of workload add: connections to be parked, faults to recover from.
 KIND_OVERHEAD_S = {work.PARKED: 2.0, work.BESIDE: 0.3, work.CRASH: 0.7, work.DRAIN: 0.5}
 MOST_FAILURES = 5
@@ -38,6 +39,7 @@ def seconds_planned(plan: Plan) -> float:
                 cell.workload.kind, 0.0
             )
             once += load_s + plan.warmup_s + OVERHEAD_S
+            once += STARTING_S * configuration.workers**2
             first += STEADY_S - plan.warmup_s if plan.steady else 0.0
             needed += NEEDED_S if plan.steady else 0.0
     counted = sum(len(cell.configurations) for cell in plan.cells if syscalls.countable(cell))

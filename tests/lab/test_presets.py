@@ -70,6 +70,10 @@ def test_full_has_what_was_promised_in_under_an_hour() -> None:
         assert len(again) == 1
 
 
+def test_thousands_of_workers_take_their_time() -> None:
+    assert 15 * 60 < run.seconds_planned(planned("--external")) < 25 * 60
+
+
 def test_full_with_peers_takes_little_more_than_an_hour(all_peers: None) -> None:
     found = planned("--full", "--peers")
     assert run.seconds_planned(found) < 67 * 60
