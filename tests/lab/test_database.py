@@ -137,8 +137,15 @@ def test_a_slow_database_waits_before_each_row_and_only_where_it_is_asked_for() 
 
 
 def test_the_databases_share_the_load_s_cores() -> None:
+    def has(pid: int, wanted: set[int]) -> bool:
+        try:
+            return os.sched_getaffinity(pid) == wanted
+        except ProcessLookupError:  # PostgreSQL's own come and go
+            return True
+
     cpus = sorted(os.sched_getaffinity(0))
     with Backend(True) as made_one:
+        assert len(made_one.pids()) > 2
         for wanted in ({cpus[-1]}, set(cpus), {cpus[0]}):
             made_one.refill(WORKLOADS["db"], sorted(wanted))
-            assert all(os.sched_getaffinity(pid) == wanted for pid in made_one.pids())
+            assert all(has(pid, wanted) for pid in made_one.pids())
