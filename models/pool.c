@@ -24,7 +24,7 @@
 #include "server.h"
 #include "shortage.h"
 
-enum { ADMIT_MOST = 256 }; /* newcomers at a time, besides the one that is served */
+enum { ADMIT_MOST = 4096 }; /* newcomers at a time: as many as a backlog holds; see accept_one() */
 
 /* arm() runs after the record was given up, so whoever gets the event may close the descriptor
  * "while" epoll_ctl() names it. That is intended, see pool.h; ThreadSanitizer, which does not know
@@ -302,7 +302,8 @@ static void admit(struct pool *pool, struct io *io, unsigned most)
  *
  * The listening socket has one place in the kernel's queue of what is ready, however many wait
  * behind it. So for each request meanwhile of those who are in, and stay, one more newcomer is let
- * in: else a full house would turn once for each.
+ * in: else a full house would turn once for each. A lower limit at a time would do the same to a
+ * crowd: each turn is longer than the last, by those it let in.
  */
 static void accept_one(struct pool *pool, struct io *io)
 {

@@ -10,6 +10,7 @@ from support.client import message, parse
 from support.configurations import POOL, only, per_request
 from support.load import Load, crowd, disperse
 from support.server import Launcher, Server
+from support.waiting import eventually
 from support.variant import patience
 
 
@@ -33,6 +34,26 @@ def test_newcomers_are_let_in_while_the_house_is_full(server: Server) -> None:
     share = load.answers / len(load.clients)
     assert share / 2 < min(client.answers for client in load.clients)
     assert max(client.answers for client in load.clients) < share * 2
+
+
+@only("prefork", "threads")
+def test_a_crowd_of_newcomers_waits_a_few_turns(server: Server) -> None:
+    """Ten times as many as are in: each turn of the house lets in as many as it served."""
+    request = message("GET", "/sleep?ms=3")
+    with Load(server.address, 300, request, pause=0.001) as load:
+        eventually("the house is full", lambda: min(c.answers for c in load.clients) > 0)
+        before = load.answers
+        newcomers = crowd(server.address, 3000, request)
+        try:
+            for newcomer in newcomers:
+                newcomer.settimeout(patience(20))
+                assert newcomer.recv(65536).startswith(b"HTTP/1.1 200 ")
+            turns = (load.answers - before) / len(load.clients)
+        finally:
+            disperse(newcomers)
+    assert not load.failures
+    # 300, 600, 1,200 and the rest; each has a turn of its own, and the first had begun.
+    assert turns < 7
 
 
 @only("prefork-connection", "threads-connection")
