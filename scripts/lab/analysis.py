@@ -38,6 +38,7 @@ class Row:
     void_reasons: tuple[str, ...]
     phantoms: int
     queued_us: float = 0.0
+    others_cores: float = 0.0
     steady: bool = True
     extras: Mapping[str, float] = field(default_factory=dict)
     syscalls: Count | None = None
@@ -219,6 +220,7 @@ def _row(
     throughput = _median(s.rps for s in shown)
     server_cores = _median(s.server_cores for s in shown)
     load_cpu = _median(s.load.cpu_share for s in shown if s.load)
+    others_cores = _median(s.others_cores for s in shown)
     percentiles: dict[str, float | None] = {}
     for name in ("p50", "p90", "p99", "p999"):
         # Of each block its own percentile, and of those the median: never pooled.
@@ -238,10 +240,12 @@ def _row(
         memory_per_worker_bytes=_median(s.memory_bytes / configuration.workers for s in shown),
         server_cores=server_cores,
         load_cpu_share=load_cpu,
+        others_cores=others_cores,
         ceiling=ceiling,
         limiter=ceilings.limiter(
             cell.workload, configuration, ceiling, throughput, server_cores, load_cpu, backend,
             load_cores=_median(s.load.cpu_share * s.load.cpus for s in shown if s.load),
+            others_cores=others_cores,
         ),
         void_reasons=merge_reasons([reason for s in samples for reason in s.gates]),
         phantoms=sum(s.load.phantoms for s in shown if s.load),

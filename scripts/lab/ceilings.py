@@ -178,6 +178,12 @@ WAITS = {
 }
 
 
+# Beside it, where a ceiling of waiting was missed while others worked on the same cores.
+COMPANY = " and other programs"
+MISSED = 0.97
+COMPANY_CORES = 0.05
+
+
 def limiter(
     workload: Workload,
     configuration: Configuration,
@@ -187,11 +193,13 @@ def limiter(
     load_cpu_share: float,
     backend: Backend | None = None,
     load_cores: float | None = None,
+    others_cores: float = 0.0,
 ) -> str:
     """What kept the throughput where it is.
 
-    server_cores, load_cores: cores' worth of CPU the server and wrk used. load_cpu_share: of those
-    that wrk could use; it may have fewer threads than cores.
+    server_cores, load_cores, others_cores: cores' worth of CPU that the server, wrk and programs
+    that are no part of this used. load_cpu_share: of the cores that wrk could use; it may have
+    fewer threads than cores.
     """
     if load_cores is None:
         load_cores = load_cpu_share * len(configuration.load_cpus)
@@ -210,7 +218,8 @@ def limiter(
         return "wrk"
     share = ceiling.share(rps) or 0.0
     if WAIT_FULL <= share <= EXCEEDED and ceiling.kind in WAITS:
-        return WAITS[ceiling.kind]
+        missed = round(share, 2) < MISSED and others_cores >= COMPANY_CORES
+        return WAITS[ceiling.kind] + (COMPANY if missed else "")
     all_computing = share >= FULL and ceiling.kind == "cores"
     if all_computing or server_cores >= FULL * configuration.usable_cores:
         if configuration.gil:

@@ -137,6 +137,7 @@ def row_json(row: Row) -> dict[str, Any]:
         "memory_per_worker_bytes": row.memory_per_worker_bytes,
         "server_cores": row.server_cores,
         "wrk_cpu_share": row.load_cpu_share,
+        "others_cores": row.others_cores,
         "ceiling_rps": row.ceiling.rps,
         "ceiling": row.ceiling.formula,
         "share_of_ceiling": row.share,

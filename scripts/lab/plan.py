@@ -25,7 +25,9 @@ QUEUE_TURNS = 3.0
 # Answers to waits come in bursts, one wait apart: a window holds many of them, within reason.
 WAITS_IN_A_WINDOW = 50
 LONGEST_FOR_WAITS_S = 1.0
-QUEUE_FACTOR = 2  # of both, where requests queue: the share of a pool is stated to the percent
+LONGER = 2  # times both, where requests queue: the share of a pool is stated to the percent
+# And where so many workers are asked at once that they queue for a core: seen for 0.4 s with 256.
+MANY_WORKERS = 256
 # How long a process keeps the right to a database connection that others want; src/db/permits.h.
 TENURE_S = 0.25
 CONNECT_TURNS = 0.0005  # seconds of load for each connection: wrk's time includes connecting
@@ -159,7 +161,9 @@ class Plan:
         contexts = configuration.contexts(cell.connections, workload)
         asked = max(asked, cell.connections * CONNECT_TURNS)
         waits_s = WAITS_IN_A_WINDOW * configuration.waited_ms(workload) / 1e3
-        factor = QUEUE_FACTOR if contexts < cell.connections else 1
+        many = configuration.pooled and contexts >= MANY_WORKERS
+        queued = many or contexts < cell.connections
+        factor = LONGER if queued else 1
         asked = max(asked, factor * min(waits_s, LONGEST_FOR_WAITS_S))
         waited_ms = configuration.waited_ms(workload) / contexts
         borrowers = contexts / workload.db_connections  # for each connection to the database

@@ -14,7 +14,7 @@ from typing import Sequence
 
 from . import analysis, ceilings, workloads as work
 from .analysis import CellResult, Row
-from .ceilings import ROUND_TRIPS, SMALL, WAITS
+from .ceilings import COMPANY, ROUND_TRIPS, SMALL, WAITS
 from .stats import ENOUGH_BLOCKS, Ratio
 
 REFERENCE_MODEL = "threads"
@@ -166,9 +166,12 @@ def _limits(result: CellResult) -> list[str]:
 
 def _limit_text(row: Row) -> str:
     formula = row.ceiling.formula
-    if row.limiter in WAITS.values():
-        what = {"pool size": "the pool", "connections": "the connections"}.get(row.limiter)
-        return f"{what or row.limiter}: {formula}"
+    limiter = row.limiter.removesuffix(COMPANY)
+    if limiter in WAITS.values():
+        what = {"pool size": "the pool", "connections": "the connections"}.get(limiter, limiter)
+        if limiter != row.limiter:
+            what += f"{COMPANY} ({percent(row.others_cores)} of a core)"
+        return f"{what}: {formula}"
     if row.limiter == "wrk":
         return "wrk, the load generator"
     if row.ceiling.kind == "cores" and row.limiter in ("server CPU", "one loop's core"):

@@ -133,10 +133,18 @@ def test_a_window_holds_many_waits() -> None:
 def test_a_queue_for_a_pool_is_watched_longer() -> None:
     cell = plan.Cell(WORKLOADS["sleep"], 256, (made.THREADS, made.CORO))
     found = plan.Plan((cell,), 1, 0.5, 0.0, 1, "x", plan.Cores((0,), (1,)))
-    assert found.duration_of(cell, made.THREADS) == plan.QUEUE_FACTOR * plan.LONGEST_FOR_WAITS_S
+    assert found.duration_of(cell, made.THREADS) == plan.LONGER * plan.LONGEST_FOR_WAITS_S
     assert found.duration_of(cell, made.CORO) == plan.LONGEST_FOR_WAITS_S
     alone = replace(cell, connections=64)
     assert found.duration_of(alone, made.THREADS) == plan.LONGEST_FOR_WAITS_S
+
+
+def test_many_workers_that_start_at_once_are_watched_longer() -> None:
+    found = plan.Plan((), 1, 0.5, 0.0, 1, "x", plan.Cores((0,), (1,)))
+    for workers, factor in ((255, 1), (256, plan.LONGER)):
+        cell = plan.Cell(WORKLOADS["sleep"], workers, (made.THREADS,))
+        pool = replace(made.THREADS, workers=workers)
+        assert found.duration_of(cell, pool) == factor * plan.LONGEST_FOR_WAITS_S
 
 
 def test_who_has_to_borrow_a_connection_to_the_database_has_several_turns_in_a_window() -> None:

@@ -256,6 +256,31 @@ def test_the_limiter_is_what_was_used_up(
     assert ceilings.limiter(WORKLOADS["sleep"], configuration, ceiling, rps, cores, wrk_share) == expected
 
 
+@pytest.mark.parametrize(
+    "rps, others, expected",
+    [(960, 0.05, True), (960, 0.04, False), (970, 0.5, False)],
+)
+def test_other_programs_are_named_where_a_wait_s_ceiling_was_missed(
+    rps: float, others: float, expected: bool
+) -> None:
+    ceiling = ceilings.Ceiling(1000.0, "pool", "")
+    found = ceilings.limiter(
+        WORKLOADS["sleep"], made.THREADS, ceiling, rps, 0.1, 0.2, others_cores=others
+    )
+    assert found == "pool size" + (ceilings.COMPANY if expected else "")
+
+
+def test_the_verdict_says_how_much_of_a_core_other_programs_took() -> None:
+    samples = []
+    for block in range(10):
+        samples.append(made.sample(made.THREADS, block=block, rps=3100.0, others_cores=0.01))
+        samples.append(made.sample(made.PREFORK, block=block, rps=2900.0, others_cores=0.09))
+    result = analysed(made.cell("sleep", made.THREADS, made.PREFORK), samples)
+    text = verdict.sentence(result, 0.0)
+    assert "threads(64) limited by the pool: 64/20 ms = 3,200/s, 97 % reached" in text
+    assert "prefork(64) by the pool and other programs (9 % of a core): 64/20 ms = 3,200/s, " in text
+
+
 def test_the_terminal_table_lines_up_and_fits() -> None:
     results = [hello_result(), sleep_result()]
     plan = made.plan(tuple(r.cell for r in results))
