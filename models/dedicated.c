@@ -25,7 +25,8 @@ enum {
     PAUSE_MS = 500,     /* after running out of descriptors or memory */
     FULL_PAUSE_MS = 50, /* while there are --max-connections */
     DRAIN_LOOK_MS = 50, /* between looks whether an idle connection may still stay */
-    LOOK_MS = 250,      /* see above */
+    LOOK_MS = 250,      /* see above; at least */
+    LOOK_MS_EACH = 1,   /* of all workers: thousands would wake the machine without end */
     LAST_ACCEPTS = 64,  /* by a worker that leaves while others accept */
 };
 
@@ -170,6 +171,7 @@ static void accept_last(struct dedicated *d)
 int dedicated_work(struct io *io, int stop_fd)
 {
     struct dedicated d = {.io = io, .stop_fd = stop_fd};
+    int look_ms = (int)io->server->workers * LOOK_MS_EACH;
     int epoll_fd = open_epoll(&d);
 
     if (epoll_fd < 0)
@@ -181,7 +183,7 @@ int dedicated_work(struct io *io, int stop_fd)
     }
     while (!d.stopping) {
         struct epoll_event event;
-        int count = epoll_wait(epoll_fd, &event, 1, LOOK_MS);
+        int count = epoll_wait(epoll_fd, &event, 1, look_ms > LOOK_MS ? look_ms : LOOK_MS);
 
         if (count > 0 && event.data.fd == stop_fd)
             d.stopping = true;

@@ -87,37 +87,70 @@ def database(results: Sequence[CellResult]) -> list[Line]:
 
 
 def idle(results: Sequence[CellResult]) -> list[Line]:
-    """Throughput of a small load beside more and more idle connections, a context each."""
+    """A small load beside more and more idle connections, a context each: its throughput, and the
+    memory of all."""
     steps = sorted(
         (r for r in results if r.cell.workload.kind == PARKED),
         key=lambda r: r.cell.workload.parked,
     )
     if len(steps) < 2:
         return []
+    rows = {
+        model: [next((r for r in s.models if r.configuration.model == model), None) for s in steps]
+        for model in ("prefork", "threads", "coro")
+    }
+    numbers = ", ".join(f"{s.cell.workload.parked:,}" for s in steps)
+    return [_idle_rate(rows, numbers), _idle_memory(rows, numbers)]
+
+
+_Steps = dict[str, list[Row | None]]
+
+
+def _idle_rate(rows: _Steps, numbers: str) -> Line:
     kept: dict[str, float] = {}
     texts = []
-    for model in ("prefork", "threads", "coro"):
-        rows = [next((r for r in s.models if r.configuration.model == model), None) for s in steps]
-        first, last = rows[0], rows[-1]
+    loud = []
+    for model, found in rows.items():
+        first, last = found[0], found[-1]
+        loud += [row.label for row in (first, last) if row and not row.void and row.disturbed]
         if first and last and not first.void and first.rps > 0:
             if not last.void:
                 kept[model] = last.rps / first.rps
             elif any("parked connections" in reason for reason in last.void_reasons):
                 kept[model] = 0.0  # it cannot hold them: fallen further than any that can
         figures = [
-            "void" if row is None or row.void else
-            f"{row.rps:,.0f}/s and {bytes_text(row.extras.get('memory_total_bytes', 0.0))}"
-            for row in rows
-        ]  # fmt: skip
+            "void" if row is None or row.void else f"{'~' if row.disturbed else ''}{row.rps:,.0f}/s"
+            for row in found
+        ]
         texts.append(f"{model} {', '.join(figures)}")
-    numbers = ", ".join(f"{s.cell.workload.parked:,}" for s in steps)
-    text = f"{numbers} idle connections: {'; '.join(texts)}"
-    published = "published: processes fall first, then threads, events stay flat; "
-    if len(kept) < 3:
-        return [Line(None, FLASH, published + text)]
-    order = [kept[model] for model in ("prefork", "threads", "coro")]
-    holds = order[0] <= order[1] + LEVEL and order[1] <= order[2] + LEVEL and order[2] >= 1 - LEVEL
-    return [Line(holds and order[0] < 1 - LEVEL, FLASH, published + text)]
+    text = "published: processes fall first, then threads, events stay flat; "
+    text += f"{numbers} idle connections: {'; '.join(texts)}"
+    if loud:
+        text += f"; beside {verdict.listed(loud)} other programs used the cores"
+    if len(kept) < len(rows) or loud:
+        return Line(None, FLASH, text)
+    processes, threads, loops = (kept[model] for model in ("prefork", "threads", "coro"))
+    holds = processes <= threads + LEVEL and threads <= loops + LEVEL and loops >= 1 - LEVEL
+    return Line(holds and processes < 1 - LEVEL, FLASH, text)
+
+
+def _idle_memory(rows: _Steps, numbers: str) -> Line:
+    """What the first to fall runs out of; no other program takes part in that."""
+    grown, texts = [], []
+    for model, found in rows.items():
+        totals = [
+            row.extras.get("memory_total_bytes") if row and not row.void else None for row in found
+        ]
+        if totals[0] is not None and totals[-1] is not None:
+            grown.append(totals[-1] - totals[0])
+        shown = ["void" if total is None else bytes_text(total) for total in totals]
+        texts.append(f"{model} {', '.join(shown)}")
+    text = "published: processes need most, then threads, events hardly more; "
+    text += f"memory with {numbers} idle connections: {'; '.join(texts)}"
+    if len(grown) < len(rows):
+        return Line(None, FLASH, text)
+    processes, threads, loops = grown
+    return Line(processes > threads > 0 and loops <= LEVEL * threads, FLASH, text)
 
 
 def draw(results: Sequence[CellResult]) -> tuple[dict[str, Any], list[str]]:

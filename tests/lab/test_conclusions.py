@@ -179,21 +179,48 @@ def test_the_time_in_which_wrk_only_connects_is_no_part_of_a_rate() -> None:
         assert line.passed and "here 3,241/s, once all wait" in line.text, line.text
 
 
-def idle_step(parked: int, prefork: float, threads: float, coro: float) -> CellResult:
+def idle_step(
+    parked: int, prefork: float, threads: float, coro: float,
+    others_cores: float = 0.0, each: tuple[int, int, int] = (80_000, 40_000, 100),
+) -> CellResult:
+    """each: bytes of a connection, by model. others_cores: beside prefork."""
     workload = replace(WORKLOADS["idle"], name=f"idle:{parked}", parked=parked)
-    extras = {"extras": {"parked_asked": 1.0, "parked_answered": 1.0, "memory_total_bytes": 1e6}}
+
+    def fields(rps: float, model: int) -> dict[str, Any]:
+        total = 5e6 + parked * each[model]
+        return {"rps": rps, "extras": {
+            "parked_asked": 1.0, "parked_answered": 1.0, "memory_total_bytes": total,
+        }}  # fmt: skip
+
     return result(workload, 4, {
-        wide("prefork", parked + 16): {"rps": prefork, **extras},
-        wide("threads", parked + 16): {"rps": threads, **extras},
-        made.CORO: {"rps": coro, **extras},
+        wide("prefork", parked + 16): {**fields(prefork, 0), "others_cores": others_cores},
+        wide("threads", parked + 16): fields(threads, 1),
+        made.CORO: fields(coro, 2),
     })  # fmt: skip
 
 
 def test_who_falls_first_beside_idle_connections() -> None:
-    (line,) = external.idle([idle_step(16, 90, 90, 90), idle_step(3000, 40, 70, 90)])
+    line, _ = external.idle([idle_step(16, 90, 90, 90), idle_step(3000, 40, 70, 90)])
     assert line.passed is True
-    (line,) = external.idle([idle_step(16, 90, 90, 90), idle_step(3000, 90, 90, 30)])
+    line, _ = external.idle([idle_step(16, 90, 90, 90), idle_step(3000, 90, 90, 30)])
     assert line.passed is False
+
+
+def test_a_fall_beside_other_programs_proves_nothing() -> None:
+    line, memory = external.idle([idle_step(16, 90, 90, 90), idle_step(3000, 4, 70, 90, 2.0)])
+    assert line.passed is None and "prefork 90/s, ~4/s; " in line.text
+    assert line.text.endswith("beside prefork(3016) other programs used the cores")
+    assert memory.passed is True  # in that, they have no part
+
+
+@pytest.mark.parametrize(
+    "each, passed",
+    [((80_000, 40_000, 3_900), True), ((80_000, 40_000, 4_100), False), ((40, 80_000, 100), False)],
+)
+def test_what_idle_connections_need_by_model(each: tuple[int, int, int], passed: bool) -> None:
+    steps = [idle_step(parked, 90, 90, 90, each=each) for parked in (16, 3000)]
+    _, memory = external.idle(steps)
+    assert memory.passed is passed
 
 
 @pytest.mark.parametrize(
@@ -210,7 +237,7 @@ def test_only_what_cannot_hold_the_connections_has_fallen(
             setattr(sample, name, value)
         sample.gates = gates.check(sample, cell.workload, cell.configurations[0])
     every = [sample for row in many.rows for sample in row.samples]
-    (line,) = external.idle([idle_step(16, 90, 90, 90), analysis.analyse(cell, every)])
+    line, _ = external.idle([idle_step(16, 90, 90, 90), analysis.analyse(cell, every)])
     assert line.passed is passed
 
 

@@ -2,8 +2,10 @@
 """What is taken from the pool: for a request, or for a connection."""
 
 import json
+import re
 import socket
 import time
+from pathlib import Path
 from typing import Any, Dict, List
 
 from support.client import message, parse
@@ -66,6 +68,25 @@ def test_a_connection_takes_its_worker(launch: Launcher) -> None:
     assert sum(1 for client in load.clients if client.answers > 0) == POOL
     # The others had only to wait: when workers are free again, they serve.
     assert server.get("/hello").status == 200
+
+
+def _waits(pid: int) -> int:
+    """How often the threads of a process have gone to sleep."""
+    tasks = Path(f"/proc/{pid}/task").glob("*/status")
+    return sum(int(re.findall(r"^voluntary_ctxt_switches:\s+(\d+)", task.read_text(), re.M)[0])
+               for task in tasks)  # fmt: skip
+
+
+@only("threads-connection")
+def test_thousands_of_idle_workers_hardly_wake_the_machine(launch: Launcher) -> None:
+    """Each looks now and then whether a connection waits: together about once a millisecond."""
+    server = launch("--workers=2000")
+    (pid,) = server.worker_pids()
+    time.sleep(2.5)  # their first looks, together, are over
+    before, began = _waits(pid), time.monotonic()
+    time.sleep(4)  # the length of the trial
+    waits, took = _waits(pid) - before, time.monotonic() - began
+    assert waits / took < 2000
 
 
 @per_request
