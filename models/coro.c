@@ -250,7 +250,7 @@ static void on_readable(struct coro_loop *loop, struct coro_watch *watch, int ev
         coro_watch_stop(loop, watch); /* more input while a request is served: later */
 }
 
-void loop_open_conn(struct loop_process *p, int fd)
+void loop_open_conn(struct loop_process *p, int fd, bool serve)
 {
     struct loop_conn *c = &p->conns[fd];
 
@@ -260,7 +260,10 @@ void loop_open_conn(struct loop_process *p, int fd)
     if ((unsigned)fd >= p->high)
         p->high = (unsigned)fd + 1;
     p->open++;
-    loop_serve(p, c); /* the request is often there already */
+    if (serve)
+        loop_serve(p, c); /* the request is often there already */
+    else
+        coro_watch_start(p->loop, &c->watch);
 }
 
 /* Connections that found no coroutine, when none is busy that would take them on. */

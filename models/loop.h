@@ -73,6 +73,7 @@ struct loop_process {
     struct coro_watch listener, stop;
     struct coro_timer tick, retry;
     bool blocked; /* accepting has stopped for want of room: closing a connection may make some */
+    int64_t looked_ms;         /* when it last came for connections */
     int64_t left_since_ms;     /* connections are left to others since then; 0: they are not */
     struct loop_rival *rivals; /* of the other loops, by number; loop_accept.c's own */
     bool draining;             /* the stop descriptor was seen */
@@ -85,8 +86,8 @@ struct loop_process {
  * waits. Queues c when no coroutine can be had. */
 void loop_serve(struct loop_process *p, struct loop_conn *c);
 
-/* Makes the record of a socket just accepted, and counted, and serves what has come on it. */
-void loop_open_conn(struct loop_process *p, int fd);
+/* Makes the record of a socket just accepted, and counted. serve: what has come on it, at once. */
+void loop_open_conn(struct loop_process *p, int fd, bool serve);
 
 /* ---- loop_accept.c ---- */
 

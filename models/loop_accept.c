@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * Accepting for one loop process: in batches bounded in number and, since what is accepted is
- * served at once, in time, so that it never starves those who are there already; and so that
- * several loops on one listening socket end up with equal shares.
+ * Accepting for one loop process: so that newcomers and those who are there already never starve
+ * each other, and so that several loops on one listening socket end up with equal shares.
+ *
+ * What is accepted is served at once, in batches bounded in number and in time. A loop that comes
+ * late to the listening socket, as each of its turns takes long, would let newcomers in one batch a
+ * turn; so it accepts all of them, or its part of them, and leaves all but a batch to the next
+ * turn.
  *
  * All loops are told of a new connection. One that holds more connections than another, by more
  * than a little, leaves it to that other: it looks away from the listening socket for a moment,
@@ -12,6 +16,8 @@
  * wherever the loops have time to accept, and no connection waits long for one that has not.
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -20,7 +26,9 @@
 #include "shortage.h"
 
 enum {
-    ACCEPT_BATCH = 16,    /* connections accepted in one turn of the loop, at most */
+    ACCEPT_BATCH = 16,    /* connections accepted and served in one turn of the loop, at most */
+    ACCEPT_MOST = 4096,   /* accepted in one turn by a loop that comes late */
+    LATE_MS = 4,          /* since it last came; the clock's tick */
     SLACK = 2,            /* connections more than another has, and a sixteenth, are no reason */
     ACCEPT_DEFER_MS = 1,  /* between looks at what was left to others */
     HEAD_START_MS = 20,   /* how long one of them has time to come for it */
@@ -50,12 +58,28 @@ static bool comes(struct loop_process *p, unsigned i, bool over)
            !atomic_load_explicit(&other->control.draining, memory_order_relaxed);
 }
 
-/* How many connections to accept now; 0 leaves them to a loop that has fewer. */
-static unsigned accept_share(struct loop_process *p)
+/* This loop's part of the connections that wait to be accepted; 0 if they are few, or not known. */
+static unsigned part_of_backlog(const struct loop_process *p)
 {
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+    unsigned part;
+
+    if (getsockopt(p->server->listen_fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+        return 0;
+    part = info.tcpi_unacked / p->server->workers; /* of a listening socket: its backlog */
+    return part > ACCEPT_BATCH ? part : 0;
+}
+
+/* How many connections to accept now; 0 leaves them to a loop that has fewer. */
+static unsigned accept_share(struct loop_process *p, bool late)
+{
+    unsigned most_now = late ? ACCEPT_MOST : ACCEPT_BATCH, part = 0;
     bool over = p->left_since_ms != 0 && io_now_ms() - p->left_since_ms >= HEAD_START_MS;
     uint64_t share = UINT64_MAX; /* connections this loop may hold */
 
+    if (p->server->workers == 1)
+        return most_now;
     for (unsigned i = 0; i < server_slots(p->server); i++) {
         uint64_t open = open_at(&p->server->shared->workers[i]);
         uint64_t most = open + SLACK + open / 16; /* for this loop, as that one has no more */
@@ -63,9 +87,12 @@ static unsigned accept_share(struct loop_process *p)
         if (i != p->worker && most < share && (p->open < most || comes(p, i, over)))
             share = most;
     }
-    if (p->open >= share)
-        return 0;
-    return share - p->open < ACCEPT_BATCH ? (unsigned)(share - p->open) : ACCEPT_BATCH;
+    share = share > p->open ? share - p->open : 0;
+    if (late && share < most_now)
+        part = part_of_backlog(p);
+    if (share < part)
+        share = part;
+    return share < most_now ? (unsigned)share : most_now;
 }
 
 /* Stops watching the listening socket for a while. */
@@ -113,17 +140,22 @@ static int accept_one(struct loop_process *p)
     return fd;
 }
 
-static void accept_some(struct loop_process *p, unsigned share)
+static void accept_some(struct loop_process *p, unsigned share, bool late)
 {
     int64_t began_ms = io_now_ms();
+    unsigned batch = ACCEPT_BATCH;
 
     while (share-- > 0 && has_room(p)) {
         int fd = accept_one(p);
 
         if (fd >= 0) {
-            loop_open_conn(p, fd);
+            loop_open_conn(p, fd, batch > 0);
+            if (batch > 0)
+                batch--;
             if (io_now_ms() != began_ms)
-                break; /* a tick of the clock has been used */
+                batch = 0; /* a tick of the clock has been used */
+            if (batch == 0 && !late)
+                break;
         } else if (fd == -EDQUOT) {
             break;
         } else if (shortage_is(-fd)) {
@@ -144,12 +176,15 @@ static void accept_some(struct loop_process *p, unsigned share)
 /* Connections are there: takes some, or leaves them for now. */
 static void look(struct loop_process *p)
 {
-    unsigned share = p->server->workers == 1 ? ACCEPT_BATCH : accept_share(p);
+    int64_t now_ms = io_now_ms();
+    bool late = now_ms - p->looked_ms >= LATE_MS;
+    unsigned share = accept_share(p, late);
 
+    p->looked_ms = now_ms;
     stats_add(&p->stats->looks, 1);
     if (share > 0) {
         watch_again(p);
-        accept_some(p, share);
+        accept_some(p, share, late);
         return;
     }
     if (p->left_since_ms == 0)
@@ -194,7 +229,7 @@ void loop_accept_resume(struct loop_process *p)
     if (p->draining || coro_watch_active(&p->listener))
         return;
     if (p->blocked || !coro_timer_active(&p->retry) ||
-        (p->left_since_ms != 0 && accept_share(p) > 0))
+        (p->left_since_ms != 0 && accept_share(p, false) > 0))
         watch_again(p);
 }
 
@@ -210,6 +245,6 @@ void loop_accept_rest(struct loop_process *p)
 
     while ((fd = accept4(p->server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
         server_connection_opened(p->server, p->stats);
-        loop_open_conn(p, fd);
+        loop_open_conn(p, fd, true);
     }
 }

@@ -24,7 +24,7 @@
 #include "server.h"
 #include "shortage.h"
 
-enum { ADMIT_MOST = 4096 }; /* newcomers at a time: as many as a backlog holds; see accept_one() */
+enum { ADMIT_MOST = 4096 }; /* newcomers at a time: as many as a backlog holds */
 
 /* arm() runs after the record was given up, so whoever gets the event may close the descriptor
  * "while" epoll_ctl() names it. That is intended, see pool.h; ThreadSanitizer, which does not know
@@ -236,6 +236,12 @@ static void put_back(struct pool *pool, struct pool_record *record, enum conn_ne
         close_record(pool, record, io); /* the kernel has no room for it */
 }
 
+/* Whether it will want a worker again. */
+static bool stays(const struct conn *conn)
+{
+    return conn->phase != CONN_LINGER && conn->phase != CONN_LEAVING;
+}
+
 static void serve(struct pool *pool, struct pool_record *record, struct io *io)
 {
     enum conn_next next;
@@ -243,8 +249,9 @@ static void serve(struct pool *pool, struct pool_record *record, struct io *io)
     server_context_enter(io->server, io->stats);
     next = connection_serve(&record->conn, io);
     server_context_leave(io->server, io->stats);
-    if (next == CONN_PARK && record->conn.phase == CONN_IDLE)
-        atomic_fetch_add_explicit(&pool->passed, 1, memory_order_relaxed);
+    if (next == CONN_PARK && stays(&record->conn) &&
+        !atomic_load_explicit(&pool->house, memory_order_relaxed))
+        atomic_store_explicit(&pool->house, true, memory_order_relaxed);
     put_back(pool, record, next, io);
 }
 
@@ -288,10 +295,11 @@ static struct pool_record *open_record(struct pool *pool, struct io *io)
     return record;
 }
 
-/* Parks newcomers behind the requests that wait already: as many as there are, at most `most`. */
-static void admit(struct pool *pool, struct io *io, unsigned most)
+/* Parks the newcomers that wait to be accepted behind the requests that wait already. */
+static void admit(struct pool *pool, struct io *io)
 {
     struct pool_record *record;
+    unsigned most = ADMIT_MOST;
 
     while (most-- > 0 && !server_is_full(io->server) && (record = open_record(pool, io)) != NULL)
         put_back(pool, record, CONN_PARK, io);
@@ -301,13 +309,13 @@ static void admit(struct pool *pool, struct io *io, unsigned most)
  * Takes one connection, lets another worker take the next, and serves it.
  *
  * The listening socket has one place in the kernel's queue of what is ready, however many wait
- * behind it. So for each request meanwhile of those who are in, and stay, one more newcomer is let
- * in: else a full house would turn once for each. A lower limit at a time would do the same to a
- * crowd: each turn is longer than the last, by those it let in.
+ * behind it, and each of those who are in has one too. So when some of them have been served since
+ * the last newcomer, all who wait are let in, and then it is whoever came first again: else the
+ * house would turn once for each.
  */
 static void accept_one(struct pool *pool, struct io *io)
 {
-    unsigned passed = atomic_exchange_explicit(&pool->passed, 0, memory_order_relaxed);
+    bool house = atomic_exchange_explicit(&pool->house, false, memory_order_relaxed);
     struct pool_record *record = open_record(pool, io);
 
     if (record == NULL) {
@@ -319,7 +327,8 @@ static void accept_one(struct pool *pool, struct io *io)
         }
         return;
     }
-    admit(pool, io, passed < ADMIT_MOST ? passed : ADMIT_MOST);
+    if (house)
+        admit(pool, io);
     if (server_is_full(io->server)) {
         pause_accepting(pool);
         resume_accepting(pool, io->server); /* one may have closed just before the pause was seen */

@@ -67,7 +67,8 @@ struct pool {
     struct waiters *waiters;        /* behind the records */
     char *spill;       /* spill_size bytes for each descriptor, untouched until needed */
     size_t spill_size; /* connection_spill_size() */
-    alignas(SERVER_CACHE_LINE) _Atomic unsigned passed; /* requests since a newcomer was let in */
+    alignas(SERVER_CACHE_LINE)
+        atomic_bool house; /* some of those who are in were served since one was let in */
     struct pool_record records[];
 };
 

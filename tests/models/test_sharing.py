@@ -38,24 +38,77 @@ def test_newcomers_are_let_in_while_the_house_is_full(server: Server) -> None:
     assert max(client.answers for client in load.clients) < share * 2
 
 
+ONCE = message("GET", "/hello", "Connection: close")
+
+
+def _all_answered(newcomers: List[socket.socket]) -> None:
+    for newcomer in newcomers:
+        newcomer.settimeout(patience(60))
+        assert newcomer.recv(65536).startswith(b"HTTP/1.1 200 ")
+
+
 @only("prefork", "threads")
 def test_a_crowd_of_newcomers_waits_a_few_turns(server: Server) -> None:
-    """Ten times as many as are in: each turn of the house lets in as many as it served."""
+    """Ten times as many as are in: all that wait are let in when one is."""
     request = message("GET", "/sleep?ms=3")
     with Load(server.address, 300, request, pause=0.001) as load:
         eventually("the house is full", lambda: min(c.answers for c in load.clients) > 0)
         before = load.answers
         newcomers = crowd(server.address, 3000, request)
         try:
-            for newcomer in newcomers:
-                newcomer.settimeout(patience(20))
-                assert newcomer.recv(65536).startswith(b"HTTP/1.1 200 ")
+            _all_answered(newcomers)
             turns = (load.answers - before) / len(load.clients)
         finally:
             disperse(newcomers)
     assert not load.failures
-    # 300, 600, 1,200 and the rest; each has a turn of its own, and the first had begun.
+    # A turn in which they come, one in which the last is let in, and one to the end of the queue.
     assert turns < 7
+
+
+@only("prefork", "threads", "coro", "coro-2")
+def test_a_few_who_compute_for_long_do_not_keep_a_crowd_out(server: Server) -> None:
+    hogs = 2 * POOL
+    with Load(server.address, hogs, message("GET", "/cpu?n=10000"), pause=0.001) as load:
+        eventually("all compute", lambda: min(client.answers for client in load.clients) > 0)
+        newcomers = crowd(server.address, 600, ONCE)
+        try:
+            before = load.answers
+            _all_answered(newcomers)
+            turns = (load.answers - before) / hogs
+        finally:
+            disperse(newcomers)
+    assert not load.failures
+    assert turns < 10  # 16 newcomers a turn would take 37
+
+
+def _answers_waiting(connected: socket.socket) -> int:
+    connected.setblocking(False)
+    count = 0
+    while True:
+        try:
+            data = connected.recv(1 << 20)
+        except BlockingIOError:
+            return count
+        assert data, "closed"
+        count += data.count(b"HTTP/1.1 200 ")
+
+
+@only("prefork", "threads", "coro", "coro-2")
+def test_pipelines_do_not_keep_newcomers_out(server: Server) -> None:
+    """Three times as many as workers, who never wait for an answer before they ask again."""
+    asked = 400
+    pipelines = crowd(server.address, 3 * POOL, message("GET", "/cpu?n=500") * asked)
+    try:
+        assert pipelines[-1].recv(1)
+        newcomers = crowd(server.address, 150, ONCE)
+        try:
+            _all_answered(newcomers)
+            answered = sum(_answers_waiting(pipeline) for pipeline in pipelines)
+        finally:
+            disperse(newcomers)
+    finally:
+        disperse(pipelines)
+    assert answered < len(pipelines) * asked / 2
 
 
 @only("prefork-connection", "threads-connection")
