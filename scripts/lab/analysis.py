@@ -39,6 +39,7 @@ class Row:
     phantoms: int
     queued_us: float = 0.0
     others_cores: float = 0.0
+    waited_ms: float = 0.0  # in one request
     steady: bool = True
     extras: Mapping[str, float] = field(default_factory=dict)
     syscalls: Count | None = None
@@ -109,11 +110,20 @@ def ratio(first: Row, second: Row, metric: Metric) -> Ratio | None:
         return None
     others = {sample.block: sample for sample in second.valid}
     pairs = [
-        (metric(sample), metric(others[sample.block]))
+        (_comparable(first, sample, metric), _comparable(second, others[sample.block], metric))
         for sample in first.valid
         if sample.block in others
     ]
     return stats.paired_ratio(pairs)
+
+
+def _comparable(row: Row, sample: Sample, metric: Metric) -> float:
+    """Windows of one cell may differ in length, and all lose the same time at their beginning."""
+    value = metric(sample)
+    if metric is not rps or sample.load is None or not row.waited_ms:
+        return value
+    load = sample.load
+    return value / ceilings.in_window(row.waited_ms, load.duration_s, load.connecting_s)
 
 
 def aa_pair(result: CellResult, metric: Metric) -> tuple[Row, Ratio] | None:
@@ -241,6 +251,7 @@ def _row(
         server_cores=server_cores,
         load_cpu_share=load_cpu,
         others_cores=others_cores,
+        waited_ms=configuration.waited_ms(cell.workload),
         ceiling=ceiling,
         limiter=ceilings.limiter(
             cell.workload, configuration, ceiling, throughput, server_cores, load_cpu, backend,

@@ -67,7 +67,11 @@ def _ms(value: float) -> str:
     return duration_text(value * 1e3)
 
 
-RPS = Column("req/s", "requests answered a second", lambda r: mark(r) + _whole(r.rps))
+RPS = Column(
+    "req/s",
+    "requests answered a second; of requests that wait, ratios leave out the time in which wrk "
+    "connects and the first of them wait",
+    lambda r: mark(r) + _whole(r.rps))
 CPU = Column(
     "CPU µs", "server CPU time per request, all workers and threads summed",
     lambda r: f"{r.cpu_us:,.1f}",

@@ -256,6 +256,22 @@ def test_the_limiter_is_what_was_used_up(
     assert ceilings.limiter(WORKLOADS["sleep"], configuration, ceiling, rps, cores, wrk_share) == expected
 
 
+def test_windows_of_different_lengths_do_not_decide() -> None:
+    """Both answer 3,200/s once all wait; in a short window the beginning weighs more."""
+    samples = []
+    for block in range(10):
+        for configuration, seconds in ((made.THREADS, 2.0), (made.CORO, 1.0)):
+            rate = 3200 * (seconds - 0.02 - 0.01) / seconds
+            load = {"seconds": seconds, "connecting_s": 0.02}
+            samples.append(made.sample(
+                configuration, block=block, rps=rate, connections=64, load_fields=load
+            ))  # fmt: skip
+    result = analysed(made.cell("sleep", made.THREADS, made.CORO, connections=64), samples)
+    assert [row.void_reasons for row in result.rows] == [(), ()]
+    found = analysis.ratio(result.row("coro"), result.row("threads(64)"), analysis.rps)
+    assert found is not None and found.median == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize(
     "rps, others, expected",
     [(960, 0.05, True), (960, 0.04, False), (970, 0.5, False)],
