@@ -58,7 +58,8 @@ static bool comes(struct loop_process *p, unsigned i, bool over)
            !atomic_load_explicit(&other->control.draining, memory_order_relaxed);
 }
 
-/* This loop's part of the connections that wait to be accepted; 0 if they are few, or not known. */
+/* This loop's part of the connections that wait to be accepted; 0 if they are few, or not known,
+ * as on a Unix socket. */
 static unsigned part_of_backlog(const struct loop_process *p)
 {
     struct tcp_info info;

@@ -71,7 +71,8 @@ RPS = Column(
     "req/s",
     "requests answered a second; of requests that wait, ratios leave out the time in which wrk "
     "connects and the first of them wait",
-    lambda r: mark(r) + _whole(r.rps))
+    lambda r: mark(r) + _whole(r.rps),
+)
 CPU = Column(
     "CPU µs", "server CPU time per request, all workers and threads summed",
     lambda r: f"{r.cpu_us:,.1f}",
