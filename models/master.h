@@ -64,6 +64,7 @@ struct master_worker {
 struct master_plan {
     unsigned processes;  /* worker processes to keep running */
     unsigned slots_each; /* slots that each needs */
+    bool batch;          /* --scheduling=auto: workers that wake up interrupt nobody */
 
     /*
      * The worker process, from start to exit; the result is its exit status. Calls

@@ -297,6 +297,7 @@ static int open_by_request(struct server *server, const struct master_plan *befo
     *plan = (struct master_plan){
         .processes = server->workers,
         .slots_each = 1,
+        .batch = true,
         .work = work_by_request,
         .died = died_by_request,
         .share_descriptors = true,
@@ -319,6 +320,7 @@ static int prefork_open(struct server *server, const struct master_plan *before,
     *plan = (struct master_plan){
         .processes = server->workers,
         .slots_each = 1,
+        .batch = true,
         .work = work_by_connection,
         .died = died_by_connection,
     };

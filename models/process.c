@@ -74,6 +74,28 @@ static void close_foreign(const struct master *m)
     closedir(directory);
 }
 
+/*
+ * A pool has many workers to a core, and as a rule each of them is soon done. One that wakes up must
+ * not interrupt another in mid-request: both would then be late, and so would all behind them; nor
+ * the client, on whose core the kernel may have woken it. As batch tasks they wait for whoever runs
+ * to sleep or to have had his turn (sched(7)). Their threads inherit it. A policy that the server
+ * was started with (chrt) is left alone; being refused is no reason not to serve.
+ */
+static void interrupt_nobody(void)
+{
+    const struct sched_param none = {.sched_priority = 0};
+
+    if (sched_getscheduler(0) == SCHED_OTHER)
+        (void)sched_setscheduler(0, SCHED_BATCH, &none);
+}
+
+static bool scheduled_as_batch(const struct generation *g)
+{
+    enum config_scheduling asked = g->server.config->scheduling;
+
+    return asked == SCHEDULING_BATCH || (asked == SCHEDULING_AUTO && g->plan.batch);
+}
+
 /* In the new process: signals are the master's business, and so is this process's life. */
 static void become_worker(const struct process *p, struct generation *g, const struct master *m,
                           const sigset_t *mask, pid_t master_pid)
@@ -87,6 +109,8 @@ static void become_worker(const struct process *p, struct generation *g, const s
         sigaction(SIGUSR2, &interrupt, NULL); /* see process_nudge() */
     sigprocmask(SIG_SETMASK, mask, NULL);
     prctl(PR_SET_TIMERSLACK, 1UL); /* waits are measured here: not 50 us late for economy */
+    if (scheduled_as_batch(g))
+        interrupt_nobody();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != master_pid)
         _exit(EXIT_FAILURE); /* it died before the line above */

@@ -382,7 +382,12 @@ static int threads_open(struct server *server, const struct master_plan *before,
 {
     (void)before;
     *plan = (struct master_plan){
-        .processes = 1, .slots_each = server->workers + 1, .work = work, .died = died};
+        .processes = 1,
+        .slots_each = server->workers + 1,
+        .batch = true,
+        .work = work,
+        .died = died,
+    };
     return 0;
 }
 

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 enum config_dispatch { DISPATCH_REQUEST, DISPATCH_CONNECTION };
+enum config_scheduling { SCHEDULING_AUTO, SCHEDULING_BATCH, SCHEDULING_NORMAL };
 
 /* What the process was asked to do; everything but RUN prints and exits. */
 enum config_action {
@@ -32,6 +33,7 @@ struct config {
     unsigned workers;   /* 0: the model's default */
     enum config_dispatch dispatch;
     bool gil;
+    enum config_scheduling scheduling; /* auto: as the model's plan says */
     const char *root;         /* NULL: no files are served */
     unsigned max_connections; /* 0: as many as descriptors allow */
 
