@@ -22,7 +22,8 @@ import sys
 from dataclasses import replace
 from typing import Sequence
 
-from . import analysis, environment, plan as planning, run as running, servers, site, wrk
+from . import analysis, environment, plan as planning, priority, run as running, servers
+from . import site, wrk
 from .analysis import CellResult
 from .children import Children, interruptible
 from .cli import find_programs, server_path
@@ -221,7 +222,7 @@ def _accept(argv: Sequence[str]) -> int:
     plan = planning.Plan(
         tuple(chosen.values()), options.blocks, options.duration, 0.5, seed, "acceptance", cores
     )
-    plan = planning.ordered(replace(plan, retries=RETRIES))
+    plan = planning.ordered(replace(plan, retries=RETRIES, nice=priority.usual()))
     environment.raise_open_files()
     lines: list[Line] = []
     with site.Folder() as folder, Children() as children:

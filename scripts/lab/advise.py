@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Sequence
 
 from . import analysis, environment, options as choosing, plan as planning, run as running
-from . import site, table, verdict, wrk
+from . import priority, site, table, verdict, wrk
 from .analysis import CellResult, Row
 from .cli import find_programs, perform, server_path
 from .children import interruptible
@@ -86,7 +86,8 @@ def make_plan(service: Service, cores: Cores, blocks: int, duration_s: float, se
         shape=f"{service.cpu_ms:g} ms of computing, {service.wait_ms:g} ms of waiting",
     )
     cell = Cell(workload, service.concurrency, tuple(configurations(service, cores)))
-    plan = Plan((cell,), blocks, duration_s, 0.3, seed, "advise", cores, preset="advise")
+    plan = Plan((cell,), blocks, duration_s, 0.3, seed, "advise", cores, preset="advise",
+                nice=priority.usual())
     return planning.ordered(plan)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Callable, Sequence
 
-from . import procfs
+from . import priority, procfs
 
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -38,7 +38,7 @@ def interruptible() -> None:
         signal.signal(number, interrupt)
 
 
-def _prepare(cpus: Sequence[int]) -> Callable[[], None]:
+def _prepare(cpus: Sequence[int], nice: int) -> Callable[[], None]:
     """What runs in the child between fork and exec."""
 
     def prepare() -> None:
@@ -46,15 +46,19 @@ def _prepare(cpus: Sequence[int]) -> Callable[[], None]:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         os.sched_setaffinity(0, cpus)
+        priority.take(nice)
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
     return prepare
 
 
 class Children:
-    """The processes started and not yet ended. A context manager: leaving it ends them all."""
+    """The processes started and not yet ended. A context manager: leaving it ends them all.
+
+    nice: of those started from now on, see priority."""
 
     def __init__(self) -> None:
+        self.nice = priority.NORMAL
         self._alive: dict[int, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> "Children":
@@ -83,7 +87,7 @@ class Children:
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=True,
-                preexec_fn=_prepare(cpus),
+                preexec_fn=_prepare(cpus, self.nice),
             )
             self._alive[child.pid] = child
         finally:

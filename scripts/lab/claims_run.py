@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from . import acceptance, claims, environment, microbench, options as choosing
-from . import plan as planning, procfs, run as running, site, suspended, wrk
+from . import plan as planning, priority, procfs, run as running, site, suspended, wrk
 from .children import Children, interruptible
 from .claims import CLAIMS, VOID, Claim, Measured, Round
 from .cli import EX_INTERRUPTED, find_programs, perform, server_path
@@ -73,12 +73,12 @@ def _parser() -> choosing.Parser:
 def make_plan(options: argparse.Namespace, asked: Sequence[str]) -> Plan:
     """Raises LabError."""
     cores = planning.split_cores(sorted(os.sched_getaffinity(0)))
-    choosing.check(argparse.Namespace(**{**vars(options), "warmup": None, "retries": 2}))
+    choosing.check(argparse.Namespace(**{**vars(options), "warmup": None, "retries": 2, "nice": None}))
     return planning.ordered(
         Plan(
             tuple(claims.cells(cores, asked)), options.blocks, options.duration, 0.2,
             options.seed if options.seed is not None else secrets.randbelow(1_000_000),
-            options.label, cores, preset="claims",
+            options.label, cores, preset="claims", nice=priority.usual(),
         )
     )  # fmt: skip
 

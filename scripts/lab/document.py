@@ -68,6 +68,7 @@ def to_json(run: Run, results: Sequence[CellResult]) -> dict[str, Any]:
             "warmup_s": plan.warmup_s,
             "steady_looked_for": plan.steady,
             "retries": plan.retries,
+            "nice": plan.nice,
             "server_cpus": plan.cores.server,
             "load_cpus": plan.cores.load,
             "order": [

@@ -107,6 +107,7 @@ class Bench:
     warm_ups: dict[tuple[str, int, str], WarmUp] = field(default_factory=dict)
 
     def start(self, configuration: Configuration, workload: Workload) -> servers.Server:
+        self.children.nice = self.plan.nice_for(workload)  # also of the load that follows
         if configuration.peer:
             return peers.start(self.children, configuration, self.programs.folder)
         return servers.start(

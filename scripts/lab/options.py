@@ -10,7 +10,8 @@ import secrets
 from dataclasses import replace
 from typing import NoReturn, Sequence, TypeVar
 
-from . import peers, plan as planning, presets, run as running, table, workloads as work
+from . import peers, plan as planning, presets, priority, run as running, table
+from . import workloads as work
 from .errors import LabError
 from .plan import MODELS, PEERS, Cell, Configuration, Cores, Plan
 from .presets import Preset
@@ -90,6 +91,9 @@ def parser() -> Parser:
         "(20; --full 600, --floor 300, else 120)")
     add("--retries", type=int, metavar="N", default=2,
         help="of one figure that others disturbed, while patience lasts (%(default)s)")
+    add("--nice", type=int, metavar="N",
+        help="of servers and wrk: -20 keeps other programs from their cores, 0 competes with "
+        "them (-20 where allowed, as to root)")
     add("--syscalls", action="store_true",
         help="count system calls too, in runs of their own at the end")
     add("--no-aa", action="store_true",
@@ -151,6 +155,7 @@ def make_plan(options: argparse.Namespace, notes: list[str]) -> Plan:
             steady=preset.steady and options.warmup is None,
             syscalls=preset.syscalls or options.syscalls,
             retries=options.retries,
+            nice=_given(options.nice, priority.usual()),
         )
     )
 
@@ -174,6 +179,11 @@ def check(options: argparse.Namespace) -> None:
         raise LabError("--duration is 0.2 to 3600 s, --warmup 0 to 60 s")
     if options.retries < 0:
         raise LabError("--retries: 0 or more")
+    if options.nice is not None:
+        if not priority.RAISED <= options.nice <= priority.LOWEST:
+            raise LabError("--nice is -20 to 19")
+        if not priority.may(options.nice):
+            raise LabError(f"--nice {options.nice}: not allowed, root may; 0 is always possible")
     if options.label and not re.fullmatch(r"[A-Za-z0-9._-]+", options.label):
         raise LabError("--label: letters, digits, '.', '_' and '-' only")
 

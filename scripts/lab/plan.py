@@ -8,6 +8,7 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import Callable, Iterable, Sequence
 
+from . import priority
 from .errors import LabError
 from .workloads import Workload
 
@@ -26,8 +27,10 @@ QUEUE_TURNS = 3.0
 WAITS_IN_A_WINDOW = 50
 LONGEST_FOR_WAITS_S = 1.0
 LONGER = 2  # times both, where requests queue: the share of a pool is stated to the percent
-# And where so many workers are asked at once that they queue for a core: seen for 0.4 s with 256.
+# And longer yet where so many workers are asked at once, at the beginning, that they queue for a
+# core: with 256 for 0.3 to 0.4 s.
 MANY_WORKERS = 256
+LONGEST = 4
 # How long a process keeps the right to a database connection that others want; src/db/permits.h.
 TENURE_S = 0.25
 CONNECT_TURNS = 0.0005  # seconds of load for each connection: wrk's time includes connecting
@@ -153,6 +156,10 @@ class Plan:
     steady: bool = False  # in the first block, find how long each needs to get steady
     syscalls: bool = False  # count system calls in runs of their own, at the end
     retries: int = 2  # of one sample that other programs or the hypervisor disturbed
+    nice: int = priority.NORMAL  # of servers and wrk, see priority
+
+    def nice_for(self, workload: Workload) -> int:
+        return priority.NORMAL if workload.database else self.nice
 
     def duration_of(self, cell: Cell, configuration: Configuration) -> float:
         """Seconds of load: longer where a request queues for long before it is served."""
@@ -162,8 +169,8 @@ class Plan:
         asked = max(asked, cell.connections * CONNECT_TURNS)
         waits_s = WAITS_IN_A_WINDOW * configuration.waited_ms(workload) / 1e3
         many = configuration.pooled and contexts >= MANY_WORKERS
-        queued = many or contexts < cell.connections
-        factor = LONGER if queued else 1
+        queued = contexts < cell.connections
+        factor = LONGEST if many else LONGER if queued else 1
         asked = max(asked, factor * min(waits_s, LONGEST_FOR_WAITS_S))
         waited_ms = configuration.waited_ms(workload) / contexts
         borrowers = contexts / workload.db_connections  # for each connection to the database

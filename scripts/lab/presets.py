@@ -91,6 +91,7 @@ def full(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset
         *make.cells("hello", "prefork,threads", [64], [4]),
         *make.cells("hello", "coro:cores", [64], peers=True),
         *make.cells("hello,sleep", "prefork,threads", [256], FULL_POOLS),
+        *make.cells("sleep", "prefork,threads", [1024], FULL_POOLS[-1:]),
         *make.cells("sleep", "coro", peers=True),
         *make.cells("hello", dispatch, [16, 256]),
         *make.cells(
@@ -114,7 +115,7 @@ def full(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset
         planning.with_aa(cell) if (cell.workload.name, cell.connections) in AA_CELLS else cell
         for cell in merged(cells)
     ]
-    return Preset(tuple(paired), 10, 0.58, 0.2, steady=True, syscalls=True)
+    return Preset(tuple(paired), 10, 0.5, 0.17, steady=True, syscalls=True)
 
 
 def floor(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset:

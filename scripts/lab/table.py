@@ -7,7 +7,7 @@ import re
 import textwrap
 from typing import Sequence
 
-from . import analysis, columns, stats, verdict
+from . import analysis, columns, priority, stats, verdict
 from .analysis import CellResult
 from .columns import SHARED_MARK, VOID_MARK, Column, row_cells
 from .plan import Plan
@@ -58,6 +58,11 @@ def footnotes(result: CellResult) -> list[str]:
 def common_lines(plan: Plan, results: Sequence[CellResult]) -> list[str]:
     """What holds for the whole run: blocks, interval, noise, phantoms."""
     lines = [interval_line(plan.blocks)]
+    if plan.nice != priority.NORMAL:
+        lines.append(
+            f"servers and wrk ran at nice {plan.nice}, so other programs got what they left idle; "
+            "databases, and what asks them, ran at 0"
+        )
     for result in results:
         for name, metric in (("CPU/request", analysis.cpu_us), ("requests/s", analysis.rps)):
             found = analysis.aa_pair(result, metric)

@@ -141,7 +141,7 @@ def test_a_queue_for_a_pool_is_watched_longer() -> None:
 
 def test_many_workers_that_start_at_once_are_watched_longer() -> None:
     found = plan.Plan((), 1, 0.5, 0.0, 1, "x", plan.Cores((0,), (1,)))
-    for workers, factor in ((255, 1), (256, plan.LONGER)):
+    for workers, factor in ((255, 1), (256, plan.LONGEST)):
         cell = plan.Cell(WORKLOADS["sleep"], workers, (made.THREADS,))
         pool = replace(made.THREADS, workers=workers)
         assert found.duration_of(cell, pool) == factor * plan.LONGEST_FOR_WAITS_S

@@ -61,6 +61,8 @@ def test_full_has_what_was_promised_in_under_an_hour() -> None:
             for pool in (4, 16, 64, 256):
                 assert f"{model}({pool})" in labels(found, workload, 256)
             assert f"{model}(64)+connection" in labels(found, "hello", 256)
+    for model in ("prefork", "threads"):
+        assert f"{model}(256)" in labels(found, "sleep", 1024)  # more connections than workers
     assert "threads(64)+gil" in labels(found, "mix", 256)
     assert "threads(2)+gil" in labels(found, "cpu", 16)
     assert found.blocks == 10 and found.steady and found.syscalls

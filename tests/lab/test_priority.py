@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: MIT
+"""Servers and wrk before other programs: who gets which nice value, and what is said of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import made  # first: it makes the lab importable
+
+import pytest
+from lab import analysis, options, priority, reading, table
+from lab.children import Children
+from lab.document import Run, to_json
+from lab.errors import LabError
+from lab.workloads import WORKLOADS
+
+LOWERED = 7  # which anybody may
+
+
+def nice_of(pid: int) -> int:
+    return os.getpriority(os.PRIO_PROCESS, pid)
+
+
+def autogroup_of(pid: int) -> int | None:
+    """Its nice value; None where the kernel has no autogroups."""
+    try:
+        text = Path(f"/proc/{pid}/autogroup").read_text()
+    except FileNotFoundError:
+        return None
+    return int(text.split()[-1])
+
+
+def test_a_child_and_its_session_get_it_and_the_lab_does_not() -> None:
+    before = nice_of(0), autogroup_of(os.getpid())
+    with Children() as children:
+        children.nice = LOWERED
+        child = children.start(["sleep", "60"], sorted(os.sched_getaffinity(0)), made.ROOT)
+        assert nice_of(child.pid) == LOWERED
+        assert autogroup_of(child.pid) in (LOWERED, None)
+    assert (nice_of(0), autogroup_of(os.getpid())) == before
+
+
+def test_who_may_raise_is_found_out_without_doing_it() -> None:
+    before = nice_of(0)
+    assert priority.may(priority.LOWEST) and nice_of(0) == before
+    assert priority.usual() in (priority.RAISED, priority.NORMAL)
+    # A user without rights: the child becomes one, as root only can.
+    if os.geteuid() == 0:
+        child = os.fork()
+        if child == 0:
+            os.setgid(65534)
+            os.setuid(65534)
+            os._exit(0 if priority.usual() == priority.NORMAL else 1)
+        assert os.waitpid(child, 0)[1] == 0
+        assert priority.usual() == priority.RAISED
+
+
+def test_what_asks_a_database_competes_as_the_database_does() -> None:
+    plan = replace(made.plan((made.cell(),)), nice=-20)
+    assert plan.nice_for(WORKLOADS["hello"]) == -20
+    assert plan.nice_for(WORKLOADS["db"]) == priority.NORMAL
+
+
+@pytest.mark.parametrize("asked", ["-21", "20"])
+def test_a_nice_value_that_there_is_not(asked: str) -> None:
+    with pytest.raises(LabError, match="--nice is -20 to 19"):
+        options.make_plan(options.parser().parse_args([f"--nice={asked}"]), [])
+
+
+def test_raising_without_the_right_to_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(priority, "may", lambda nice: nice >= 0)
+    asked = options.parser().parse_args(["--nice=-5"])
+    with pytest.raises(LabError, match="--nice -5: not allowed"):
+        options.make_plan(asked, [])
+    assert options.make_plan(options.parser().parse_args([]), []).nice == priority.NORMAL
+    assert options.make_plan(options.parser().parse_args(["--nice=3"]), []).nice == 3
+
+
+@pytest.mark.parametrize("nice", [0, -20])
+def test_results_say_it(nice: int) -> None:
+    plan = replace(made.plan((made.cell(),), blocks=1), nice=nice)
+    samples = [made.sample(c) for c in plan.cells[0].configurations]
+    results = [analysis.analyse(plan.cells[0], samples)]
+    said = [line for line in table.common_lines(plan, results) if "nice -20" in line]
+    assert len(said) == (1 if nice else 0)
+    run = Run(plan, {}, "bench", "2026-01-01T00:00:00Z", samples=samples)
+    assert reading.from_json(to_json(run, results)).plan.nice == nice
