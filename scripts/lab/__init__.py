@@ -5,7 +5,8 @@ Data flows one way through the modules:
 
     options     what was asked for  (workloads, presets, peers)
     plan        what to run: configurations, cells, blocks, their random order
-    measure     one server, one load, one Sample  (servers, peers, wrk, parked, faulted, steady)
+    measure     one server, one load, one Sample  (servers, peers, wrk, parked, faulted, steady;
+                priority and cgroup: what of the machine they get)
     gates       may the sample be believed?
     analysis    samples to rows: medians, paired ratios (stats), ceilings, limiters
     verdict     rows to sentences

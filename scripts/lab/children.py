@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Callable, Sequence
 
-from . import priority, procfs
+from . import cgroup, priority, procfs
 
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -38,7 +38,9 @@ def interruptible() -> None:
         signal.signal(number, interrupt)
 
 
-def _prepare(cpus: Sequence[int], nice: int) -> Callable[[], None]:
+def _prepare(
+    cpus: Sequence[int], nice: int, memory: cgroup.Memory | None
+) -> Callable[[], None]:
     """What runs in the child between fork and exec."""
 
     def prepare() -> None:
@@ -47,6 +49,8 @@ def _prepare(cpus: Sequence[int], nice: int) -> Callable[[], None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         os.sched_setaffinity(0, cpus)
         priority.take(nice)
+        if memory is not None:
+            memory.join()
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
     return prepare
@@ -75,8 +79,9 @@ class Children:
         cwd: Path,
         stdout: int | IO[bytes] = subprocess.DEVNULL,
         stderr: int | IO[bytes] = subprocess.DEVNULL,
+        memory: cgroup.Memory | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Raises OSError where the program cannot be run."""
+        """memory: the cgroup it is to be in. Raises OSError where the program cannot be run."""
         # An interruption between the fork and the record would leave a process behind.
         signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
         try:
@@ -87,7 +92,7 @@ class Children:
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=True,
-                preexec_fn=_prepare(cpus, self.nice),
+                preexec_fn=_prepare(cpus, self.nice, memory),
             )
             self._alive[child.pid] = child
         finally:

@@ -120,6 +120,8 @@ TOTAL = Column("memory", "PSS of all server processes with the idle connections"
                _extra("memory_total_bytes", bytes_text))  # fmt: skip
 EACH = Column("a connection", "memory that one idle connection adds, in bytes",
               _extra("bytes_a_connection", _whole))  # fmt: skip
+CACHED = Column("files", "share of them in memory at the end: in what the limit leaves",
+                _extra("cached_share", lambda share: f"{min(share, 1.0) * 100:.0f} %"))  # fmt: skip
 ANSWERED = Column("answered", "requests answered, before and after the fault",
                   lambda r: mark(r) + _extra("answered", _whole)(r))  # fmt: skip
 LOST = Column("lost", "requests sent that got no answer, in the worst block",
@@ -138,7 +140,7 @@ DRAINED = Column("drained in", "from SIGTERM to the server's end", _extra("drain
 COMMON = (RPS, CPU, P50, P99, QUEUED, SWITCHES, CALLS, MEMORY, WORKER, CEILING, LIMIT)
 KINDS: dict[str, tuple[Column, ...]] = {
     work.LOAD: COMMON,
-    work.PARKED: (PARKED, TOTAL, EACH, RPS, CPU, P50, P99, CEILING, LIMIT),
+    work.PARKED: (PARKED, TOTAL, EACH, CACHED, RPS, CPU, P50, P99, CEILING, LIMIT),
     work.BESIDE: (RPS, P50, P99, SWITCHES, CEILING, LIMIT),
     work.CRASH: (ANSWERED, LOST, REFUSED, WORKERS_BACK, SERVED, LIMIT),
     work.DRAIN: (ANSWERED, LOST, RESET, REFUSED, DRAINED, LIMIT),
@@ -146,11 +148,14 @@ KINDS: dict[str, tuple[Column, ...]] = {
 
 
 def columns(result: CellResult) -> tuple[Column, ...]:
-    """Of this cell; system calls only where they were counted."""
-    found = KINDS[result.cell.workload.kind]
-    if any(row.syscalls for row in result.rows):
-        return found
-    return tuple(column for column in found if column is not CALLS)
+    """Of this cell; system calls only where they were counted, files in memory only where that
+    was limited."""
+    left_out = []
+    if not any(row.syscalls for row in result.rows):
+        left_out.append(CALLS)
+    if not result.cell.workload.memory_bytes:
+        left_out.append(CACHED)
+    return tuple(c for c in KINDS[result.cell.workload.kind] if c not in left_out)
 
 
 def row_cells(row: Row, chosen: tuple[Column, ...]) -> list[str]:

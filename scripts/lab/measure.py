@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Callable, Iterator, Sequence
 
-from . import faulted, peers, procfs, servers, site, sockets, steady, workloads as work, wrk
+from . import cgroup, faulted, peers, procfs, servers, site, sockets, steady, workloads as work, wrk
 from .backend import Backend
+from .cgroup import Memory
 from .children import Children
 from .client import Answer, BadAnswer, Client
 from .errors import LabError
@@ -106,7 +107,9 @@ class Bench:
     answers: Answers = field(default_factory=Answers)
     warm_ups: dict[tuple[str, int, str], WarmUp] = field(default_factory=dict)
 
-    def start(self, configuration: Configuration, workload: Workload) -> servers.Server:
+    def start(
+        self, configuration: Configuration, workload: Workload, limit: Memory | None = None
+    ) -> servers.Server:
         self.children.nice = self.plan.nice_for(workload)  # also of the load that follows
         if configuration.peer:
             return peers.start(self.children, configuration, self.programs.folder)
@@ -116,6 +119,7 @@ class Bench:
             configuration.server_cpus,
             self.programs.root,
             configuration.expected_ready(),
+            limit,
         )
 
     def load_argv(
@@ -132,7 +136,12 @@ def measure(bench: Bench, step: Step, order: int) -> Sample:
     duration_s = bench.plan.duration_of(cell, configuration)
     if workload.database:
         programs.backend.refill(workload, configuration.load_cpus)
-    with bench.start(configuration, workload) as server:
+    if workload.set_files:
+        site.forget(programs.folder, workload)
+    with (
+        cgroup.limited(workload.memory_bytes) as limit,
+        bench.start(configuration, workload, limit) as server,
+    ):
         port = server.ready.port
         cpus = configuration.load_cpus
         load_argv = bench.load_argv(workload, cell.connections, len(cpus), duration_s, port)
@@ -276,7 +285,9 @@ def _beside(
     workload, port = step.cell.workload, server.ready.port
     if workload.kind == work.PARKED:
         before, _ = server.memory()
-        with Parked(port, workload.parked, workload.target) as parked:
+        with Parked(port, workload.parked, workload.parked_target or workload.target) as parked:
+            if server.limit:
+                _read_through(bench, workload, server.limit)
             after, master = server.memory()
             held = parked.held
             sample.extras = {
@@ -302,6 +313,16 @@ def _beside(
             bench.children.kill(process)
     else:
         yield _Beside()
+
+
+def _read_through(bench: Bench, workload: Workload, limit: Memory) -> None:
+    """All files once, inside the cgroup: in memory is then what has room there."""
+    paths = site.set_files(bench.programs.folder, workload)
+    reader = bench.children.start(
+        ["cat", *map(str, paths)], bench.plan.cores.load, bench.programs.root, memory=limit
+    )
+    reader.wait()
+    bench.children.ended(reader)
 
 
 def _load(
@@ -338,6 +359,10 @@ def _load(
             sample.extras["backend_cores"] = backend_s / sample.window_s
             sample.extras["backend_us"] = backend_s * 1e6 / load.requests if load.requests else 0.0
             beside_s += backend_s
+        if server.limit:
+            whole = step.cell.workload.set_files * work.SET_FILE_BYTES
+            sample.extras["cached_share"] = server.limit.cached_bytes() / whole
+            sample.extras["limited_bytes"] = server.limit.used_bytes()
         sample.memory_bytes, sample.master_bytes = server.memory()
         sample.pids_changed = server.worker_pids() != pids
     sample.load = _without(load, beside)

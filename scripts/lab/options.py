@@ -10,7 +10,7 @@ import secrets
 from dataclasses import replace
 from typing import NoReturn, Sequence, TypeVar
 
-from . import peers, plan as planning, presets, priority, run as running, table
+from . import cgroup, peers, plan as planning, presets, priority, run as running, table
 from . import workloads as work
 from .errors import LabError
 from .plan import MODELS, PEERS, Cell, Configuration, Cores, Plan
@@ -140,6 +140,8 @@ def make_plan(options: argparse.Namespace, notes: list[str]) -> Plan:
         preset = presets.NAMED[options.preset](cores, beside, peers.offers)
         preset = replace(preset, cells=tuple(_chosen(preset.cells, options, cores)))
     cells = preset.cells
+    if any(cell.workload.memory_bytes for cell in cells):
+        cells = _possible(cells, notes)
     if options.no_aa:
         cells = tuple(_without_aa(cell) for cell in cells)
     return planning.ordered(
@@ -158,6 +160,18 @@ def make_plan(options: argparse.Namespace, notes: list[str]) -> Plan:
             nice=_given(options.nice, priority.usual()),
         )
     )
+
+
+def _possible(cells: tuple[Cell, ...], notes: list[str]) -> tuple[Cell, ...]:
+    """Without those that limit a server's memory, where this cannot be done; notes says so."""
+    reason = cgroup.problem()
+    if reason is None:
+        return cells
+    notes.append(f"workloads that limit memory are left out: {reason}")
+    kept = tuple(cell for cell in cells if not cell.workload.memory_bytes)
+    if not kept:
+        raise LabError(reason)
+    return kept
 
 
 def patience_s(options: argparse.Namespace) -> float:

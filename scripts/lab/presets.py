@@ -149,8 +149,7 @@ def crossover(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> P
     return Preset(tuple(cells), 6, 0.6, 0.2, steady=False, syscalls=False)
 
 
-IDLE_STEPS = (16, 128, 1024, 3000)
-IDLE_LOAD = 4
+IDLE_STEPS = (16, 256, 512, 1024)
 
 
 def external(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset:
@@ -167,9 +166,8 @@ def external(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Pr
     ]
     for parked in IDLE_STEPS:
         # One context for each connection, as the servers of that paper had.
-        cells += make.cells(
-            f"idle:{parked}", "prefork+connection,threads+connection,coro", pools=[parked + 16]
-        )
+        models = make.configurations("prefork+connection,threads+connection,coro", [parked + 16])
+        cells += planning.cells_for([work.idle_files(parked)], models, [], cores)
     return Preset(tuple(cells), 6, 1.5, 0.3, steady=False, syscalls=False)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Mapping, Sequence
 
 from . import procfs
+from .cgroup import Memory
 from .children import Children
 from .errors import LabError
 
@@ -54,8 +55,9 @@ class Server:
     """A running server. A context manager: leaving it ends the server, drained if it will."""
 
     def __init__(self, children: Children, process: subprocess.Popen[bytes], ready: Ready,
-                 log_path: Path, serves_itself: bool = False) -> None:
+                 log_path: Path, serves_itself: bool = False, limit: Memory | None = None) -> None:
         """serves_itself: what it has below it are helpers, not workers."""
+        self.limit = limit
         self._serves_itself = serves_itself
         self._children = children
         self._process = process
@@ -117,10 +119,12 @@ def start(
     cpus: Sequence[int],
     cwd: Path,
     expected: Mapping[str, str],
+    limit: Memory | None = None,
 ) -> Server:
     """Start, wait for the ready line, compare it with what was asked for.
 
-    argv: the command, listening on port 0. expected: fields the ready line must carry.
+    argv: the command, listening on port 0. expected: fields the ready line must carry. limit: the
+    cgroup it is to be in.
     Raises LabError, with the server's own words, when any of this fails.
     """
     command = " ".join(argv)
@@ -128,7 +132,7 @@ def start(
     with tempfile.NamedTemporaryFile(prefix="lab-server-", suffix=".log", delete=False) as log:
         log_path = Path(log.name)
         try:
-            process = children.start(argv, cpus, cwd, stderr=log)
+            process = children.start(argv, cpus, cwd, stderr=log, memory=limit)
         except OSError as error:
             log_path.unlink()
             raise LabError(f"cannot run {command}: {error.strerror}") from None
@@ -139,7 +143,7 @@ def start(
         children.kill(process)
         log_path.unlink(missing_ok=True)
         raise
-    return Server(children, process, ready, log_path)
+    return Server(children, process, ready, log_path, limit=limit)
 
 
 def _await_ready(process: subprocess.Popen[bytes], log_path: Path, command: str) -> Ready:

@@ -198,6 +198,9 @@ def _drain(row: Row) -> str:
 
 
 def _parked(row: Row) -> str:
+    cached = row.extras.get("cached_share")
+    if cached is not None:
+        return f"{row.label} {row.rps:,.0f}/s ({percent(min(cached, 1.0))} of the files in memory)"
     megabytes = row.extras["memory_total_bytes"] / (1 << 20)
     return f"{row.label} {row.extras['bytes_a_connection']:,.0f} ({megabytes:.1f} MB in all)"
 
@@ -221,6 +224,8 @@ _SPECIAL = {
 def _special(result: CellResult) -> str:
     """No ratio: these figures are read as they are, each the median over the blocks."""
     words, text = _SPECIAL[result.cell.workload.kind]
+    if result.cell.workload.memory_bytes:
+        words = "requests a second with little memory: "
     believed = [row for row in result.models if not row.void]
     parts = [words + ", ".join(text(row) for row in believed)] if believed else []
     void = [row.label for row in result.rows if row.void]

@@ -22,6 +22,9 @@ COUNTED = (CRASH, DRAIN)
 PIPELINE_DEPTH = 16
 OFFLOAD_THREADS = 4  # helpers of one loop, as models/coro.c has it
 DB_CONNECTIONS = 16  # of all workers together: the default of --db-connections
+# 128 MB of files, and beside them 64 MB for a server and what belongs to its connections.
+SET_FILES, SET_FILE_BYTES = 2048, 64 << 10
+SET_MEMORY = 192 << 20
 FILE_SIZES = {"1k": 1 << 10, "100k": 100 << 10, "1m": 1 << 20}
 
 
@@ -49,6 +52,9 @@ class Workload:
     db_connections: int = DB_CONNECTIONS
     row_ms: float = 0.0  # the database waits so long before each row that it reads by its number
     parked: int = 0  # idle connections beside the load
+    parked_target: str | None = None  # what each of them asked for once; None: the target
+    set_files: int = 0  # asks at random for one of so many files, of which target is the first
+    memory_bytes: int = 0  # all that the server and the files it serves may use; 0: no limit
     slow_target: str | None = None
     slow_connections: int = 0
     same_bytes: bool = True  # the answer does not name the model
@@ -171,6 +177,18 @@ SLOW_QUERIES = replace(
     _database("slow-queries", "/queries?n=3", "3 queries of 2 ms, of PostgreSQL"),
     db_connections=40, row_ms=2.0,
 )  # fmt: skip
+
+
+def idle_files(parked: int) -> Workload:
+    """For a published comparison only: files that just fit into the memory there is, as long as
+    the contexts of idle connections do not need it."""
+    return Workload(
+        f"idle-files:{parked}", "/files/set/0000",
+        f"one of {SET_FILES:,} files of {SET_FILE_BYTES >> 10} KB, in {SET_MEMORY >> 20} MB of "
+        "memory, beside parked connections",
+        4, files=True, kind=PARKED, parked=parked, parked_target="/hello", set_files=SET_FILES,
+        memory_bytes=SET_MEMORY,
+    )  # fmt: skip
 
 
 def query_values(target: str) -> dict[str, float]:

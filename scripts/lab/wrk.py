@@ -40,6 +40,7 @@ SCRIPT = "scripts/wrk/report.lua"
 POST_SCRIPT = "scripts/wrk/post.lua"
 WAIT_SCRIPT = "scripts/wrk/wait.lua"
 PIPELINE_SCRIPT = "scripts/wrk/pipeline.lua"
+SET_SCRIPT = "scripts/wrk/set.lua"
 TIMEOUT_S = 8  # an answer later than this is dropped by wrk and voids the sample
 PERCENTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99, "p999": 0.999}
 # A percentile p is shown only with this many samples expected beyond it.
@@ -186,6 +187,8 @@ def command(
         script, arguments = POST_SCRIPT, ["--", str(workload.post_bytes)]
     elif workload and workload.pipeline > 1:
         script, arguments = PIPELINE_SCRIPT, ["--", str(workload.pipeline)]
+    elif workload and workload.set_files:
+        script, arguments = SET_SCRIPT, ["--", str(workload.set_files)]
     elif workload and workload.wait_ms > 0:
         script = WAIT_SCRIPT
     # Without the blank wrk takes no notice of the field, and says nothing.

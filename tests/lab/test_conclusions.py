@@ -213,6 +213,46 @@ def test_a_fall_beside_other_programs_proves_nothing() -> None:
     assert memory.passed is True  # in that, they have no part
 
 
+def squeezed(step: CellResult, **cached: float) -> CellResult:
+    """The same, with the share of its files that a model had in memory."""
+    for row in step.rows:
+        share = cached.get(row.configuration.model, 1.0)
+        for sample in row.samples:
+            sample.extras["cached_share"] = share
+    every = [sample for row in step.rows for sample in row.samples]
+    return analysis.analyse(step.cell, every)
+
+
+def test_a_fall_whose_files_left_memory_is_explained_by_that() -> None:
+    first = squeezed(idle_step(16, 90, 90, 90))
+    second = squeezed(idle_step(512, 40, 88, 90, 2.0), prefork=0.7)
+    third = squeezed(idle_step(1024, 10, 70, 91, 2.0), prefork=0.2, threads=0.8)
+    line, _ = external.idle([first, second, third])
+    assert line.passed is True
+    assert "prefork 90/s (100 %), ~40/s (70 %), ~10/s (20 %); " in line.text
+    # Other programs at a fall with all files in memory, or beside what falls are compared with.
+    line, _ = external.idle([first, squeezed(idle_step(512, 40, 88, 90, 2.0)), third])
+    assert line.passed is None
+    loud = squeezed(idle_step(16, 90, 90, 90, 2.0))
+    assert external.idle([loud, second, third])[0].passed is None
+
+
+@pytest.mark.parametrize(
+    "second, third",
+    [
+        ((90, 40, 90), (40, 40, 90)),  # threads first
+        ((90, 90, 90), (90, 90, 90)),  # nobody
+        ((40, 90, 90), (20, 70, 70)),  # coroutines too
+        ((90, 90, 90), (70, 40, 90)),  # threads further
+    ],
+)
+def test_other_orders_are_not_what_was_published(
+    second: tuple[float, float, float], third: tuple[float, float, float]
+) -> None:
+    steps = [idle_step(16, 90, 90, 90), idle_step(512, *second), idle_step(1024, *third)]
+    assert external.idle(steps)[0].passed is False
+
+
 @pytest.mark.parametrize(
     "each, passed",
     [((80_000, 40_000, 3_900), True), ((80_000, 40_000, 4_100), False), ((40, 80_000, 100), False)],
