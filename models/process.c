@@ -75,11 +75,11 @@ static void close_foreign(const struct master *m)
 }
 
 /*
- * A pool has many workers to a core, and as a rule each of them is soon done. One that wakes up must
- * not interrupt another in mid-request: both would then be late, and so would all behind them; nor
- * the client, on whose core the kernel may have woken it. As batch tasks they wait for whoever runs
- * to sleep or to have had his turn (sched(7)). Their threads inherit it. A policy that the server
- * was started with (chrt) is left alone; being refused is no reason not to serve.
+ * A pool has many workers to a core, and as a rule each of them is soon done. One that wakes up
+ * must not interrupt another in mid-request: both would then be late, and so would all behind them;
+ * nor the client, on whose core the kernel may have woken it. As batch tasks they wait for whoever
+ * runs to sleep or to have had his turn (sched(7)). Their threads inherit it. A policy that the
+ * server was started with (chrt) is left alone; being refused is no reason not to serve.
  */
 static void interrupt_nobody(void)
 {

@@ -34,8 +34,8 @@ struct config {
     enum config_dispatch dispatch;
     bool gil;
     enum config_scheduling scheduling; /* auto: as the model's plan says */
-    const char *root;         /* NULL: no files are served */
-    unsigned max_connections; /* 0: as many as descriptors allow */
+    const char *root;                  /* NULL: no files are served */
+    unsigned max_connections;          /* 0: as many as descriptors allow */
 
     /* Time limits, in milliseconds. */
     int64_t header_timeout_ms;

@@ -18,6 +18,7 @@ from .errors import LabError
 
 MOUNT = Path("/sys/fs/cgroup")
 REMOVED_WITHIN_S = 5.0
+SMALL = 1 << 20
 
 
 class Memory:
@@ -28,18 +29,14 @@ class Memory:
         self._unified = unified
 
     def limit(self, limit_bytes: int) -> None:
-        values = (
-            {"memory.max": limit_bytes, "memory.swap.max": 0}
-            if self._unified
-            else {"memory.limit_in_bytes": limit_bytes, "memory.swappiness": 0}
-        )
-        for name, value in values.items():
-            with suppress(FileNotFoundError):  # a kernel without swap has no such file
-                (self._folder / name).write_text(str(value))
+        """Raises OSError."""
+        self._write("memory.max" if self._unified else "memory.limit_in_bytes", limit_bytes)
+        with suppress(FileNotFoundError):  # a kernel without swap has no such file
+            self._write("memory.swap.max" if self._unified else "memory.swappiness", 0)
 
     def join(self) -> None:
         """For the calling process and all that it starts. Between fork and exec, say."""
-        (self._folder / "cgroup.procs").write_text("0")
+        self._write("cgroup.procs", 0)
 
     def cached_bytes(self) -> int:
         """Pages of files that are in memory, those of shared memory not counted."""
@@ -49,11 +46,19 @@ class Memory:
     def used_bytes(self) -> int:
         return int(self._read("memory.current" if self._unified else "memory.usage_in_bytes"))
 
+    def _write(self, name: str, value: int) -> None:
+        descriptor = os.open(self._folder / name, os.O_WRONLY)  # never to be created
+        try:
+            os.write(descriptor, str(value).encode())
+        finally:
+            os.close(descriptor)
+
     def _read(self, name: str) -> str:
         return (self._folder / name).read_text()
 
     def remove(self) -> None:
-        """Its processes have ended; the kernel may need a moment to see that."""
+        """Its processes have ended; the kernel may need a moment to see that. One that is in use for
+        longer is left, as nothing that was measured is to be lost for it."""
         deadline = time.monotonic() + REMOVED_WITHIN_S
         while True:
             try:
@@ -63,7 +68,7 @@ class Memory:
                 return
             except OSError:
                 if time.monotonic() > deadline:
-                    raise
+                    return
                 time.sleep(0.01)
 
 
@@ -82,20 +87,23 @@ def _parent() -> tuple[Path, bool]:
     raise LabError("this machine has no cgroups that limit memory")
 
 
-def _made() -> Memory:
+def _made(limit_bytes: int) -> Memory:
     parent, unified = _parent()
     folder = parent / f"lab-{os.getpid()}-{time.monotonic_ns()}"
+    memory = Memory(folder, unified)
     try:
         folder.mkdir()
+        memory.limit(limit_bytes)
     except OSError as error:
+        memory.remove()
         raise LabError(f"no memory cgroup can be made: {error.strerror} (root may)") from None
-    return Memory(folder, unified)
+    return memory
 
 
 def problem() -> str | None:
     """Why there can be none here; None where there can."""
     try:
-        _made().remove()
+        _made(SMALL).remove()
     except LabError as error:
         return str(error)
     return None
@@ -104,12 +112,9 @@ def problem() -> str | None:
 @contextmanager
 def limited(limit_bytes: int) -> Iterator[Memory | None]:
     """A cgroup that is gone on leaving; None for no limit. Raises LabError."""
-    if not limit_bytes:
-        yield None
-        return
-    memory = _made()
+    memory = _made(limit_bytes) if limit_bytes else None
     try:
-        memory.limit(limit_bytes)
         yield memory
     finally:
-        memory.remove()
+        if memory is not None:
+            memory.remove()

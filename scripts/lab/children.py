@@ -10,6 +10,7 @@ Should the lab itself be killed, the kernel tells the child (PR_SET_PDEATHSIG).
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import subprocess
@@ -62,7 +63,7 @@ class Children:
     nice: of those started from now on, see priority."""
 
     def __init__(self) -> None:
-        self.nice = priority.NORMAL
+        self.nice = os.getpriority(os.PRIO_PROCESS, 0)
         self._alive: dict[int, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> "Children":
@@ -95,6 +96,9 @@ class Children:
                 preexec_fn=_prepare(cpus, self.nice, memory),
             )
             self._alive[child.pid] = child
+        except subprocess.SubprocessError:
+            what = "its priority or its cgroup was refused"
+            raise OSError(errno.EPERM, what) from None
         finally:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
         return child

@@ -98,6 +98,7 @@ def measure_switches(plan: Plan, patience: Patience) -> list[Round]:
     microbench.build()
     rounds: list[Round] = []
     with Children() as children:
+        children.nice = plan.nice
         for _ in range(plan.blocks):
             for left in range(plan.retries, -1, -1):
                 patience.await_quiet()
@@ -128,6 +129,7 @@ def _ended_cpu_s() -> float:
 
 def measure_memory(programs: Programs, plan: Plan) -> list[Round]:
     with Children() as children:
+        children.nice = plan.nice
         return [suspended.measure(children, programs, plan.cores) for _ in range(plan.blocks)]
 
 

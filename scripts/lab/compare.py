@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Sequence
 
-from . import analysis, reading, schema, stats, table, verdict, workloads as work
+from . import analysis, priority, reading, schema, stats, table, verdict, workloads as work
 from .errors import LabError
 from .stats import Ratio
 
@@ -32,7 +32,7 @@ _SEED = 21
 Figures = dict[tuple[str, int, str], dict[str, list[float]]]
 
 CONDITION = re.compile(
-    r"(?P<workload>idle:\d+|[^:@]+)(?:@(?P<connections>\d+))?:(?P<configuration>[^:]+):(?P<metric>\w+)"
+    r"(?P<workload>idle(?:-files)?:\d+|[^:@]+)(?:@(?P<connections>\d+))?:(?P<configuration>[^:]+):(?P<metric>\w+)"
     r"\s*(?P<sign><=|>=|<|>)\s*(?P<value>\d+(?:\.\d+)?)"
 )
 SIGNS: dict[str, Callable[[float, float], bool]] = {
@@ -271,6 +271,9 @@ def _compare(argv: Sequence[str]) -> int:
         one, other = first["environment"].get(name), second["environment"].get(name)
         if one != other:
             print(f"note: {name}: {one} in A, {other} in B")
+    nice = [run["plan"].get("nice", priority.NORMAL) for run in (first, second)]
+    if nice[0] != nice[1]:
+        print(f"note: servers and wrk at nice {nice[0]} in A, {nice[1]} in B")
     print("B ÷ A, medians; + or - where the interval excludes 1\n")
     print(render(compared, metrics))
     print()

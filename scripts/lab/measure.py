@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Callable, Iterator, Sequence
 
-from . import cgroup, faulted, peers, procfs, servers, site, sockets, steady, workloads as work, wrk
+from . import cgroup, faulted, peers, priority, procfs, servers, site, sockets, steady, workloads as work, wrk
 from .backend import Backend
 from .cgroup import Memory
 from .children import Children
@@ -106,6 +106,9 @@ class Bench:
     plan: Plan
     answers: Answers = field(default_factory=Answers)
     warm_ups: dict[tuple[str, int, str], WarmUp] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        priority.lead(self.plan.nice)
 
     def start(
         self, configuration: Configuration, workload: Workload, limit: Memory | None = None
@@ -321,8 +324,12 @@ def _read_through(bench: Bench, workload: Workload, limit: Memory) -> None:
     reader = bench.children.start(
         ["cat", *map(str, paths)], bench.plan.cores.load, bench.programs.root, memory=limit
     )
-    reader.wait()
-    bench.children.ended(reader)
+    try:
+        status = reader.wait()
+    finally:
+        bench.children.kill(reader)
+    if status != 0:
+        raise LabError(f"the files could not be read through (cat: exit {status})")
 
 
 def _load(

@@ -197,7 +197,7 @@ def check(options: argparse.Namespace) -> None:
         if not priority.RAISED <= options.nice <= priority.LOWEST:
             raise LabError("--nice is -20 to 19")
         if not priority.may(options.nice):
-            raise LabError(f"--nice {options.nice}: not allowed, root may; 0 is always possible")
+            raise LabError(f"--nice {options.nice}: not allowed; root may")
     if options.label and not re.fullmatch(r"[A-Za-z0-9._-]+", options.label):
         raise LabError("--label: letters, digits, '.', '_' and '-' only")
 
@@ -260,6 +260,7 @@ def _chosen(cells: Sequence[Cell], options: argparse.Namespace, cores: Cores) ->
 def _names(text: str, cells: Sequence[Cell]) -> list[str]:
     """Of workloads; a preset may have some that only it has."""
     own = {cell.workload.name for cell in cells}
+    own |= {name.split(":")[0] for name in own}
     parts = [part.strip() for part in text.split(",")]
     known = [part for part in parts if part in own]
     others = ",".join(part for part in parts if part not in own)

@@ -159,7 +159,7 @@ class Plan:
     nice: int = priority.NORMAL  # of servers and wrk, see priority
 
     def nice_for(self, workload: Workload) -> int:
-        return priority.NORMAL if workload.database else self.nice
+        return max(priority.NORMAL, self.nice) if workload.database else self.nice
 
     def duration_of(self, cell: Cell, configuration: Configuration) -> float:
         """Seconds of load: longer where a request queues for long before it is served."""

@@ -29,7 +29,8 @@ class Folder:
     """The lab's temporary folder, readable by an unprivileged server; gone on leaving."""
 
     def __enter__(self) -> Path:
-        place = _ON_DISK if os.access(_ON_DISK, os.W_OK) else None
+        # TMPDIR's, where that is given; else rather on a disk.
+        place = _ON_DISK if "TMPDIR" not in os.environ and os.access(_ON_DISK, os.W_OK) else None
         self._path = Path(tempfile.mkdtemp(prefix="lab-", dir=place))
         self._path.chmod(0o755)
         build(self._path / NAME)
@@ -59,19 +60,24 @@ def forget(folder: Path, workload: Workload) -> None:
     """Makes the set, if there is none yet, and drops it from memory, so that it is charged to
     whoever reads it next. Raises LabError where it is on no disk to be dropped from."""
     paths = set_files(folder, workload)
-    if not paths[0].parent.exists():
-        _make_set(paths)
-    for descriptor in _opened(paths):
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    try:
+        if not paths[-1].exists():
+            _make_set(paths)
+        for descriptor in _opened(paths):
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    except OSError as error:
+        raise LabError(f"a set of files in {folder.parent}: {error.strerror}") from None
 
 
 def _make_set(paths: list[Path]) -> None:
-    paths[0].parent.mkdir()
-    kind = subprocess.run(
-        ["stat", "-f", "-c", "%T", str(paths[0].parent)], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    place = paths[0].parent
+    place.mkdir(exist_ok=True)
+    said = subprocess.run(["stat", "-f", "-c", "%T", place], stdout=subprocess.PIPE, check=False)
+    kind = said.stdout.decode().strip()
     if kind in _NO_DISK:
-        raise LabError(f"a set of files on {kind} cannot leave memory: TMPDIR has to be on a disk")
+        raise LabError(
+            f"a set of files on {kind} cannot leave memory: let TMPDIR be a folder on a disk"
+        )
     dice = random.Random(_SEED)
     for path in paths:
         path.write_bytes(dice.randbytes(SET_FILE_BYTES))

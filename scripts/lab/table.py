@@ -59,10 +59,10 @@ def common_lines(plan: Plan, results: Sequence[CellResult]) -> list[str]:
     """What holds for the whole run: blocks, interval, noise, phantoms."""
     lines = [interval_line(plan.blocks)]
     if plan.nice != priority.NORMAL:
-        lines.append(
-            f"servers and wrk ran at nice {plan.nice}, so other programs got what they left idle; "
-            "databases, and what asks them, ran at 0"
-        )
+        ahead = ", so other programs got what they left idle" if plan.nice < 0 else ""
+        asks = any(result.cell.workload.database for result in results)
+        apart = "; databases, and what asks them, at 0" if asks else ""
+        lines.append(f"servers and wrk ran at nice {plan.nice}{ahead}{apart}")
     for result in results:
         for name, metric in (("CPU/request", analysis.cpu_us), ("requests/s", analysis.rps)):
             found = analysis.aa_pair(result, metric)

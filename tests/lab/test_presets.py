@@ -72,8 +72,10 @@ def test_full_has_what_was_promised_in_under_an_hour() -> None:
         assert len(again) == 1
 
 
-def test_thousands_of_workers_take_their_time() -> None:
-    assert 15 * 60 < run.seconds_planned(planned("--external")) < 25 * 60
+def test_many_workers_take_their_time() -> None:
+    assert 7 * 60 < run.seconds_planned(planned("--external")) < 15 * 60
+    few, many = (planned("--workloads=idle:1", "--models=prefork", f"--workers={n}") for n in (4, 1024))
+    assert run.seconds_planned(many) > run.seconds_planned(few) + 4
 
 
 def test_full_with_peers_takes_little_more_than_an_hour(all_peers: None) -> None:

@@ -45,22 +45,38 @@ def test_a_child_and_its_session_get_it_and_the_lab_does_not() -> None:
 def test_who_may_raise_is_found_out_without_doing_it() -> None:
     before = nice_of(0)
     assert priority.may(priority.LOWEST) and nice_of(0) == before
-    assert priority.usual() in (priority.RAISED, priority.NORMAL)
+    assert priority.usual() == (priority.RAISED if priority.may(priority.RAISED) else before)
     # A user without rights: the child becomes one, as root only can.
     if os.geteuid() == 0:
         child = os.fork()
         if child == 0:
             os.setgid(65534)
             os.setuid(65534)
-            os._exit(0 if priority.usual() == priority.NORMAL else 1)
+            os._exit(0 if not priority.may(before - 1) and priority.usual() == before else 1)
         assert os.waitpid(child, 0)[1] == 0
-        assert priority.usual() == priority.RAISED
+
+
+def test_the_lab_leads_and_its_children_do_not() -> None:
+    child = os.fork()
+    if child == 0:
+        priority.lead(priority.RAISED)
+        led = os.sched_getscheduler(0)
+        grandchild = os.fork()
+        if grandchild == 0:
+            os._exit(os.sched_getscheduler(0))
+        inherited = os.waitstatus_to_exitcode(os.waitpid(grandchild, 0)[1])
+        fine = led == os.SCHED_FIFO | os.SCHED_RESET_ON_FORK or not priority.may(priority.RAISED)
+        os._exit(0 if fine and inherited == os.SCHED_OTHER else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    priority.lead(priority.NORMAL)
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
 
 
 def test_what_asks_a_database_competes_as_the_database_does() -> None:
     plan = replace(made.plan((made.cell(),)), nice=-20)
     assert plan.nice_for(WORKLOADS["hello"]) == -20
     assert plan.nice_for(WORKLOADS["db"]) == priority.NORMAL
+    assert replace(plan, nice=LOWERED).nice_for(WORKLOADS["db"]) == LOWERED
 
 
 @pytest.mark.parametrize("asked", ["-21", "20"])
@@ -74,7 +90,7 @@ def test_raising_without_the_right_to_is_refused(monkeypatch: pytest.MonkeyPatch
     asked = options.parser().parse_args(["--nice=-5"])
     with pytest.raises(LabError, match="--nice -5: not allowed"):
         options.make_plan(asked, [])
-    assert options.make_plan(options.parser().parse_args([]), []).nice == priority.NORMAL
+    assert options.make_plan(options.parser().parse_args([]), []).nice == nice_of(0)
     assert options.make_plan(options.parser().parse_args(["--nice=3"]), []).nice == 3
 
 

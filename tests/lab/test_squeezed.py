@@ -60,7 +60,8 @@ def test_a_machine_without_memory_cgroups_says_so(
     (tmp_path / "cgroup.subtree_control").write_text("cpu io")
     assert "no cgroups that limit memory" in str(cgroup.problem())
     (tmp_path / "cgroup.subtree_control").write_text("cpu memory")
-    assert cgroup.problem() is None
+    assert "no memory cgroup can be made: No such file" in str(cgroup.problem())
+    assert [path.name for path in tmp_path.iterdir()] == ["cgroup.subtree_control"]
     notes: list[str] = []
     monkeypatch.setattr(cgroup, "problem", lambda: "there are none")
     plan = options.make_plan(options.parser().parse_args(["--external"]), notes)
@@ -83,6 +84,12 @@ def test_both_versions_are_told_in_their_own_words(
     tmp_path: Path, unified: bool, names: dict[str, str], stat: str
 ) -> None:
     memory = cgroup.Memory(tmp_path, unified)
+    limit, swap = names
+    with pytest.raises(FileNotFoundError):  # as the kernel has it: no file is ever made
+        memory.limit(8192)
+    (tmp_path / limit).touch()
+    memory.limit(8192)  # without swap there is nothing to be said of it
+    (tmp_path / swap).touch()
     memory.limit(8192)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == names
     (tmp_path / "memory.stat").write_text(stat)
@@ -110,5 +117,6 @@ def test_a_set_that_cannot_leave_memory_is_refused(monkeypatch: pytest.MonkeyPat
 
 
 def test_wrk_is_told_how_many_files_there_are() -> None:
-    argv = wrk.command("wrk", 4, 1, 1.0, "http://127.0.0.1:1/files/set/0000", FEW)
-    assert argv[-4:] == ["scripts/wrk/set.lua", argv[-3], "--", "64"]
+    url = "http://127.0.0.1:1/files/set/0000"
+    argv = wrk.command("wrk", 4, 1, 1.0, url, FEW)
+    assert argv[-5:] == ["-s", "scripts/wrk/set.lua", url, "--", "64"]

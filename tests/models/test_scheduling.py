@@ -55,10 +55,5 @@ def test_a_replacement_and_a_reload_follow_the_setting(launch: Launcher, tmp_pat
 
 
 def test_a_policy_that_the_server_was_started_with_stays(launch: Launcher) -> None:
-    before = os.sched_getscheduler(0)
-    os.sched_setscheduler(0, IDLE, os.sched_param(0))
-    try:
-        server = launch("--scheduling=batch")
-        assert set(policies(server.worker_pids())) == {IDLE}
-    finally:
-        os.sched_setscheduler(0, before, os.sched_param(0))
+    server = launch("--scheduling=batch", prefix=["chrt", "--idle", "0"])
+    assert set(policies(server.worker_pids())) == {IDLE}
