@@ -19,6 +19,7 @@ from .errors import LabError
 MOUNT = Path("/sys/fs/cgroup")
 REMOVED_WITHIN_S = 5.0
 SMALL = 1 << 20
+NO_ROOM = "it does not fit into the memory there is"
 
 
 class Memory:
@@ -45,6 +46,11 @@ class Memory:
 
     def used_bytes(self) -> int:
         return int(self._read("memory.current" if self._unified else "memory.usage_in_bytes"))
+
+    def killed(self) -> int:
+        """Processes that the kernel killed because they found no room."""
+        text = self._read("memory.events" if self._unified else "memory.oom_control")
+        return int(dict(line.split() for line in text.splitlines()).get("oom_kill", 0))
 
     def _write(self, name: str, value: int) -> None:
         descriptor = os.open(self._folder / name, os.O_WRONLY)  # never to be created

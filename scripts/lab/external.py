@@ -11,6 +11,7 @@ from typing import Any, Sequence
 
 from . import analysis, verdict
 from .analysis import CellResult, Row
+from .cgroup import NO_ROOM
 from .columns import bytes_text
 from .judging import Line
 from .stats import Ratio
@@ -132,6 +133,8 @@ def _idle_rate(rows: _Steps, numbers: str) -> Line:
         texts.append(f"{model} {', '.join(figures)}")
     text = "published: processes fall first, then threads, events stay flat; "
     text += f"{numbers} idle connections: {'; '.join(texts)}"
+    if any(row and "cached_share" in row.extras for found in rows.values() for row in found):
+        text += "; in brackets: of the files asked for, still in memory"
     if loud:
         text += f"; beside {verdict.listed(loud)} other programs used the cores"
     if void or loud:
@@ -148,7 +151,8 @@ def _share_of(row: Row, first: Row | None) -> float:
 
 def _cannot_hold(row: Row) -> bool:
     """The connections themselves: it has fallen further than any that can."""
-    return any("parked connections" in reason for reason in row.void_reasons)
+    reasons = ("parked connections", NO_ROOM)
+    return any(reason in said for said in row.void_reasons for reason in reasons)
 
 
 def _squeezed(row: Row) -> bool:
@@ -156,30 +160,39 @@ def _squeezed(row: Row) -> bool:
     return row.extras.get("cached_share", 1.0) < 1 - LEVEL
 
 
+def _unknown(row: Row | None) -> str:
+    """For the figure of a void row."""
+    return "does not fit" if row and any(NO_ROOM in r for r in row.void_reasons) else "void"
+
+
 def _figure(row: Row | None) -> str:
     if row is None or row.void:
-        return "void"
+        return _unknown(row)
     cached = row.extras.get("cached_share")
     files = "" if cached is None else f" ({min(cached, 1.0) * 100:.0f} %)"
     return f"{'~' if row.disturbed else ''}{row.rps:,.0f}/s{files}"
 
 
 def _idle_memory(rows: _Steps, numbers: str) -> Line:
-    """What each idle connection takes, whatever else goes on on the machine."""
-    grown, texts = [], []
-    for model, found in rows.items():
-        totals = [
-            row.extras.get("memory_total_bytes") if row and not row.void else None for row in found
+    """What the idle connections take, whatever else goes on on the machine: from the first step to
+    the last that can be believed of all."""
+    totals = {
+        model: [r.extras.get("memory_total_bytes") if r and not r.void else None for r in found]
+        for model, found in rows.items()
+    }
+    common = [step for step in zip(*totals.values()) if None not in step]
+    texts = []
+    for model, each in totals.items():
+        shown = [
+            _unknown(row) if total is None else bytes_text(total)
+            for row, total in zip(rows[model], each)
         ]
-        if totals[0] is not None and totals[-1] is not None:
-            grown.append(totals[-1] - totals[0])
-        shown = ["void" if total is None else bytes_text(total) for total in totals]
         texts.append(f"{model} {', '.join(shown)}")
     text = "expected: processes need most, then threads, events hardly more; "
     text += f"memory with {numbers} idle connections: {'; '.join(texts)}"
-    if len(grown) < len(rows):
+    if len(common) < 2:
         return Line(None, MEMORY, text)
-    processes, threads, loops = grown
+    processes, threads, loops = (last - first for first, last in zip(common[0], common[-1]))
     return Line(processes > threads > 0 and loops <= LEVEL * threads, MEMORY, text)
 
 

@@ -13,7 +13,7 @@ from typing import Callable, Iterator, Sequence
 
 from . import cgroup, faulted, peers, priority, procfs, servers, site, sockets, steady, workloads as work, wrk
 from .backend import Backend
-from .cgroup import Memory
+from .cgroup import NO_ROOM, Memory
 from .children import Children
 from .client import Answer, BadAnswer, Client
 from .errors import LabError
@@ -134,6 +134,19 @@ class Bench:
 
 def measure(bench: Bench, step: Step, order: int) -> Sample:
     """Raises LabError when the server does not start or wrk does not run."""
+    with cgroup.limited(step.cell.workload.memory_bytes) as limit:
+        try:
+            sample = _measure(bench, step, order, limit)
+        except LabError:
+            if limit is None or not limit.killed():
+                raise
+            return failed(step, order, NO_ROOM)
+        if limit is not None and limit.killed():
+            sample.answer_problem = NO_ROOM
+        return sample
+
+
+def _measure(bench: Bench, step: Step, order: int, limit: Memory | None) -> Sample:
     cell, configuration = step.cell, step.configuration
     workload, programs = cell.workload, bench.programs
     duration_s = bench.plan.duration_of(cell, configuration)
@@ -141,10 +154,7 @@ def measure(bench: Bench, step: Step, order: int) -> Sample:
         programs.backend.refill(workload, configuration.load_cpus)
     if workload.set_files:
         site.forget(programs.folder, workload)
-    with (
-        cgroup.limited(workload.memory_bytes) as limit,
-        bench.start(configuration, workload, limit) as server,
-    ):
+    with bench.start(configuration, workload, limit) as server:
         port = server.ready.port
         cpus = configuration.load_cpus
         load_argv = bench.load_argv(workload, cell.connections, len(cpus), duration_s, port)

@@ -34,7 +34,7 @@ presets (one of them; the options below change it, or choose from it):
                goals, each PASS, FAIL or VOID: about 20 minutes
   --crossover  /mix by computing share, connections and pool size: which model wins where:
                about a quarter of an hour
-  --external   published results, reproduced in shape: about 20 minutes
+  --external   published results, reproduced in shape: about 10 minutes
 """
 
 EXAMPLES = """\

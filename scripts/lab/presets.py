@@ -149,7 +149,7 @@ def crossover(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> P
     return Preset(tuple(cells), 6, 0.6, 0.2, steady=False, syscalls=False)
 
 
-IDLE_STEPS = (16, 256, 512, 1024)
+IDLE_STEPS = (16, 256, 512, 1536)
 
 
 def external(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset:

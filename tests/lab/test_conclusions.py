@@ -6,7 +6,7 @@ from typing import Any
 
 import made
 import pytest
-from lab import advise, analysis, crossover, external, gates, goals, workloads
+from lab import advise, analysis, cgroup, crossover, external, gates, goals, workloads
 from lab.analysis import CellResult
 from lab.plan import Cell, Configuration
 from lab.workloads import SLOW_QUERIES, WORKLOADS, Workload
@@ -235,6 +235,19 @@ def test_a_fall_whose_files_left_memory_is_explained_by_that() -> None:
     assert line.passed is None
     loud = squeezed(idle_step(16, 90, 90, 90, 2.0))
     assert external.idle([loud, second, third])[0].passed is None
+
+
+def test_processes_that_find_no_room_have_fallen() -> None:
+    last = idle_step(1536, 40, 70, 90)
+    for sample in last.rows[0].samples:
+        sample.gates = [cgroup.NO_ROOM]
+    every = [sample for row in last.rows for sample in row.samples]
+    steps = [
+        idle_step(16, 90, 90, 90), idle_step(512, 89, 90, 90), analysis.analyse(last.cell, every)
+    ]  # fmt: skip
+    rate, memory = external.idle(steps)
+    assert rate.passed is True and "prefork 90/s, 89/s, does not fit; " in rate.text
+    assert memory.passed is True and ", does not fit; threads" in memory.text
 
 
 @pytest.mark.parametrize(

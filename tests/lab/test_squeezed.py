@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +46,18 @@ def test_a_limited_child_is_charged_for_the_files_it_reads_first() -> None:
         assert charged >= whole and dropped < whole / 4
         assert read(3 << 20)[0] < 3 << 20 < whole
     assert cgroup.problem() is None, "and none is left that would be in the way"
+
+
+@needs_cgroup
+def test_who_finds_no_room_is_killed_and_that_is_known() -> None:
+    greedy = "x = bytearray(64 << 20)"
+    with Children() as children, cgroup.limited(16 << 20) as memory:
+        assert memory is not None and memory.killed() == 0
+        cpus = sorted(os.sched_getaffinity(0))
+        child = children.start(["/usr/bin/python3", "-c", greedy], cpus, made.ROOT, memory=memory)
+        assert child.wait() == -signal.SIGKILL
+        children.ended(child)
+        assert memory.killed() == 1
 
 
 def test_no_limit_is_no_cgroup() -> None:
