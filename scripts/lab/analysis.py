@@ -16,8 +16,10 @@ from .sample import Sample
 from .stats import Ratio
 from .steady import MOST_WINDOWS
 from .syscalls_count import Count
+from .workloads import PARKED
 
 DISTURBED_MARK = "~"
+BUSY_FLOOR = 0.5  # of a core: less, and much of what a request costs the floor server is waking up
 
 
 @dataclass(frozen=True)
@@ -144,12 +146,12 @@ def analyse(
     cell: Cell, samples: Iterable[Sample], counts: Sequence[Count] = ()
 ) -> CellResult:
     key = (cell.workload.name, cell.connections)
+    samples = list(samples)
     mine = [s for s in samples if (s.workload, s.connections) == key]
     compute = [s.single_cpu_us for s in mine if s.single_cpu_us and not s.answer_problem]
     compute_us = statistics.median(compute) if compute else None
     calls = {c.configuration: c for c in counts if (c.workload, c.connections) == key}
-    floor = [s.cpu_us for s in mine if not s.void and s.configuration == "floor"]
-    floor_us = statistics.median(floor) if floor else None
+    floor_us = _floor_us(cell, samples)
     backend = _backend(mine) if cell.workload.database else None
     measured = _Measured(compute_us, floor_us, _least_cpu_us(mine), backend)
     rows = tuple(
@@ -170,6 +172,20 @@ class _Measured:
     floor_us: float | None
     least_us: float | None
     backend: ceilings.Backend | None
+
+
+def _floor_us(cell: Cell, samples: Sequence[Sample]) -> float | None:
+    """CPU time per request of the floor server in this cell. Few connections let it sleep between
+    requests, and waking up costs more than a request: then the least of it with any number."""
+    names = {cell.workload.name} | ({"hello"} if cell.workload.kind == PARKED else set())
+    floors: dict[tuple[str, int], list[Sample]] = {}
+    for s in samples:
+        if s.configuration == "floor" and s.workload in names and not s.void:
+            floors.setdefault((s.workload, s.connections), []).append(s)
+    own = floors.get((cell.workload.name, cell.connections), [])
+    if own and statistics.median(s.server_cores for s in own) >= BUSY_FLOOR:
+        return statistics.median(s.cpu_us for s in own)
+    return min((statistics.median(s.cpu_us for s in each) for each in floors.values()), default=None)
 
 
 def _least_cpu_us(samples: Sequence[Sample]) -> float | None:

@@ -10,10 +10,10 @@ the law hold for a short run of a real load generator, and one allowance:
   E[L^2] / 2 E[L]. Either can be far too much: the one where late answers come just then, the
   other where a few came late at the beginning. So only the lower bound is checked with it. The
   upper is exact without: what was answered alone can never account for more than there is.
-* between an answer and the next request a connection waits for wrk itself. A wrk that is
-  itself the bottleneck holds half the connections that way, so for a busy wrk (running, or
-  waiting for its core, for BUSY_WRK of the time) only the upper bound is checked;
-  connections that starve are still found by the kernel's count of bytes received on each.
+* between an answer and the next request a connection waits for wrk itself, but while wrk sleeps
+  all of them are in progress. So for a busy wrk (running, or waiting for its core, for BUSY_WRK
+  of the time) the lower bound is less by just that time. Connections that starve are still found
+  by the kernel's count of bytes received on each.
 * wrk's duration includes a time in which it only connects, longer with more connections: where
   it was not measured, so much is allowed for it.
 * where each request has a connection of its own, connecting is in no latency: again only the
@@ -36,7 +36,7 @@ LITTLE_TOLERANCE = 0.05
 ANSWERED_TOLERANCE = 0.02  # wrk's threads may begin a little before its clock does
 CONNECTING_S = 0.02
 CONNECTING_EACH_S = 50e-6
-BUSY_WRK = 0.5
+BUSY_WRK = 0.25
 ABOVE_CEILING = 1.05
 EACH_ITS_OWN = 0.95  # of the requests had a connection made for them
 STEAL_LIMIT = 0.01
@@ -155,9 +155,11 @@ def _arithmetic(
         connecting_s = CONNECTING_S + CONNECTING_EACH_S * sample.connections
     lowest = 1 - LITTLE_TOLERANCE - connecting_s / load.duration_s
     lasting = not (workload.close or configuration.closes)
-    wrk_waits = load.runnable_share < BUSY_WRK and not configuration.shares_cores and lasting
+    if load.runnable_share >= BUSY_WRK:
+        lowest -= load.runnable_share
+    too_little = share < lowest and not configuration.shares_cores and lasting
     too_much = answered > 1 + ANSWERED_TOLERANCE
-    if too_much or (share < lowest and wrk_waits):
+    if too_much or too_little:
         wrong = answered if too_much else share
         accounted = f"{wrong * 100:.0f} % of the connections"
         failed.append(f"Little's law: throughput × latency accounts for {accounted}")

@@ -146,6 +146,17 @@ def test_a_busy_load_generator_holds_connections_itself() -> None:
     assert check(rps=3200.0, **with_latency(1.2, runnable_share=0.95)) != []
 
 
+@pytest.mark.parametrize(
+    "share, runnable, sound",
+    [(0.80, 0.5, True), (0.47, 0.5, True), (0.40, 0.5, False), (0.68, 0.3, True),
+     (0.60, 0.3, False), (0.90, 0.24, False), (0.02, 0.9, False)],
+)  # fmt: skip
+def test_while_the_load_generator_sleeps_all_are_in_progress(
+    share: float, runnable: float, sound: bool
+) -> None:
+    assert (check(rps=3200.0, **with_latency(share, runnable_share=runnable)) == []) is sound
+
+
 def test_the_ceiling_of_waiting_does_not_bind_coroutines() -> None:
     coro = replace(made.CORO)
     assert check(coro, rps=12_000.0) == []

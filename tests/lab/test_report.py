@@ -264,3 +264,29 @@ def test_a_run_cut_short_says_so() -> None:
     again = reading.from_json(json.loads(json.dumps(document.to_json(run, run.results()))))
     text = report.files(again, again.results(), "a-run")["report.html"]
     assert "Incomplete: stopped by SIGINT" in text
+
+
+def test_samples_are_judged_again_only_when_asked(run: Run, tmp_path: Path) -> None:
+    document = made_run.as_json(run)
+    document["samples"][0]["gates"] = ["a gate that there is no more"]
+    document["samples"][0]["derived"]["void"] = True
+    path = tmp_path / "run.json"
+    path.write_text(json.dumps(document))
+    done = subprocess.run([REPORT, tmp_path], capture_output=True, text=True, check=True)
+    assert json.loads(path.read_text()) == document, done.stderr
+    subprocess.run([REPORT, "--judge", tmp_path], capture_output=True, check=True)
+    again = json.loads(path.read_text())
+    assert again["samples"][0]["gates"] == [] and again["ended"] == document["ended"]
+    assert report.JUDGED_AGAIN in again["notes"]
+    assert report.JUDGED_AGAIN in (tmp_path / "table.md").read_text()
+    once = path.read_text()
+    subprocess.run([REPORT, "--judge", tmp_path], capture_output=True, check=True)
+    assert path.read_text() == once
+
+
+def test_claims_are_not_judged_by_gates_alone(run: Run, tmp_path: Path) -> None:
+    document = made_run.as_json(run)
+    document["plan"]["preset"] = "claims"
+    (tmp_path / "run.json").write_text(json.dumps(document))
+    done = subprocess.run([REPORT, "--judge", tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "judged by more than gates" in done.stderr

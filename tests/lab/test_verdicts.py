@@ -329,3 +329,26 @@ def test_durations_are_readable(us: Any, text: str) -> None:
 def test_three_blocks_admit_what_they_cannot_show() -> None:
     assert "75 % of the time" in table.interval_line(3)
     assert "95 % bootstrap" in table.interval_line(10)
+
+
+def floor_cell(connections: int, floor_us: float, floor_rps: float) -> tuple[Any, list[Any]]:
+    cell = made.cell("hello", made.CORO, made.FLOOR, connections=connections)
+    samples = [
+        made.sample(c, "hello", rps=rps, cpu_us=us, connections=connections)
+        for c, rps, us in ((made.CORO, 100_000.0, 6.0), (made.FLOOR, floor_rps, floor_us))
+    ]
+    return cell, samples
+
+
+def test_a_floor_that_sleeps_between_requests_is_no_ceiling() -> None:
+    few, few_samples = floor_cell(4, 9.5, 46_000.0)  # 44 % of a core
+    many, many_samples = floor_cell(64, 4.0, 190_000.0)
+    every = few_samples + many_samples
+    for cell in (few, many):
+        row = analysis.analyse(cell, every).row("coro")
+        assert row and row.ceiling.rps == pytest.approx(250_000)
+    alone = analysis.analyse(few, few_samples).row("coro")  # nothing better is known
+    assert alone and alone.ceiling.rps == pytest.approx(1e6 / 9.5)
+    costly, costly_samples = floor_cell(4096, 5.2, 150_000.0)  # busy: its own cell's
+    row = analysis.analyse(costly, every + costly_samples).row("coro")
+    assert row and row.ceiling.rps == pytest.approx(1e6 / 5.2)
