@@ -91,9 +91,11 @@ def _bench(argv: Sequence[str]) -> int:
     with site.Folder() as folder, Backend(asks) as backend:
         programs = find_programs(plan, server, wrk_path, folder, backend)
         environment.raise_open_files()
+        recorded = environment.record(server, wrk_path, plan)
+        notes += environment.notes(recorded, plan)
         run = Run(
             plan,
-            environment.record(server, wrk_path, plan),
+            recorded,
             shlex.join(["scripts/bench", *argv]),
             utc("%Y-%m-%dT%H:%M:%SZ"),
             notes=notes,

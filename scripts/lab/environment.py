@@ -21,9 +21,12 @@ SYSCTLS = (
     "net/ipv4/tcp_tw_reuse",
     "net/ipv4/tcp_rmem",
     "net/ipv4/tcp_wmem",
+    "net/ipv4/tcp_congestion_control",
+    "net/core/default_qdisc",
     "kernel/sched_autogroup_enabled",
     "fs/file-max",
 )
+PACING = ("bbr", "bbr2", "bbr3")
 
 
 def record(server: str, wrk_path: str, plan: Plan | None = None) -> dict[str, Any]:
@@ -49,6 +52,19 @@ def record(server: str, wrk_path: str, plan: Plan | None = None) -> dict[str, An
         "peers": _peer_versions(plan) if plan else {},
         "python": platform.python_version(),
     }
+
+
+def notes(recorded: dict[str, Any], plan: Plan) -> list[str]:
+    """What of the machine must be known to read the results."""
+    control = recorded["sysctl"].get("net.ipv4.tcp_congestion_control")
+    large = [c.workload.name for c in plan.cells if c.workload.files or c.workload.post_bytes]
+    if control not in PACING or not large:
+        return []
+    return [
+        f"TCP's congestion control here is {control}, which paces what is sent, on loopback too: "
+        f"timers of the kernel, not the models, decide most of what large bodies cost; "
+        "net.ipv4.tcp_congestion_control=cubic does without"
+    ]
 
 
 def raise_open_files() -> None:

@@ -72,6 +72,10 @@ def _plots(folder: Path, below: str, names: Sequence[str] | None = None) -> list
     return [f"![{name}]({below}/{report.PLOTS}/{name}.svg)" for name in shown]
 
 
+def _sentence(note: str) -> str:
+    return f"{note[0].upper()}{note[1:]}."
+
+
 def results_text(directory: Path) -> str:
     """results/README.md. Raises LabError where the reference run cannot be read."""
     folder = newest(directory)
@@ -86,6 +90,7 @@ def results_text(directory: Path) -> str:
         f"[CSV]({folder.name}/table.csv). {report.how(run)}", "",
         *_markdown(overview.rows(results)), "",
         overview.reading_line(run.plan.blocks), "",
+        *(line for note in run.notes for line in (_sentence(note), "")),
         "### Verdicts", "",
         *(f"- {line}" for line in table.sentences(results)), "",
         "### Plots", "",
@@ -106,6 +111,7 @@ def block(directory: Path) -> str:
         f"[page]({below}/report.html).", "",
         *_markdown(overview.rows(run.results())), "",
         overview.reading_line(run.plan.blocks), "",
+        *(line for note in run.notes for line in (_sentence(note), "")),
         *_plots(folder, below, IN_README),
     ]  # fmt: skip
     return "\n".join(out).rstrip() + "\n"

@@ -6,7 +6,7 @@ from typing import Any
 
 import made
 import pytest
-from lab import gates, plan, steady, workloads
+from lab import environment, gates, plan, steady, workloads
 from lab.errors import LabError
 from lab.plan import Configuration
 from lab.workloads import WORKLOADS, with_query
@@ -182,3 +182,13 @@ def test_warming_up_ends() -> None:
     assert given_up is not None and not given_up.steady and given_up.needed_s == 5.0
     settled = steady.found([10.0, 50.0, 51.0], 1.0)
     assert settled is not None and settled.steady and settled.needed_s == 1.0
+
+
+@pytest.mark.parametrize(
+    "control, workload, said", [("bbr", "files-1m", 1), ("bbr", "hello", 0), ("cubic", "files-1m", 0)]
+)
+def test_pacing_is_said_where_large_bodies_are_sent(control: str, workload: str, said: int) -> None:
+    cell = plan.Cell(WORKLOADS[workload], 16, (made.CORO,))
+    recorded = {"sysctl": {"net.ipv4.tcp_congestion_control": control}}
+    notes = environment.notes(recorded, made.plan((cell,)))
+    assert len([note for note in notes if "bbr, which paces" in note]) == said
