@@ -33,6 +33,7 @@ enum {
 struct dedicated {
     struct io *io;
     int stop_fd;
+    int epoll_fd; /* the listening socket and stop_fd; -1 once it stops */
     bool stopping;
     char *spill;
 };
@@ -168,30 +169,50 @@ static void accept_last(struct dedicated *d)
         master_backlog_taken(server);
 }
 
-int dedicated_work(struct io *io, int stop_fd)
+struct dedicated *dedicated_new(struct io *io, int stop_fd)
 {
-    struct dedicated d = {.io = io, .stop_fd = stop_fd};
-    int look_ms = (int)io->server->workers * LOOK_MS_EACH;
-    int epoll_fd = open_epoll(&d);
+    struct dedicated *d = calloc(1, sizeof *d);
 
-    if (epoll_fd < 0)
-        return epoll_fd;
-    d.spill = malloc(connection_spill_size(io->server->config));
-    if (d.spill == NULL) {
-        close(epoll_fd);
-        return -ENOMEM;
+    if (d == NULL)
+        return NULL;
+    d->io = io;
+    d->stop_fd = stop_fd;
+    d->spill = malloc(connection_spill_size(io->server->config));
+    d->epoll_fd = d->spill == NULL ? -ENOMEM : open_epoll(d);
+    if (d->epoll_fd < 0) {
+        int error = -d->epoll_fd;
+
+        dedicated_free(d);
+        errno = error;
+        return NULL;
     }
-    while (!d.stopping) {
+    return d;
+}
+
+void dedicated_free(struct dedicated *d)
+{
+    if (d == NULL)
+        return;
+    if (d->epoll_fd >= 0)
+        close(d->epoll_fd);
+    free(d->spill);
+    free(d);
+}
+
+void dedicated_work(struct dedicated *d)
+{
+    int look_ms = (int)d->io->server->workers * LOOK_MS_EACH;
+
+    while (!d->stopping) {
         struct epoll_event event;
-        int count = epoll_wait(epoll_fd, &event, 1, look_ms > LOOK_MS ? look_ms : LOOK_MS);
+        int count = epoll_wait(d->epoll_fd, &event, 1, look_ms > LOOK_MS ? look_ms : LOOK_MS);
 
-        if (count > 0 && event.data.fd == stop_fd)
-            d.stopping = true;
+        if (count > 0 && event.data.fd == d->stop_fd)
+            d->stopping = true;
         else if (count >= 0)
-            (void)accept_and_serve(&d, false);
+            (void)accept_and_serve(d, false);
     }
-    close(epoll_fd);
-    accept_last(&d);
-    free(d.spill);
-    return 0;
+    close(d->epoll_fd);
+    d->epoll_fd = -1;
+    accept_last(d);
 }

@@ -12,8 +12,16 @@
 
 #include "io.h"
 
-/* One worker, a process or thread: accepts a connection, serves it until it closes, accepts
- * the next, until stop_fd is readable. Returns 0 or a negative errno when it cannot begin. */
-int dedicated_work(struct io *io, int stop_fd);
+struct dedicated;
+
+/* Sets up one worker, a process or thread, so that it can serve; it accepts nothing yet. io, with
+ * its server, and stop_fd must outlive it. NULL with errno: out of memory or descriptors. */
+struct dedicated *dedicated_new(struct io *io, int stop_fd);
+
+/* Accepts a connection, serves it until it closes, accepts the next, until stop_fd is readable. */
+void dedicated_work(struct dedicated *d);
+
+/* Frees what dedicated_new() made; d may be NULL. */
+void dedicated_free(struct dedicated *d);
 
 #endif

@@ -125,18 +125,24 @@ static int work_by_request(struct server *server, const struct master_worker *se
 
 static int work_by_connection(struct server *server, const struct master_worker *self, void *arg)
 {
+    struct dedicated *dedicated;
     struct io io;
-    int result;
 
     (void)arg;
     if (blocking_io_init(&io, &CONNECTION_OPS, server, self->first) < 0)
         return EXIT_FAILURE;
+    dedicated = dedicated_new(&io, self->stop_fd);
+    if (dedicated == NULL) {
+        log_line(LOG_ERROR, "process %u cannot serve: %s", self->first, strerror(errno));
+        return EXIT_FAILURE;
+    }
     blocking_report_overflows("process", self->first);
     server_worker_begins(server, self->first, getpid(), gettid());
     master_worker_ready(server, self);
-    result = dedicated_work(&io, self->stop_fd);
+    dedicated_work(dedicated);
+    dedicated_free(dedicated);
     blocking_io_term(&io);
-    return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+    return EXIT_SUCCESS;
 }
 
 /* The context of what the master does to connections for that generation. */

@@ -42,6 +42,7 @@ struct team; /* the process: its threads and what they share */
 struct member {
     struct io io; /* first: the io functions below are given this */
     struct team *team;
+    struct dedicated *dedicated; /* owned; with --dispatch=connection */
     pthread_t thread;
     bool has_gil; /* between begin and end of handler code; the HTTP code waits outside too */
 };
@@ -200,8 +201,8 @@ static void *thread_main(void *arg)
     pthread_barrier_wait(&team->started);
     if (team->pool != NULL)
         pool_work(team->pool, &self->io);
-    else if (dedicated_work(&self->io, team->stop_fd) < 0)
-        log_line(LOG_ERROR, "thread %u cannot serve", self->io.worker);
+    else
+        dedicated_work(self->dedicated);
     return NULL;
 }
 
@@ -218,6 +219,10 @@ static int start_threads(struct team *team)
 
         member->team = team;
         result = blocking_io_init(&member->io, ops, team->server, team->first + team->count);
+        if (result == 0 && team->pool == NULL) {
+            member->dedicated = dedicated_new(&member->io, team->stop_fd);
+            result = member->dedicated == NULL ? -errno : 0;
+        }
         if (result == 0)
             result = -pthread_create(&member->thread, &attributes, thread_main, member);
         if (result == 0)
@@ -308,8 +313,10 @@ static bool join_threads(const struct team *team)
 
 static void free_team(struct team *team, struct io *io)
 {
-    for (unsigned i = 0; i < team->count; i++)
+    for (unsigned i = 0; i < team->count; i++) {
+        dedicated_free(team->members[i].dedicated);
         blocking_io_term(&team->members[i].io);
+    }
     free(team->members);
     blocking_io_term(io);
     if (team->pool != NULL)

@@ -2,6 +2,7 @@
 """What is taken from the pool: for a request, or for a connection."""
 
 import json
+import os
 import re
 import socket
 import time
@@ -230,3 +231,14 @@ def test_requests_of_a_worker_are_counted(launch: Launcher) -> None:
             counts[who["worker"]] = who["requests"]
     # Each worker's last answer does not count itself.
     assert sum(counts.values()) == 50 - len(counts)
+
+
+@only("prefork-connection", "threads-connection")
+def test_ready_is_said_when_every_worker_can_serve(launch: Launcher) -> None:
+    """A descriptor that a worker lacks at that moment it might never get."""
+    server = launch()
+    sets = 0
+    for pid in server.worker_pids():
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            sets += os.readlink(descriptor) == "anon_inode:[eventpoll]"
+    assert sets == POOL
