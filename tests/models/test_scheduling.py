@@ -10,15 +10,20 @@ import pytest
 
 from support.configurations import Configuration
 from support.server import Launcher
-from support.variant import patience
+from support.variant import VARIANT, patience
 
 BATCH, NORMAL, IDLE = os.SCHED_BATCH, os.SCHED_OTHER, os.SCHED_IDLE
 
 
 def policies(pids: List[int]) -> List[int]:
-    """Of every thread of these processes."""
-    threads = [int(name) for pid in pids for name in os.listdir(f"/proc/{pid}/task")]
-    return [os.sched_getscheduler(thread) for thread in threads]
+    """Of every thread of these processes, but for the one that ThreadSanitizer has in each."""
+    found: List[int] = []
+    for pid in pids:
+        own = [os.sched_getscheduler(int(name)) for name in os.listdir(f"/proc/{pid}/task")]
+        if VARIANT == "tsan" and len(own) > 1 and NORMAL in own:
+            own.remove(NORMAL)  # it was there before any setting was read
+        found += own
+    return found
 
 
 def test_workers_of_a_pool_are_batch_tasks_and_loops_are_not(
