@@ -21,9 +21,11 @@ IN_NOISE = "within the noise"
 
 
 def chosen(results: Sequence[CellResult]) -> list[CellResult]:
-    """One cell a workload: at its own number of connections, or the nearest to that."""
+    """One cell a workload: at its own number of connections, or the nearest to that. Those with a
+    limit of memory are steps of one comparison, which is told as a whole (see external)."""
     found = []
-    for name, cells in charts.by_workload(results).items():
+    free = [result for result in results if not result.cell.workload.memory_bytes]
+    for name, cells in charts.by_workload(free).items():
         usual = WORKLOADS[name].connections if name in WORKLOADS else 64
         found.append(min(cells, key=lambda r: abs(r.cell.connections - usual)))
     return found

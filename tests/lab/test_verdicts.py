@@ -6,7 +6,8 @@ from typing import Any
 import made
 import pytest
 from lab import analysis, ceilings, columns, gates, overview, table, verdict
-from lab.workloads import WORKLOADS
+from lab.plan import Cell
+from lab.workloads import WORKLOADS, idle_files
 
 
 def analysed(cell: Any, samples: Any) -> Any:
@@ -329,6 +330,14 @@ def test_durations_are_readable(us: Any, text: str) -> None:
 def test_three_blocks_admit_what_they_cannot_show() -> None:
     assert "75 % of the time" in table.interval_line(3)
     assert "95 % bootstrap" in table.interval_line(10)
+
+
+def test_steps_of_one_comparison_are_no_rows_of_the_overview() -> None:
+    cell = Cell(idle_files(16), 4, (made.CORO,))
+    samples = [made.sample(made.CORO, cell.workload.name, connections=4)]
+    limited = analysis.analyse(cell, samples)
+    shown = [row[0] for row in overview.rows([sleep_result(), limited])[1:]]
+    assert shown == ["sleep"]
 
 
 def floor_cell(connections: int, floor_us: float, floor_rps: float) -> tuple[Any, list[Any]]:
