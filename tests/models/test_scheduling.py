@@ -11,6 +11,7 @@ import pytest
 from support.configurations import Configuration
 from support.server import Launcher
 from support.variant import VARIANT, patience
+from support.waiting import eventually
 
 BATCH, NORMAL, IDLE = os.SCHED_BATCH, os.SCHED_OTHER, os.SCHED_IDLE
 
@@ -52,7 +53,7 @@ def test_a_replacement_and_a_reload_follow_the_setting(launch: Launcher, tmp_pat
     old = server.worker_pids()
     os.kill(old[0], signal.SIGKILL)
     after = server.wait_for_workers(but=old[:1])
-    assert set(policies(after)) == {BATCH}
+    eventually("the replacement is one too", lambda: set(policies(after)) == {BATCH})
     path.write_text("scheduling = normal\n")
     server.signal(signal.SIGHUP)
     server.wait_for_line("reloaded", within=patience(15))
