@@ -12,7 +12,7 @@ from typing import List
 import pytest
 
 from support import processes
-from support.client import Closed, Connection, message, open_socket
+from support.client import Closed, Connection, message
 from support.configurations import only, per_request
 from support.server import Launcher, Server
 from support.variant import patience
@@ -126,7 +126,7 @@ def test_no_connection_is_accepted_any_more(launch: Launcher) -> None:
     busy = _in_flight(server, "/sleep?ms=1500", 1)
     try:
         server.signal(signal.SIGTERM)
-        eventually("a new connection is refused", lambda: _refused(server), within=1)
+        eventually("a new connection is refused", server.refuses, within=1)
         assert busy[0].read_response().status == 200
         assert server.wait() == 0
     finally:
@@ -146,7 +146,7 @@ def test_who_waits_is_served_and_who_comes_is_refused(
         with server.connect() as waiting:
             waiting.send(message("GET", "/hello"))
             server.signal(signal.SIGTERM)
-            eventually("a newcomer is refused", lambda: _refused(server), within=1)
+            eventually("a newcomer is refused", server.refuses, within=1)
             for pid in workers:
                 os.kill(pid, signal.SIGCONT)
             assert waiting.read_response().status == 200
@@ -165,7 +165,7 @@ def test_who_has_just_been_served_may_ask_once_more(launch: Launcher) -> None:
         with server.connect() as kept, server.connect() as fresh:
             assert not kept.get("/hello").closes
             server.signal(signal.SIGTERM)
-            eventually("draining", lambda: _refused(server))
+            eventually("draining", server.refuses)
             try:
                 for connection in (kept, fresh):
                     answer = connection.get("/hello")
@@ -276,7 +276,7 @@ def test_second_signal_stops_at_once(launch: Launcher) -> None:
         workers = server.worker_pids()
         server.signal(signal.SIGTERM)
         # The first has been taken note of when new connections are refused.
-        eventually("draining", lambda: _refused(server))
+        eventually("draining", server.refuses)
         assert processes.alive(server.pid)
         server.signal(signal.SIGTERM)
         server.wait(any_status=True)
@@ -287,14 +287,6 @@ def test_second_signal_stops_at_once(launch: Launcher) -> None:
                 connection.read_response()
     finally:
         _close(busy)
-
-
-def _refused(server: Server) -> bool:
-    try:
-        open_socket(server.address).close()
-    except (ConnectionRefusedError, ConnectionResetError, FileNotFoundError):
-        return True
-    return False
 
 
 def test_shutdown_timeout(launch: Launcher) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from support import processes
-from support.client import Connection, Response, fetch
+from support.client import Connection, Response, fetch, open_socket
 from support.configurations import Configuration
 from support.variant import BINARY, patience
 from support.waiting import eventually
@@ -148,6 +148,14 @@ class Server:
 
     def connect(self, timeout: float = 5) -> Connection:
         return Connection(self.address, timeout)
+
+    def refuses(self) -> bool:
+        """A new connection is refused; not so if it is only slow to be made, which raises."""
+        try:
+            open_socket(self.address).close()
+        except (ConnectionRefusedError, ConnectionResetError, FileNotFoundError):
+            return True
+        return False
 
     def get(self, target: str, timeout: float = 5) -> Response:
         """One GET on a connection of its own."""
