@@ -13,7 +13,6 @@ import argparse
 import math
 import os
 import secrets
-import shlex
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +24,7 @@ from .analysis import CellResult, Row
 from .cli import find_programs, perform, server_path
 from .children import interruptible
 from .columns import bytes_text, duration_text
-from .document import Run, utc
+from .document import Run, command_line, utc
 from .errors import LabError
 from .plan import Cell, Configuration, Cores, Plan
 from .workloads import WORKLOADS, with_query
@@ -212,7 +211,7 @@ def _advise(argv: Sequence[str]) -> int:
         programs = find_programs(plan, server, wrk_path, folder)
         environment.raise_open_files()
         run = Run(
-            plan, environment.record(server, wrk_path), shlex.join(["scripts/advise", *argv]),
+            plan, environment.record(server, wrk_path), command_line("scripts/advise", argv),
             utc("%Y-%m-%dT%H:%M:%SZ"),
         )  # fmt: skip
         code = perform(run, programs, options.patience)

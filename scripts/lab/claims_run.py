@@ -26,7 +26,6 @@ import json
 import os
 import resource
 import secrets
-import shlex
 import sys
 import time
 from pathlib import Path
@@ -37,7 +36,7 @@ from . import plan as planning, priority, procfs, run as running, site, suspende
 from .children import Children, interruptible
 from .claims import CLAIMS, VOID, Claim, Measured, Round
 from .cli import EX_INTERRUPTED, find_programs, perform, server_path
-from .document import Run, utc
+from .document import Run, command_line, utc
 from .environment import ROOT
 from .errors import LabError
 from .measure import Programs
@@ -232,7 +231,7 @@ def check_claims(argv: Sequence[str]) -> int:
         programs = find_programs(plan, server, wrk_path, folder)
         environment.raise_open_files()
         run = Run(
-            plan, environment.record(server, wrk_path), shlex.join(["scripts/claims", *argv]),
+            plan, environment.record(server, wrk_path), command_line("scripts/claims", argv),
             utc("%Y-%m-%dT%H:%M:%SZ"),
         )  # fmt: skip
         found, code = _measure(run, programs, asked, options.patience)

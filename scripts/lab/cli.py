@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import sys
 from pathlib import Path
@@ -17,7 +16,7 @@ from . import conclusions, environment, options as choosing, run as running, sit
 from . import table, wrk
 from .backend import Backend
 from .children import STOPPING, Children, interruptible
-from .document import Run, utc
+from .document import Run, command_line, utc
 from .environment import ROOT
 from .errors import LabError
 from .measure import Bench, Programs
@@ -96,7 +95,7 @@ def _bench(argv: Sequence[str]) -> int:
         run = Run(
             plan,
             recorded,
-            shlex.join(["scripts/bench", *argv]),
+            command_line("scripts/bench", argv),
             utc("%Y-%m-%dT%H:%M:%SZ"),
             notes=notes,
         )

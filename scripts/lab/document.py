@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import shlex
 import time
 from dataclasses import dataclass, field
 from typing import Any, Sequence
@@ -18,6 +19,8 @@ from .plan import Plan
 from .sample import Sample
 from .schema import SCHEMA
 from .syscalls_count import Count
+
+PLACE = "--results"
 
 
 @dataclass
@@ -42,6 +45,17 @@ class Run:
             for cell in self.plan.cells
             if (cell.workload.name, cell.connections) in measured
         ]
+
+
+def command_line(program: str, argv: Sequence[str]) -> str:
+    """As it can be given again. Where the results were put is left out: on another machine that
+    may be no place at all, and it has no part in what was measured."""
+    words, place = [program], False
+    for word in argv:
+        if not place and word != PLACE and not word.startswith(PLACE + "="):
+            words.append(word)
+        place = word == PLACE and not place
+    return shlex.join(words)
 
 
 def utc(form: str) -> str:

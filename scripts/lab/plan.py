@@ -28,9 +28,11 @@ WAITS_IN_A_WINDOW = 50
 LONGEST_FOR_WAITS_S = 1.0
 LONGER = 2  # times both, where requests queue: the share of a pool is stated to the percent
 # And longer yet where so many workers are asked at once, at the beginning, that they queue for a
-# core: with 256 for 0.3 to 0.4 s.
+# core: with 256 for 0.3 to 0.4 s. Where they compute, one whose turn ends in mid-request waits for
+# a turn of all others, as long again: a window of ALL_TURNS_S does not take it for starved.
 MANY_WORKERS = 256
 LONGEST = 4
+ALL_TURNS_S = 2.0
 # How long a process keeps the right to a database connection that others want; src/db/permits.h.
 TENURE_S = 0.25
 CONNECT_TURNS = 0.0005  # seconds of load for each connection: wrk's time includes connecting
@@ -171,7 +173,7 @@ class Plan:
         many = configuration.pooled and contexts >= MANY_WORKERS
         queued = contexts < cell.connections
         factor = LONGEST if many else LONGER if queued else 1
-        asked = max(asked, factor * min(waits_s, LONGEST_FOR_WAITS_S))
+        asked = max(asked, factor * min(waits_s, LONGEST_FOR_WAITS_S), ALL_TURNS_S if many else 0)
         waited_ms = configuration.waited_ms(workload) / contexts
         borrowers = contexts / workload.db_connections  # for each connection to the database
         if workload.database and configuration.model == "prefork" and borrowers > 1:

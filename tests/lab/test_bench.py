@@ -167,7 +167,7 @@ def test_a_run_writes_what_it_shows(tmp_path: Path) -> None:
     assert (tmp_path / "README.md").exists()
     assert len((folder / "table.csv").read_text().splitlines()) == 1 + 4
     assert json.loads((folder / "environment.json").read_text()) == run["environment"]
-    assert str(tmp_path) not in (folder / "run.json").read_text().replace(run["command"], "")
+    assert str(tmp_path) not in (folder / "run.json").read_text()
 
 
 @needs_wrk

@@ -147,6 +147,14 @@ def test_many_workers_that_start_at_once_are_watched_longer() -> None:
         assert found.duration_of(cell, pool) == factor * plan.LONGEST_FOR_WAITS_S
 
 
+def test_many_workers_all_get_their_turns() -> None:
+    found = plan.Plan((), 1, 0.5, 0.0, 1, "x", plan.Cores((0,), (1,)))
+    cell = plan.Cell(WORKLOADS["hello"], 256, (made.THREADS,))
+    many = replace(made.THREADS, workers=plan.MANY_WORKERS)
+    assert found.duration_of(cell, many) == plan.ALL_TURNS_S
+    assert found.duration_of(cell, made.THREADS) == 0.5
+
+
 def test_who_has_to_borrow_a_connection_to_the_database_has_several_turns_in_a_window() -> None:
     cell = plan.Cell(WORKLOADS["db"], 64, (made.PREFORK, made.THREADS))
     found = plan.Plan((cell,), 1, 0.5, 0.0, 1, "x", plan.Cores((0,), (1,)))

@@ -95,3 +95,9 @@ def test_every_field_is_described() -> None:
     missing = [name for kinds in fields for name in kinds if f"`{name}`" not in described]
     assert missing == []
     assert f"schema {schema.SCHEMA}" in described
+
+
+def test_the_command_is_kept_without_the_place_of_its_results() -> None:
+    for place in (["--results", "/some/where"], ["--results=/some/where"]):
+        argv = ["--full", *place, "--label", "a b", "--results"]
+        assert document.command_line("scripts/bench", argv) == "scripts/bench --full --label 'a b'"
