@@ -115,7 +115,7 @@ def full(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset
         planning.with_aa(cell) if (cell.workload.name, cell.connections) in AA_CELLS else cell
         for cell in merged(cells)
     ]
-    return Preset(tuple(paired), 10, 0.5, 0.17, steady=True, syscalls=True)
+    return Preset(tuple(paired), 10, 0.5, 0.15, steady=True, syscalls=True)
 
 
 def floor(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset:
