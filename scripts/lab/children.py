@@ -12,8 +12,11 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import select
 import signal
 import subprocess
+import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import FrameType
 from typing import IO, Callable, Sequence
@@ -21,6 +24,7 @@ from typing import IO, Callable, Sequence
 from . import cgroup, priority, procfs
 
 PR_SET_PDEATHSIG = 1
+ENDED_WITHIN_S = 5.0  # after SIGKILL, on a machine with much else to do
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -135,9 +139,25 @@ def _family(pid: int) -> dict[int, int | None]:
 
 
 def _kill_survivors(family: dict[int, int | None]) -> None:
-    for pid, started in family.items():
-        if started is not None and procfs.start_ticks(pid) == started:
+    """They have ended when this returns; the kernel alone can make that last (ENDED_WITHIN_S)."""
+    killed = select.poll()
+    with ExitStack() as handles:
+        left = 0
+        for pid, started in family.items():
             try:
-                os.kill(pid, signal.SIGKILL)
+                handle = os.pidfd_open(pid)
             except ProcessLookupError:
-                pass
+                continue
+            handles.callback(os.close, handle)
+            # The handle stays this process's, whoever gets its id; its start says whose it is.
+            if started is None or procfs.start_ticks(pid) != started:
+                continue
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(handle, signal.SIGKILL)
+            killed.register(handle, select.POLLIN)
+            left += 1
+        deadline = time.monotonic() + ENDED_WITHIN_S
+        while left > 0 and (rest_s := deadline - time.monotonic()) > 0:
+            for handle, _event in killed.poll(rest_s * 1e3):
+                killed.unregister(handle)
+                left -= 1

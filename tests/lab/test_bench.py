@@ -16,6 +16,7 @@ from lab.children import Children
 from lab.client import BadAnswer, Client
 from lab.errors import LabError
 from lab.workloads import WORKLOADS
+from support.waiting import eventually
 
 BENCH = str(ROOT / "scripts/bench")
 SHORT = ["--duration=0.2", "--patience=0", "--warmup=0", "--blocks=1", "--no-aa"]
@@ -29,7 +30,7 @@ def bench(*arguments: Any, **environment: Any) -> Any:
     )  # fmt: skip
 
 
-def below(pid: Any) -> Any:
+def below(pid: int) -> list[int]:
     return procfs.descendants(pid)
 
 
@@ -354,6 +355,18 @@ def test_interrupted_it_ends_everything_it_started(number: Any, code: Any, tmp_p
     survivors = [pid for pid, ticks in tracked.items() if ticks and procfs.start_ticks(pid) == ticks]
     assert [pid for pid in survivors if state_of(pid) != "Z"] == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_family_has_ended_when_it_has_been_told_so() -> None:
+    """However many there are, and though the kernel ends one after another."""
+    with Children() as children:
+        parent = children.start(
+            ["sh", "-c", "for i in $(seq 200); do sleep 1000 & done; wait"],
+            sorted(os.sched_getaffinity(0)), ROOT,
+        )  # fmt: skip
+        family = eventually("all are there", lambda: below(parent.pid), lambda pids: len(pids) == 200)
+        children.kill(parent)
+        assert [pid for pid in family if state_of(pid) != "Z"] == []
 
 
 def loads(pid: int) -> bool:
