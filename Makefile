@@ -3,6 +3,7 @@
 # make check      every test;  make fuzz   the parsers under libFuzzer
 # make bench      every model under wrk;  make bench-floor  the speed goals
 # Variants (release, asan, tsan, fuzz) build into build/<variant>/ and never mix.
+# V=1 prints each command whole.
 
 VERSION   := $(shell cat VERSION)$(shell git describe --always --dirty --exclude='*' 2>/dev/null | sed 's/^/+g/')
 VARIANT   ?= release
@@ -28,7 +29,10 @@ ifneq ($(WERROR),)
 BASE_CFLAGS += -Werror
 endif
 
-# Three archives, so that the direction of dependencies is also the link order.
+# What a recipe line makes, in place of the line itself: $(call quiet,CC)$(CC) ...
+quiet = $(if $(V),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,printf '  %-4s %s\n' $(1) $@;))
+
+# Two archives, so that the direction of dependencies is also the link order.
 CORO_SRC  := $(wildcard src/coro/*.c)
 CORE_SRC  := $(filter-out src/main.c,$(wildcard models/*.c src/*.c src/config/*.c src/db/*.c src/http/*.c src/handler/*.c))
 UNIT_SRC  := $(wildcard tests/unit/*.c tests/unit/*/*.c)
@@ -40,24 +44,24 @@ FUZZERS   := $(patsubst tests/fuzz/target_%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC))
 EXAMPLES  := $(patsubst examples/%.c,build/examples/%,$(EX_SRC))
 
 .PHONY: all deps check check-asan check-tsan units lint format fuzz fuzzers bench bench-floor bench-coro examples floor install uninstall clean
-all: server
+all: server floor
 
 server: $(B)/server
 	@ln -f $< $@ 2>/dev/null || cp $< $@
 
 $(B)/server: $(call obj,src/main.c) $(B)/libserver.a $(B)/libcoro.a
-	$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+	$(call quiet,LINK)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/libserver.a: $(call obj,$(CORE_SRC))
 $(B)/libcoro.a: $(call obj,$(CORO_SRC))
 $(B)/%.a:
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $^
+	$(call quiet,AR)$(AR) rcs $@ $^
 
 $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+	$(call quiet,CC)$(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
 $(B)/src/version.o: private CPPFLAGS += -DSERVER_VERSION='"$(VERSION)"'
 $(B)/src/version.o: $(B)/version
@@ -74,34 +78,34 @@ FORCE:
 
 # One program per unit test; those of the coroutine library link that library alone.
 $(B)/tests/unit/coro/%: $(B)/tests/unit/coro/%.o $(B)/libcoro.a
-	$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lev -lpthread -lm
+	$(call quiet,LINK)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lev -lpthread -lm
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libserver.a $(B)/libcoro.a
-	$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(LIBS)
+	$(call quiet,LINK)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(LIBS)
 # That one calls every fuzz target; make fuzz links each of them with libFuzzer as well.
 $(B)/tests/unit/fuzz/test_replay: $(call obj,$(FUZZ_SRC) tests/fuzz/reference.c)
 units: $(UNITS)
 $(B)/tests/fuzz/%: tests/fuzz/libfuzzer.c $(call obj,tests/fuzz/target_%.c tests/fuzz/reference.c) \
                    $(B)/libserver.a $(B)/libcoro.a
-	$(CC) $(BASE_CFLAGS) -fsanitize=fuzzer -DFUZZ_TARGET=fuzz_$* $(CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.h,$^) $(LIBS)
+	$(call quiet,LINK)$(CC) $(BASE_CFLAGS) -fsanitize=fuzzer -DFUZZ_TARGET=fuzz_$* $(CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.h,$^) $(LIBS)
 fuzzers: $(FUZZERS)
 
 examples: $(EXAMPLES)
 build/examples/%: $(B)/examples/%.o $(B)/libcoro.a
 	@mkdir -p $(@D)
-	$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lev -lpthread -lm
+	$(call quiet,LINK)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lev -lpthread -lm
 
 # The floor: a bare epoll loop that answers a fixed string (see scripts/floor.c).
 floor: build/floor
 build/floor: scripts/floor.c
 	@mkdir -p $(@D)
-	$(CC) -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra $(CFLAGS) $(LDFLAGS) -o $@ $<
+	$(call quiet,LINK)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra $(CFLAGS) $(LDFLAGS) -o $@ $<
 
 deps:
 	@scripts/deps
 
 # Every recipe below works from a bare checkout: it installs, builds, then runs.
 check: deps
-	@$(MAKE) --no-print-directory -j2 all units examples floor
+	@$(MAKE) --no-print-directory -j2 all units examples
 	@tests/run --build $(B)
 check-asan check-tsan: deps
 	@$(MAKE) --no-print-directory -j2 VARIANT=$(@:check-%=%) build/$(@:check-%=%)/server units
@@ -110,11 +114,11 @@ fuzz: deps
 	@$(MAKE) --no-print-directory -j2 VARIANT=fuzz fuzzers
 	@scripts/fuzz
 bench: deps
-	@$(MAKE) --no-print-directory -j2 all floor
+	@$(MAKE) --no-print-directory -j2 all
 	@scripts/bench --quick
 bench-floor: deps
 	@scripts/deps --peers || echo "bench-floor: without other servers" >&2
-	@$(MAKE) --no-print-directory -j2 all floor
+	@$(MAKE) --no-print-directory -j2 all
 	@scripts/bench --floor
 	@scripts/bench-coro
 	@scripts/idle-connections

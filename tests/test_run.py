@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import os
+import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -25,6 +28,7 @@ def load_runner() -> ModuleType:
     return module
 
 
+ROOT = Path(__file__).resolve().parent.parent
 RUNNER = load_runner()
 
 # What a program does, the counts (passed, failed, skipped) and a part of the problem.
@@ -87,3 +91,40 @@ def test_the_report_of_pytest_is_added_up(tmp_path: Path) -> None:
 def test_the_summary_names_skipped_tests_only_when_there_are_any() -> None:
     assert str(RUNNER.Count(3, 0, 0)) == "3 passed, 0 failed"
     assert str(RUNNER.Count(3, 1, 2)) == "3 passed, 1 failed, 2 skipped"
+
+
+def test_a_build_without_unit_tests_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    count = RUNNER.run_units(tmp_path, "release", timings=False)
+    assert (count.passed, count.failed) == (0, 1)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("unit tests: none of ") and line.endswith(f" in {tmp_path}: make units")
+
+
+def test_lint_refuses_a_step_it_does_not_have() -> None:
+    done = subprocess.run(
+        [ROOT / "scripts/lint", "layers", "mypi"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (64, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("lint: mypi: no such step; there are layers ") and " mypy " in line
+
+
+def test_lint_names_each_step_that_it_has() -> None:
+    source = (ROOT / "scripts/lint").read_text()
+    listed = re.search(r"^steps=\((.*)\)$", source, re.MULTILINE)
+    assert listed is not None
+    assert listed[1].split() == re.findall(r"^step (\S+) ", source, re.MULTILINE)
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_compiling_is_a_short_line_unless_v_is_set(tmp_path: Path, whole: bool) -> None:
+    made = tmp_path / "src/version.o"
+    done = subprocess.run(
+        ["make", f"B={tmp_path}", f"V={'1' if whole else ''}", made],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+        env={name: value for name, value in os.environ.items() if name != "MAKEFLAGS"},
+    )  # fmt: skip
+    assert ("-Wall" in done.stdout) == whole
+    assert (f"  CC   {made}" in done.stdout) != whole
