@@ -19,13 +19,14 @@ import os
 import secrets
 import statistics
 import sys
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Sequence
+from typing import Iterator, Sequence
 
 from . import analysis, environment, plan as planning, priority, run as running, servers
-from . import site, wrk
+from . import program, site, wrk
 from .analysis import CellResult
-from .children import Children, interruptible
+from .children import Children
 from .cli import find_programs, server_path
 from .client import BadAnswer, Client
 from .errors import LabError
@@ -193,10 +194,7 @@ def judge_who(
 
 
 def _options(argv: Sequence[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="scripts/acceptance", description=__doc__, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = program.Parser("scripts/acceptance", __doc__)
     add = parser.add_argument
     add("--only", metavar="LIST", default=",".join(CRITERIA), help="criteria (%(default)s)")
     add("--blocks", type=int, metavar="N", default=5, help="(%(default)s)")
@@ -225,7 +223,7 @@ def _accept(argv: Sequence[str]) -> int:
     plan = planning.ordered(replace(plan, retries=RETRIES, nice=priority.usual()))
     environment.raise_open_files()
     lines: list[Line] = []
-    with site.Folder() as folder, Children() as children:
+    with site.Folder() as folder, Children() as children, wrong_answers():
         programs = find_programs(plan, server_path(options.server), wrk.find(), folder)
         if "5" in asked:
             for model, workers in (("prefork", 8), ("threads", 8), ("coro", 1)):
@@ -266,13 +264,13 @@ def _run(
     return samples
 
 
-def main() -> int:
-    interruptible()
+@contextmanager
+def wrong_answers() -> Iterator[None]:
     try:
-        return _accept(sys.argv[1:])
-    except (LabError, BadAnswer) as error:
-        print(f"scripts/acceptance: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("scripts/acceptance: stopped", file=sys.stderr)
-        return 130
+        yield
+    except BadAnswer as error:
+        raise LabError(str(error)) from None
+
+
+def main() -> int:
+    return program.run("scripts/acceptance", _accept)

@@ -19,14 +19,14 @@ from pathlib import Path
 from typing import Sequence
 
 from . import analysis, environment, options as choosing, plan as planning, run as running
-from . import priority, site, table, verdict, wrk
+from . import priority, program, site, table, verdict, wrk
 from .analysis import CellResult, Row
-from .cli import find_programs, perform, server_path
-from .children import interruptible
+from .cli import find_programs, perform, server_path, shown
 from .columns import bytes_text, duration_text
 from .document import Run, command_line, utc
-from .errors import LabError
+from .errors import UsageError
 from .plan import Cell, Configuration, Cores, Plan
+from .program import say
 from .workloads import WORKLOADS, with_query
 
 MOST_WORKERS = 1024
@@ -64,7 +64,7 @@ def cores_for(service: Service, available: Sequence[int]) -> Cores:
     """The service's cores; the load has the others, or shares where there are none."""
     cpus = sorted(available)
     if service.cores > len(cpus):
-        raise LabError(f"--cores {service.cores}: this process may use {len(cpus)}")
+        raise UsageError(f"--cores {service.cores}: this process may use {len(cpus)}")
     server, rest = tuple(cpus[: service.cores]), tuple(cpus[service.cores :])
     return Cores(server, rest or server)
 
@@ -158,11 +158,8 @@ def explain(service: Service, result: CellResult) -> list[str]:
 # --- running ----------------------------------------------------------------------------
 
 
-def _parser() -> choosing.Parser:
-    made = choosing.Parser(
-        prog="scripts/advise", description=__doc__, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+def _parser() -> program.Parser:
+    made = program.Parser("scripts/advise", __doc__)
     add = made.add_argument
     add("--cpu-ms", type=float, required=True, metavar="A", help="computed for one request")
     add("--wait-ms", type=float, required=True, metavar="B", help="waited for one request")
@@ -180,17 +177,17 @@ def _parser() -> choosing.Parser:
 
 def _service(options: argparse.Namespace, available: Sequence[int]) -> Service:
     if options.cpu_ms < 0 or options.wait_ms < 0 or options.cpu_ms + options.wait_ms <= 0:
-        raise LabError("--cpu-ms and --wait-ms: not negative, and not both 0")
+        raise UsageError("--cpu-ms and --wait-ms: not negative, and not both 0")
     if options.cpu_ms > 10_000 or options.wait_ms > 10_000:
-        raise LabError("--cpu-ms and --wait-ms: at most 10,000")
+        raise UsageError("--cpu-ms and --wait-ms: at most 10,000")
     if options.wait_ms != int(options.wait_ms):
-        raise LabError("--wait-ms: whole milliseconds, as /mix takes them")
+        raise UsageError("--wait-ms: whole milliseconds, as /mix takes them")
     if 0 < options.cpu_ms < 0.001:
-        raise LabError("--cpu-ms: 0, or at least 0.001")
+        raise UsageError("--cpu-ms: 0, or at least 0.001")
     if options.concurrency < 1 or options.concurrency > 10_000:
-        raise LabError("--concurrency: 1 to 10,000")
+        raise UsageError("--concurrency: 1 to 10,000")
     if options.blocks < 1 or not 0.2 <= options.duration <= 600:
-        raise LabError("--blocks: at least 1; --duration: 0.2 to 600 s")
+        raise UsageError("--blocks: at least 1; --duration: 0.2 to 600 s")
     cores = options.cores or max(1, len(available) // 2)
     return Service(options.cpu_ms, options.wait_ms, options.concurrency, cores)
 
@@ -202,10 +199,12 @@ def _advise(argv: Sequence[str]) -> int:
     cores = cores_for(service, available)
     seed = options.seed if options.seed is not None else secrets.randbelow(1_000_000)
     plan = make_plan(service, cores, options.blocks, options.duration, seed)
-    print(choosing.estimate(plan), file=sys.stderr)
+    say(sys.stderr, choosing.estimate(plan) + "\n")
     if options.list:
         print("\n".join(c.label for c in plan.cells[0].configurations))
         return 0
+    if options.results:
+        running.check_writable(Path(options.results))
     wrk_path, server = wrk.find(), server_path(options.server)
     with site.Folder() as folder:
         programs = find_programs(plan, server, wrk_path, folder)
@@ -215,24 +214,18 @@ def _advise(argv: Sequence[str]) -> int:
             utc("%Y-%m-%dT%H:%M:%SZ"),
         )  # fmt: skip
         code = perform(run, programs, options.patience)
-    if code != 0 or not run.samples:
-        return code or 1
+    if not running.worth_keeping(run):
+        return code
     results = run.results()
     run.conclusion_lines = explain(service, results[0])
     run.conclusions = {"lines": run.conclusion_lines}
-    print(table.render_text(plan, results, table.WIDTH, run.conclusion_lines))
+    text = table.render_text(plan, results, table.WIDTH, run.conclusion_lines)
     if options.results:
-        folder_written = running.write(run, results, Path(options.results))
-        print(f"written to {folder_written}")
-    return 0 if decide(results[0]) else 1
+        folder = running.write(run, results, Path(options.results))
+        text += f"\nwritten to {shown(folder)}/\n"
+    say(sys.stdout, text)
+    return code or int(decide(results[0]) is None)
 
 
 def main() -> int:
-    interruptible()
-    try:
-        return _advise(sys.argv[1:])
-    except LabError as error:
-        print(f"scripts/advise: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    return program.run("scripts/advise", _advise)

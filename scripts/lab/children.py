@@ -18,29 +18,14 @@ import subprocess
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import FrameType
 from typing import IO, Callable, Sequence
 
 from . import cgroup, priority, procfs
+from .program import STOPPING
 
 PR_SET_PDEATHSIG = 1
 ENDED_WITHIN_S = 5.0  # after SIGKILL, on a machine with much else to do
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
-
-def interruptible() -> None:
-    """From now on a stopping signal raises KeyboardInterrupt, with its name."""
-
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        for each in STOPPING:
-            signal.signal(each, signal.SIG_IGN)  # a second must not cut the clearing up short
-        raise KeyboardInterrupt(signal.Signals(number).name)
-
-    for number in STOPPING:
-        signal.signal(number, interrupt)
 
 
 def _prepare(

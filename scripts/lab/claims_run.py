@@ -32,15 +32,16 @@ from pathlib import Path
 from typing import Any, Sequence
 
 from . import acceptance, claims, environment, microbench, options as choosing
-from . import plan as planning, priority, procfs, run as running, site, suspended, wrk
-from .children import Children, interruptible
+from . import plan as planning, priority, procfs, program, run as running, site, suspended, wrk
+from .children import Children
 from .claims import CLAIMS, VOID, Claim, Measured, Round
-from .cli import EX_INTERRUPTED, find_programs, perform, server_path
+from .cli import find_programs, perform, server_path, shown
 from .document import Run, command_line, utc
 from .environment import ROOT
 from .errors import LabError
 from .measure import Programs
 from .plan import Plan
+from .program import say
 from .quiet import QUIET_CORES, Patience
 
 SCHEMA = 1
@@ -48,11 +49,8 @@ SWITCH_S, MEMORY_S = 3.0, 12.0  # roughly, of one round
 NOT_DISTURBED = ("hello", "crash")  # by CPU per request and by requests lost
 
 
-def _parser() -> choosing.Parser:
-    made = choosing.Parser(
-        prog="scripts/claims", description=__doc__, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+def _parser() -> program.Parser:
+    made = program.Parser("scripts/claims", __doc__)
     add = made.add_argument
     add("--only", metavar="LIST", default=",".join(CLAIMS), help="claims (%(default)s)")
     add("--blocks", type=int, metavar="N", default=6,
@@ -203,13 +201,6 @@ def write(run: Run, found: Measured, judged: Sequence[Claim], directory: Path) -
     return folder
 
 
-def _shown(folder: Path) -> str:
-    try:
-        return str(folder.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(folder)
-
-
 def summary(judged: Sequence[Claim]) -> str:
     counts = [f"{sum(c.state == state for c in judged)} {state}" for state in ("PASS", "FAIL", VOID)]
     return ", ".join(counts)
@@ -225,7 +216,9 @@ def check_claims(argv: Sequence[str]) -> int:
         return 0
     long_s = seconds(plan, asked)
     long = f"{long_s / 60:.0f} minutes" if long_s >= 120 else f"{long_s:.0f} seconds"
-    print(f"claims: blocks: {plan.blocks}; about {long}", file=sys.stderr)
+    say(sys.stderr, f"claims: blocks: {plan.blocks}; about {long}\n")
+    directory = Path(options.results) if options.results else ROOT / "results"
+    running.check_writable(directory)
     wrk_path, server = wrk.find(), server_path(options.server)
     with site.Folder() as folder:
         programs = find_programs(plan, server, wrk_path, folder)
@@ -235,26 +228,19 @@ def check_claims(argv: Sequence[str]) -> int:
             utc("%Y-%m-%dT%H:%M:%SZ"),
         )  # fmt: skip
         found, code = _measure(run, programs, asked, options.patience)
-    if code == EX_INTERRUPTED:
-        print("scripts/claims: stopped; nothing was written", file=sys.stderr)
+    if not running.worth_keeping(run):
+        say(sys.stderr, "scripts/claims: stopped; nothing was written\n")
         return code
     judged = claims.judge(asked, found)
     run.conclusion_lines = [line for claim in judged for line in claim.lines(".")]
     states = {claim.number: claim.state for claim in judged}
     run.conclusions = {"claims": states, "lines": run.conclusion_lines}
-    where = write(run, found, judged, Path(options.results) if options.results else ROOT / "results")
+    where = shown(write(run, found, judged, directory))
     for claim in judged:
-        print("\n".join(claim.lines(_shown(where))))
-    print(f"{summary(judged)} (seed {plan.seed}); written to {_shown(where)}/")
-    return 1 if code or any(claim.state == VOID for claim in judged) else 0
+        say(sys.stdout, "\n".join(claim.lines(where)) + "\n")
+    say(sys.stdout, f"{summary(judged)} (seed {plan.seed}); written to {where}/\n")
+    return code or int(any(claim.state == VOID for claim in judged))
 
 
 def main() -> int:
-    interruptible()
-    try:
-        return check_claims(sys.argv[1:])
-    except LabError as error:
-        print(f"scripts/claims: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return EX_INTERRUPTED
+    return program.run("scripts/claims", check_claims)

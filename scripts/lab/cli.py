@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """scripts/bench: options, presets, messages, exit codes.
 
-0: done. 1: could not run (one line says why). 64: bad option. 130: interrupted.
+A run that is stopped, by a signal or because its terminal is gone, keeps what was measured:
+files are written before anything is said of them.
 """
 
 from __future__ import annotations
@@ -12,19 +13,19 @@ import sys
 from pathlib import Path
 from typing import Sequence
 
-from . import conclusions, environment, options as choosing, run as running, site, syscalls
+from . import conclusions, environment, options as choosing, program, run as running, site, syscalls
 from . import table, wrk
 from .backend import Backend
-from .children import STOPPING, Children, interruptible
+from .children import Children
 from .document import Run, command_line, utc
 from .environment import ROOT
 from .errors import LabError
 from .measure import Bench, Programs
 from .plan import Plan
+from .program import EX_INTERRUPTED, STOPPING, say
 from .progress import Progress
 from .quiet import Patience
 
-EX_INTERRUPTED = 130
 FLOOR = "build/floor"
 
 def find_programs(
@@ -34,7 +35,7 @@ def find_programs(
     if not os.access(ROOT / server, os.X_OK):
         raise LabError(f"no server at {server}: build it with make, or give --server=PATH")
     if any(c.floor for cell in plan.cells for c in cell.configurations) and not os.access(ROOT / FLOOR, os.X_OK):
-        raise LabError(f"no floor server at {FLOOR}: build it with make floor")
+        raise LabError(f"no floor server at {FLOOR}: build it with make")
     return Programs(ROOT, server, FLOOR, wrk_path, folder, backend or Backend(False))
 
 
@@ -71,7 +72,7 @@ def perform(run: Run, programs: Programs, patience_s: float) -> int:
         run.stopped_by, code = str(stop) or "SIGINT", EX_INTERRUPTED
     except LabError as error:
         progress.clear()
-        print(f"scripts/bench: {error}", file=sys.stderr)
+        say(sys.stderr, f"scripts/bench: {error}\n")
         run.stopped_by, code = str(error), 1
     progress.clear()
     return code
@@ -82,10 +83,12 @@ def _bench(argv: Sequence[str]) -> int:
     notes: list[str] = []
     plan = choosing.make_plan(options, notes)
     if options.list:
-        sys.stdout.write(choosing.describe(plan))
+        say(sys.stdout, choosing.describe(plan) + "".join(f"{note}\n" for note in notes))
         return 0
     wrk_path = wrk.find()
     server = server_path(options.server)
+    directory = Path(options.results) if options.results else ROOT / "results"
+    running.check_writable(directory)
     asks = any(cell.workload.database for cell in plan.cells)
     with site.Folder() as folder, Backend(asks) as backend:
         programs = find_programs(plan, server, wrk_path, folder, backend)
@@ -100,9 +103,9 @@ def _bench(argv: Sequence[str]) -> int:
             notes=notes,
         )
         if options.preset != "quick" or sys.stderr.isatty():
-            print(choosing.estimate(plan), *notes, sep="\n", file=sys.stderr)
+            say(sys.stderr, "\n".join([choosing.estimate(plan), *notes]) + "\n")
         code = perform(run, programs, choosing.patience_s(options))
-    _report(run, Path(options.results) if options.results else ROOT / "results")
+    _report(run, directory)
     return code
 
 
@@ -110,24 +113,20 @@ def _report(run: Run, directory: Path) -> None:
     """Tables to stdout, files below directory; nothing of a run cut off in its first block."""
     done, planned = len(run.samples), len(run.plan.steps)
     if not run.complete:
-        # A first block in full is the least that compares anything.
-        enough = done * run.plan.blocks >= planned
+        enough = running.worth_keeping(run)
         kept = "what was measured follows" if enough else "nothing was written"
         if enough or run.stopped_by in {number.name for number in STOPPING}:
-            print(f"scripts/bench: stopped after {done} of {planned} runs; {kept}", file=sys.stderr)
+            say(sys.stderr, f"scripts/bench: stopped after {done} of {planned} runs; {kept}\n")
         if not enough:
             return
     results = run.results()
     run.conclusions, run.conclusion_lines = conclusions.draw(run.plan, results)
-    _print(
-        table.render_text(run.plan, results, _width(), run.conclusion_lines, run.notes)
-    )
-    folder = running.write(run, results, directory)
+    text = table.render_text(run.plan, results, _width(), run.conclusion_lines, run.notes)
     try:
-        shown = folder.resolve().relative_to(Path.cwd())
-    except ValueError:
-        shown = folder
-    _print(f"\nseed {run.plan.seed}; written to {shown}/\n")
+        folder = running.write(run, results, directory)
+    finally:
+        say(sys.stdout, text)
+    say(sys.stdout, f"\nseed {run.plan.seed}; written to {shown(folder)}/\n")
 
 
 def _width() -> int:
@@ -137,26 +136,13 @@ def _width() -> int:
     return max(60, min(table.WIDTH, shutil.get_terminal_size().columns))
 
 
-def _print(text: str) -> None:
-    """To stdout; in a locale without the signs used, with the nearest ASCII."""
-    encoding = sys.stdout.encoding or "ascii"
+def shown(folder: Path) -> str:
+    """As a user in the current folder would name it."""
     try:
-        text.encode(encoding)
-    except UnicodeEncodeError:
-        text = text.translate({ord("µ"): "u", ord("×"): "x", ord("–"): "-"})
-    sys.stdout.write(text)
-    sys.stdout.flush()
+        return str(folder.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(folder)
 
 
 def main() -> int:
-    interruptible()
-    try:
-        return _bench(sys.argv[1:])
-    except LabError as error:
-        print(f"scripts/bench: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return EX_INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    return program.run("scripts/bench", _bench)

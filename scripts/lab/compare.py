@@ -8,23 +8,22 @@ of the floor server's in the same run, the metric cpu_x_floor.
 
 0: done, no condition met. 1: a condition of --fail-if holds, or with --fail-on-flip a verdict
 went from one winner to the other. 2: a run cannot be read, or a condition names nothing.
+64: a bad option, or a condition that is none.
 """
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import operator
 import random
 import re
 import statistics
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Sequence
 
-from . import analysis, priority, reading, schema, stats, table, verdict, workloads as work
-from .errors import LabError
+from . import analysis, priority, program, reading, schema, stats, table, verdict, workloads as work
+from .errors import LabError, UsageError
 from .stats import Ratio
 
 CANNOT = 2
@@ -187,13 +186,13 @@ def failing(text: str, compared: Sequence[Compared]) -> list[str]:
     """
     match = CONDITION.fullmatch(text.strip())
     if match is None:
-        raise LabError(
+        raise UsageError(
             f"--fail-if {text!r}: expected WORKLOAD[@CONNECTIONS]:CONFIGURATION:METRIC<VALUE, "
             "such as hello:coro:rps<0.95"
         )
     metric = match["metric"]
     if metric not in METRICS:
-        raise LabError(f"--fail-if {text!r}: the metrics are {', '.join(METRICS)}")
+        raise UsageError(f"--fail-if {text!r}: the metrics are {', '.join(METRICS)}")
     meant = [each for each in compared if _meant(each, match)]
     known = [(each, each.ratio(metric)) for each in meant]
     if not any(ratio for _, ratio in known):
@@ -238,11 +237,8 @@ def render(compared: Sequence[Compared], metrics: Sequence[str]) -> str:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(
-        prog="scripts/compare", allow_abbrev=False, description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+def _parser() -> program.Parser:
+    made = program.Parser("scripts/compare", __doc__)
     add = made.add_argument
     add("first", metavar="A", type=Path, help="a run's folder, or its run.json")
     add("second", metavar="B", type=Path)
@@ -259,7 +255,7 @@ def _compare(argv: Sequence[str]) -> int:
     metrics = [name for name in options.metrics.split(",") if name]
     for name in metrics:
         if name not in METRICS:
-            raise LabError(f"--metrics {name!r}: there are {', '.join(METRICS)}")
+            raise UsageError(f"--metrics {name!r}: there are {', '.join(METRICS)}")
     first, second = schema.load(options.first), schema.load(options.second)
     compared = compare(first, second)
     if not compared:
@@ -287,10 +283,4 @@ def _compare(argv: Sequence[str]) -> int:
 
 
 def main() -> int:
-    try:
-        return _compare(sys.argv[1:])
-    except LabError as error:
-        print(f"scripts/compare: {error}", file=sys.stderr)
-        return CANNOT
-    except BrokenPipeError:
-        return 1
+    return program.run("scripts/compare", _compare, CANNOT)

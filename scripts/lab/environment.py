@@ -26,6 +26,7 @@ SYSCTLS = (
     "kernel/sched_autogroup_enabled",
     "fs/file-max",
 )
+SPARE_DESCRIPTORS = 100  # of a process, for other things than its connections
 PACING = ("bbr", "bbr2", "bbr3")
 
 
@@ -71,6 +72,16 @@ def raise_open_files() -> None:
     """As many descriptors as allowed, for the lab and all it starts."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def most_connections() -> tuple[int, str]:
+    """How many one wrk and one server can have between them here, and by what that is limited."""
+    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[1] - SPARE_DESCRIPTORS
+    first, last = (_read("/proc/sys/net/ipv4/ip_local_port_range") or "32768 60999").split()
+    ports = int(last) - int(first) + 1
+    if descriptors < ports:
+        return max(1, descriptors), "by the descriptors of a process, ulimit -Hn"
+    return ports, "by the ports of an address, net.ipv4.ip_local_port_range"
 
 
 def _read(path: str) -> str | None:

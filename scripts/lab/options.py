@@ -8,16 +8,16 @@ import os
 import re
 import secrets
 from dataclasses import replace
-from typing import NoReturn, Sequence, TypeVar
+from typing import Sequence, TypeVar
 
-from . import cgroup, peers, plan as planning, presets, priority, run as running, table
+from . import cgroup, environment, peers, plan as planning, presets, priority, run as running, table
 from . import workloads as work
-from .errors import LabError
+from .errors import LabError, UsageError
 from .plan import MODELS, PEERS, Cell, Configuration, Cores, Plan
 from .presets import Preset
+from .program import Parser
 from .workloads import WORKLOADS
 
-EX_USAGE = 64
 # On virtual machines the hypervisor takes a little all the time; what it spoils is repeated.
 PATIENCE_S = {"quick": 20.0, "full": 600.0, "floor": 300.0}
 
@@ -48,16 +48,8 @@ examples:
 """
 
 
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(EX_USAGE, f"{self.prog}: {message}\n")
-
-
 def parser() -> Parser:
-    made = Parser(
-        prog="scripts/bench", description=DESCRIPTION, epilog=EXAMPLES, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    made = Parser("scripts/bench", DESCRIPTION, EXAMPLES)
     one_of = made.add_mutually_exclusive_group()
     one_of.add_argument("--quick", dest="preset", action="store_const", const="quick",
                         default="quick", help="in use when nothing else is said")
@@ -139,7 +131,7 @@ def make_plan(options: argparse.Namespace, notes: list[str]) -> Plan:
     else:
         preset = presets.NAMED[options.preset](cores, beside, peers.offers)
         preset = replace(preset, cells=tuple(_chosen(preset.cells, options, cores)))
-    cells = preset.cells
+    cells = _connectable(preset.cells, bool(_counts(options)), notes)
     if any(cell.workload.memory_bytes for cell in cells):
         cells = _possible(cells, notes)
     if options.no_aa:
@@ -160,6 +152,21 @@ def make_plan(options: argparse.Namespace, notes: list[str]) -> Plan:
             nice=_given(options.nice, priority.usual()),
         )
     )
+
+
+def _connectable(
+    cells: tuple[Cell, ...], asked: bool, notes: list[str]
+) -> tuple[Cell, ...]:
+    """Without those of more connections than can be had here; notes says so.
+    Raises UsageError where the number was asked for."""
+    most, limit = environment.most_connections()
+    largest = max(cell.connections for cell in cells)
+    if largest <= most:
+        return cells
+    if asked:
+        raise UsageError(f"--connections {largest}: at most {most:,} here, {limit}")
+    notes.append(f"cells of more than {most:,} connections are left out: limited {limit}")
+    return tuple(cell for cell in cells if cell.connections <= most)
 
 
 def _possible(cells: tuple[Cell, ...], notes: list[str]) -> tuple[Cell, ...]:
@@ -187,19 +194,19 @@ def _given(value: T | None, default: T) -> T:
 
 def check(options: argparse.Namespace) -> None:
     if options.blocks is not None and options.blocks < 1:
-        raise LabError("--blocks: at least 1")
+        raise UsageError("--blocks: at least 1")
     duration, warmup = _given(options.duration, 1.0), _given(options.warmup, 0.0)
     if not 0.2 <= duration <= 3600 or not 0 <= warmup <= 60:
-        raise LabError("--duration is 0.2 to 3600 s, --warmup 0 to 60 s")
+        raise UsageError("--duration is 0.2 to 3600 s, --warmup 0 to 60 s")
     if options.retries < 0:
-        raise LabError("--retries: 0 or more")
+        raise UsageError("--retries: 0 or more")
     if options.nice is not None:
         if not priority.RAISED <= options.nice <= priority.LOWEST:
-            raise LabError("--nice is -20 to 19")
+            raise UsageError("--nice is -20 to 19")
         if not priority.may(options.nice):
-            raise LabError(f"--nice {options.nice}: not allowed; root may")
+            raise UsageError(f"--nice {options.nice}: not allowed; root may")
     if options.label and not re.fullmatch(r"[A-Za-z0-9._-]+", options.label):
-        raise LabError("--label: letters, digits, '.', '_' and '-' only")
+        raise UsageError("--label: letters, digits, '.', '_' and '-' only")
 
 
 def _quick(
@@ -252,8 +259,8 @@ def _chosen(cells: Sequence[Cell], options: argparse.Namespace, cores: Cores) ->
         if any(not c.floor for c in configurations):
             kept.append(replace(cell, configurations=configurations))
     if not kept:
-        raise LabError("nothing of this preset is left by --workloads, --connections, "
-                       "--models and --workers")  # fmt: skip
+        raise UsageError("nothing of this preset is left by --workloads, --connections, "
+                         "--models and --workers")  # fmt: skip
     return kept
 
 

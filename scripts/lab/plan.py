@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Callable, Iterable, Sequence
 
 from . import priority
-from .errors import LabError
+from .errors import UsageError
 from .workloads import Workload
 
 POOLS = ("prefork", "threads")
@@ -183,7 +183,7 @@ class Plan:
 
 
 def parse_cpus(text: str, available: Iterable[int]) -> tuple[int, ...]:
-    """A list such as 0,2-3 to core numbers. Raises LabError for cores that are not there."""
+    """A list such as 0,2-3 to core numbers. Raises UsageError for cores that are not there."""
     allowed = set(available)
     cpus: set[int] = set()
     try:
@@ -191,10 +191,10 @@ def parse_cpus(text: str, available: Iterable[int]) -> tuple[int, ...]:
             first, dash, last = part.partition("-")
             cpus.update(range(int(first), int(last if dash else first) + 1))
     except ValueError:
-        raise LabError(f"cores {text!r}: expected a list such as 0 or 0,2-3") from None
+        raise UsageError(f"cores {text!r}: expected a list such as 0 or 0,2-3") from None
     if not cpus or cpus - allowed:
         usable = ",".join(map(str, sorted(allowed)))
-        raise LabError(f"cores {text!r}: the cores this process may use are {usable}")
+        raise UsageError(f"cores {text!r}: the cores this process may use are {usable}")
     return tuple(sorted(cpus))
 
 
@@ -215,9 +215,9 @@ def parse_list(text: str, known: Iterable[str], what: str) -> list[str]:
         if name not in known:
             near = difflib.get_close_matches(name, known, 1)
             hint = f"did you mean {near[0]}? " if near else ""
-            raise LabError(f"unknown {what} {name!r}: {hint}there are {', '.join(known)}")
+            raise UsageError(f"unknown {what} {name!r}: {hint}there are {', '.join(known)}")
     if not names:
-        raise LabError(f"no {what} given: there are {', '.join(known)}")
+        raise UsageError(f"no {what} given: there are {', '.join(known)}")
     return list(dict.fromkeys(names))
 
 
@@ -227,7 +227,7 @@ def parse_numbers(text: str, what: str) -> list[int]:
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 1:
-        raise LabError(f"{what} {text!r}: expected whole numbers from 1, such as 16,64")
+        raise UsageError(f"{what} {text!r}: expected whole numbers from 1, such as 16,64")
     return list(dict.fromkeys(numbers))
 
 
@@ -250,7 +250,7 @@ def parse_models(text: str, pool_sizes: Sequence[int], cores: Cores) -> list[Con
             elif flag in ("connection", "request") and model in POOLS:
                 config = replace(config, dispatch=flag)
             else:
-                raise LabError(
+                raise UsageError(
                     f"model {spec!r}: {flag!r} does not go with {model} "
                     "(threads: +gil; pools: +connection)"
                 )
@@ -265,11 +265,11 @@ def parse_models(text: str, pool_sizes: Sequence[int], cores: Cores) -> list[Con
             sizes = list(pool_sizes) if config.pooled else [1]
         found += [replace(config, workers=size) for size in sizes]
     if not found:
-        raise LabError(f"no model given: there are {', '.join(MODELS)}")
+        raise UsageError(f"no model given: there are {', '.join(MODELS)}")
     by_label: dict[str, Configuration] = {}
     for config in found:
         if by_label.setdefault(config.label, config) != config:
-            raise LabError(f"{config.label} is asked for twice, on different cores")
+            raise UsageError(f"{config.label} is asked for twice, on different cores")
     return list(by_label.values())
 
 

@@ -7,6 +7,7 @@ import time
 from typing import TextIO
 
 from .plan import Step
+from .program import say
 
 
 class Progress:
@@ -43,12 +44,10 @@ class Progress:
     def clear(self) -> None:
         if self._on:
             self._write("")
-            self._stream.write("\r")
-            self._stream.flush()
+            say(self._stream, "\r")
 
     def _write(self, text: str) -> None:
-        self._stream.write("\r" + text.ljust(self._width))
-        self._stream.flush()
+        say(self._stream, "\r" + text.ljust(self._width))
         self._width = len(text)
 
 

@@ -19,6 +19,7 @@ from . import overview, reading, report, table
 from .environment import ROOT
 from .errors import LabError
 from .plan import MODELS
+from .program import Parser
 
 REFERENCE = "reference"
 BEGIN = "<!-- results: written by scripts/results, never by hand -->"
@@ -159,7 +160,7 @@ def generated(root: Path) -> dict[Path, str]:
 
 
 def main(argv: Sequence[str] | None = None, root: Path = ROOT) -> int:
-    parser = report.Parser(prog="scripts/results", description=__doc__)
+    parser = Parser("scripts/results", __doc__)
     parser.add_argument("--check", action="store_true", help="only say what differs")
     check = parser.parse_args(argv).check
     code = 0

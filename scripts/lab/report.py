@@ -9,18 +9,17 @@ same after a run. Plots of an earlier making that are no longer drawn are taken 
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Mapping, NoReturn, Sequence
+from typing import Mapping, Sequence
 
 from . import charts, csv_table, gates, page, reading, schema, table, theme
 from .analysis import CellResult
 from .document import Run, to_json
 from .errors import LabError
+from .program import Parser
 
-EX_USAGE = 64
 PLOTS = "plots"
 JUDGED_AGAIN = "the samples were judged again afterwards, by the gates of a later lab"
 NO_PLOTS = "no plots: matplotlib is not installed (apt-get install python3-matplotlib)"
@@ -82,17 +81,6 @@ def how(run: Run) -> str:
     return " ".join(words)
 
 
-class Parser(argparse.ArgumentParser):
-    """Its description is kept as it is written; a wrong option is one line and EX_USAGE."""
-
-    def __init__(self, prog: str, description: str | None) -> None:
-        super().__init__(prog=prog, description=description, allow_abbrev=False,
-                         formatter_class=argparse.RawDescriptionHelpFormatter)  # fmt: skip
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(EX_USAGE, f"{self.prog}: {message}\n")
-
-
 def judged_again(folder: Path) -> Run:
     """The run, its samples judged by the gates as they are now; run.json is written again.
     Raises LabError for runs whose samples were also judged by other rules, and OSError."""
@@ -116,7 +104,7 @@ def judged_again(folder: Path) -> Run:
 
 
 def main() -> int:
-    parser = Parser(prog="scripts/report", description=__doc__)
+    parser = Parser("scripts/report", __doc__)
     parser.add_argument("--judge", action="store_true",
                         help="by today's gates: which samples can be believed, in run.json too")
     parser.add_argument("folders", metavar="DIR", nargs="+", type=Path, help="holds a run.json")

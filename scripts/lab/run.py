@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 from typing import Iterator, Sequence
 
@@ -90,6 +91,21 @@ def count_syscalls(bench: Bench) -> Iterator[Count]:
                 found = syscalls.count(bench, cell, configuration)
                 if found:
                     yield found
+
+
+def worth_keeping(run: Run) -> bool:
+    """Whether anything can be compared: that takes the first block in full."""
+    return run.complete or len(run.samples) * run.plan.blocks >= len(run.plan.steps)
+
+
+def check_writable(directory: Path) -> None:
+    """Before anything is measured: raises LabError where write() could not make a folder there."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        raise LabError(f"--results {directory}: {error.strerror}") from None
 
 
 def write(run: Run, results: Sequence[CellResult], directory: Path) -> Path:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Iterable, Sequence
 from urllib.parse import parse_qs
 
-from .errors import LabError
+from .errors import UsageError
 
 # How a cell is measured: LOAD under wrk alone; PARKED beside idle connections; BESIDE slow
 # requests; CRASH and DRAIN by a client that counts what becomes of every single request.
@@ -197,7 +197,7 @@ def query_values(target: str) -> dict[str, float]:
     try:
         return {name: float(values[-1]) for name, values in parse_qs(text).items()}
     except ValueError:
-        raise LabError(f"workload {target!r}: its query takes numbers only") from None
+        raise UsageError(f"workload {target!r}: its query takes numbers only") from None
 
 
 def with_query(base: Workload, query: str) -> Workload:
@@ -230,7 +230,7 @@ def with_query(base: Workload, query: str) -> Workload:
         return replace(made, wait_ms=value("ms", 50), gathered=int(value("n", 10)))
     if path == "/stream":
         return replace(made, wait_ms=max(0.0, value("chunks", 10) - 1) * value("ms", 100))
-    raise LabError(f"workload {base.name}: it takes no query")
+    raise UsageError(f"workload {base.name}: it takes no query")
 
 
 def _one(spec: str) -> Workload:
@@ -242,7 +242,7 @@ def _one(spec: str) -> Workload:
     if name not in WORKLOADS:
         near = difflib.get_close_matches(name, WORKLOADS, 1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise LabError(f"unknown workload {name!r}: {hint}there are {', '.join(WORKLOADS)}")
+        raise UsageError(f"unknown workload {name!r}: {hint}there are {', '.join(WORKLOADS)}")
     return with_query(WORKLOADS[name], query) if mark else WORKLOADS[name]
 
 
@@ -250,7 +250,7 @@ def parse(text: str) -> list[Workload]:
     """Names separated by commas: NAME, NAME?QUERY, or idle:N. None twice."""
     specs = [spec.strip() for spec in text.split(",") if spec.strip()]
     if not specs:
-        raise LabError(f"no workload given: there are {', '.join(WORKLOADS)}")
+        raise UsageError(f"no workload given: there are {', '.join(WORKLOADS)}")
     return [_one(spec) for spec in dict.fromkeys(specs)]
 
 

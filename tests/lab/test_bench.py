@@ -3,6 +3,7 @@
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -276,8 +277,6 @@ def test_a_crash_and_a_drain_are_measured(tmp_path: Path) -> None:
 @needs_wrk
 def test_parked_connections_are_held_beside_a_load(tmp_path: Path) -> None:
     done = bench(*SHORT, "--workloads=idle:40", "--models=coro", f"--results={tmp_path}")
-    if "no floor server" in done.stderr:
-        pytest.skip("build/floor is not built")
     assert done.returncode == 0, done.stderr
     (folder,) = tmp_path.glob("*-quick")
     for sample in json.loads((folder / "run.json").read_text())["samples"]:
@@ -289,8 +288,6 @@ def test_parked_connections_are_held_beside_a_load(tmp_path: Path) -> None:
 @needs_wrk
 def test_a_wrong_answer_voids_before_any_load(tmp_path: Path) -> None:
     done = bench(*SHORT, "--workloads=hello", "--models=coro", f"--results={tmp_path}", FAKE_FAULT="body")
-    if "no floor server" in done.stderr:
-        pytest.skip("build/floor is not built")
     assert "body b'hello?'" in done.stdout
 
 
@@ -303,19 +300,57 @@ def one_line(done: Any, code: Any, words: str) -> None:
 @pytest.mark.parametrize(
     "arguments, code, words",
     [
-        (["--models=treads"], 1, "did you mean threads"),
-        (["--workloads=helo"], 1, "did you mean hello"),
-        (["--blocks=0"], 1, "--blocks"),
+        (["--models=treads"], 64, "did you mean threads"),
+        (["--workloads=helo"], 64, "did you mean hello"),
+        (["--blocks=0"], 64, "--blocks"),
         (["--blocks=many"], 64, "--blocks"),
-        (["--duration=0.01"], 1, "--duration"),
-        (["--label=a/b"], 1, "--label"),
-        (["--cpus-server=4095"], 1, "4095"),
+        (["--duration=0.01"], 64, "--duration"),
+        (["--label=a/b"], 64, "--label"),
+        (["--cpus-server=4095"], 64, "4095"),
         (["--nonsense"], 64, "--nonsense"),
+        (["--connections=1000000"], 64, "--connections 1000000: at most"),
+        (["--full", "--workloads=hello", "--connections=7"], 64, "nothing of this preset is left"),
         (["--server=no/such/server"], 1, "no server at"),
+        (["--results=/dev/null/results"], 1, "--results /dev/null/results: Not a directory"),
+        (["--results=/proc"], 1, "--results /proc: "),
     ],
 )
 def test_mistakes_get_one_clear_line(arguments: Any, code: Any, words: str) -> None:
     one_line(bench(*arguments), code, words)
+
+
+@pytest.mark.parametrize(
+    "program, arguments, code, words",
+    [
+        ("advise", ["--cpu-ms=-1", "--wait-ms=1", "--concurrency=1"], 64, "not negative"),
+        ("advise", ["--cpu-ms=1"], 64, "--wait-ms"),
+        ("claims", ["--only=9"], 64, "unknown claim '9'"),
+        ("claims", ["--duration=0"], 64, "--duration"),
+        ("acceptance", ["--only=x"], 64, "unknown criterion 'x'"),
+        ("compare", ["a", "b", "--metrics=speed"], 64, "--metrics 'speed'"),
+        ("compare", ["a"], 64, "B"),
+        ("report", [], 64, "DIR"),
+        ("results", ["--chek"], 64, "--chek"),
+        ("bench-coro", ["--rounds=1"], 64, "--rounds 1: at least 3"),
+    ],
+)
+def test_all_programs_tell_bad_options_alike(
+    program: str, arguments: list[str], code: int, words: str
+) -> None:
+    done = subprocess.run(
+        [ROOT / "scripts" / program, *arguments], capture_output=True, text=True, timeout=120, check=False
+    )
+    one_line(done, code, words)
+
+
+def test_connections_beyond_the_descriptors_are_refused_or_left_out() -> None:
+    few = ["sh", "-c", 'ulimit -n 612; exec "$@"', "sh", sys.executable, BENCH]
+    asked = subprocess.run([*few, "--connections=513"], capture_output=True, text=True, check=False)
+    one_line(asked, 64, "--connections 513: at most 512 here, by the descriptors of a process")
+    listed = subprocess.run(
+        [*few, "--full", "--workloads=hello", "--list"], capture_output=True, text=True, check=True
+    ).stdout
+    assert " 256 connections" in listed and " 1024 connections" not in listed
 
 
 def test_without_wrk_it_says_how_to_get_it(tmp_path: Path) -> None:
@@ -355,6 +390,58 @@ def test_interrupted_it_ends_everything_it_started(number: Any, code: Any, tmp_p
     survivors = [pid for pid, ticks in tracked.items() if ticks and procfs.start_ticks(pid) == ticks]
     assert [pid for pid in survivors if state_of(pid) != "Z"] == []
     assert list(tmp_path.iterdir()) == []
+
+
+def in_a_terminal(arguments: list[str], hangup: Any, until: bytes) -> tuple[int, bytes]:
+    """The exit status of scripts/bench, whose terminal is closed once it has shown `until`, and
+    what it had shown. hangup: what it does with the SIGHUP of that, SIG_DFL or SIG_IGN."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        signal.signal(signal.SIGHUP, hangup)
+        os.execv(sys.executable, [sys.executable, BENCH, *arguments])
+    shown = b""
+    while until not in shown:
+        shown += os.read(terminal, 4096)
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown
+
+
+@needs_wrk
+def test_a_terminal_that_is_closed_ends_the_run_and_loses_nothing(tmp_path: Path) -> None:
+    arguments = [*SHORT, "--blocks=100", "--workloads=sleep", "--models=coro", "--connections=4"]
+    arguments.append(f"--results={tmp_path}")
+    status, _shown = in_a_terminal(arguments, signal.SIG_DFL, b"block 3/100")
+    assert status == 130
+    (folder,) = tmp_path.glob("*-quick")
+    run = json.loads((folder / "run.json").read_text())
+    assert (run["complete"], run["stopped_by"]) == (False, "SIGHUP")
+    assert 2 <= len(run["samples"]) < 100
+    assert (folder / "report.html").exists()
+
+
+@needs_wrk
+def test_under_nohup_it_goes_on_without_its_terminal(tmp_path: Path) -> None:
+    arguments = [*SHORT, "--blocks=3", "--workloads=sleep", "--models=coro", "--connections=4"]
+    arguments.append(f"--results={tmp_path}")
+    status, _shown = in_a_terminal(arguments, signal.SIG_IGN, b"block 2/3")
+    assert status == 0
+    (folder,) = tmp_path.glob("*-quick")
+    run = json.loads((folder / "run.json").read_text())
+    assert run["complete"] and len(run["samples"]) == 3
+
+
+@needs_wrk
+def test_output_that_nobody_reads_loses_nothing(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, BENCH, *SHORT, "--workloads=sleep", "--models=coro", "--connections=4",
+         f"--results={tmp_path}"], stdout=write, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+    (folder,) = tmp_path.glob("*-quick")
+    assert json.loads((folder / "run.json").read_text())["complete"]
 
 
 def test_a_family_has_ended_when_it_has_been_told_so() -> None:

@@ -151,14 +151,14 @@ def run_compare(tmp_path: Path, first: Any, second: Any, *arguments: str) -> Any
         (["--fail-if", "sleep:coro:rps<0.5"], 0),
         (["--fail-if", "sleep:coro:rps<0.95"], 1),
         (["--fail-on-flip"], 1),
-        (["--fail-if", "nonsense"], 2),
-        (["--metrics", "speed"], 2),
+        (["--fail-if", "nonsense"], 64),
+        (["--metrics", "speed"], 64),
     ],
 )
 def test_exit_status(tmp_path: Path, arguments: list[str], code: int) -> None:
     done = run_compare(tmp_path, staged(1.1), staged(0.9), *arguments)
     assert done.returncode == code, done.stderr
-    assert (code == 2) == (done.stdout == "")
+    assert (code > 1) == (done.stdout == "")
 
 
 def test_what_is_no_run_is_said_in_a_line(tmp_path: Path) -> None:
