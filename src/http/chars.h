@@ -2,6 +2,12 @@
  *
  * Which bytes may stand where in HTTP/1.1: one table, a bit for each class.
  * Source: RFC 9110, 5.6.2 (token) and 5.5 (field value); RFC 3986, 2 (characters).
+ *
+ * A query may hold "`", '{', '|' and '}' as they are, which no URI may: the query percent-encode
+ * set of the WHATWG's URL Standard lacks them, so browsers send them so for links like "?q=a|b",
+ * and nothing between here and the handler gives them a meaning. It lacks '\' and '^' too; these
+ * are refused all the same, as what some programs behind a server take for a slash or an escape. In
+ * a path, where a file's name would be at stake, the grammar is kept to the letter.
  */
 #ifndef HTTP_CHARS_H
 #define HTTP_CHARS_H
@@ -15,6 +21,7 @@ enum {
     CHAR_VALUE = 4,  /* field value: VCHAR, SP, HTAB, obs-text */
     CHAR_HOST = 8,   /* reg-name: unreserved and sub-delims; '%' only begins an escape */
     CHAR_HEX = 16,
+    CHAR_QUERY = 32, /* the target behind its '?': these and what browsers do not escape there */
 };
 
 extern const uint8_t http_chars[256];
@@ -22,6 +29,18 @@ extern const uint8_t http_chars[256];
 static inline bool http_char_is(char byte, unsigned classes)
 {
     return (http_chars[(unsigned char)byte] & classes) != 0;
+}
+
+/* The value of a hexadecimal digit, or -1. */
+static inline int http_hex_value(char byte)
+{
+    if (byte >= '0' && byte <= '9')
+        return byte - '0';
+    if (byte >= 'a' && byte <= 'f')
+        return byte - 'a' + 10;
+    if (byte >= 'A' && byte <= 'F')
+        return byte - 'A' + 10;
+    return -1;
 }
 
 /* The first byte from p on that is in none of the classes, or end. */

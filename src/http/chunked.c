@@ -3,7 +3,7 @@
  * chunk   = 1*HEXDIG [ extensions ] CRLF data CRLF
  * last    = 1*"0"    [ extensions ] CRLF trailers CRLF
  * extensions = *( ";" name [ "=" ( token / quoted-string ) ] ), white space allowed
- *              around name and value but not before the first ";"
+ *              around name, value and ";" where one of them follows
  *
  * Framing is bounded in proportion to data, so that neither long extensions nor
  * a body cut into single bytes can make the server read for ever for nothing.
@@ -26,7 +26,7 @@ enum chunked_state {
     EXT_QUOTED,  /* within a quoted string */
     EXT_ESCAPE,  /* after a backslash there */
     EXT_CLOSED,  /* after the closing quote */
-    EXT_BLANK,   /* after white space behind a value */
+    EXT_BLANK,   /* after white space behind a size or a value */
     DATA,        /* data, or the CR after it */
     DATA_LF,
     TRAILERS,
@@ -43,17 +43,6 @@ void chunked_init(struct chunked *c)
     *c = (struct chunked){.state = SIZE_1};
 }
 
-static int hex_value(char byte)
-{
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    if (byte >= 'a' && byte <= 'f')
-        return byte - 'a' + 10;
-    if (byte >= 'A' && byte <= 'F')
-        return byte - 'A' + 10;
-    return -1;
-}
-
 static bool is_blank(char byte)
 {
     return byte == ' ' || byte == '\t';
@@ -61,7 +50,7 @@ static bool is_blank(char byte)
 
 static bool size_digit(struct chunked *c, char byte)
 {
-    int digit = hex_value(byte);
+    int digit = http_hex_value(byte);
 
     if (digit < 0 || c->left > (uint64_t)(INT64_MAX >> 4))
         return false;
@@ -82,7 +71,7 @@ static bool size_ends(struct chunked *c, char byte)
     return true;
 }
 
-/* White space may stand around a name or value, but something must follow it. */
+/* White space may stand behind a size, a name or a value, but not at the end of the line. */
 static bool blank_or(struct chunked *c, char byte, enum chunked_state after_blank)
 {
     if (!is_blank(byte))
@@ -142,7 +131,7 @@ static bool framing_byte(struct chunked *c, char byte)
     case SIZE_1:
         return size_digit(c, byte);
     case SIZE:
-        return size_digit(c, byte) || size_ends(c, byte);
+        return size_digit(c, byte) || size_ends(c, byte) || blank_or(c, byte, EXT_BLANK);
     case SIZE_LF:
         if (byte != '\n')
             return false;

@@ -396,8 +396,8 @@ static enum conn_next serve_requests(struct connection_stream *s)
                                  s->end - s->start - scanned, &used);
             scanned += used;
         }
-        if (verdict != GUARD_TOO_MANY_FIELDS && scanned > s->config->max_header)
-            return refuse_raw(s, 431, "request head larger than --max-header");
+        if (verdict > GUARD_DONE || scanned > s->config->max_header)
+            return refuse_head(s);
         if (verdict == GUARD_DONE) {
             settle(s);
             if (!serve_request(s, scanned, &next))
@@ -409,8 +409,6 @@ static enum conn_next serve_requests(struct connection_stream *s)
             scanned = 0;
             continue;
         }
-        if (verdict != GUARD_MORE)
-            return refuse_head(s);
         if (s->drained && s->ahead.size == 0)
             return park(s);
         settle(s);

@@ -24,7 +24,8 @@ enum guard_state {
     METHOD_1, /* the method's first byte */
     METHOD,   /* the rest of it */
     TARGET_1, /* the target's first byte */
-    TARGET,   /* the rest of it */
+    TARGET,   /* the rest of it, up to a '?' */
+    QUERY,    /* and behind that */
     PROTOCOL, /* within "HTTP/" */
     MAJOR,    /* a digit */
     DOT,      /* between the digits */
@@ -74,6 +75,14 @@ static inline const char *skip_value(const char *p, const char *end)
     return http_chars_skip(p, end, CHAR_VALUE);
 }
 
+/* The first byte from p on that may not stand in the target. */
+static inline const char *skip_target(struct guard *g, const char *p, const char *end)
+{
+    while (g->state == TARGET && p < end && http_char_is(*p, CHAR_TARGET))
+        g->state = *p++ == '?' ? QUERY : TARGET;
+    return g->state == QUERY ? http_chars_skip(p, end, CHAR_QUERY) : p;
+}
+
 /* The states that take exactly one byte. Returns GUARD_MORE, GUARD_DONE or a refusal. */
 static enum guard_verdict step(struct guard *g, char byte)
 {
@@ -91,7 +100,7 @@ static enum guard_verdict step(struct guard *g, char byte)
         g->state = METHOD_1;
         return byte == '\n' ? GUARD_MORE : GUARD_BAD;
     case TARGET_1:
-        g->state = TARGET;
+        g->state = byte == '?' ? QUERY : TARGET;
         g->target = 1;
         return http_char_is(byte, CHAR_TARGET) ? GUARD_MORE : GUARD_BAD;
     case PROTOCOL:
@@ -134,6 +143,7 @@ static enum guard_verdict step(struct guard *g, char byte)
         return byte == '\n' ? GUARD_DONE : GUARD_BAD;
     case METHOD:
     case TARGET:
+    case QUERY:
     case NAME:
     case VALUE:
         break; /* runs, not steps */
@@ -195,6 +205,7 @@ static bool run_ends(struct guard *g, char byte)
         g->state = TARGET_1;
         return byte == ' ';
     case TARGET:
+    case QUERY:
         g->state = PROTOCOL;
         return byte == ' ';
     case NAME:
@@ -223,7 +234,8 @@ enum guard_verdict guard_feed(struct guard *g, const char *data, size_t length, 
             p = http_chars_skip(p, end, CHAR_TOKEN);
             break;
         case TARGET:
-            p = http_chars_skip(p, end, CHAR_TARGET);
+        case QUERY:
+            p = skip_target(g, p, end);
             if ((size_t)(p - from) > (size_t)(HTTP_MAX_TARGET - g->target))
                 return GUARD_TARGET_TOO_LONG;
             g->target = (uint16_t)(g->target + (p - from));
@@ -250,7 +262,7 @@ enum guard_verdict guard_feed(struct guard *g, const char *data, size_t length, 
             continue;
         }
         }
-        if (g->state == TARGET)
+        if (g->state == TARGET || g->state == QUERY)
             p = pass_version(g, p, end);
         if (g->state != FIELD && p < end && !run_ends(g, *p++))
             return GUARD_BAD;

@@ -193,18 +193,31 @@ static void explain_field(struct refusal *refusal, const struct place *place)
         bad_byte(refusal, *place->at, "the name of a header field");
 }
 
+/* Nothing but a method so far: whatever follows, it is none that is known. */
+static void explain_too_large(struct refusal *refusal, const char *head, size_t max_header)
+{
+    size_t empty = head[0] == '\r' ? 2 : 0; /* the one line that may come first */
+
+    if (memchr(head + empty, ' ', max_header - empty) == NULL) {
+        refusal->status = 501;
+        say(refusal, "this server knows no method that long");
+    } else {
+        refusal->status = 431;
+        say(refusal, "request head larger than --max-header");
+    }
+}
+
 void refusal_explain(struct refusal *refusal, const char *head, size_t length, size_t max_header)
 {
-    size_t at = 0;
+    size_t at = length > 0 ? length - 1 : 0; /* the last byte looked at */
     enum guard_verdict verdict = find(head, length, &at);
     struct place place;
 
     refusal->status = 400;
-    if (verdict == GUARD_MORE) {
+    if (at >= max_header) {
+        explain_too_large(refusal, head, max_header);
+    } else if (verdict == GUARD_MORE) {
         say(refusal, "malformed request");
-    } else if (at >= max_header) {
-        refusal->status = 431;
-        say(refusal, "request head larger than --max-header");
     } else if (verdict == GUARD_TARGET_TOO_LONG) {
         refusal->status = 414;
         say(refusal, "request target too long");

@@ -18,11 +18,11 @@ struct refusal {
 };
 
 /*
- * Explains the refusal of head, length bytes of which the guard has refused one, the first byte
- * being the connection's or the one behind the previous request. A byte refused beyond
- * max_header bytes is a head too large (431): the answer does not depend on how much
- * of the head came in one piece. A head that the guard does not refuse is "malformed". Pure;
- * any context.
+ * Explains the refusal of head, length bytes of which the guard has refused one or that are more
+ * than max_header, the first byte being the connection's or the one behind the previous request.
+ * A head in which no byte is refused before max_header bytes is too large (431), or, if it is
+ * a method up to there, not implemented (501): the answer does not depend on how much of the head
+ * came in one piece. A head that is neither is "malformed". Pure; any context.
  */
 void refusal_explain(struct refusal *refusal, const char *head, size_t length, size_t max_header);
 

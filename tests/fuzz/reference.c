@@ -62,11 +62,17 @@ static bool is_sub_delim(uint8_t c)
     return is_one_of(c, "!$&'()*+,;=");
 }
 
-/* What a URI without a fragment is made of. A '%' need not begin an escape here: that is
- * judged where a path is decoded, and says nothing about framing. */
+/* What a URI without a fragment is made of before its query. A '%' need not begin an escape here:
+ * that is judged where a path is decoded, and says nothing about framing. */
 static bool is_target_byte(uint8_t c)
 {
-    return is_unreserved(c) || is_sub_delim(c) || is_one_of(c, ":/?[]@%");
+    return is_unreserved(c) || is_sub_delim(c) || is_one_of(c, ":/[]@%");
+}
+
+/* And in it: what the WHATWG's query percent-encode set leaves as it is, '\\' and '^' excepted. */
+static bool is_query_byte(uint8_t c)
+{
+    return c > ' ' && c <= '~' && !is_one_of(c, "\"#<>\\^");
 }
 
 /* --- small rules ---------------------------------------------------------------- */
@@ -130,12 +136,24 @@ static struct ref_text strip(struct cursor c)
 
 /* --- start line and fields: RFC 9112, 3 and 5 ----------------------------------------- */
 
+/* request-target = what comes before the query, [ "?" query ] */
+static bool target(struct cursor *c, struct ref_text *found)
+{
+    struct ref_text query;
+
+    run(c, is_target_byte, found);
+    if (literal(c, "?"))
+        run(c, is_query_byte, &query);
+    found->length = (size_t)(c->at - found->data);
+    return found->length > 0;
+}
+
 /* request-line = method SP request-target SP HTTP-version
  * HTTP-version = "HTTP" "/" DIGIT "." DIGIT */
 static bool request_line(struct cursor c, struct ref_request *request)
 {
     if (!run(&c, is_tchar, &request->method) || !literal(&c, " ") ||
-        !run(&c, is_target_byte, &request->target) || !literal(&c, " ") || !literal(&c, "HTTP/"))
+        !target(&c, &request->target) || !literal(&c, " ") || !literal(&c, "HTTP/"))
         return false;
     if (left(&c) != 3 || !is_digit(c.at[0]) || c.at[1] != '.' || !is_digit(c.at[2]))
         return false;

@@ -70,7 +70,8 @@ static void explain(enum guard_verdict verdict, const uint8_t *data, size_t size
     else if (verdict == GUARD_TARGET_TOO_LONG)
         FUZZ_CHECK(refusal.status == 414);
     else
-        FUZZ_CHECK(refusal.status == 400 || refusal.status == 431);
+        FUZZ_CHECK(refusal.status == 400 || refusal.status == 431 || refusal.status == 501);
+    FUZZ_CHECK(size > MAX_HEADER || (refusal.status != 431) || verdict == GUARD_TOO_MANY_FIELDS);
     FUZZ_CHECK((strcmp(refusal.reason, "malformed request") == 0) == (verdict <= GUARD_DONE));
     free(copy);
 }

@@ -43,6 +43,16 @@ static void target_is_what_a_uri_is_made_of(void **state)
     check_class(CHAR_TARGET, "target", UNRESERVED SUB_DELIMS "%:@/?[]");
 }
 
+/* The WHATWG's query percent-encode set, which is C0 controls, space, '"', '#', '<' and '>', leaves
+ * these as they are; '\\' and '^' are refused nevertheless. */
+static void query_is_target_and_what_browsers_do_not_escape(void **state)
+{
+    (void)state;
+    check_class(CHAR_QUERY, "query",
+                UNRESERVED SUB_DELIMS "%:@/?[]"
+                                      "`{|}");
+}
+
 static void host_is_reg_name(void **state)
 {
     (void)state;
@@ -81,8 +91,9 @@ static void no_byte_is_in_a_class_that_has_no_name(void **state)
 {
     (void)state;
     for (int byte = 0; byte < 256; byte++)
-        assert_int_equal(
-            http_chars[byte] & ~(CHAR_TOKEN | CHAR_TARGET | CHAR_VALUE | CHAR_HOST | CHAR_HEX), 0);
+        assert_int_equal(http_chars[byte] & ~(CHAR_TOKEN | CHAR_TARGET | CHAR_VALUE | CHAR_HOST |
+                                              CHAR_HEX | CHAR_QUERY),
+                         0);
 }
 
 int main(void)
@@ -90,6 +101,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(token_is_tchar),
         cmocka_unit_test(target_is_what_a_uri_is_made_of),
+        cmocka_unit_test(query_is_target_and_what_browsers_do_not_escape),
         cmocka_unit_test(host_is_reg_name),
         cmocka_unit_test(hex_is_hexdig_in_either_case),
         cmocka_unit_test(value_is_vchar_blank_and_obs_text),

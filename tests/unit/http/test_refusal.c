@@ -173,6 +173,31 @@ static void size_comes_first(void **state)
     assert_string_equal(refusal.reason, "request head larger than --max-header");
 }
 
+/* What is a method up to the limit is none that is known, and more of it would not change that. */
+static void a_method_larger_than_a_head(void **state)
+{
+    const struct edge *edge = *state;
+    struct refusal refusal;
+    char head[300];
+
+    for (size_t empty = 0; empty <= 2; empty += 2) {
+        for (size_t method = 90; method <= 110; method++) {
+            unsigned expected = empty + method >= 100 ? 501 : 431;
+            size_t length =
+                (size_t)snprintf(head, sizeof head, "%.*s%0*d / HTTP/1.1\r\nA: %050d\r\n\r\n",
+                                 (int)empty, "\r\n", (int)method, 0, 0);
+
+            for (size_t have = 101; have <= length; have++) {
+                refusal_explain(&refusal, edge_place(edge, head, have), have, 100);
+                assert_int_equal(refusal.status, expected);
+            }
+            head[100] = '\x01'; /* not looked at any more */
+            refusal_explain(&refusal, edge_place(edge, head, length), length, 100);
+            assert_int_equal(refusal.status, expected);
+        }
+    }
+}
+
 static void limits(void **state)
 {
     const struct edge *edge = *state;
@@ -217,6 +242,7 @@ int main(void)
         cmocka_unit_test(a_second_empty_line),
         cmocka_unit_test(every_byte_in_every_place),
         cmocka_unit_test(size_comes_first),
+        cmocka_unit_test(a_method_larger_than_a_head),
         cmocka_unit_test(limits),
         cmocka_unit_test(nothing_wrong),
     };
