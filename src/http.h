@@ -73,8 +73,7 @@ struct http_exchange {
     struct io *io;                      /* for handlers: how to wait */
     const struct http_request *request; /* for handlers: read only */
     struct connection_stream *stream;   /* the connection it came in on */
-    const char *extra;                  /* further header lines, see http_add_header() */
-    char extra_buffer[512];
+    char extra_buffer[512];             /* further header lines, see http_add_header() */
     size_t extra_length;
     unsigned status;         /* 0 until the answer's head is written */
     bool body_forbidden;     /* HEAD, 204, 304 */
@@ -101,6 +100,10 @@ int http_reply(struct http_exchange *x, unsigned status, const char *content_typ
 /* Answers with a one-line text/plain reason, formatted as by printf; a newline is added. */
 int http_error(struct http_exchange *x, unsigned status, const char *format, ...)
     __attribute__((warn_unused_result, format(printf, 3, 4)));
+
+/* Answers 301 to the address of the request itself with a slash behind its path, its query kept:
+ * what is asked for is a directory. Returns as http_reply(). */
+int http_redirect_to_slash(struct http_exchange *x) __attribute__((warn_unused_result));
 
 /*
  * Adds a header line to the answer that has not begun: name is a constant, value
@@ -156,6 +159,10 @@ struct http_slice http_field(const struct http_request *request, const char *nam
 bool http_slice_is(struct http_slice slice, const char *text);
 bool http_slice_is_nocase(struct http_slice slice, const char *text);
 
+/* The byte, 0 to 255, that the escape at p stands for: '%' and two hexadecimal digits before end
+ * (RFC 3986, 2.1). -1 when there is none. */
+int http_escaped_byte(const char *p, const char *end);
+
 /*
  * Reading the query, "name=value&name=value". http_query_check() answers 400 and
  * returns false when the query holds a name that is not among the count names, a
@@ -163,6 +170,9 @@ bool http_slice_is_nocase(struct http_slice slice, const char *text);
  * *value to it, or to fallback when absent; answers 400 and returns false when it
  * is not a decimal number from minimum to maximum. Both answer through x, whose
  * handler then returns *error.
+ *
+ * Names and values mean what their escapes stand for: "m%73=%31" is "ms=1". The query is split
+ * before they are undone, so "%26" and "%3D" separate nothing; a '+' is a '+'.
  */
 bool http_query_check(struct http_exchange *x, const char *const *names, size_t count, int *error);
 bool http_query_number(struct http_exchange *x, const char *name, uint64_t minimum,

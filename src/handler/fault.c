@@ -6,7 +6,6 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "handler/handler.h"
@@ -25,10 +24,8 @@ static unsigned recurse(unsigned depth)
 
 int handler_fault(struct http_exchange *x)
 {
-    struct http_slice kind = x->request->path;
+    struct http_slice kind = handler_below_prefix(x->request);
 
-    kind.data += strlen("/fault/");
-    kind.length -= strlen("/fault/");
     if (http_slice_is(kind, "overflow"))
         return (int)recurse(0);
     if (http_slice_is(kind, "segv"))

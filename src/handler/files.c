@@ -5,8 +5,9 @@
  * together.
  *
  * A directory is its index.html; asked for without the slash at its end it is
- * redirected, or relative links in the page would miss. The descriptor belongs
- * to this function and is announced with io_hold() for as long as it is open.
+ * redirected, or relative links in the page would miss. A query is ignored:
+ * pages put one behind a style sheet's name to get past caches. The descriptor
+ * belongs to this function and is announced with io_hold() for as long as it is open.
  */
 #include "handler.h"
 
@@ -19,16 +20,19 @@
 #include "files.h"
 #include "server.h"
 
-enum {
-    PREFIX_LENGTH = 7,  /* of "/files/" */
-    LOCATION_MAX = 400, /* bytes; the header lines of an answer share 512 */
-};
-
-/* Says why a file could not be opened. What is outside the root, a link in a
- * circle or a name too long does not exist, as far as the client may know. */
+/* Says why a file could not be opened. What is outside the root, a link in a circle, a name too
+ * long or a socket does not exist, as far as the client may know. Nothing else is answered 404,
+ * which caches keep: an error that is not named here is a fault of the storage. */
 static int files_refuse(struct http_exchange *x, int error)
 {
     switch (-error) {
+    case ENOENT:
+    case ENOTDIR:
+    case ENAMETOOLONG:
+    case ELOOP:
+    case EXDEV:
+    case ENXIO:
+        return http_error(x, 404, "no such file");
     case EACCES:
     case EPERM:
         return http_error(x, 403, "not permitted");
@@ -38,24 +42,19 @@ static int files_refuse(struct http_exchange *x, int error)
     case EAGAIN:
         http_add_header(x, "Retry-After", "1");
         return http_error(x, 503, "too busy to open the file");
-    case EIO:
-        return http_error(x, 500, "the file cannot be read");
     default:
-        return http_error(x, 404, "no such file");
+        return http_error(x, 500, "the file cannot be read");
     }
 }
 
 /* Sends the client to the directory's address with a slash at its end. */
 static int files_redirect(struct http_exchange *x)
 {
-    struct http_slice path = x->request->path; /* still encoded, as Location wants it */
+    struct http_slice path = x->request->path;
 
     if (path.data[path.length - 1] == '/') /* it is the index.html that is a directory */
         return http_error(x, 404, "not a regular file");
-    if (path.length > LOCATION_MAX)
-        return http_error(x, 404, "a directory: its address ends in a slash");
-    http_add_header(x, "Location", "%.*s/", (int)path.length, path.data);
-    return http_error(x, 301, "a directory: its address ends in a slash");
+    return http_redirect_to_slash(x);
 }
 
 /* Answers with the open regular file fd, described by st. */
@@ -102,7 +101,7 @@ static int files_serve(struct http_exchange *x, int fd, const char *path)
     struct stat st;
 
     if (fstat(fd, &st) != 0)
-        return files_refuse(x, -EIO);
+        return files_refuse(x, -errno);
     if (S_ISREG(st.st_mode))
         return files_send(x, fd, &st, path);
     if (S_ISDIR(st.st_mode))
@@ -113,18 +112,14 @@ static int files_serve(struct http_exchange *x, int fd, const char *path)
 int handler_files(struct http_exchange *x)
 {
     static const char index_name[] = "index.html";
-    struct http_slice encoded = x->request->path;
+    struct http_slice encoded = handler_below_prefix(x->request);
     int root_fd = x->io->server->root_fd;
     char path[FILES_PATH_SIZE];
     int error;
 
-    if (!http_query_check(x, NULL, 0, &error))
-        return error;
     if (root_fd < 0)
         return http_error(x, 404, "no files are served here; see --root");
 
-    encoded.data += PREFIX_LENGTH;
-    encoded.length -= PREFIX_LENGTH;
     error = files_decode_path(encoded, path);
     if (error == -EINVAL)
         return http_error(x, 400, "malformed percent-encoding in the path");

@@ -54,6 +54,8 @@ int files_open_walk(int root_fd, const char *path) __attribute__((warn_unused_re
 struct files_meta {
     uint64_t size;              /* bytes */
     int64_t modified;           /* Last-Modified, seconds since the epoch */
+    bool modified_is_strong;    /* no other version can have that date any more: it has passed
+                                 * (RFC 9110 section 8.8.2.2) */
     char etag[FILES_ETAG_SIZE]; /* a strong one, with its quotes */
 };
 

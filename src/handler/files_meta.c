@@ -15,44 +15,105 @@
 
 /* One row an ending; text in UTF-8, which is what text files are today. */
 static const struct {
-    char ending[8];
+    char ending[12];
     const char *type;
 } types[] = {
+    {"7z", "application/x-7z-compressed"},
+    {"aac", "audio/aac"},
+    {"apk", "application/vnd.android.package-archive"},
+    {"apng", "image/apng"},
+    {"atom", "application/atom+xml"},
+    {"avi", "video/x-msvideo"},
     {"avif", "image/avif"},
     {"bin", "application/octet-stream"},
+    {"bmp", "image/bmp"},
     {"bz2", "application/x-bzip2"},
     {"c", "text/plain; charset=utf-8"},
+    {"cjs", "text/javascript; charset=utf-8"},
     {"css", "text/css; charset=utf-8"},
     {"csv", "text/csv; charset=utf-8"},
+    {"deb", "application/vnd.debian.binary-package"},
+    {"doc", "application/msword"},
+    {"docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"},
+    {"eot", "application/vnd.ms-fontobject"},
+    {"epub", "application/epub+zip"},
+    {"flac", "audio/flac"},
+    {"geojson", "application/geo+json"},
     {"gif", "image/gif"},
     {"gz", "application/gzip"},
     {"h", "text/plain; charset=utf-8"},
+    {"heic", "image/heic"},
     {"htm", "text/html; charset=utf-8"},
     {"html", "text/html; charset=utf-8"},
     {"ico", "image/vnd.microsoft.icon"},
+    {"ics", "text/calendar; charset=utf-8"},
+    {"jar", "application/java-archive"},
     {"jpeg", "image/jpeg"},
     {"jpg", "image/jpeg"},
     {"js", "text/javascript; charset=utf-8"},
     {"json", "application/json"},
+    {"jsonld", "application/ld+json"},
+    {"jxl", "image/jxl"},
+    {"kml", "application/vnd.google-earth.kml+xml"},
+    {"log", "text/plain; charset=utf-8"},
+    {"m3u8", "application/vnd.apple.mpegurl"},
+    {"m4a", "audio/mp4"},
+    {"m4s", "video/iso.segment"},
+    {"m4v", "video/mp4"},
+    {"map", "application/json"},
     {"md", "text/markdown; charset=utf-8"},
+    {"mid", "audio/midi"},
     {"mjs", "text/javascript; charset=utf-8"},
+    {"mkv", "video/matroska"},
+    {"mov", "video/quicktime"},
     {"mp3", "audio/mpeg"},
     {"mp4", "video/mp4"},
+    {"mpd", "application/dash+xml"},
+    {"mpeg", "video/mpeg"},
+    {"mpg", "video/mpeg"},
+    {"odp", "application/vnd.oasis.opendocument.presentation"},
+    {"ods", "application/vnd.oasis.opendocument.spreadsheet"},
+    {"odt", "application/vnd.oasis.opendocument.text"},
+    {"oga", "audio/ogg"},
     {"ogg", "audio/ogg"},
+    {"ogv", "video/ogg"},
+    {"opus", "audio/ogg"},
+    {"otf", "font/otf"},
     {"pdf", "application/pdf"},
     {"png", "image/png"},
+    {"ppt", "application/vnd.ms-powerpoint"},
+    {"pptx", "application/vnd.openxmlformats-officedocument.presentationml.presentation"},
+    {"ps", "application/postscript"},
+    {"rar", "application/vnd.rar"},
+    {"rss", "application/rss+xml"},
+    {"rtf", "application/rtf"},
     {"svg", "image/svg+xml"},
     {"tar", "application/x-tar"},
+    {"tif", "image/tiff"},
+    {"tiff", "image/tiff"},
+    {"toml", "application/toml"},
+    {"ts", "video/mp2t"},
+    {"ttc", "font/collection"},
     {"ttf", "font/ttf"},
     {"txt", "text/plain; charset=utf-8"},
+    {"vtt", "text/vtt; charset=utf-8"},
     {"wasm", "application/wasm"},
     {"wav", "audio/wav"},
+    {"weba", "audio/webm"},
     {"webm", "video/webm"},
+    {"webmanifest", "application/manifest+json"},
     {"webp", "image/webp"},
     {"woff", "font/woff"},
     {"woff2", "font/woff2"},
+    {"xhtml", "application/xhtml+xml"},
+    {"xls", "application/vnd.ms-excel"},
+    {"xlsx", "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"},
     {"xml", "application/xml"},
+    {"xsl", "application/xml"},
+    {"xspf", "application/xspf+xml"},
     {"xz", "application/x-xz"},
+    {"yaml", "application/yaml"},
+    {"yml", "application/yaml"},
     {"zip", "application/zip"},
     {"zst", "application/zstd"},
 };
@@ -75,6 +136,7 @@ void files_describe(struct files_meta *meta, const struct stat *st, int64_t now)
     meta->modified = st->st_mtim.tv_sec;
     if (meta->modified > now)
         meta->modified = now;
+    meta->modified_is_strong = meta->modified < now;
     if (meta->modified < 0) /* HTTP could tell a time before 1970, but nobody else may */
         meta->modified = 0;
     snprintf(meta->etag, sizeof meta->etag, "\"%llx.%lx-%llx\"",
@@ -224,7 +286,7 @@ enum files_extent files_range(struct http_slice value, uint64_t size, uint64_t *
 }
 
 /* True when the representation is still the one of which the client has a part:
- * no If-Range, or one that names it by a strong tag or its exact date. */
+ * no If-Range, or one that names it by a strong tag, or by its exact date if that is one. */
 static bool range_holds(const struct http_request *request, const struct files_meta *meta)
 {
     struct http_slice value = http_field(request, "If-Range");
@@ -234,7 +296,7 @@ static bool range_holds(const struct http_request *request, const struct files_m
         return true;
     if (http_slice_is(value, meta->etag))
         return true;
-    return http_date_parse(value, &date) && date == meta->modified;
+    return meta->modified_is_strong && http_date_parse(value, &date) && date == meta->modified;
 }
 
 enum files_extent files_select(const struct http_request *request, const struct files_meta *meta,

@@ -23,18 +23,6 @@ enum {
     OPEN_ATTEMPTS = 16, /* openat2() says EAGAIN when a rename made it lose its way */
 };
 
-/* The value of a hexadecimal digit, or -1. */
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 int files_decode_path(struct http_slice encoded, char out[FILES_PATH_SIZE])
 {
     bool component_starts = true;
@@ -46,13 +34,10 @@ int files_decode_path(struct http_slice encoded, char out[FILES_PATH_SIZE])
         bool slash = c == '/';
 
         if (c == '%') {
-            if (encoded.length - i < 3)
+            int byte = http_escaped_byte(encoded.data + i, encoded.data + encoded.length);
+            if (byte < 0)
                 return -EINVAL;
-            int high = hex_value(encoded.data[i + 1]);
-            int low = hex_value(encoded.data[i + 2]);
-            if (high < 0 || low < 0)
-                return -EINVAL;
-            c = (char)(high * 16 + low);
+            c = (char)byte;
             i += 2;
             if (c == '/') /* a slash that does not separate: no file name has one */
                 refused = true;

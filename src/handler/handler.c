@@ -4,14 +4,16 @@
  * judging the method.
  *
  * A new route is a row here, a declaration in handler.h and a file. The index
- * page is generated from the same table. Paths are compared as they were sent:
- * "/%68ello" is not "/hello"; only /files/ decodes what follows its prefix.
+ * page is generated from the same table. A name is found in any spelling of a path,
+ * "/%68ello" as "/hello" (RFC 3986, 6.2.2.2); what follows a prefix its route decodes.
  */
 #include "handler/handler.h"
 
 #include <string.h>
 
 #include "server.h"
+
+enum { NAME_SIZE = 16 }; /* bytes; more than any name below has */
 
 /* Rows that the code below refers to; the others just follow. */
 enum { ROW_INDEX, ROW_HELLO };
@@ -55,8 +57,7 @@ const struct route handler_routes[] = {
     {NULL, 0, NULL, NULL, NULL},
 };
 
-/* noinline: so that handler_find() saves no registers for it. */
-__attribute__((noinline)) static const struct route *look_up(struct http_slice path)
+static const struct route *look_up_exactly(struct http_slice path)
 {
     for (const struct route *route = handler_routes; route->path != NULL; route++) {
         size_t length = strlen(route->path);
@@ -67,6 +68,32 @@ __attribute__((noinline)) static const struct route *look_up(struct http_slice p
     return NULL;
 }
 
+/* The same for a path as it would be without escapes, but for those of slashes: these separate
+ * nothing, and so belong to no name. */
+static const struct route *look_up_escaped(struct http_slice path)
+{
+    char plain[NAME_SIZE];
+    const char *p = path.data, *end = p + path.length;
+    size_t length = 0;
+
+    for (; p < end && length < sizeof plain; length++) {
+        int byte = http_escaped_byte(p, end);
+        bool escaped = byte >= 0 && byte != '/';
+
+        plain[length] = escaped ? (char)byte : *p;
+        p += escaped ? 3 : 1;
+    }
+    return look_up_exactly((struct http_slice){plain, length});
+}
+
+/* noinline: so that handler_find() saves no registers for it. */
+__attribute__((noinline)) static const struct route *look_up(struct http_slice path)
+{
+    const struct route *route = look_up_exactly(path);
+
+    return route != NULL ? route : look_up_escaped(path);
+}
+
 const struct route *handler_find(const struct http_request *request)
 {
     struct http_slice path = request->path;
@@ -75,6 +102,16 @@ const struct route *handler_find(const struct http_request *request)
     if (path.length == 6 && memcmp(path.data, "/hello", 6) == 0)
         return &handler_routes[ROW_HELLO];
     return look_up(path);
+}
+
+struct http_slice handler_below_prefix(const struct http_request *request)
+{
+    struct http_slice path = request->path;
+    const char *slash = memchr(path.data + 1, '/', path.length - 1); /* no other is in the name */
+
+    path.length -= (size_t)(slash + 1 - path.data);
+    path.data = slash + 1;
+    return path;
 }
 
 /* Adds the Allow line of what a route with these flags answers. */
@@ -105,13 +142,12 @@ __attribute__((noinline)) static int serve_exception(const struct route *route,
     if (method == HTTP_METHOD_UNKNOWN)
         return http_error(x, 501, "this server does not know the method %.*s",
                           shown_length(request), request->method_name.data);
-    if (route == NULL && method == HTTP_METHOD_OPTIONS && http_slice_is(request->path, "*")) {
-        add_allow(x, ROUTE_GET | ROUTE_POST); /* of the server as a whole */
-        return http_reply(x, 204, NULL, "", 0);
-    }
-    if (route == NULL && method == HTTP_METHOD_CONNECT) {
-        add_allow(x, ROUTE_GET | ROUTE_POST); /* its target is no path: 405, not 404 */
-        return http_error(x, 405, "this server is not a proxy");
+    if (route == NULL && (http_slice_is(request->path, "*") || method == HTTP_METHOD_CONNECT)) {
+        add_allow(x, ROUTE_GET | ROUTE_POST); /* no path: of the server as a whole */
+        if (method == HTTP_METHOD_OPTIONS)
+            return http_reply(x, 204, NULL, "", 0);
+        return http_error(x, 405, "this server does not answer %.*s", shown_length(request),
+                          request->method_name.data);
     }
     if (route == NULL)
         return http_error(x, 404, "no such route; / lists them");

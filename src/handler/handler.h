@@ -36,6 +36,10 @@ extern const struct route handler_routes[];
 /* The route of a request's path, or NULL. */
 const struct route *handler_find(const struct http_request *request);
 
+/* What follows the name of a ROUTE_PREFIX route, "/files/", in the path of a request for it; still
+ * escaped. */
+struct http_slice handler_below_prefix(const struct http_request *request);
+
 /*
  * Answers x by route (as found by handler_find(); NULL answers 404): checks the
  * method (405 with Allow, OPTIONS 204 with Allow, 501 for an unknown one) and

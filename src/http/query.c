@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
  * Small readings of a request that handlers share: fields by name, slices
- * compared with text, numbers from the query.
+ * compared with text, escapes, numbers from the query.
  */
 #include "http.h"
 
 #include <string.h>
 #include <strings.h>
+
+#include "http/chars.h"
 
 bool http_slice_is(struct http_slice slice, const char *text)
 {
@@ -24,6 +26,34 @@ struct http_slice http_field(const struct http_request *request, const char *nam
         if (http_slice_is_nocase(request->fields[i].name, name))
             return request->fields[i].value;
     return (struct http_slice){0};
+}
+
+int http_escaped_byte(const char *p, const char *end)
+{
+    int high = end - p >= 3 && *p == '%' ? http_hex_value(p[1]) : -1;
+    int low = high >= 0 ? http_hex_value(p[2]) : -1;
+
+    return low >= 0 ? high * 16 + low : -1;
+}
+
+/* Takes the next byte off an escaped text; -1 at its end, or where '%' begins no escape. */
+static int next_byte(struct http_slice *text)
+{
+    const char *p = text->data, *end = p + text->length;
+    int byte = p == end ? -1 : *p == '%' ? http_escaped_byte(p, end) : (unsigned char)*p;
+
+    if (byte >= 0) {
+        text->data += *p == '%' ? 3 : 1;
+        text->length -= (size_t)(text->data - p);
+    }
+    return byte;
+}
+
+static bool stands_for(struct http_slice text, const char *name)
+{
+    while (*name != '\0' && next_byte(&text) == (unsigned char)*name)
+        name++;
+    return *name == '\0' && text.length == 0;
 }
 
 /* Splits the next name=value pair off the query. Returns 1, 0 at the end, or -1 for no '='. */
@@ -60,7 +90,7 @@ bool http_query_check(struct http_exchange *x, const char *const *names, size_t 
     while ((more = next_pair(&query, &name, &value)) > 0) {
         size_t i = 0;
 
-        while (i < count && !http_slice_is(name, names[i]))
+        while (i < count && !stands_for(name, names[i]))
             i++;
         if (i == count) {
             *error = http_error(x, 400, "unknown query parameter \"%.*s\"",
@@ -81,17 +111,19 @@ bool http_query_check(struct http_exchange *x, const char *const *names, size_t 
 
 static bool parse_number(struct http_slice text, uint64_t maximum, uint64_t *value)
 {
-    *value = 0;
-    for (size_t i = 0; i < text.length; i++) {
-        uint64_t digit = (uint64_t)(text.data[i] - '0');
+    if (text.length == 0)
+        return false;
+    for (*value = 0; text.length > 0;) {
+        int byte = next_byte(&text);
+        uint64_t digit = (uint64_t)(byte - '0');
 
-        if (text.data[i] < '0' || text.data[i] > '9' || *value > (UINT64_MAX - digit) / 10)
+        if (byte < '0' || byte > '9' || *value > (UINT64_MAX - digit) / 10)
             return false;
         *value = *value * 10 + digit;
         if (*value > maximum)
             return false;
     }
-    return text.length > 0;
+    return true;
 }
 
 bool http_query_number(struct http_exchange *x, const char *name, uint64_t minimum,
@@ -101,7 +133,7 @@ bool http_query_number(struct http_exchange *x, const char *name, uint64_t minim
     struct http_slice key, text;
 
     while (next_pair(&query, &key, &text) > 0) {
-        if (!http_slice_is(key, name))
+        if (!stands_for(key, name))
             continue;
         if (parse_number(text, maximum, value) && *value >= minimum)
             return true;

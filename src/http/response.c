@@ -41,6 +41,7 @@ static const struct {
     {414, "URI Too Long"},
     {416, "Range Not Satisfiable"},
     {417, "Expectation Failed"},
+    {421, "Misdirected Request"},
     {431, "Request Header Fields Too Large"},
     {500, "Internal Server Error"},
     {501, "Not Implemented"},
@@ -268,6 +269,36 @@ int http_error(struct http_exchange *x, unsigned status, const char *format, ...
             line[i] = '?';
     line[length++] = '\n';
     return http_reply(x, status, "text/plain", line, (size_t)length);
+}
+
+int http_redirect_to_slash(struct http_exchange *x)
+{
+    static const char reason[] = "a directory: its address ends in a slash\n";
+    struct http_slice path = x->request->path, query = x->request->query;
+    struct connection_stream *s = x->stream;
+    int result;
+    char *p;
+
+    /* Room for both in one piece: the line, as long as a target may be, is put in before the empty
+     * line of the head. */
+    result =
+        stream_reserve(s, 2 * HEAD_RESERVE + sizeof x->extra_buffer + path.length + query.length);
+    if (result < 0)
+        return note(x, result);
+    result = begin(x, 301, "text/plain", sizeof reason - 1);
+    if (result < 0)
+        return result;
+    p = s->io->out + s->out_length - strlen("\r\n");
+    p = APPEND_LITERAL(p, "Location: ");
+    p = append(p, path.data, path.length); /* still encoded, as it is wanted here */
+    p = APPEND_LITERAL(p, "/");
+    if (query.length > 0) {
+        p = APPEND_LITERAL(p, "?");
+        p = append(p, query.data, query.length);
+    }
+    p = APPEND_LITERAL(p, "\r\n\r\n");
+    s->out_length = (size_t)(p - s->io->out);
+    return write_body(x, reason, sizeof reason - 1);
 }
 
 int exchange_end(struct http_exchange *x)

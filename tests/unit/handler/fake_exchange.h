@@ -125,6 +125,16 @@ int http_error(struct http_exchange *x, unsigned status, const char *format, ...
     return http_reply(x, status, "text/plain", line, (size_t)length);
 }
 
+int http_redirect_to_slash(struct http_exchange *x)
+{
+    const struct http_request *request = x->request;
+
+    http_add_header(x, "Location", "%.*s/%s%.*s", (int)request->path.length, request->path.data,
+                    request->query.length > 0 ? "?" : "", (int)request->query.length,
+                    request->query.data);
+    return http_error(x, 301, "a directory");
+}
+
 int http_flush(struct http_exchange *x)
 {
     fake_of(x)->flushes++;

@@ -306,6 +306,14 @@ static void test_content_type(void **state)
         {"x.wasm", "application/wasm"},
         {"x.mp4", "video/mp4"},
         {"x.txt", "text/plain; charset=utf-8"},
+        {"x.otf", "font/otf"},
+        {"x.eot", "application/vnd.ms-fontobject"},
+        {"app.js.map", "application/json"},
+        {"site.webmanifest", "application/manifest+json"},
+        {"x.m3u8", "application/vnd.apple.mpegurl"},
+        {"x.ts", "video/mp2t"},
+        {"x.mov", "video/quicktime"},
+        {"x.avif", "image/avif"},
         {"README", "application/octet-stream"},
         {"x.", "application/octet-stream"},
         {"x.unknown", "application/octet-stream"},
@@ -340,6 +348,7 @@ static void test_describe(void **state)
     files_describe(&meta, &st, 1000000000);
     assert_int_equal(meta.size, 1234);
     assert_int_equal(meta.modified, 784111777);
+    assert_true(meta.modified_is_strong);
     size_t length = strlen(meta.etag);
     assert_true(length > 2 && meta.etag[0] == '"' && meta.etag[length - 1] == '"');
     assert_null(memchr(meta.etag + 1, '"', length - 2));
@@ -357,6 +366,7 @@ static void test_describe(void **state)
     st = stat_of(2000000000, 0, 0); /* from the future: says now */
     files_describe(&meta, &st, 1000000000);
     assert_int_equal(meta.modified, 1000000000);
+    assert_false(meta.modified_is_strong); /* it equals Date, and may yet be that of another */
     st = stat_of(-5, 999999999, INT64_MAX);
     files_describe(&meta, &st, 1000000000);
     assert_int_equal(meta.modified, 0);
@@ -413,7 +423,8 @@ static void test_etag_matches(void **state)
 #define LATER     "Sun, 06 Nov 1994 08:49:38 GMT"
 #define NOT_A_DAY "Sun, 06 Nox 1994 08:49:37 GMT"
 
-static const struct files_meta example = {.size = 1000, .modified = 784111777, .etag = "\"tag\""};
+static const struct files_meta example = {
+    .size = 1000, .modified = 784111777, .modified_is_strong = true, .etag = "\"tag\""};
 
 /* A request with up to three fields, given as name, value, name, value, ..., NULL. */
 static void make_request(struct http_request *request, enum request_method method,

@@ -21,11 +21,64 @@ static void test_find(void **state)
         assert_string_equal(found(route->path), route->path);
     assert_string_equal(found("/files/a"), "/files/");
     assert_string_equal(found("/files/a/b.txt"), "/files/");
-    static const char *const none[] = {"*",      "/hell",   "/hello/",  "/helloo",
-                                       "/Hello", "/files",  "/filesx",  "/x",
-                                       "//",     "//hello", "/status/", "/%68ello"};
+    static const char *const none[] = {"*",
+                                       "/hell",
+                                       "/hello/",
+                                       "/helloo",
+                                       "/Hello",
+                                       "/files",
+                                       "/filesx",
+                                       "/x",
+                                       "//",
+                                       "//hello",
+                                       "/status/",
+                                       "/%48ello",
+                                       "%2Fhello",
+                                       "/%2Fhello",
+                                       "/files%2F",
+                                       "/files%2fa",
+                                       "/hello%",
+                                       "/hello%00",
+                                       "/%zzello",
+                                       "/hello%2",
+                                       "/%2568ello",
+                                       "/hello%20",
+                                       "/hell%6f/",
+                                       "/%2e/",
+                                       "/hellooooooooooooooooooooooooooooooooooooooooooo"};
     for (size_t i = 0; i < COUNT(none); i++)
         assert_string_equal(found(none[i]), "none");
+}
+
+/* Every spelling of a path is the same (RFC 3986, 6.2.2.2), but for slashes, which separate. */
+static void test_find_escaped(void **state)
+{
+    (void)state;
+    for (const struct route *route = handler_routes; route->path != NULL; route++) {
+        char each[100] = "", one[100], upper[100] = "";
+        size_t length = strlen(route->path);
+
+        for (size_t i = 0; i < length; i++) {
+            bool slash = route->path[i] == '/';
+            snprintf(each + strlen(each), 4, slash ? "/" : "%%%02x", route->path[i]);
+            snprintf(upper + strlen(upper), 4, slash ? "/" : "%%%02X", route->path[i]);
+        }
+        assert_string_equal(found(each), route->path);
+        assert_string_equal(found(upper), route->path);
+        for (size_t i = 1; i < length && route->path[i] != '/'; i++) {
+            snprintf(one, sizeof one, "%.*s%%%02x%s", (int)i, route->path, route->path[i],
+                     route->path + i + 1);
+            assert_string_equal(found(one), route->path);
+        }
+        if ((route->flags & ROUTE_PREFIX) == 0)
+            continue;
+        strcat(each, "%61/%2f");
+        assert_string_equal(found(each), route->path);
+        struct http_request request = {.path = {each, strlen(each)}};
+        struct http_slice below = handler_below_prefix(&request);
+        assert_int_equal(below.length, 7);
+        assert_memory_equal(below.data, "%61/%2f", 7);
+    }
 }
 
 /* An example must be a request that its own route accepts. */
@@ -65,6 +118,9 @@ static void test_methods(void **state)
         {HTTP_METHOD_HEAD, 405, "HEAD", "/echo", "Allow: POST, OPTIONS\n"},
         {HTTP_METHOD_OPTIONS, 204, "OPTIONS", "/echo", "Allow: POST, OPTIONS\n"},
         {HTTP_METHOD_OPTIONS, 204, "OPTIONS", "*", "Allow: GET, HEAD, POST, OPTIONS\n"},
+        {HTTP_METHOD_OTHER, 405, "M-SEARCH", "*", "Allow: GET, HEAD, POST, OPTIONS\n"},
+        {HTTP_METHOD_OTHER, 405, "M-SEARCH", "/hello", "Allow: GET, HEAD, OPTIONS\n"},
+        {HTTP_METHOD_UNKNOWN, 501, "BREW", "*", ""},
         {HTTP_METHOD_CONNECT, 405, "CONNECT", "example.org:443",
          "Allow: GET, HEAD, POST, OPTIONS\n"},
         {HTTP_METHOD_GET, 404, "GET", "/none", ""},
@@ -96,7 +152,10 @@ static void test_bad_queries(void **state)
         {"/?a=b", "a"},
         {"/whoami?a=b", "a"},
         {"/status?a=b", "a"},
-        {"/files/x?v=1", "v"},
+        {"/%68ello?x=1", "x"},
+        {"/sleep?%6ds=60001", "ms"},
+        {"/sleep?ms=%31x", "ms"},
+        {"/sleep?ms=1|2", "ms"},
         {"/cpu?n=0", "n"},
         {"/cpu?n=10000001", "n"},
         {"/cpu?n=-1", "n"},
@@ -140,9 +199,8 @@ static void test_bad_queries(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_find),
-        cmocka_unit_test(test_examples),
-        cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_find),        cmocka_unit_test(test_find_escaped),
+        cmocka_unit_test(test_examples),    cmocka_unit_test(test_methods),
         cmocka_unit_test(test_bad_queries),
     };
     return cmocka_run_group_tests_name("handler/routes", tests, NULL, NULL);
