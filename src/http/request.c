@@ -48,6 +48,12 @@ static struct request_error refuse(unsigned status, const char *reason)
     return (struct request_error){.status = status, .reason = reason, .close = true};
 }
 
+/* A request whose framing is known: the connection can stay. */
+static struct request_error not_served(unsigned status, const char *reason)
+{
+    return (struct request_error){.status = status, .reason = reason};
+}
+
 static inline bool is_blank(char byte)
 {
     return byte == ' ' || byte == '\t';
@@ -199,12 +205,17 @@ static void read_connection(struct reading *r, struct http_slice list)
     }
 }
 
-static void read_expect(struct reading *r, struct http_slice value)
+static void read_expect(struct reading *r, struct http_slice list)
 {
-    if (http_slice_is_nocase(value, "100-continue"))
-        r->request->expects_continue = true;
-    else
-        r->bad_expect = true;
+    struct http_slice expectation;
+
+    r->bad_expect |= list.length == 0;
+    while (next_element(&list, &expectation)) {
+        if (http_slice_is_nocase(expectation, "100-continue"))
+            r->request->expects_continue = true;
+        else if (expectation.length > 0) /* empty ones are passed over: RFC 9110, 5.6.1 */
+            r->bad_expect = true;
+    }
 }
 
 /* name is a token as long as text, and text in lower case, so setting one bit compares letters in
@@ -389,6 +400,29 @@ static struct request_error judge_framing(const struct reading *r)
     return OK;
 }
 
+/* Takes scheme and authority off a target in absolute form (RFC 9112, 3.2.2). */
+static struct request_error judge_absolute_form(struct http_request *request,
+                                                struct http_slice *rest)
+{
+    bool secured = rest->length > 8 && strncasecmp(rest->data, "https://", 8) == 0;
+    size_t scheme = secured ? 8 : 7, length = 0;
+
+    if (!secured && (rest->length <= 7 || strncasecmp(rest->data, "http://", 7) != 0))
+        return not_served(400, "request target of no form that is served here");
+    rest->data += scheme;
+    rest->length -= scheme;
+    while (length < rest->length && rest->data[length] != '/' && rest->data[length] != '?')
+        length++;
+    request->authority = (struct http_slice){rest->data, length};
+    if (!authority_valid(request->authority))
+        return refuse(400, "invalid authority in the request target");
+    if (secured) /* RFC 9110, 7.4 */
+        return not_served(421, "an https resource is not served over an unsecured connection");
+    rest->data += length;
+    rest->length -= length;
+    return OK;
+}
+
 /* Splits the target into path and query, by its form (RFC 9112, 3.2). */
 static struct request_error judge_target(struct http_request *request)
 {
@@ -396,26 +430,14 @@ static struct request_error judge_target(struct http_request *request)
     const char *query;
 
     if (rest.length == 1 && rest.data[0] == '*') {
-        if (request->method != HTTP_METHOD_OPTIONS)
-            return (struct request_error){400, "\"*\" is a target for OPTIONS only", false};
+        if (request->method == HTTP_METHOD_GET || request->method == HTTP_METHOD_HEAD ||
+            request->method == HTTP_METHOD_POST)
+            return not_served(400, "\"*\" is a target for OPTIONS only");
     } else if (rest.data[0] != '/') {
-        size_t scheme = rest.length > 7 && strncasecmp(rest.data, "http://", 7) == 0    ? 7
-                        : rest.length > 8 && strncasecmp(rest.data, "https://", 8) == 0 ? 8
-                                                                                        : 0;
-        size_t length = 0;
+        struct request_error error = judge_absolute_form(request, &rest);
 
-        if (scheme == 0)
-            return (struct request_error){400, "request target of no form that is served here",
-                                          false};
-        rest.data += scheme;
-        rest.length -= scheme;
-        while (length < rest.length && rest.data[length] != '/' && rest.data[length] != '?')
-            length++;
-        request->authority = (struct http_slice){rest.data, length};
-        if (!authority_valid(request->authority))
-            return refuse(400, "invalid authority in the request target");
-        rest.data += length;
-        rest.length -= length;
+        if (error.status != 0)
+            return error;
     }
     query = memchr(rest.data, '?', rest.length);
     request->path = rest;
@@ -425,8 +447,9 @@ static struct request_error judge_target(struct http_request *request)
         request->query.data = query + 1;
         request->query.length = rest.length - request->path.length - 1;
     }
-    if (request->path.length == 0)
-        request->path = (struct http_slice){"/", 1};
+    if (request->path.length == 0) /* RFC 9112, 3.2.4: for OPTIONS the server as a whole */
+        request->path = (struct http_slice){
+            request->method == HTTP_METHOD_OPTIONS && query == NULL ? "*" : "/", 1};
     return OK;
 }
 

@@ -7,6 +7,7 @@ from pathlib import Path
 PAGE = b"<!doctype html><title>site</title>\n"
 TEXT = b"0123456789abcdefghijklmnopqrstuvwxyz"  # 36 bytes: ranges are easy to read
 BIG = bytes(range(256)) * 4096 * 4  # 4 MB: more than any socket buffer takes at once
+LONG = "\u00e9" * 127  # a folder whose name is escaped to 762 bytes
 MODIFIED = 784111777  # Sun, 06 Nov 1994 08:49:37 GMT
 MODIFIED_TEXT = "Sun, 06 Nov 1994 08:49:37 GMT"
 
@@ -17,6 +18,7 @@ def build(parent: Path) -> Path:
     root = parent / "root"
     (root / "folder").mkdir(parents=True)
     (root / "bare").mkdir()
+    (root / LONG).mkdir()
     (root / "text.txt").write_bytes(TEXT)
     (root / "page.html").write_bytes(PAGE)
     (root / "a file.txt").write_bytes(b"spaced\n")

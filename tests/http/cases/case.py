@@ -50,6 +50,7 @@ class Case:
 
 TEXT = re.compile(r"text/plain(;.*)?")
 ALLOW_GET = re.compile(r"(?=.*\bGET\b)(?=.*\bHEAD\b)(?!.*\bPOST\b).*")
+ALLOW_ALL = re.compile(r"(?=.*\bGET\b)(?=.*\bHEAD\b)(?=.*\bPOST\b)(?=.*\bOPTIONS\b).*")
 ALLOW_POST = re.compile(r"(?=.*\bPOST\b)(?!.*\bGET\b).*")
 
 

@@ -3,9 +3,10 @@
 
 import re
 from typing import Dict, Optional
+from urllib.parse import quote
 
 from support.client import message
-from support.site import MODIFIED_TEXT, PAGE, TEXT as FILE
+from support.site import LONG, MODIFIED_TEXT, PAGE, TEXT as FILE
 
 from .case import ALLOW_GET, TEXT, Case, Fact, in_group
 
@@ -47,6 +48,20 @@ FILES = in_group("files", [
          {"Location": "/files/folder/"}),
     Case("", "a folder of another spelling", message("GET", "/files/f%6flder"), 301, False,
          {"Location": "/files/f%6flder/"}),
+    Case("", "a folder without its slash, a query", message("GET", "/files/folder?a=/b&c"), 301, False,
+         {"Location": "/files/folder/?a=/b&c"}),
+    Case("", "a folder of a long name", message("GET", f"/files/{quote(LONG)}"), 301, False,
+         {"Location": f"/files/{quote(LONG)}/"}),
+    Case("", "a folder of a long name, HEAD", message("HEAD", f"/files/{quote(LONG)}"), 301, False,
+         {"Location": f"/files/{quote(LONG)}/"}, b"", "HEAD"),
+    Case("", "a folder, a long query", message("GET", f"/files/folder?{'q' * 7900}"), 301, False,
+         {"Location": f"/files/folder/?{'q' * 7900}"}),
+    Case("", "a query", message("GET", "/files/text.txt?v=3"), 200, False, WHOLE, FILE),
+    Case("", "a query that says nothing", message("GET", "/files/text.txt?"), 200, False, WHOLE, FILE),
+    Case("", "a query like a path", message("GET", "/files/text.txt?/../%00%zz{|}"), 200, False,
+         WHOLE, FILE),
+    Case("", "escapes before its name", message("GET", "/%66ile%73/text.txt"), 200, False, WHOLE,
+         FILE),
     Case("", "an escaped name", message("GET", "/files/a%20file.txt"), 200, False, {}, b"spaced\n"),
     Case("", "an empty file", message("GET", "/files/empty.txt"), 200, False,
          {"Content-Length": "0"}, b""),

@@ -5,7 +5,7 @@ import re
 
 from support.client import chunked, message
 
-from .case import MAX_FIELDS, MAX_HEADER, MAX_TARGET, Case, good, hello, in_group, raw, refused
+from .case import ALLOW_ALL, MAX_FIELDS, MAX_HEADER, MAX_TARGET, TEXT, Case, good, hello, in_group, raw, refused
 
 REQUEST_LINE = in_group("request line", [
     good("one empty line before it", b"\r\n" + hello()),
@@ -48,6 +48,17 @@ TARGETS = in_group("targets", [
     good("absolute form, its scheme in capitals", message("GET", "HTTP://example.com/hello")),
     good("absolute form, another Host", message("GET", "http://example.com/hello", host="b:1")),
     refused("absolute form, an invalid Host", message("GET", "http://example.com/hello", host="a b")),
+    Case("", "absolute form, https", message("GET", "https://example.com/hello"), 421, False,
+         {"Content-Type": TEXT}),
+    Case("", "absolute form, https in capitals", message("GET", "HTTPS://example.com:443/hello"),
+         421, False),
+    Case("", "absolute form, https, its body is read", message(
+        "POST", "https://example.com/echo", "Content-Length: 5", body=b"hello"), 421, False),
+    Case("", "absolute form, https, HEAD", message("HEAD", "https://example.com/hello"), 421, False,
+         {}, b"", "HEAD"),
+    refused("absolute form, https with a user", message("GET", "https://user@example.com/hello")),
+    Case("", "absolute form without a path, OPTIONS", message("OPTIONS", "http://example.com"), 204,
+         False, {"Allow": ALLOW_ALL}, b"", "OPTIONS"),
     refused("absolute form with a user", message("GET", "http://user@example.com/hello")),
     refused("absolute form without an authority", message("GET", "http:///hello")),
     Case("", "absolute form of another scheme", message("GET", "ftp://example.com/hello"), 400),
@@ -74,6 +85,15 @@ TARGETS = in_group("targets", [
         refused(f"byte {byte!r}", message("GET", f"/a{byte}b"))
         for byte in [" ", "#", '"', "<", ">", "\\", "^", "`", "{", "|", "}",
                      "\x00", "\x01", "\t", "\x0b", "\x1f", "\x7f", "\x80", "\xe9", "\xff"]
+    ],
+    *[
+        refused(f"byte {byte!r} in the query", message("GET", f"/files/text.txt?a{byte}b"))
+        for byte in [" ", "#", '"', "<", ">", "\\", "^", "\x00", "\t", "\x7f", "\x80", "\xe9"]
+    ],
+    *[
+        Case("", f"byte {byte!r} in the query, as browsers send it", message(
+            "GET", f"/files/text.txt?a{byte}b"), 200, False)
+        for byte in ["|", "{", "}", "`", "[", "]", "'", "%", "~", "\x7c?|"]
     ],
     refused("fragment", message("GET", "/hello#top")),
     refused("control byte in the query", message("GET", "/cpu?n=\x02")),

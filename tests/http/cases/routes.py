@@ -5,7 +5,10 @@ import re
 
 from support.client import message
 
-from .case import ALLOW_GET, ALLOW_POST, TEXT, Case, echo, good, hello, in_group, raw, refused
+from .case import (
+    ALLOW_ALL, ALLOW_GET, ALLOW_POST, MAX_HEADER, TEXT, Case, echo, good, hello, in_group, raw,
+    refused,
+)
 
 
 def _query(target: str) -> Case:
@@ -39,6 +42,16 @@ ROUTES = in_group("routes", [
     echo("echo", b"hello", "Content-Type: text/x-test"),
     Case("", "echo's content type", message("POST", "/echo", "Content-Type: text/x-test; a=b",
          "Content-Length: 1", body=b"x"), 200, False, {"Content-Type": "text/x-test; a=b"}, b"x"),
+    good("hello, escaped", message("GET", "/%68ello")),
+    good("hello, escaped altogether", message("GET", "/%68%65%6C%6c%6f")),
+    good("hello, escaped, in absolute form", message("GET", "http://a/hell%6F")),
+    Case("", "an escaped slash", message("GET", "/%2Fhello"), 404, False),
+    Case("", "an escaped slash for the first", message("GET", "%2Fhello"), 400),
+    Case("", "escaped once more", message("GET", "/%2568ello"), 404, False),
+    Case("", "an escaped end", message("GET", "/hello%00"), 404, False),
+    Case("", "sleep, escaped", message("GET", "/sleep?ms=%33"), 200, False, {}, b"slept 3\n"),
+    Case("", "sleep, all of it escaped", message("GET", "/sl%65ep?%6D%73=%30%33"), 200, False, {},
+         b"slept 3\n"),
     Case("", "unknown route", message("GET", "/nothing"), 404, False, {"Content-Type": TEXT}),
     Case("", "a route's name with more behind it", message("GET", "/hellox"), 404, False),
     Case("", "a route's name with a slash", message("GET", "/hello/"), 404, False),
@@ -67,6 +80,13 @@ QUERIES = in_group("queries", [
     _query("/fanout?n=1000&ms=60000"),
     _query("/mix?cpu=10000000&wait=1&rounds=1000"),
     _query("/stream?chunks=x"),
+    _query("/sleep?ms=%2B1"),
+    _query("/sleep?ms=1%00"),
+    _query("/sleep?ms=%2531"),
+    _query("/sleep?ms%3D1"),
+    _query("/sleep?ms=1&%6ds=1"),
+    _query("/sleep?ms=1|2"),
+    _query("/sleep?%zz=1"),
 ])
 
 METHODS = in_group("methods", [
@@ -94,6 +114,26 @@ METHODS = in_group("methods", [
          {"Allow": re.compile(".*")}),
     Case("", "unknown method", message("BREW", "/hello"), 501),
     Case("", "unknown method, lower case", message("get", "/hello"), 501),
+    *[
+        Case("", f"{method} of the server", message(method, "*"), 405, False, {"Allow": ALLOW_ALL})
+        for method in ["M-SEARCH", "PUT", "TRACE", "PROPFIND", "NOTIFY"]
+    ],
+    *[
+        Case("", f"{method}", message(method, "/hello"), 405, False, {"Allow": ALLOW_GET})
+        for method in ["M-SEARCH", "PROPFIND", "MKCALENDAR", "PURGE", "REPORT", "LINK"]
+    ],
+    Case("", "unknown method of the server", message("BREW", "*"), 501, False),
+    Case("", "unknown method, https", message("BREW", "https://a/"), (421, 501), False),
+    Case("", "unknown method, long", message("A" * 1000, "/hello"), 501, False),
+    Case("", "unknown method, as long as may be", message("A" * (MAX_HEADER - 40), "/hello"), 501,
+         False),
+    refused("unknown method, longer than a head", message("A" * MAX_HEADER, "/hello"), 501),
+    refused("unknown method, far longer", message("A" * 8 * MAX_HEADER, "/hello"), 501),
+    refused("unknown method, far longer, an empty line before it",
+            b"\r\n" + message("A" * 2 * MAX_HEADER, "/hello"), 501),
+    refused("a target longer than a head of a known method",
+            message("OPTIONS", "/" + "a" * 2 * MAX_HEADER), 414),
+    refused("long method that is no token", message("A" * 1000 + "(", "/hello")),
     Case("", "unknown method, odd token", message("M!#$%&'*+-.^_`|~9", "/hello"), 501),
     Case("", "HEAD refused for its fields", raw("HEAD /hello HTTP/1.1\nHost : x"), 400, True,
          {"Content-Type": TEXT}, b"", "HEAD"),

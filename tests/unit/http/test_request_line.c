@@ -96,9 +96,16 @@ static void targets(void **state)
         {"GET", "/[]@:;,", "/[]@:;,", "", "h:1"},
         {"OPTIONS", "*", "*", "", "h:1"},
         {"OPTIONS", "/x", "/x", "", "h:1"},
+        {"OPTIONS", "http://o.example", "*", "", "o.example"},
+        {"OPTIONS", "http://o.example/", "/", "", "o.example"},
+        {"OPTIONS", "http://o.example?q", "/", "q", "o.example"},
+        {"BREW", "*", "*", "", "h:1"},
+        {"M-SEARCH", "*", "*", "", "h:1"},
+        {"PUT", "*", "*", "", "h:1"},
+        {"GET", "/a?{b}|`c`", "/a", "{b}|`c`", "h:1"},
+        {"GET", "http://o.example/?a|b", "/", "a|b", "o.example"},
         {"GET", "http://o.example/p?q", "/p", "q", "o.example"},
         {"GET", "HTTP://o.example/p", "/p", "", "o.example"},
-        {"GET", "https://o.example/", "/", "", "o.example"},
         {"GET", "http://o.example", "/", "", "o.example"},
         {"GET", "http://o.example?q=/", "/", "q=/", "o.example"},
         {"GET", "http://o.example:8080/p", "/p", "", "o.example:8080"},
@@ -128,8 +135,8 @@ static void refused_targets(void **state)
         const char *method, *target;
     } rows[] = {
         {"GET", "*"},
+        {"HEAD", "*"},
         {"POST", "*"},
-        {"BREW", "*"},
         {"OPTIONS", "**"},
         {"OPTIONS", "*/"},
         {"GET", "a"},
@@ -164,6 +171,40 @@ static void refused_targets(void **state)
         assert_slice(p, p->request.method_name, rows[i].method);
         if (p->request.target.length > 0)
             assert_slice(p, p->request.target, rows[i].target);
+    }
+}
+
+/* RFC 9110, 7.4: what is https is not served where it was not asked for securely. */
+static void https_in_plain_text(void **state)
+{
+    static const struct {
+        const char *target;
+        unsigned status;
+    } rows[] = {
+        {"https://o.example/", 421},
+        {"https://o.example", 421},
+        {"HTTPS://o.example:443/p?q", 421},
+        {"https://[::1]/", 421},
+        {"https://u@o.example/", 400},
+        {"https:///", 400},
+        {"https://", 400},
+        {"https:o.example", 400},
+        {"httpss://o.example/", 400},
+    };
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        static const char *const methods[] = {"GET", "POST", "OPTIONS", "BREW"};
+        char head[200];
+        struct parsed *p;
+
+        snprintf(head, sizeof head, "%s %s HTTP/1.1\r\nHost: h\r\nContent-Length: 2\r\n\r\n",
+                 methods[i % COUNT(methods)], rows[i].target);
+        p = parse(state, head);
+        assert_status(p, rows[i].status, false);
+        if (p->error.status == 421) {
+            assert_false(p->error.close);
+            assert_int_equal(p->request.content_length, 2);
+        }
     }
 }
 
@@ -209,7 +250,7 @@ static void the_parser_takes_any_path(void **state)
 
             line[5] = (char)first;
             line[6] = (char)second;
-            if (!http_char_is(line[5], CHAR_TARGET) || !http_char_is(line[6], CHAR_TARGET))
+            if (!http_char_is(line[5], CHAR_QUERY) || !http_char_is(line[6], CHAR_QUERY))
                 continue;
             http_parser_init(&parser, HTTP_REQUEST);
             used = http_parser_execute(&parser, &settings, line, sizeof line - 1);
@@ -227,6 +268,7 @@ int main(void)
         cmocka_unit_test(versions),
         cmocka_unit_test(targets),
         cmocka_unit_test(refused_targets),
+        cmocka_unit_test(https_in_plain_text),
         cmocka_unit_test(a_refusal_that_keeps_the_connection_tells_the_framing),
         cmocka_unit_test(an_empty_line_may_come_first),
         cmocka_unit_test(the_parser_takes_any_path),
