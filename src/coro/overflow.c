@@ -112,24 +112,24 @@ int coro_overflow_report_install(void)
     return rc;
 }
 
-void coro_overflow_register_stack(const char *name, const void *low, size_t bytes)
+/* Asks the thread library for the bounds of the stack that this runs on. 0 or a positive errno. */
+static int learn_bounds(void)
 {
-    strncpy(mine.name, name, sizeof mine.name - 1);
+    pthread_attr_t attr;
+    void *low;
+    int rc = pthread_getattr_np(pthread_self(), &attr);
+    if (rc != 0)
+        return rc;
+    rc = pthread_attr_getstack(&attr, &low, &mine.bytes);
     mine.low = (uintptr_t)low;
-    mine.bytes = bytes;
+    pthread_attr_destroy(&attr);
+    return rc;
 }
 
 int coro_overflow_register_self(const char *name)
 {
-    pthread_attr_t attr;
-    void *low;
-    size_t bytes;
-    int rc = pthread_getattr_np(pthread_self(), &attr);
-    if (rc != 0)
-        return -rc;
-    rc = pthread_attr_getstack(&attr, &low, &bytes);
-    pthread_attr_destroy(&attr);
+    int rc = mine.bytes == 0 ? learn_bounds() : 0;
     if (rc == 0)
-        coro_overflow_register_stack(name, low, bytes);
+        strncpy(mine.name, name, sizeof mine.name - 1);
     return -rc;
 }

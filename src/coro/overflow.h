@@ -12,20 +12,15 @@
 #ifndef CORO_OVERFLOW_H
 #define CORO_OVERFLOW_H
 
-#include <stddef.h>
-
 /* Makes overflows of this thread's coroutines reported. To be called once in every thread (and
  * in a forked process if not before the fork): the handler is the process's, but the stack that
  * it runs on, because the overflown one is full, is the thread's. 0 or -errno. */
 int coro_overflow_report_install(void) __attribute__((warn_unused_result));
 
-/* Also reports an overflow of an ordinary stack, the calling thread's own; one per thread, a
- * second call replaces the first. name: what to call it, "thread 3" or "process 17"; copied, 47
- * characters at most. low: its lowest address, above the guard; bytes: its size. */
-void coro_overflow_register_stack(const char *name, const void *low, size_t bytes);
-
-/* The same for the stack the caller runs on, whose bounds are asked of the thread library.
- * 0 or -errno. */
+/* Also reports an overflow of an ordinary stack, the one that the caller, a thread, runs on; again,
+ * also in a process forked since: under another name. name: what to call it, "thread 3" or
+ * "process 17"; copied, 47 characters at most. The first call asks the thread library for the
+ * bounds, and that may open a file. 0 or -errno. */
 int coro_overflow_register_self(const char *name) __attribute__((warn_unused_result));
 
 #endif

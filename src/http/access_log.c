@@ -17,14 +17,19 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <time.h>
 
+#include "http/date.h"
 #include "http/stream.h"
 #include "log.h"
 #include "server.h"
 #include "shortage.h"
 
-enum { MAX_ESCAPED_TARGET = 2048, MAX_ESCAPED_FIELD = 512, MAX_LINE = 4096 };
+enum {
+    MAX_ESCAPED_TARGET = 2048,
+    MAX_ESCAPED_FIELD = 512,
+    MAX_LINE = 4096,
+    LOG_DATE_SIZE = sizeof "06/Nov/1994:08:49:37 +0000",
+};
 
 static void client_name(int fd, char *out, size_t size)
 {
@@ -48,6 +53,15 @@ static void escape(char *out, size_t size, struct http_slice text)
         snprintf(out, size, "-");
     else
         log_escape(out, size, text.data, text.length);
+}
+
+/* The time in the log's form, out of "Date: Sun, 06 Nov 1994 08:49:37 GMT". The C library's
+ * calendar would look up the time zone, and open its file, where workers share their descriptors
+ * (io.h). */
+static void date_for_log(char out[LOG_DATE_SIZE], const char *line)
+{
+    snprintf(out, LOG_DATE_SIZE, "%.2s/%.3s/%.4s:%.8s +0000", line + 11, line + 14, line + 18,
+             line + 23);
 }
 
 /* Appends a line, or counts it as lost: a full disk must not stop the service. Where only a part of
@@ -74,10 +88,8 @@ static void append(struct server *server, const char *line, size_t length)
 void access_log_write(const struct http_exchange *x, int64_t duration_ns)
 {
     const struct http_request *request = x->request;
-    char client[INET6_ADDRSTRLEN], when[40], method[64], target[MAX_ESCAPED_TARGET];
+    char client[INET6_ADDRSTRLEN], when[LOG_DATE_SIZE], method[64], target[MAX_ESCAPED_TARGET];
     char referer[MAX_ESCAPED_FIELD], agent[MAX_ESCAPED_FIELD], line[MAX_LINE];
-    time_t now = time(NULL);
-    struct tm utc;
     int length;
 
     if (x->io->server->access_log_fd < 0)
@@ -85,8 +97,7 @@ void access_log_write(const struct http_exchange *x, int64_t duration_ns)
     if (!io_shares_descriptors(x->io)) /* else the master's new one is this process's too */
         server_reopen_log(x->io->server);
     client_name(x->stream->conn->fd, client, sizeof client);
-    gmtime_r(&now, &utc);
-    strftime(when, sizeof when, "%d/%b/%Y:%H:%M:%S +0000", &utc);
+    date_for_log(when, http_clock_line(x->io->clock));
     escape(method, sizeof method, request->method_name);
     escape(target, sizeof target, request->target);
     escape(referer, sizeof referer, http_field(request, "referer"));
