@@ -207,6 +207,21 @@ unsigned generation_alive(const struct generation *g)
     return alive;
 }
 
+int32_t generation_connections(const struct generation *g)
+{
+    uint64_t count = 0;
+
+    if (g->plan.share_descriptors)
+        return g->superseded ? 0 : g->plan.connections(g->plan.arg);
+    for (const struct process *p = g->processes; p != NULL; p = p->next)
+        for (unsigned i = p->first; i < p->first + g->plan.slots_each; i++) {
+            const struct worker_stats *stats = &g->server.shared->workers[i];
+
+            count += stats_get(&stats->accepted) - stats_get(&stats->closed);
+        }
+    return (int32_t)count;
+}
+
 void generation_begin(struct generation *g)
 {
     g->phase = SERVING;
@@ -297,6 +312,8 @@ void generation_kill(struct generation *g)
         p->pid = 0;
         g->plan.died(&g->server, p->first, true, g->plan.arg);
     }
+    if (g->plan.release != NULL)
+        g->plan.release(&g->server, g->plan.arg);
 }
 
 bool generation_owns(const struct generation *g, int fd)

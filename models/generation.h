@@ -92,6 +92,10 @@ bool generation_is_ready(const struct generation *g);
 
 unsigned generation_alive(const struct generation *g);
 
+/* The connections it has, as its workers have recorded or counted them; none where another goes on
+ * with its pool. */
+int32_t generation_connections(const struct generation *g);
+
 /* Lets its workers begin. */
 void generation_begin(struct generation *g);
 

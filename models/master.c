@@ -25,6 +25,7 @@
 #include "models/generation.h"
 #include "models/model.h"
 #include "models/process.h"
+#include "models/strays.h"
 #include "models/supervisor.h"
 #include "models/upgrade.h"
 #include "service.h"
@@ -47,6 +48,7 @@ struct master {
     struct service service;
     struct upgrade upgrade;
     struct inherited inherited;
+    struct strays strays;
     bool want_reload;  /* SIGHUP, not acted on yet */
     bool want_upgrade; /* SIGUSR2 */
     bool succeeded;    /* another program has taken over: see out what is left */
@@ -130,6 +132,13 @@ static unsigned retiring(const struct master *m)
     for (const struct generation *g = m->newest; g != NULL; g = g->before)
         count += g->phase == RETIRING;
     return count;
+}
+
+/* Before workers that share the master's descriptors begin: what is open now is none of theirs. */
+static void know_descriptors(struct master *m, const struct generation *g)
+{
+    if (g->plan.share_descriptors && strays_init(&m->strays) < 0)
+        log_line(LOG_WARN, "no /proc: what killed workers had just opened stays open");
 }
 
 /* No other generation than g attends that socket. */
@@ -238,6 +247,7 @@ static void begin_reload(struct master *m)
                            sizeof error, &result);
         if (g != NULL) {
             m->newest = g;
+            know_descriptors(m, g);
             return;
         }
     }
@@ -377,18 +387,27 @@ static bool has_hurry(const struct master *m)
     return m->workers.stopping || m->succeeded || retiring(m) > 0;
 }
 
-/* True when no other generation than g has connections of its own, and no worker is about to end:
- * what one may open on its way out (a leak check does) is no stray. */
-static bool is_alone(const struct master *m, const struct generation *g)
+/* The master's own, or what a record names. */
+static bool is_owned(const void *arg, int fd)
 {
-    for (const struct generation *other = m->newest; other != NULL; other = other->before) {
-        if (other != g && other->plan.arg != g->plan.arg)
-            return false;
-        for (const struct process *p = other->processes; p != NULL; p = p->next)
-            if (p->retiring)
-                return false;
-    }
-    return true;
+    const struct master *m = arg;
+
+    if (master_owns(m, fd))
+        return true;
+    for (const struct generation *g = m->newest; g != NULL; g = g->before)
+        if (g->plan.owns != NULL && g->plan.owns(g->plan.arg, fd))
+            return true;
+    return false;
+}
+
+static int32_t connections(const void *arg)
+{
+    const struct master *m = arg;
+    int32_t count = 0;
+
+    for (const struct generation *g = m->newest; g != NULL; g = g->before)
+        count += generation_connections(g);
+    return count;
 }
 
 static void tick(struct master *m)
@@ -400,13 +419,25 @@ static void tick(struct master *m)
     m->next_tick_ms = now + (has_hurry(m) ? DRAIN_TICK_MS : TICK_MS);
     for (struct generation *g = m->newest; g != NULL; g = g->before)
         if (g->plan.tick != NULL && !g->superseded)
-            g->plan.tick(&g->server, m, is_alone(m, g), g->plan.arg);
+            g->plan.tick(&g->server, g->plan.arg);
+    server_recount(m->newest->server.shared, connections, m);
+    strays_close(&m->strays, m->newest->server.shared, is_owned, m);
     for (struct generation *g = m->newest; g != NULL; g = g->before)
         if (g->phase == RETIRING || m->workers.stopping)
             generation_drain(g);
         else
             for (struct process *p = g->processes; p != NULL; p = p->next)
                 process_nudge(p, &g->server);
+}
+
+/* What a death may have left unarmed waits for a tick. Where many die, most do so within moments,
+ * and one tick does for all. */
+static void tick_soon(struct master *m)
+{
+    int64_t soon = io_now_ms() + DRAIN_TICK_MS;
+
+    if (m->next_tick_ms > soon)
+        m->next_tick_ms = soon;
 }
 
 /* Nothing is left of any generation, nor of a new server that was told to stop. */
@@ -427,7 +458,8 @@ static bool turn(struct master *m)
     if (read(m->wake_fd, &count, sizeof count) < 0)
         count = 0; /* nobody has anything to say */
     for (struct generation *g = m->newest; g != NULL; g = g->before)
-        supervisor_reap(&m->workers, g);
+        if (supervisor_reap(&m->workers, g))
+            tick_soon(m);
     if (m->workers.failed != 0 || m->stop)
         return false;
     if (!m->workers.stopping && !m->succeeded) {
@@ -438,7 +470,6 @@ static bool turn(struct master *m)
     }
     for (struct generation *g = m->newest; g != NULL; g = g->before)
         generation_leave_listener(g);
-    tick(m);
     service_tick(&m->service);
     for (struct generation *g = m->newest, *before; g != NULL; g = before) {
         before = g->before;
@@ -448,6 +479,7 @@ static bool turn(struct master *m)
         else if (g->processes == NULL && m->newest != g)
             remove_generation(m, g);
     }
+    tick(m); /* last: after many deaths it has much to do, and replacing them comes first */
     if (m->workers.failed != 0 || !(m->workers.stopping || m->succeeded))
         return m->workers.failed == 0;
     if (is_over(m))
@@ -460,6 +492,8 @@ static int next_wait(const struct master *m)
     int64_t now = io_now_ms();
     int64_t wait = has_hurry(m) || starting(m) != NULL ? DRAIN_TICK_MS : TICK_MS;
 
+    if (wait > m->next_tick_ms - now)
+        wait = m->next_tick_ms > now ? m->next_tick_ms - now : 0;
     for (const struct generation *g = m->newest; g != NULL; g = g->before)
         for (const struct process *p = g->processes; p != NULL; p = p->next) {
             if (p->retiring && wait > DRAIN_TICK_MS)
@@ -533,6 +567,7 @@ static int run(struct master *m, struct settings *settings)
         log_line(LOG_ERROR, "%s", error);
         return result;
     }
+    know_descriptors(m, m->newest);
     loop(m);
     service_end(&m->service);
     if (m->workers.failed < 0 &&
@@ -563,6 +598,7 @@ int master_run(const struct command *command, struct settings *settings)
         close(m->signal_fd);
     if (m->wake_fd >= 0)
         close(m->wake_fd);
+    strays_term(&m->strays);
     free(m);
     return result;
 }

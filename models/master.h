@@ -47,6 +47,7 @@
 #define MODELS_MASTER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct command;
 struct master;
@@ -74,8 +75,8 @@ struct master_plan {
      */
     int (*work)(struct server *server, const struct master_worker *self, void *arg);
 
-    /* In the master, after a worker process was reaped: release what it held. killed: by a signal,
-     * between any two instructions; otherwise it ended by itself, perhaps inside a request. */
+    /* In the master, after a worker process was reaped: note it. killed: by a signal, between any
+     * two instructions; otherwise it ended by itself, perhaps inside a request. */
     void (*died)(struct server *server, unsigned first, bool killed, void *arg);
 
     /*
@@ -88,9 +89,13 @@ struct master_plan {
     bool share_descriptors;
     /* Before a process is started in that slot. 0 or a negative errno. */
     int (*starts)(struct server *server, unsigned first, void *arg);
-    /* At every tick: before there are workers, then every 0.25 s, while draining every 20 ms.
-     * alone: no other generation has connections, and no worker is on its way out. */
-    void (*tick)(struct server *server, const struct master *master, bool alone, void *arg);
+    /* After died(), of one or of many: close what those held. Before any is started in their place.
+     */
+    void (*release)(struct server *server, void *arg);
+    /* At every tick: every 0.25 s; while draining, and after a death, within 20 ms. */
+    void (*tick)(struct server *server, void *arg);
+    bool (*owns)(const void *arg, int fd);                  /* fd is open for good reason */
+    int32_t (*connections)(const void *arg);                /* those there are, as recorded */
     void (*take_backlog)(struct server *server, void *arg); /* accept all that waits to be */
     void (*retire)(struct server *server, void *arg);       /* leave accepting to others */
     bool (*drained)(struct server *server, void *arg);      /* close what is idle; none left? */

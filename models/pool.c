@@ -106,27 +106,6 @@ static void yield(struct pool_record *record, uint32_t owner)
     atomic_store_explicit(&record->owner, owner, memory_order_release);
 }
 
-/* Begins and ends a time in which descriptors and records may disagree; see pool_is_settled(). */
-static void toggle_changing(struct io *io)
-{
-    atomic_fetch_add(&io->stats->changing, 1);
-}
-
-bool pool_is_settled(const struct pool *pool, uint64_t *changes)
-{
-    unsigned slots = atomic_load(&pool->shared->slots_used);
-
-    *changes = 0;
-    for (unsigned i = 0; i < slots; i++) {
-        uint32_t changing = atomic_load(&pool->shared->workers[i].changing);
-
-        if (changing % 2 != 0)
-            return false;
-        *changes += changing;
-    }
-    return true;
-}
-
 static void arm_listener(struct pool *pool)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLONESHOT, .data.fd = pool->listen_fd};
@@ -162,28 +141,35 @@ static void close_record(struct pool *pool, struct pool_record *record, struct i
     int fd = record->conn.fd;
 
     clean(pool, record);
-    toggle_changing(io);
+    server_toggle_changing(io->stats);
     yield(record, OWNER_NONE); /* before close(): the number may be taken again at once */
     close(fd);
-    server_connection_closed(io->server, io->stats);
-    toggle_changing(io);
+    server_count_closed(io->server, io->stats);
+    server_toggle_changing(io->stats);
     if (atomic_load_explicit(&pool->accept_paused, memory_order_relaxed))
         resume_accepting(pool, io->server);
 }
 
 /* Asks the kernel to hand the connection to a worker once one of events has come. The record is
- * parked already, so whoever gets the event may claim it at once. */
-static bool arm(struct pool *pool, int fd, bool added, uint32_t events)
+ * parked already, so whoever gets the event may claim it at once, and the number may be of
+ * something else by the time it is armed: what cannot be armed is no reason to touch it. */
+static void arm(struct pool *pool, const struct io *io, int fd, bool added, uint32_t events)
 {
     struct epoll_event event = {.events = events | EPOLLONESHOT, .data.fd = fd};
     int operation = added ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 
     if (control(pool->epoll_fd, operation, fd, &event) == 0)
-        return true;
-    if (errno != ENOENT && errno != EEXIST) /* EBADF: closed meanwhile by who claimed it */
-        return errno == EBADF;
-    operation = errno == ENOENT ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-    return control(pool->epoll_fd, operation, fd, &event) == 0 || errno == EBADF;
+        return;
+    if (errno == ENOENT || errno == EEXIST) {
+        operation = errno == ENOENT ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+        if (control(pool->epoll_fd, operation, fd, &event) == 0)
+            return;
+    }
+    if (errno == EBADF || errno == EPERM)
+        return; /* closed by who claimed it; EPERM: and a file has the number now */
+    /* No room (ENOMEM, ENOSPC): it stays parked, and the sweep tries again. */
+    shortage_report(io->server, "epoll", errno);
+    atomic_store(&pool->rearm, true);
 }
 
 static void put_back(struct pool *pool, struct pool_record *record, enum conn_next next,
@@ -232,8 +218,7 @@ static void put_back(struct pool *pool, struct pool_record *record, enum conn_ne
     }
     record->in_epoll = true;
     yield(record, OWNER_PARKED);
-    if (!arm(pool, fd, added, events) && claim(record, owner_of(io)))
-        close_record(pool, record, io); /* the kernel has no room for it */
+    arm(pool, io, fd, added, events);
 }
 
 /* Whether it will want a worker again. */
@@ -272,7 +257,7 @@ static struct pool_record *open_record(struct pool *pool, struct io *io)
     struct pool_record *record = NULL;
     int fd;
 
-    toggle_changing(io); /* before the look at `closed`: see pool_drain() */
+    server_toggle_changing(io->stats); /* before the look at `closed`: see pool_drain() */
     if (atomic_load(&pool->closed)) {
         fd = -1;
         errno = EINVAL;
@@ -288,10 +273,10 @@ static struct pool_record *open_record(struct pool *pool, struct io *io)
         connection_init(&record->conn, fd, pool->spill + (size_t)fd * pool->spill_size,
                         server->config);
         raise_high(pool, (unsigned)fd);
-        server_connection_opened(server, io->stats);
+        server_count_opened(server, io->stats);
         yield(record, owner_of(io));
     }
-    toggle_changing(io);
+    server_toggle_changing(io->stats);
     return record;
 }
 
@@ -409,48 +394,53 @@ void pool_retire(struct pool *pool)
     (void)epoll_ctl(pool->epoll_fd, EPOLL_CTL_DEL, pool->listen_fd, NULL);
 }
 
-/* Ends what has expired; returns the number of connections seen. */
-static int32_t expire(struct pool *pool, struct io *io)
+/* Whether the kernel has, or now had, room to watch the caller's connection: one that nobody is
+ * told of cannot be served, so its time is over when its deadline says so. */
+static bool has_watch(const struct pool *pool, unsigned fd)
 {
+    struct epoll_event nothing = {.events = EPOLLONESHOT, .data.fd = (int)fd};
+
+    return epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, (int)fd, &nothing) == 0 || errno == EEXIST;
+}
+
+void pool_sweep(struct pool *pool, struct io *io)
+{
+    bool rearm = atomic_exchange(&pool->rearm, false);
     unsigned high = atomic_load_explicit(&pool->high, memory_order_relaxed);
     int64_t now = io_now_ms();
-    int32_t seen = 0;
 
     for (unsigned fd = 0; fd < high; fd++) {
         struct pool_record *record = &pool->records[fd];
         uint32_t owner = atomic_load_explicit(&record->owner, memory_order_relaxed);
 
-        if (owner == OWNER_NONE || (owner & OWNER_HELD))
-            continue;
-        seen++;
         if (owner == OWNER_LEAVING)
             look_after(pool, record, io);
         if (owner != OWNER_PARKED ||
-            atomic_load_explicit(&record->conn.deadline_ms, memory_order_relaxed) > now ||
+            (atomic_load_explicit(&record->conn.deadline_ms, memory_order_relaxed) > now &&
+             !rearm) ||
             !claim(record, owner_of(io)))
             continue;
         if (atomic_load_explicit(&record->conn.deadline_ms, memory_order_relaxed) <= now)
-            put_back(pool, record, connection_expire(&record->conn, io), io);
-        else /* served and parked again between the two looks */
+            put_back(pool, record,
+                     has_watch(pool, fd) ? connection_expire(&record->conn, io) : CONN_CLOSE, io);
+        else /* to be armed again; or served and parked again between the two looks */
             put_back(pool, record, CONN_PARK, io);
     }
-    return seen;
-}
-
-void pool_sweep(struct pool *pool, struct io *io, bool alone)
-{
-    int32_t counted = atomic_load(&pool->shared->open_connections);
-    uint64_t before, after;
-    bool settled = pool_is_settled(pool, &before);
-    int32_t seen = expire(pool, io);
-
-    /* A worker killed between a change and its counting leaves the count wrong. It is put right by
-     * the first sweep during which nothing moved. */
-    if (pool->recount && alone && settled && pool_is_settled(pool, &after) && before == after)
-        pool->recount = seen != counted && !atomic_compare_exchange_strong(
-                                               &pool->shared->open_connections, &counted, seen);
     if (atomic_load(&pool->accept_paused))
         resume_accepting(pool, io->server);
+}
+
+int32_t pool_connections(const struct pool *pool)
+{
+    unsigned high = atomic_load(&pool->high);
+    int32_t count = 0;
+
+    for (unsigned fd = 0; fd < high; fd++) {
+        uint32_t owner = atomic_load(&pool->records[fd].owner);
+
+        count += owner != OWNER_NONE && (owner & OWNER_HELD) == 0;
+    }
+    return count;
 }
 
 void pool_take_backlog(struct pool *pool, struct io *io)
@@ -471,7 +461,7 @@ bool pool_drain(struct pool *pool, struct io *io)
 
     /* Whoever opens a record is either seen to be changing now, or will see this. */
     atomic_store(&pool->closed, true);
-    empty = pool_is_settled(pool, &changes);
+    empty = server_is_settled(pool->shared, &changes);
     high = atomic_load(&pool->high);
     for (unsigned fd = 0; fd < high; fd++) {
         struct pool_record *record = &pool->records[fd];
@@ -488,7 +478,24 @@ bool pool_drain(struct pool *pool, struct io *io)
     return empty;
 }
 
-void pool_release(struct pool *pool, struct io *io, unsigned worker, bool killed)
+void pool_died(struct pool *pool, unsigned worker, bool killed)
+{
+    waiters_died(pool->waiters, worker);
+    if (!killed)
+        return;
+    atomic_store(&pool->rearm, true);         /* it may have got an event and not claimed it */
+    atomic_store(&pool->accept_paused, true); /* or the listening socket's */
+}
+
+/* The worker, if any, that an owner word names has ended. */
+static bool is_dead(const struct pool *pool, uint32_t owner)
+{
+    owner &= ~OWNER_HELD;
+    return owner >= OWNER_WORKERS &&
+           atomic_load(&pool->shared->workers[owner - OWNER_WORKERS].pid) == 0;
+}
+
+void pool_release(struct pool *pool, struct io *io)
 {
     unsigned high = atomic_load_explicit(&pool->high, memory_order_relaxed);
 
@@ -496,49 +503,51 @@ void pool_release(struct pool *pool, struct io *io, unsigned worker, bool killed
         struct pool_record *record = &pool->records[fd];
         uint32_t owner = atomic_load_explicit(&record->owner, memory_order_acquire);
 
-        if (owner == worker + OWNER_WORKERS) {
-            close_record(pool, record, io);
-        } else if (owner == ((worker + OWNER_WORKERS) | OWNER_HELD)) {
+        if (!is_dead(pool, owner))
+            continue;
+        if (owner & OWNER_HELD) {
             yield(record, OWNER_NONE);
             close((int)fd);
-        } else if (killed && claim(record, owner_of(io))) {
-            /* It may have got the event and not claimed it. */
-            put_back(pool, record, CONN_PARK, io);
+        } else {
+            close_record(pool, record, io);
         }
     }
-    waiters_died(pool->waiters, worker);
-    if (!killed)
-        return;
-    pool->recount = true;
-    atomic_store(&pool->accept_paused, true); /* it may have held the listening socket's */
-    resume_accepting(pool, io->server);
+    if (atomic_load(&pool->accept_paused))
+        resume_accepting(pool, io->server);
+}
+
+bool pool_owns(const struct pool *pool, int fd)
+{
+    return fd == pool->epoll_fd || waiters_own(pool->waiters, fd) ||
+           atomic_load(&pool->records[fd].owner) != OWNER_NONE;
 }
 
 void pool_opening(struct io *io)
 {
-    toggle_changing(io);
+    server_toggle_changing(io->stats);
 }
 
 void pool_hold(struct pool *pool, struct io *io, int fd)
 {
     if (fd >= 0) {
         raise_high(pool, (unsigned)fd);
-        yield(&pool->records[fd], owner_of(io) | OWNER_HELD);
+        if (!claim_from(&pool->records[fd], OWNER_NONE, owner_of(io) | OWNER_HELD))
+            abort(); /* as in open_record() */
     }
-    toggle_changing(io);
+    server_toggle_changing(io->stats);
 }
 
 void pool_unhold(struct pool *pool, struct io *io, int fd)
 {
-    toggle_changing(io);
+    server_toggle_changing(io->stats);
     if (fd >= 0)
         yield(&pool->records[fd], OWNER_NONE); /* before it can be closed: see open_record() */
 }
 
 void pool_close(struct pool *pool, struct io *io, int fd)
 {
-    toggle_changing(io);
+    server_toggle_changing(io->stats);
     yield(&pool->records[fd], OWNER_NONE);
     close(fd);
-    toggle_changing(io);
+    server_toggle_changing(io->stats);
 }

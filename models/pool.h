@@ -59,7 +59,7 @@ struct pool {
     _Atomic bool accept_paused;     /* the listening socket is left unarmed for now */
     _Atomic bool closed;            /* draining: no record is opened any more */
     _Atomic unsigned high;          /* one more than the highest descriptor with a record yet */
-    bool recount;                   /* the sweeper's own: a worker died, the count may be off */
+    _Atomic bool rearm;             /* a parked connection may be unarmed: the sweep arms all */
     struct rush rush;               /* of connections that end by agreement */
     _Atomic unsigned left;          /* connections left unarmed so far; see leave() */
     _Atomic int leaving[POOL_LEFT]; /* the last of them: descriptors, perhaps others' by now */
@@ -108,10 +108,13 @@ bool pool_leave(struct worker_control *control);
  * accepting one more connection right now. */
 void pool_retire(struct pool *pool);
 
-/* Closes or answers the parked connections whose deadline has passed, and lets accepting go on
- * where it had to stop. To be called a few times a second, through an io that never waits. alone:
- * all connections of the server are this pool's, so that their count may be put right. */
-void pool_sweep(struct pool *pool, struct io *io, bool alone);
+/* Closes or answers the parked connections whose deadline has passed, arms again what may have been
+ * left unarmed, and lets accepting go on where it had to stop. To be called a few times a second,
+ * through an io that never waits. */
+void pool_sweep(struct pool *pool, struct io *io);
+
+/* The connections that records name. */
+int32_t pool_connections(const struct pool *pool);
 
 /* When draining begins: accepts what waits to be and parks it. */
 void pool_take_backlog(struct pool *pool, struct io *io);
@@ -120,14 +123,17 @@ void pool_take_backlog(struct pool *pool, struct io *io);
  * had been told of a new one before does not accept it. */
 bool pool_drain(struct pool *pool, struct io *io);
 
-/* A worker process that shared the descriptor table has ended: closes what it owned and, where it
- * was killed and not ended by itself, arms again what it may have left unarmed. */
-void pool_release(struct pool *pool, struct io *io, unsigned worker, bool killed);
+/*
+ * A worker process that shared the descriptor table has ended; killed: and not by itself. After
+ * server_worker_died() for each of those that died together, pool_release() closes what they owned,
+ * in one pass over the records; no other may be started in their places before. What a killed one
+ * may have left unarmed the next sweep arms, once for them all.
+ */
+void pool_died(struct pool *pool, unsigned worker, bool killed);
+void pool_release(struct pool *pool, struct io *io);
 
-/* False while a living worker has opened a descriptor that it has not recorded yet, or given up a
- * record whose descriptor it has not closed yet. *changes grows whenever one begins or ends to do
- * so: what was seen between two calls that return true with the same *changes was settled. */
-bool pool_is_settled(const struct pool *pool, uint64_t *changes);
+/* True when fd is the pool's, or a record names it. Not of what the caller of pool_new() gave. */
+bool pool_owns(const struct pool *pool, int fd);
 
 /* io_ops.opening, .hold, .unhold and .close of workers that share a descriptor table. */
 void pool_opening(struct io *io);

@@ -13,7 +13,7 @@
  * A descriptor table that is shared outlives a killed process with all that it
  * had open, so the master closes on its behalf: what the records say it owned at
  * once (pool_release), and what it had opened but not yet recorded a little later
- * (strays.h).
+ * (strays.h, which says how workers keep that from hitting anything else).
  */
 #include <errno.h>
 #include <sched.h>
@@ -25,6 +25,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "coro/overflow.h"
 #include "io.h"
 #include "log.h"
 #include "models/blocking.h"
@@ -32,7 +33,6 @@
 #include "models/master.h"
 #include "models/model.h"
 #include "models/pool.h"
-#include "models/strays.h"
 #include "server.h"
 
 /* What two generations share when connections pass from one to the other. */
@@ -42,7 +42,6 @@ struct prefork {
     int stop_fd;         /* the pool's */
     size_t max_header;   /* what the pool's memory was made for */
     struct io master_io; /* for expiring connections; never waits */
-    struct strays strays;
 };
 
 /* A worker's context. */
@@ -112,13 +111,17 @@ static int work_by_request(struct server *server, const struct master_worker *se
 {
     struct prefork *prefork = arg;
     struct prefork_io context = {.pool = prefork->pool};
+    int result = blocking_io_init(&context.io, &REQUEST_OPS, server, self->first);
 
-    if (blocking_io_init(&context.io, &REQUEST_OPS, server, self->first) < 0)
+    io_opening(&context.io); /* what libraries do by themselves on the way in: see strays.h */
+    if (result < 0)
         return EXIT_FAILURE;
     blocking_report_overflows("process", self->first);
     server_worker_begins(server, self->first, getpid(), gettid());
+    io_hold(&context.io, -1); /* of that nothing stays open */
     master_worker_ready(server, self);
     pool_work(prefork->pool, &context.io);
+    io_opening(&context.io); /* and on the way out, to the end */
     blocking_io_term(&context.io);
     return EXIT_SUCCESS;
 }
@@ -164,10 +167,15 @@ static void died_by_request(struct server *server, unsigned first, bool killed, 
 {
     struct prefork *prefork = arg;
 
-    pool_release(prefork->pool, master_io(prefork, server), first, killed);
-    if (killed)
-        strays_expect(&prefork->strays);
     server_worker_died(server, first);
+    pool_died(prefork->pool, first, killed);
+}
+
+static void release(struct server *server, void *arg)
+{
+    struct prefork *prefork = arg;
+
+    pool_release(prefork->pool, master_io(prefork, server));
 }
 
 static void died_by_connection(struct server *server, unsigned first, bool killed, void *arg)
@@ -178,23 +186,24 @@ static void died_by_connection(struct server *server, unsigned first, bool kille
     server_worker_died(server, first);
 }
 
-/* A descriptor that is open for good reason though no record names it. */
-static bool is_ours(const void *arg, const struct master *master, int fd)
+static bool owns(const void *arg, int fd)
 {
     const struct prefork *prefork = arg;
 
-    return fd == prefork->stop_fd || fd == prefork->pool->epoll_fd ||
-           waiters_own(prefork->pool->waiters, fd) || master_owns(master, fd);
+    return fd == prefork->stop_fd || pool_owns(prefork->pool, fd);
 }
 
-static void tick(struct server *server, const struct master *master, bool alone, void *arg)
+static int32_t connections(const void *arg)
+{
+    return pool_connections(((const struct prefork *)arg)->pool);
+}
+
+static void tick(struct server *server, void *arg)
 {
     struct prefork *prefork = arg;
 
     waiters_expect(prefork->pool->waiters, server->workers);
-    pool_sweep(prefork->pool, master_io(prefork, server), alone);
-    if (alone && !server_draining(server))
-        strays_close(&prefork->strays, prefork->pool, is_ours, prefork, master);
+    pool_sweep(prefork->pool, master_io(prefork, server));
 }
 
 static void take_backlog(struct server *server, void *arg)
@@ -232,7 +241,6 @@ static void free_shared(struct prefork *prefork)
         pool_free(prefork->pool);
     if (prefork->stop_fd >= 0)
         close(prefork->stop_fd);
-    strays_term(&prefork->strays);
     blocking_io_term(&prefork->master_io);
     free(prefork);
 }
@@ -253,11 +261,8 @@ static struct prefork *new_shared(struct server *server)
         errno = ENOMEM;
     else
         prefork->pool = pool_new(server, prefork->stop_fd);
-    if (prefork->pool != NULL) {
-        if (strays_init(&prefork->strays) < 0)
-            log_line(LOG_WARN, "no /proc: what killed workers had just opened stays open");
+    if (prefork->pool != NULL)
         return prefork;
-    }
     saved = errno;
     free_shared(prefork);
     errno = saved;
@@ -299,6 +304,10 @@ static int open_by_request(struct server *server, const struct master_plan *befo
     }
     if (prefork == NULL)
         return -errno;
+    /* For its workers, whose stack is at the same place: to ask for it opens a file. */
+    result = coro_overflow_register_self("the master");
+    if (result < 0)
+        log_line(LOG_WARN, "the bounds of the stack are not known: %s", strerror(-result));
     prefork->users++;
     *plan = (struct master_plan){
         .processes = server->workers,
@@ -306,9 +315,12 @@ static int open_by_request(struct server *server, const struct master_plan *befo
         .batch = true,
         .work = work_by_request,
         .died = died_by_request,
+        .release = release,
         .share_descriptors = true,
         .starts = starts,
         .tick = tick,
+        .owns = owns,
+        .connections = connections,
         .take_backlog = take_backlog,
         .retire = retire,
         .drained = drained,

@@ -136,7 +136,7 @@ static void reset(const struct process *p, const struct generation *g)
     for (unsigned i = p->first; i < p->first + g->plan.slots_each; i++) {
         struct worker_stats *stats = &g->server.shared->workers[i];
 
-        /* Where connections pass between workers, each alone does not add up. */
+        /* Where connections pass between workers, these do not add up. */
         atomic_store(&stats->closed, atomic_load(&stats->accepted));
         /* Each thread has a turn of its own, and who was killed while idle has left it so. */
         atomic_store(&stats->control.turn, POOL_BUSY);

@@ -8,14 +8,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
-#include <sys/types.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "log.h"
-#include "models/pool.h"
+#include "server.h"
 
 /* The descriptors open now, as an allocated array; the count, or -errno. */
-static ssize_t list_open(int **list)
+static ssize_t list_open(struct strays_known **list)
 {
     DIR *directory = opendir("/proc/self/fd");
     const struct dirent *entry;
@@ -25,13 +25,13 @@ static ssize_t list_open(int **list)
     if (directory == NULL)
         return -errno;
     while ((entry = readdir(directory)) != NULL) {
-        char *end;
-        long fd = strtol(entry->d_name, &end, 10);
+        int fd = (int)strtol(entry->d_name, NULL, 10);
+        struct stat found;
 
-        if (*end != '\0' || end == entry->d_name || fd == dirfd(directory))
+        if (entry->d_name[0] == '.' || fd == dirfd(directory) || fstat(fd, &found) < 0)
             continue;
         if (count == room) {
-            int *more = realloc(*list, (room = 2 * room + 64) * sizeof **list);
+            struct strays_known *more = realloc(*list, (room = 2 * room + 64) * sizeof **list);
 
             if (more == NULL) {
                 free(*list);
@@ -41,7 +41,7 @@ static ssize_t list_open(int **list)
             }
             *list = more;
         }
-        (*list)[count++] = (int)fd;
+        (*list)[count++] = (struct strays_known){fd, found.st_ino};
     }
     closedir(directory);
     return (ssize_t)count;
@@ -49,10 +49,10 @@ static ssize_t list_open(int **list)
 
 int strays_init(struct strays *strays)
 {
-    ssize_t count = list_open(&strays->known);
+    ssize_t count = strays->known != NULL ? 0 : list_open(&strays->known);
 
-    strays->expected = false;
-    strays->known_count = count < 0 ? 0 : (size_t)count;
+    if (count > 0)
+        strays->known_count = (size_t)count;
     return count < 0 ? (int)count : 0;
 }
 
@@ -62,34 +62,24 @@ void strays_term(struct strays *strays)
     *strays = (struct strays){0};
 }
 
-void strays_expect(struct strays *strays)
-{
-    strays->expected = true;
-}
-
-static bool is_known(const struct strays *strays, int fd)
+static bool is_known(const struct strays *strays, const struct strays_known *open)
 {
     for (size_t i = 0; i < strays->known_count; i++)
-        if (strays->known[i] == fd)
+        if (strays->known[i].fd == open->fd && strays->known[i].inode == open->inode)
             return true;
     return false;
 }
 
-static bool is_owned(const struct pool *pool, int fd)
-{
-    return atomic_load(&pool->records[fd].owner) != OWNER_NONE;
-}
-
 /* Closes fd if it is open and nobody's. False when that cannot be told now. */
-static bool settle(const struct pool *pool, int fd)
+static bool settle(const struct server_shared *shared, strays_owned *owned, const void *arg, int fd)
 {
     uint64_t before, after;
     bool stray;
 
-    if (!pool_is_settled(pool, &before))
+    if (!server_is_settled(shared, &before))
         return false;
-    stray = !is_owned(pool, fd) && fcntl(fd, F_GETFD) >= 0;
-    if (!pool_is_settled(pool, &after) || before != after)
+    stray = !owned(arg, fd) && fcntl(fd, F_GETFD) >= 0;
+    if (!server_is_settled(shared, &after) || before != after)
         return false;
     if (stray) { /* and stays so: no call can return a number that is open */
         log_line(LOG_INFO, "closing descriptor %d, left open by a killed worker", fd);
@@ -98,20 +88,19 @@ static bool settle(const struct pool *pool, int fd)
     return true;
 }
 
-void strays_close(struct strays *strays, const struct pool *pool, strays_ours *ours,
-                  const void *arg, const struct master *master)
+void strays_close(const struct strays *strays, struct server_shared *shared, strays_owned *owned,
+                  const void *arg)
 {
-    int *list;
+    struct strays_known *list;
     ssize_t count;
     bool all = true;
 
-    if (!strays->expected || strays->known_count == 0)
+    if (!shared->strays || strays->known_count == 0)
         return;
     count = list_open(&list);
-    for (ssize_t i = 0; list != NULL && i < count; i++)
-        if (!is_known(strays, list[i]) && !is_owned(pool, list[i]) &&
-            (ours == NULL || !ours(arg, master, list[i])))
-            all &= settle(pool, list[i]);
+    for (ssize_t i = 0; i < count; i++)
+        if (!is_known(strays, &list[i]) && !owned(arg, list[i].fd))
+            all &= settle(shared, owned, arg, list[i].fd);
     free(list);
-    strays->expected = !all || count < 0;
+    shared->strays = !all || count < 0;
 }

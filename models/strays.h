@@ -1,42 +1,57 @@
 /* SPDX-License-Identifier: MIT
  *
- * Stray descriptors: open in a shared descriptor table, owned by nobody.
+ * Stray descriptors: open in a descriptor table that processes share, and nobody's.
  *
- * A process killed between the system call that opens a descriptor and the line
- * that records it leaves one. After a death the master looks at its table, the
- * shared one, until it has seen every descriptor that nobody owns at a moment when
- * no living worker was between opening and recording; what is left open then is closed.
+ * A killed process leaves open what it had opened and not recorded yet. Nobody but the kernel knows
+ * the number, so after such a death the master looks at its table, the shared one, and closes what
+ * no record names. That must never hit what a living worker is about to record. So each announces,
+ * in worker_stats.changing, the times in which what it has open may differ from what is recorded:
+ *
+ *     cloned ──► odd: libraries may open what they like ──► even, ready to serve
+ *     in a request: odd, open, record, even               (io_hold(); pool.c for connections)
+ *                   odd, give the record up, close, even
+ *     told to finish ──► odd until it is reaped            (leak checks and the like open files)
+ *
+ * Outside of these times it opens nothing: tests/faults/test_announced.py holds that. What follows:
+ *
+ *  - A worker killed while its word was even has left no stray; nobody looks for one.
+ *  - One killed while it was odd may have: between opening and recording, or between giving the
+ *    record up and closing; before, the record is released as the dead worker's (pool_release()).
+ *  - The look closes a number only if it was open and nobody's at a moment when all words were even
+ *    and nothing changed meanwhile. No living worker has just opened it, then; and as no call
+ * returns a number that is open, nobody will have it before it is closed. While a worker is on its
+ * way in or out, or a library resolves a name, the look waits.
+ *  - What was open before there were workers is known by number and inode, so that a connection
+ *    which gets the number of a log file closed since is not taken for it.
  */
 #ifndef MODELS_STRAYS_H
 #define MODELS_STRAYS_H
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
-struct master;
-struct pool;
+struct server_shared;
 
-/* True when fd is open for good reason though no record names it. */
-typedef bool strays_ours(const void *arg, const struct master *master, int fd);
+/* True when fd is open for good reason: of the master's own, or because a record names it. */
+typedef bool strays_owned(const void *arg, int fd);
 
 struct strays {
-    bool expected; /* a worker was killed: look */
-    int *known;    /* descriptors open before there were workers */
+    struct strays_known {
+        int fd;
+        ino_t inode;
+    } * known; /* open before there were workers; NULL: not looked yet, or no /proc */
     size_t known_count;
 };
 
-/* Notes what is open, before any worker exists. Returns 0; or -errno, after which strays_close()
- * does nothing: a leak is better than closing what is in use. */
-int strays_init(struct strays *strays);
+/* Notes what is open, before any worker shares the table; again does nothing. Returns 0; or -errno,
+ * after which strays_close() does nothing: a leak is better than closing what is in use. */
+int strays_init(struct strays *strays) __attribute__((warn_unused_result));
 void strays_term(struct strays *strays);
 
-/* Notes that there may be strays: a worker was killed. */
-void strays_expect(struct strays *strays);
-
-/* One look, if there is reason: closes what is certainly stray. To be called by the master now and
- * then. ours(arg, master, fd) names the descriptors opened since strays_init() that are to stay;
- * NULL: there are none. */
-void strays_close(struct strays *strays, const struct pool *pool, strays_ours *ours,
-                  const void *arg, const struct master *master);
+/* One look, if shared->strays says that there is reason: closes what is certainly stray. To be
+ * called by the master now and then. */
+void strays_close(const struct strays *strays, struct server_shared *shared, strays_owned *owned,
+                  const void *arg);
 
 #endif

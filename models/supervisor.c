@@ -89,8 +89,10 @@ static void worker_ended(struct supervisor *s, struct generation *g, struct proc
 
 /* Looks at each worker rather than for any child: a master that is process 1 of a container
  * inherits others. */
-void supervisor_reap(struct supervisor *s, struct generation *g)
+bool supervisor_reap(struct supervisor *s, struct generation *g)
 {
+    bool ended = false;
+
     for (struct process *p = g->processes, *next; p != NULL; p = next) {
         int status;
 
@@ -98,11 +100,15 @@ void supervisor_reap(struct supervisor *s, struct generation *g)
         while (p->pid != 0 && waitpid(p->pid, &status, WNOHANG | WUNTRACED | WCONTINUED) > 0) {
             if (WIFEXITED(status) || WIFSIGNALED(status)) {
                 worker_ended(s, g, p, status);
+                ended = true;
                 break;
             }
             heartbeat_report(&p->heart, WIFSTOPPED(status));
         }
     }
+    if (ended && g->plan.release != NULL)
+        g->plan.release(&g->server, g->plan.arg);
+    return ended;
 }
 
 static void look_at_heart(struct generation *g, struct process *p, int64_t now)
@@ -149,8 +155,6 @@ static void replace_spent(struct supervisor *s, struct generation *g, struct pro
         p->replaces = NULL;
         process_retire(old, &g->server, g->plan.share_descriptors, false, times.cut_ms,
                        times.kill_ms, times.idle_until_ms);
-        if (old->pid == 0)
-            generation_remove(g, old, &s->slots);
     }
     if (p->pid != 0 && !is_spare(g, p) && atomic_load(&process_control(p, &g->server)->spent) &&
         generation_add_place(g, p, &s->slots) < 0)

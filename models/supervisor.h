@@ -25,8 +25,9 @@ struct supervisor {
 /* Starts what is due. */
 void supervisor_start(struct supervisor *s, struct generation *g);
 
-/* Takes note of processes that ended, stopped or go on. */
-void supervisor_reap(struct supervisor *s, struct generation *g);
+/* Takes note of processes that ended, stopped or go on, and releases what the ended ones held. True
+ * when there were any. */
+bool supervisor_reap(struct supervisor *s, struct generation *g);
 
 /* Looks at those that run: kills those that are stopped, hung or late, replaces those that have
  * served --max-requests. */

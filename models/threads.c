@@ -265,7 +265,7 @@ static void tick(const struct team *team, struct io *io)
 {
     atomic_store(&team->server->control->beat_ms, io_now_ms());
     if (team->pool != NULL)
-        pool_sweep(team->pool, io, true);
+        pool_sweep(team->pool, io);
     note_spent(team);
 }
 

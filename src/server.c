@@ -423,36 +423,83 @@ void server_reopen_log(struct server *server)
     close(fd);
 }
 
+bool server_is_settled(const struct server_shared *shared, uint64_t *changes)
+{
+    unsigned slots = atomic_load(&shared->slots_used);
+
+    *changes = 0;
+    for (unsigned i = 0; i < slots; i++) {
+        uint32_t changing = atomic_load(&shared->workers[i].changing);
+
+        if (changing % 2 != 0)
+            return false;
+        *changes += changing;
+    }
+    return true;
+}
+
+void server_recount(struct server_shared *shared, int32_t (*connections)(const void *arg),
+                    const void *arg)
+{
+    int32_t counted = atomic_load(&shared->open_connections), seen;
+    uint64_t before, after;
+
+    if (!shared->recount || !server_is_settled(shared, &before))
+        return;
+    seen = connections(arg);
+    if (server_is_settled(shared, &after) && before == after)
+        shared->recount =
+            !atomic_compare_exchange_strong(&shared->open_connections, &counted, seen);
+}
+
 bool server_connection_reserve(struct server *server, struct worker_stats *stats)
 {
     _Atomic int32_t *open = &server->shared->open_connections;
     int32_t seen = atomic_load_explicit(open, memory_order_relaxed);
+    bool reserved = false;
 
-    stats_add(&stats->accepted, 1); /* first, as below */
-    while (seen < (int32_t)server->max_connections)
-        if (atomic_compare_exchange_weak_explicit(open, &seen, seen + 1, memory_order_relaxed,
-                                                  memory_order_relaxed))
-            return true;
-    stats_add(&stats->accepted, (uint64_t)-1);
-    return false;
+    server_toggle_changing(stats);
+    while (!reserved && seen < (int32_t)server->max_connections)
+        reserved = atomic_compare_exchange_weak_explicit(
+            open, &seen, seen + 1, memory_order_relaxed, memory_order_relaxed);
+    if (reserved)
+        stats_add(&stats->accepted, 1);
+    server_toggle_changing(stats);
+    return reserved;
 }
 
 void server_connection_unreserve(struct server *server, struct worker_stats *stats)
 {
+    server_toggle_changing(stats);
     atomic_fetch_sub_explicit(&server->shared->open_connections, 1, memory_order_relaxed);
     stats_add(&stats->accepted, (uint64_t)-1);
+    server_toggle_changing(stats);
+}
+
+void server_count_opened(struct server *server, struct worker_stats *stats)
+{
+    stats_add(&stats->accepted, 1);
+    atomic_fetch_add_explicit(&server->shared->open_connections, 1, memory_order_relaxed);
+}
+
+void server_count_closed(struct server *server, struct worker_stats *stats)
+{
+    atomic_fetch_sub_explicit(&server->shared->open_connections, 1, memory_order_relaxed);
+    stats_add(&stats->closed, 1);
 }
 
 void server_connection_opened(struct server *server, struct worker_stats *stats)
 {
-    stats_add(&stats->accepted, 1); /* first: what a killed worker counted alone is put right */
-    atomic_fetch_add_explicit(&server->shared->open_connections, 1, memory_order_relaxed);
+    server_toggle_changing(stats);
+    server_count_opened(server, stats);
+    server_toggle_changing(stats);
 }
 
 void server_connection_closed(struct server *server, struct worker_stats *stats)
 {
-    atomic_fetch_sub_explicit(&server->shared->open_connections, 1, memory_order_relaxed);
-    stats_add(&stats->closed, 1);
+    server_toggle_changing(stats);
+    server_count_closed(server, stats);
+    server_toggle_changing(stats);
 }
 
 void server_worker_begins(struct server *server, unsigned worker, int32_t pid, int32_t tid)
@@ -475,7 +522,10 @@ void server_worker_died(struct server *server, unsigned worker)
     atomic_fetch_sub_explicit(&server->shared->read_ahead, (int64_t)stats_get(&stats->read_ahead),
                               memory_order_relaxed);
     atomic_store_explicit(&stats->read_ahead, 0, memory_order_relaxed);
-    atomic_store_explicit(&stats->changing, 0, memory_order_relaxed);
+    if (atomic_load(&stats->changing) % 2 != 0) {
+        server->shared->strays = server->shared->recount = true;
+        server_toggle_changing(stats);
+    }
     atomic_store_explicit(&stats->pid, 0, memory_order_relaxed);
     atomic_store_explicit(&stats->tid, 0, memory_order_relaxed);
 }

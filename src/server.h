@@ -65,7 +65,8 @@ struct worker_stats {
     stats_counter requests_before; /* of `requests`, served by earlier workers in this place */
     _Atomic int32_t pid;           /* 0: no such worker now */
     _Atomic int32_t tid;
-    _Atomic uint32_t changing; /* odd while the worker's descriptors and records may disagree */
+    _Atomic uint32_t changing; /* odd while what the worker has open or counted may disagree with
+                                  what is recorded of it; it only grows. See models/strays.h */
     stats_counter stack_peak;  /* bytes of coroutine stack ever used; 0 in the pools */
     struct worker_control control;
 };
@@ -87,8 +88,11 @@ struct server_shared {
     _Atomic bool log_losing;          /* lost lines were announced, and not yet that it is over */
     _Atomic bool log_torn;            /* the last line in the access log lacks its end */
     _Atomic uint32_t slots_used;      /* one more than the highest slot any worker has had */
-    struct worker_stats master;       /* what the master does to connections */
-    struct worker_stats workers[];    /* the slots, SERVER_SLOTS of them */
+    bool strays;  /* the master's own: one died while `changing` was odd; what it opened may be left
+                   */
+    bool recount; /* the same: and open_connections may be wrong */
+    struct worker_stats master;    /* what the master does to connections */
+    struct worker_stats workers[]; /* the slots, SERVER_SLOTS of them */
 };
 
 struct server {
@@ -239,9 +243,12 @@ bool server_connection_reserve(struct server *server, struct worker_stats *stats
     __attribute__((warn_unused_result));
 void server_connection_unreserve(struct server *server, struct worker_stats *stats);
 
-/* A connection was accepted, or closed. */
+/* A connection was accepted, or closed. server_count_: the same within a time that the caller has
+ * begun with server_toggle_changing(). */
 void server_connection_opened(struct server *server, struct worker_stats *stats);
 void server_connection_closed(struct server *server, struct worker_stats *stats);
+void server_count_opened(struct server *server, struct worker_stats *stats);
+void server_count_closed(struct server *server, struct worker_stats *stats);
 
 static inline bool server_is_full(const struct server *server)
 {
@@ -256,12 +263,28 @@ static inline bool server_has_places(const struct server *server)
            (int32_t)server->max_connections / 2;
 }
 
+/* After a worker has died between counting a connection in one place and in another: puts
+ * open_connections right, once nothing moves while connections(arg) counts those there are. */
+void server_recount(struct server_shared *shared, int32_t (*connections)(const void *arg),
+                    const void *arg);
+
 /* A worker has begun in that place; called by the worker. */
 void server_worker_begins(struct server *server, unsigned worker, int32_t pid, int32_t tid);
 /* It has died; called by its master after it was reaped. */
 void server_worker_died(struct server *server, unsigned worker);
 /* The connections it had accepted and not closed died with it. */
 void server_worker_lost_connections(struct server *server, unsigned worker);
+
+/* Begins and ends a time in which what a worker has open or counted may disagree with what is
+ * recorded of it. Such times do not overlap. */
+static inline void server_toggle_changing(struct worker_stats *stats)
+{
+    atomic_fetch_add(&stats->changing, 1);
+}
+
+/* False while a living worker is in such a time. *changes grows whenever one begins or ends: what
+ * was seen between two calls that return true with the same *changes was settled. */
+bool server_is_settled(const struct server_shared *shared, uint64_t *changes);
 
 /* The counters of a worker, or of the master for SERVER_MASTER. */
 static inline struct worker_stats *server_stats(const struct server *server, unsigned worker)

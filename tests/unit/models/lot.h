@@ -108,6 +108,7 @@ static inline void lot_init(struct lot *lot)
     for (unsigned i = 0; i < LOT_WORKERS; i++) {
         lot->workers[i].lot = lot;
         assert_int_equal(blocking_io_init(&lot->workers[i].io, &lot_ops, &lot->server, i), 0);
+        server_worker_begins(&lot->server, i, getpid(), gettid());
     }
     lot->pool = pool_new(&lot->server, lot->stop_fd);
     assert_non_null(lot->pool);
@@ -157,6 +158,14 @@ static inline void lot_term(struct lot *lot)
     close(lot->stop_fd);
     close(lot->server.listen_fd);
     free(lot->server.shared);
+}
+
+/* What a master does when a worker process was killed. */
+static inline void lot_kill(struct lot *lot, unsigned worker)
+{
+    server_worker_died(&lot->server, worker);
+    pool_died(lot->pool, worker, true);
+    pool_release(lot->pool, &lot->master_io);
 }
 
 /* A client, connected; its reads fail when nothing comes for very long. */

@@ -5,7 +5,9 @@
  */
 #include "lot.h"
 
+#include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 enum { DEAD = 1 }; /* a worker that is never started */
 
@@ -59,7 +61,7 @@ static void who_leaves_is_looked_at_by_the_sweep(void **state)
     lot_wait(lot_owner(lot, fd) == OWNER_LEAVING);
     assert_int_equal(atomic_load(&lot->pool->left), 1);
     close(client);
-    pool_sweep(lot->pool, &lot->master_io, true);
+    pool_sweep(lot->pool, &lot->master_io);
     assert_int_equal(lot_owner(lot, fd), OWNER_NONE);
     assert_int_equal(lot_open(lot), 0);
 }
@@ -74,7 +76,7 @@ static void who_takes_long_to_leave_is_watched(void **state)
     lot_start(lot, 1);
     client = lot_say_goodbye(lot, &fd);
     lot_wait(lot_owner(lot, fd) == OWNER_LEAVING);
-    pool_sweep(lot->pool, &lot->master_io, true);
+    pool_sweep(lot->pool, &lot->master_io);
     assert_int_equal(lot_owner(lot, fd), OWNER_PARKED);
     lot_send(client, lot_request); /* against the agreement: dropped, and no reset */
     lot_wait(lot_bytes_in(lot) > 2 * strlen(lot_request));
@@ -96,7 +98,7 @@ static void many_that_leave_are_all_looked_at(void **state)
         close(lot_say_goodbye(lot, &fd));
     lot_wait(atomic_load(&lot->pool->left) == 3 * POOL_LEFT);
     lot_wait(lot_open(lot) <= POOL_LEFT + 1);
-    pool_sweep(lot->pool, &lot->master_io, true);
+    pool_sweep(lot->pool, &lot->master_io);
     lot_wait(lot_open(lot) == 0);
 }
 
@@ -164,7 +166,8 @@ static void an_event_for_what_another_owns_is_dropped(void **state)
 
     /* Parked again and armed, it is served. */
     atomic_store(&lot->pool->records[fd].owner, OWNER_PARKED);
-    pool_release(lot->pool, &lot->master_io, DEAD, true);
+    lot_kill(lot, DEAD);
+    pool_sweep(lot->pool, &lot->master_io);
     lot_answer(client);
     close(client);
     close(other);
@@ -201,11 +204,11 @@ static void the_sweep_closes_what_is_idle_for_too_long(void **state)
     lot_start(lot, 1);
     client = lot_connect_parked(lot, &fd);
     clocks_advance(LOT_HEADER_MS - 1);
-    pool_sweep(lot->pool, &lot->master_io, true);
+    pool_sweep(lot->pool, &lot->master_io);
     assert_int_equal(lot_owner(lot, fd), OWNER_PARKED);
     lot_expect_silence(client);
     clocks_advance(1);
-    pool_sweep(lot->pool, &lot->master_io, true);
+    pool_sweep(lot->pool, &lot->master_io);
     assert_int_equal(lot_owner(lot, fd), OWNER_NONE);
     assert_int_equal(lot_open(lot), 0);
     lot_expect_end(client);
@@ -223,11 +226,11 @@ static void being_served_moves_the_deadline(void **state)
     lot_ask(client);
     lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
     clocks_advance(LOT_KEEPALIVE_MS - 1);
-    pool_sweep(lot->pool, &lot->master_io, true);
+    pool_sweep(lot->pool, &lot->master_io);
     lot_ask(client);
     lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
     clocks_advance(LOT_KEEPALIVE_MS);
-    pool_sweep(lot->pool, &lot->master_io, true);
+    pool_sweep(lot->pool, &lot->master_io);
     lot_expect_end(client);
     close(client);
 }
@@ -245,7 +248,7 @@ static void the_sweep_answers_what_has_begun(void **state)
     lot_wait(lot_bytes_in(lot) == 5);
     lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
     clocks_advance(LOT_HEADER_MS);
-    pool_sweep(lot->pool, &lot->master_io, true);
+    pool_sweep(lot->pool, &lot->master_io);
     length = recv(client, text, sizeof text - 1, 0);
     assert_true(length > 13);
     assert_memory_equal(text, "HTTP/1.1 408 ", 13);
@@ -267,7 +270,7 @@ static void lingering_ends_with_a_sweep(void **state)
     assert_true(recv(client, text, sizeof text, 0) > 0);
     lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
     clocks_advance(60000);
-    pool_sweep(lot->pool, &lot->master_io, true);
+    pool_sweep(lot->pool, &lot->master_io);
     assert_int_equal(lot_owner(lot, fd), OWNER_NONE);
     close(client);
 }
@@ -283,7 +286,7 @@ static void the_sweep_leaves_what_is_served_or_held(void **state)
     pool_opening(&lot->workers[DEAD].io);
     pool_hold(lot->pool, &lot->workers[DEAD].io, held);
     clocks_advance(1000000);
-    pool_sweep(lot->pool, &lot->master_io, true);
+    pool_sweep(lot->pool, &lot->master_io);
     assert_int_equal(lot_owner(lot, fd), DEAD + OWNER_WORKERS);
     assert_int_equal(lot_owner(lot, held), (DEAD + OWNER_WORKERS) | OWNER_HELD);
     assert_true(fcntl(held, F_GETFD) >= 0);
@@ -302,10 +305,9 @@ static void what_a_dead_worker_served_is_closed(void **state)
     client = lot_connect_parked(lot, &fd);
     other = lot_connect_parked(lot, &other_fd);
     lot_seize(lot, fd, DEAD + OWNER_WORKERS);
-    pool_release(lot->pool, &lot->master_io, DEAD + 1,
-                 true); /* of another's death it has nothing */
+    lot_kill(lot, DEAD + 1); /* of another's death it has nothing */
     assert_int_equal(lot_owner(lot, fd), DEAD + OWNER_WORKERS);
-    pool_release(lot->pool, &lot->master_io, DEAD, true);
+    lot_kill(lot, DEAD);
     assert_int_equal(lot_owner(lot, fd), OWNER_NONE);
     lot_expect_end(client);
     assert_int_equal(lot_open(lot), 1);
@@ -332,7 +334,7 @@ static void what_a_dead_worker_held_is_closed(void **state)
     assert_int_equal(lot_owner(lot, given_up), OWNER_NONE);
 
     given_up = dup(STDIN_FILENO); /* the same number again, and nobody's */
-    pool_release(lot->pool, &lot->master_io, DEAD, true);
+    lot_kill(lot, DEAD);
     assert_int_equal(fcntl(held, F_GETFD), -1);
     assert_int_equal(lot_owner(lot, held), OWNER_NONE);
     assert_true(fcntl(other, F_GETFD) >= 0);
@@ -362,12 +364,53 @@ static void an_event_that_a_dead_worker_took_along_comes_again(void **state)
     assert_int_equal(event.data.fd, lot->server.listen_fd);
     assert_int_equal(epoll_wait(lot->pool->epoll_fd, &event, 1, 0), 0);
 
-    pool_release(lot->pool, &lot->master_io, DEAD, true);
+    lot_kill(lot, DEAD);
+    pool_sweep(lot->pool, &lot->master_io);
     lot_start(lot, 1);
     lot_answer(client);
     lot_ask(waiting);
     close(client);
     close(waiting);
+}
+
+/* Many that died together: one pass over the records for them all. */
+static void what_many_dead_workers_had_is_closed_at_once(void **state)
+{
+    struct lot *lot = *state;
+    int fds[3], clients[3], held = dup(STDIN_FILENO);
+
+    for (unsigned i = 0; i < 3; i++)
+        clients[i] = lot_connect(lot);
+    pool_take_backlog(lot->pool, &lot->master_io);
+    for (unsigned i = 0; i < 3; i++) {
+        fds[i] = lot_find(lot, clients[i]);
+        lot_seize(lot, fds[i], OWNER_WORKERS + i);
+    }
+    pool_opening(&lot->workers[1].io);
+    pool_hold(lot->pool, &lot->workers[1].io, held);
+    for (unsigned i = 0; i < 2; i++) {
+        server_worker_died(&lot->server, i);
+        pool_died(lot->pool, i, true);
+    }
+    pool_release(lot->pool, &lot->master_io);
+    lot_expect_end(clients[0]);
+    lot_expect_end(clients[1]);
+    assert_int_equal(fcntl(held, F_GETFD), -1);
+    lot_expect_silence(clients[2]); /* the living one's */
+    assert_int_equal(lot_owner(lot, fds[2]), OWNER_WORKERS + 2);
+    assert_int_equal(lot_open(lot), 1);
+    for (unsigned i = 0; i < 3; i++)
+        close(clients[i]);
+}
+
+static int32_t recorded(const void *lot)
+{
+    return pool_connections(((const struct lot *)lot)->pool);
+}
+
+static void recount(struct lot *lot)
+{
+    server_recount(lot->server.shared, recorded, lot);
 }
 
 static void a_wrong_count_is_put_right_after_a_death(void **state)
@@ -379,19 +422,23 @@ static void a_wrong_count_is_put_right_after_a_death(void **state)
     client = lot_connect_parked(lot, &fd);
     lot_stop(lot);
     atomic_fetch_add(&lot->server.shared->open_connections, 2);
-    pool_sweep(lot->pool, &lot->master_io, true);
+    recount(lot);
     assert_int_equal(lot_open(lot), 3); /* nobody died: not its business */
+    lot_kill(lot, DEAD);
+    recount(lot);
+    assert_int_equal(lot_open(lot), 3); /* nor in the middle of anything */
 
-    pool_release(lot->pool, &lot->master_io, DEAD, true);
+    pool_opening(&lot->workers[DEAD].io);
+    lot_kill(lot, DEAD);
     pool_opening(&lot->workers[2].io); /* somebody is in the middle of a change */
-    pool_sweep(lot->pool, &lot->master_io, true);
+    recount(lot);
     assert_int_equal(lot_open(lot), 3);
     pool_hold(lot->pool, &lot->workers[2].io, -1);
-    pool_sweep(lot->pool, &lot->master_io, true);
+    recount(lot);
     assert_int_equal(lot_open(lot), 1);
 
     atomic_fetch_add(&lot->server.shared->open_connections, 1);
-    pool_sweep(lot->pool, &lot->master_io, true);
+    recount(lot);
     assert_int_equal(lot_open(lot), 2); /* once for each death */
     close(client);
 }
@@ -399,19 +446,46 @@ static void a_wrong_count_is_put_right_after_a_death(void **state)
 static void settled_means_between_changes(void **state)
 {
     struct lot *lot = *state;
+    struct server_shared *shared = lot->server.shared;
     uint64_t before, after;
 
-    assert_true(pool_is_settled(lot->pool, &before));
+    assert_true(server_is_settled(shared, &before));
     pool_opening(&lot->workers[0].io);
-    assert_false(pool_is_settled(lot->pool, &after));
+    assert_false(server_is_settled(shared, &after));
     pool_opening(&lot->workers[3].io);
     pool_hold(lot->pool, &lot->workers[0].io, -1);
-    assert_false(pool_is_settled(lot->pool, &after));
+    assert_false(server_is_settled(shared, &after));
     pool_hold(lot->pool, &lot->workers[3].io, -1);
-    assert_true(pool_is_settled(lot->pool, &after));
+    assert_true(server_is_settled(shared, &after));
     assert_true(after > before);
-    assert_true(pool_is_settled(lot->pool, &before));
+    assert_true(server_is_settled(shared, &before));
     assert_true(before == after);
+    pool_opening(&lot->workers[DEAD].io);
+    server_worker_died(&lot->server, DEAD); /* the dead change nothing more */
+    assert_true(server_is_settled(shared, &after));
+    assert_true(after > before);
+}
+
+/* Two owners of one number: something was closed behind somebody's back. */
+static void a_number_that_has_an_owner_is_not_held(void **state)
+{
+    struct lot *lot = *state;
+    int status = 0, held = dup(STDIN_FILENO);
+    pid_t child;
+
+    pool_opening(&lot->workers[0].io);
+    pool_hold(lot->pool, &lot->workers[0].io, held);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        pool_opening(&lot->workers[1].io);
+        pool_hold(lot->pool, &lot->workers[1].io, held);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGABRT);
+    assert_int_equal(lot_owner(lot, held), OWNER_WORKERS | OWNER_HELD);
 }
 
 /* --- no room -------------------------------------------------------------------- */
@@ -429,7 +503,7 @@ static void no_more_than_the_allowed_connections(void **state)
     lot_wait(atomic_load(&lot->pool->accept_paused));
     waiting = lot_connect(lot);
     lot_send(waiting, lot_request);
-    pool_sweep(lot->pool, &lot->master_io, true); /* there is no more room than before */
+    pool_sweep(lot->pool, &lot->master_io); /* there is no more room than before */
     lot_ask(clients[0]);
     lot_ask(clients[1]);
     assert_int_equal(lot_find(lot, waiting), -1);
@@ -464,10 +538,74 @@ static void a_full_table_of_descriptors(void **state)
     lot_wait(atomic_load(&lot->pool->accept_paused));
     assert_return_code(setrlimit(RLIMIT_NOFILE, &before), errno);
     assert_int_equal(lot_open(lot), 0);
-    pool_sweep(lot->pool, &lot->master_io, true);
+    pool_sweep(lot->pool, &lot->master_io);
     assert_false(atomic_load(&lot->pool->accept_paused) && lot_find(lot, client) < 0);
     lot_answer(client);
     close(client);
+}
+
+/* The kernel may have no room to watch one more (here: the set is none). The connection waits for
+ * the next sweep, which arms it, and is not closed for that. */
+static void what_cannot_be_armed_is_armed_later(void **state)
+{
+    struct lot *lot = *state;
+    int set = lot->pool->epoll_fd, client = lot_connect(lot), fd;
+
+    pool_take_backlog(lot->pool, &lot->master_io);
+    fd = lot_find(lot, client);
+    lot_seize(lot, fd, OWNER_MASTER);
+    atomic_store(&lot->pool->records[fd].owner, OWNER_PARKED);
+    lot->pool->epoll_fd = lot->stop_fd;
+    atomic_store(&lot->pool->rearm, true);
+    pool_sweep(lot->pool, &lot->master_io);
+    assert_int_equal(lot_owner(lot, fd), OWNER_PARKED);
+    assert_true(atomic_load(&lot->pool->rearm));
+    lot_expect_silence(client);
+
+    lot->pool->epoll_fd = set;
+    pool_sweep(lot->pool, &lot->master_io);
+    assert_false(atomic_load(&lot->pool->rearm));
+    lot_start(lot, 1);
+    lot_ask(client);
+    close(client);
+}
+
+/* One that cannot be watched until its time is over is closed then, whatever it has sent. */
+static void what_cannot_be_armed_in_time_is_closed(void **state)
+{
+    struct lot *lot = *state;
+    int set = lot->pool->epoll_fd, client = lot_connect(lot);
+
+    pool_take_backlog(lot->pool, &lot->master_io);
+    lot_send(client, lot_request);
+    lot->pool->epoll_fd = lot->stop_fd;
+    clocks_advance(LOT_HEADER_MS);
+    pool_sweep(lot->pool, &lot->master_io);
+    lot->pool->epoll_fd = set;
+    assert_int_equal(lot_open(lot), 0);
+    close(client);
+}
+
+/* A record was given up and, before it was armed, its connection closed: by now the number is a
+ * file's (EPERM), or nobody's (EBADF). Whoever has the record then is left alone. */
+static void a_number_that_is_a_file_by_now_is_left_alone(void **state)
+{
+    struct lot *lot = *state;
+    int client = lot_connect(lot), other = lot_connect(lot), file, fd;
+
+    pool_take_backlog(lot->pool, &lot->master_io);
+    fd = lot_find(lot, client);
+    file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    assert_true(file >= 0);
+    assert_int_equal(dup2(file, fd), fd); /* closes the connection */
+    atomic_store(&lot->pool->rearm, true);
+    pool_sweep(lot->pool, &lot->master_io);
+    assert_false(atomic_load(&lot->pool->rearm)); /* no shortage */
+    assert_int_equal(lot_owner(lot, fd), OWNER_PARKED);
+    assert_true(fcntl(fd, F_GETFD) >= 0);
+    close(file);
+    close(client);
+    close(other);
 }
 
 /* --- draining ------------------------------------------------------------------- */
@@ -628,8 +766,8 @@ static void many_connections_and_workers(void **state)
     for (int round = 0; round < ROUNDS; round++) {
         for (int i = 0; i < CLIENTS; i++)
             lot_send(clients[i], lot_request);
-        pool_release(lot->pool, &lot->master_io, LOT_WORKERS + 1, true); /* arms all anew */
-        pool_sweep(lot->pool, &lot->master_io, true);
+        atomic_store(&lot->pool->rearm, true);
+        pool_sweep(lot->pool, &lot->master_io);
         for (int i = 0; i < CLIENTS; i++)
             lot_answer(clients[i]);
         close(clients[round % CLIENTS]);
@@ -669,7 +807,12 @@ int main(void)
         TEST(what_a_dead_worker_served_is_closed),
         TEST(what_a_dead_worker_held_is_closed),
         TEST(an_event_that_a_dead_worker_took_along_comes_again),
+        TEST(what_many_dead_workers_had_is_closed_at_once),
         TEST(a_wrong_count_is_put_right_after_a_death),
+        TEST(a_number_that_has_an_owner_is_not_held),
+        TEST(what_cannot_be_armed_is_armed_later),
+        TEST(what_cannot_be_armed_in_time_is_closed),
+        TEST(a_number_that_is_a_file_by_now_is_left_alone),
         TEST(settled_means_between_changes),
         TEST(no_more_than_the_allowed_connections),
         TEST(a_full_table_of_descriptors),
