@@ -18,7 +18,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/random.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #ifndef MADV_GUARD_INSTALL
@@ -57,14 +57,16 @@ static _Thread_local struct coro_stack_pool *thread_pools
     __attribute__((tls_model("initial-exec")));
 
 /* Whether this kernel makes guards. Asks by result, not by return value: emulators accept advice
- * they do not know. getrandom() into a guard must fail with EFAULT. */
+ * they do not know. The kernel must fail with EFAULT to write into a guard. It is asked through
+ * syscall(2), for what a C library does in user space (getrandom() since glibc 2.41) would be
+ * killed there. */
 static bool probe_guard_install(size_t page)
 {
     char *p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return false;
-    bool ok = madvise(p, page, MADV_GUARD_INSTALL) == 0 && getrandom(p, 1, GRND_NONBLOCK) == -1 &&
-              errno == EFAULT;
+    bool ok = madvise(p, page, MADV_GUARD_INSTALL) == 0 &&
+              syscall(SYS_mincore, p, page, p) == -1 && errno == EFAULT;
     munmap(p, page);
     return ok;
 }
