@@ -66,6 +66,7 @@ struct config {
     bool allow_root;      /* serve other machines as root */
     const char *pid_file; /* NULL: none */
 
+    bool show_settings; /* on / and /status */
     bool enable_fault_routes;
     const char *access_log; /* NULL: off; "-": standard output */
 
@@ -77,8 +78,8 @@ struct config {
  *
  * argv is main()'s and must outlive *config (strings may point into it);
  * environ_names is main()'s environment. error receives one line without a
- * newline, always terminated: it names the option, what was given, what is
- * accepted and, for a misspelt name, the closest valid one.
+ * newline, always terminated: it names the option, what was given (but for
+ * what may hold a secret), what is accepted and, for a misspelt name, the closest valid one.
  *
  * Returns 0, or -EINVAL for a bad option, value or configuration file line, or
  * -ENOMEM, or another negative errno when the configuration file cannot be read.
@@ -96,7 +97,7 @@ void config_free(struct config *config);
 int config_print_help(int fd);
 
 /*
- * Writes a configuration file to fd that reproduces *config; settings that are
+ * Writes a configuration file to fd that reproduces *config, secrets and all; settings that are
  * at their default are written as comments. Returns 0 or a negative errno.
  */
 int config_print(const struct config *config, int fd);
@@ -109,8 +110,9 @@ const char *config_suggest(const char *word, const char *const *names, size_t co
 
 /*
  * Renders the value of option number index (0, 1, ... in table order) as its
- * configuration file spelling into value, and sets *name. For the index page and
- * /status. Returns false when there is no such option.
+ * configuration file spelling into value, and sets *name. Secrets are in it
+ * (handler/settings.h takes them out for / and /status). Returns false when there is no such
+ * option.
  */
 bool config_describe(const struct config *config, size_t index, const char **name, char *value,
                      size_t value_size);

@@ -26,7 +26,7 @@ MODELS = ("prefork", "threads", "coro")
 SETTINGS = (
     "model listen listen-mode workers dispatch gil scheduling root max-connections header-timeout body-timeout"
     " write-timeout keepalive-timeout shutdown-timeout max-header max-body stack-size"
-    " db redis db-connections db-timeout offload enable-fault-routes access-log"
+    " db redis db-connections db-timeout offload show-settings enable-fault-routes access-log"
     " user group allow-root pid-file"
 ).split()
 ACTIONS = "config list-models check-config print-config version help".split()
@@ -222,7 +222,7 @@ OTHER_VALUES = {
     "max-body": "1000001", "stack-size": "1M", "enable-fault-routes": "on",
     "access-log": "/var/log/\ta\n#", "user": "nobody", "group": "daemon", "allow-root": "on",
     "db": "sqlite:/var/lib/a b.sqlite", "redis": "127.0.0.1:6379", "db-connections": "3",
-    "db-timeout": "0.5", "offload": "off",
+    "db-timeout": "0.5", "offload": "off", "show-settings": "off",
     "pid-file": " /run/pid ", "max-requests": "1000", "heartbeat-timeout": "3",
     "start-timeout": "20", "stopped-timeout": "0.7",
 }

@@ -27,7 +27,7 @@ _server() {
     --scheduling)
         mapfile -t COMPREPLY < <(compgen -W 'auto batch normal' -- "$current")
         ;;
-    --gil | --offload | --allow-root | --enable-fault-routes)
+    --gil | --offload | --allow-root | --show-settings | --enable-fault-routes)
         mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current")
         ;;
     --root)

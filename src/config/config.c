@@ -67,16 +67,24 @@ static int clear_flag(struct config *config, const char *name, const char *value
     return config_bad_value(error, "", label, &no_value, value);
 }
 
-/* Refuses what does not begin with two dashes and a name. */
-static int unexpected(const char *argument, const struct config_error *error)
+/* Refuses what does not begin with two dashes and a name. Behind a URI it may be a part of that,
+ * cut off by a shell. */
+static int unexpected(const char *argument, const char *before, const struct config_error *error)
 {
-    char shown[NAME_LENGTH];
+    char shown[CONFIG_NAME_SHOWN] = "";
+    const char *rest = "...";
     const char *name = argument + strspn(argument, "-");
     const struct config_option *meant = config_option_find(name, strcspn(name, "="));
 
-    log_escape(shown, sizeof(shown), argument, strlen(argument));
-    snprintf(error->text, error->size, "unexpected argument \"%s\"; accepted: --name=value%s%s%s",
-             shown, meant ? "; did you mean --" : "", meant ? meant->name : "", meant ? "?" : "");
+    if (meant && !config_may_hold_secret(meant, argument)) {
+        log_escape(shown, sizeof(shown), argument, strlen(argument));
+        rest = "";
+    } else if (!strstr(before, "://")) {
+        rest = config_show_name(shown, argument);
+    }
+    snprintf(error->text, error->size, "unexpected argument \"%s%s\"; accepted: --name=value%s%s%s",
+             shown, rest, meant ? "; did you mean --" : "", meant ? meant->name : "",
+             meant ? "?" : "");
     return -EINVAL;
 }
 
@@ -91,7 +99,7 @@ static int take_argument(struct config *config, struct request *request, char **
     char label[NAME_LENGTH];
 
     if (strncmp(argument, "--", 2) != 0 || argument[2] == '\0')
-        return unexpected(argument, error);
+        return unexpected(argument, argv[*index - 1], error);
     const char *name = argument + 2;
     size_t length = strcspn(name, "=");
     const char *value = name[length] == '=' ? name + length + 1 : NULL;

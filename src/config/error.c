@@ -5,6 +5,10 @@
  * Each is one line that says where, which option, what was given and what is
  * accepted, and suggests the closest valid name. What was given goes through
  * log_escape(), so that it cannot break the line or the terminal.
+ *
+ * A line may end up in a journal that others read, and a URI may hold a password. So what was given
+ * is quoted only where it cannot be one: a value that has no URI's form for an option that takes
+ * none, and of an unknown name as much as could be a name.
  */
 #include "config/option.h"
 
@@ -14,7 +18,25 @@
 
 #include "log.h"
 
-enum { NAME_SHOWN = 64, VALUE_SHOWN = 128 };
+enum { VALUE_SHOWN = 128 };
+
+bool config_may_hold_secret(const struct config_option *option, const char *value)
+{
+    return option->kind == KIND_DB || option->kind == KIND_PEER || strstr(value, "://") != NULL;
+}
+
+const char *config_show_name(char out[CONFIG_NAME_SHOWN], const char *text)
+{
+    static const char name_bytes[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
+    size_t length = strspn(text, name_bytes);
+
+    if (length > CONFIG_NAME_SHOWN - 1)
+        length = CONFIG_NAME_SHOWN - 1;
+    memcpy(out, text, length);
+    out[length] = '\0';
+    return text[length] != '\0' ? "..." : "";
+}
 
 int config_bad_value(const struct config_error *error, const char *where, const char *label,
                      const struct config_option *option, const char *value)
@@ -27,6 +49,11 @@ int config_bad_value(const struct config_error *error, const char *where, const 
     config_option_accepted(option, accepted, sizeof(accepted));
     if (!value) {
         snprintf(error->text, error->size, "%sno value for %s; accepted: %s", where, label,
+                 accepted);
+        return -EINVAL;
+    }
+    if (config_may_hold_secret(option, value)) {
+        snprintf(error->text, error->size, "%sbad value for %s; accepted: %s", where, label,
                  accepted);
         return -EINVAL;
     }
@@ -57,23 +84,23 @@ int config_bad_name(const struct config_error *error, const char *where, const c
                     const char *name)
 {
     const char *names[CONFIG_OPTIONS_MAX];
-    char shown[NAME_SHOWN];
+    char shown[CONFIG_NAME_SHOWN];
     bool in_file = dashes[0] == '\0';
     const char *kind = in_file ? "setting" : "option";
 
-    log_escape(shown, sizeof(shown), name, strlen(name));
+    const char *rest = config_show_name(shown, name);
     if (in_file && config_option_find(name, strlen(name))) {
         snprintf(error->text, error->size,
                  "%sunknown setting %s; accepted: on the command line only, as --%s", where, shown,
                  shown);
         return -EINVAL;
     }
-    const char *near = config_suggest(name, names, config_option_names(names, in_file));
+    const char *near = config_suggest(shown, names, config_option_names(names, in_file));
     if (near)
-        snprintf(error->text, error->size, "%sunknown %s %s%s; did you mean %s%s?", where, kind,
-                 dashes, shown, dashes, near);
+        snprintf(error->text, error->size, "%sunknown %s %s%s%s; did you mean %s%s?", where, kind,
+                 dashes, shown, rest, dashes, near);
     else
-        snprintf(error->text, error->size, "%sunknown %s %s%s; accepted: those that --help lists",
-                 where, kind, dashes, shown);
+        snprintf(error->text, error->size, "%sunknown %s %s%s%s; accepted: those that --help lists",
+                 where, kind, dashes, shown, rest);
     return -EINVAL;
 }

@@ -139,12 +139,10 @@ static int apply_line(struct config *config, char *line, unsigned number, const 
 {
     char *name;
     char *value;
-    char shown[64];
 
-    log_escape(shown, sizeof(shown), line, strlen(line));
+    /* Not quoted: it may be a URI without the name before it. */
     if (split_line(line, &name, &value) != 0) {
-        snprintf(error->text, error->size, "%sbad line \"%s\"; accepted: name = value", where,
-                 shown);
+        snprintf(error->text, error->size, "%sbad line; accepted: name = value", where);
         return -EINVAL;
     }
     if (!name)

@@ -82,6 +82,14 @@ struct config_error {
 int config_bad_value(const struct config_error *error, const char *where, const char *label,
                      const struct config_option *option, const char *value);
 
+/* True for a value that is not to be quoted: it may be a password, or a URI with one. */
+bool config_may_hold_secret(const struct config_option *option, const char *value);
+
+/* Copies text to out as far as it could be a name. Returns what stands for the rest: "..." or "".
+ */
+enum { CONFIG_NAME_SHOWN = 64 };
+const char *config_show_name(char out[CONFIG_NAME_SHOWN], const char *text);
+
 /* Reports a name that is no setting of a file (dashes "") or no option (dashes "--"). */
 int config_bad_name(const struct config_error *error, const char *where, const char *dashes,
                     const char *name);

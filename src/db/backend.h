@@ -51,6 +51,9 @@ struct db_backend {
 
     /* Judges a URI of the right scheme: 0, or -EINVAL with a reason. NULL: all are good. */
     int (*check)(const char *uri, char *reason, size_t size);
+
+    /* Writes what anybody may know of a URI that check() has passed. NULL: all of it. */
+    void (*show)(const char *uri, char *out, size_t size);
 };
 
 extern const struct db_backend db_sqlite, db_postgres, db_redis;

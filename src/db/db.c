@@ -43,6 +43,14 @@ int db_check(const struct config *config, char *error, size_t error_size)
     return -EINVAL;
 }
 
+void db_show(const struct config *config, char *shown, size_t size)
+{
+    const struct db_backend *backend = backend_of(config->db);
+
+    if (backend->show != NULL)
+        backend->show(config->db, shown, size);
+}
+
 int db_new(struct db **out, const struct config *config, unsigned processes)
 {
     struct db *db = calloc(1, sizeof *db);

@@ -45,9 +45,13 @@ struct db_fortunes {
 /* ---- the server's side ------------------------------------------------------------------ */
 
 /* Judges --db and --redis. Returns 0, or -EINVAL with one line (no newline) in error that names the
- * option, what was given and what is accepted. Opens nothing. */
+ * option, what is wrong and what is accepted, and quotes nothing. Opens nothing. */
 int db_check(const struct config *config, char *error, size_t error_size)
     __attribute__((warn_unused_result));
+
+/* Where --db may hold a secret, rewrites shown, its spelling in a configuration file, to what
+ * anybody may know: host, port and database. */
+void db_show(const struct config *config, char *shown, size_t size);
 
 /*
  * Makes the pools of a server whose workers are that many processes, before they are forked; each

@@ -399,9 +399,24 @@ static bool is_whole_number(const char *text)
     return errno == 0 && end != text && *end == '\0';
 }
 
-/* The values that libpq looks at only when it connects. They are not shown: where "@HOST" was
- * forgotten, the port is the password. */
-static int check_values(const PQconninfoOption *options, char *reason, size_t size)
+/* A password with an @ or a / that is not escaped is cut there, and its rest taken for another
+ * part of the URI: one that is shown. */
+static bool holds_cut_password(const char *uri, const char *hosts, const char *database)
+{
+    const char *path = strchr(strstr(uri, "://") + 3, '/');
+
+    if (path != NULL && memchr(path, '@', strcspn(path, "?")) != NULL)
+        return true;
+    /* An abstract socket's name begins with one. */
+    for (const char *p = hosts; p != NULL && *p != '\0'; p++)
+        if (*p == '@' && p > hosts && p[-1] != ',')
+            return true;
+    return database != NULL && strstr(database, "://") != NULL;
+}
+
+/* What libpq looks at only when it connects. Values are not shown: where "@HOST" was forgotten, the
+ * port is the password. */
+static int check_values(const char *uri, const PQconninfoOption *options, char *reason, size_t size)
 {
     static const char *const numbers[] = {"connect_timeout",     "tcp_user_timeout",
                                           "keepalives",          "keepalives_idle",
@@ -411,6 +426,11 @@ static int check_values(const PQconninfoOption *options, char *reason, size_t si
 
     if (ports != NULL && !db_ports_are_valid(ports, hosts)) {
         snprintf(reason, size, "the port is not a number from 1 to 65535 (or one for each host)");
+        return -EINVAL;
+    }
+    if (holds_cut_password(uri, hosts, value_of(options, "dbname"))) {
+        snprintf(reason, size,
+                 "an @ in the host or the database; in a password @ is %%40, / is %%2F");
         return -EINVAL;
     }
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
@@ -424,16 +444,13 @@ static int check_values(const PQconninfoOption *options, char *reason, size_t si
     return 0;
 }
 
-/* The first line of what libpq says, without what it quotes at its end, which may be the whole URI
- * with its password; a parameter's name is no secret. */
+/* What libpq says up to what it quotes, which may be any part of the URI, or all. */
 static void tell(const char *said, char *reason, size_t size)
 {
-    static const char unknown[] = "invalid URI query parameter";
-    const char *quoted = strstr(said, ": \"");
-    size_t length = strcspn(said, "\r\n");
+    size_t length = strcspn(said, "\"\r\n");
 
-    if (quoted != NULL && quoted < said + length && strncmp(said, unknown, sizeof unknown - 1) != 0)
-        length = (size_t)(quoted - said);
+    while (length > 0 && strchr(" :(", said[length - 1]) != NULL)
+        length--;
     snprintf(reason, size, "%.*s", (int)length, said);
 }
 
@@ -444,12 +461,32 @@ static int postgres_check(const char *uri, char *reason, size_t size)
     int result = -EINVAL;
 
     if (options != NULL)
-        result = check_values(options, reason, size);
+        result = check_values(uri, options, reason, size);
     else
         tell(said != NULL ? said : "out of memory", reason, size);
     PQconninfoFree(options);
     PQfreemem(said);
     return result;
+}
+
+static void postgres_show(const char *uri, char *out, size_t size)
+{
+    PQconninfoOption *options = PQconninfoParse(uri, NULL);
+    const char *host = options != NULL ? value_of(options, "host") : NULL;
+    const char *port = options != NULL ? value_of(options, "port") : NULL;
+    const char *database = options != NULL ? value_of(options, "dbname") : NULL;
+
+    host = host != NULL ? host : "";
+    port = port != NULL ? port : "";
+    database = database != NULL ? database : "";
+    /* A folder, an IPv6 address, or several. */
+    if (strpbrk(host, "/:,") != NULL)
+        snprintf(out, size, "postgresql:///%s?host=%s%s%s", database, host,
+                 port[0] != '\0' ? "&port=" : "", port);
+    else
+        snprintf(out, size, "postgresql://%s%s%s%s%s", host, port[0] != '\0' ? ":" : "", port,
+                 database[0] != '\0' ? "/" : "", database);
+    PQconninfoFree(options);
 }
 
 const struct db_backend db_postgres = {
@@ -460,4 +497,5 @@ const struct db_backend db_postgres = {
     .update = postgres_update,
     .fortunes = postgres_fortunes,
     .check = postgres_check,
+    .show = postgres_show,
 };

@@ -84,9 +84,10 @@ bool db_address_is_valid(const char *address)
     const char *colon;
 
     if (begins_with(address, unix_prefix))
-        return address[sizeof unix_prefix - 1] == '/';
+        return address[sizeof unix_prefix - 1] == '/' && strchr(address, '?') == NULL;
     colon = find_port(address);
-    return colon != NULL && is_port(colon + 1, strlen(colon + 1));
+    return colon != NULL && memchr(address, '@', (size_t)(colon - address)) == NULL &&
+           is_port(colon + 1, strlen(colon + 1));
 }
 
 bool db_address_split(const char *address, char *host, size_t host_size, const char **port)
@@ -104,20 +105,4 @@ bool db_address_split(const char *address, char *host, size_t host_size, const c
     host[length] = '\0';
     *port = colon + 1;
     return true;
-}
-
-void db_uri_redact(char *uri)
-{
-    char *authority, *end, *at = NULL;
-
-    if (db_uri_kind(uri) != DB_KIND_POSTGRES)
-        return;
-    authority = strstr(uri, "://") + 3;
-    uri[strcspn(uri, "?#")] = '\0'; /* "?password=" is one, too */
-    end = authority + strcspn(authority, "/");
-    for (char *p = authority; p < end; p++)
-        if (*p == '@')
-            at = p;
-    if (at != NULL)
-        memmove(authority, at + 1, strlen(at + 1) + 1);
 }

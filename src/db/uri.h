@@ -23,7 +23,8 @@ enum db_kind db_uri_kind(const char *uri);
 /* The path of a "sqlite:" URI: a part of uri. */
 const char *db_uri_path(const char *uri);
 
-/* True for "HOST:PORT", "[ADDR]:PORT" and "unix:/path". */
+/* True for "HOST:PORT", "[ADDR]:PORT" and "unix:/path": nothing else, so that a user's name, a
+ * password or a parameter is refused, and what is accepted may be shown. */
 bool db_address_is_valid(const char *address);
 
 /*
@@ -36,9 +37,5 @@ bool db_address_split(const char *address, char *host, size_t host_size, const c
  * separated by commas, one for each host or one for all. hosts, separated likewise, may be NULL:
  * the default. */
 bool db_ports_are_valid(const char *ports, const char *hosts);
-
-/* Rewrites a URI in place so that it can be shown to anybody: without user, password and
- * parameters. */
-void db_uri_redact(char *uri);
 
 #endif

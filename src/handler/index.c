@@ -200,7 +200,8 @@ int handler_index(struct http_exchange *x)
             add_route(&text, route, &address);
     text_add(&text, "</tbody></table>\n");
     add_load(&text, &address);
-    add_settings(&text, x->io->server);
+    if (x->io->server->config->show_settings)
+        add_settings(&text, x->io->server);
     text_add(&text, "</body>\n</html>\n");
 
     /* The page needs nothing from anywhere, and says so. */

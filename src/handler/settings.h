@@ -16,7 +16,8 @@ enum { SETTINGS_VALUE_SIZE = 512 };
  * Gives the name and value of setting number index (0, 1, ...): as
  * config_describe(), but where the configuration leaves a choice to the server
  * (how many workers, how many connections, which port) what it chose.
- * Returns false when there is no such setting.
+ * Of --db it gives what anybody may know. Returns false when there is no such setting, and for
+ * each of them with --no-show-settings.
  */
 bool settings_in_force(const struct server *server, size_t index, const char **name,
                        char value[SETTINGS_VALUE_SIZE]);

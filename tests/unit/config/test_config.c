@@ -18,7 +18,7 @@ static const struct {
     {{"--port=80"}, "unknown option --port; accepted: those that --help lists"},
     {{"--no-root"}, "unknown option --no-root; accepted: those that --help lists"},
     {{"--no-gil=on"}, "bad value \"on\" for --no-gil; accepted: no value"},
-    {{"--a\nb"}, "unknown option --a\\x0ab; accepted: those that --help lists"},
+    {{"--a\nb"}, "unknown option --a...; accepted: those that --help lists"},
     {{"--dispatch=requst"},
      "bad value \"requst\" for --dispatch; accepted: request or connection; did you mean request?"},
     {{"--gil=maybe"}, "bad value \"maybe\" for --gil; accepted: on or off"},
@@ -40,6 +40,30 @@ static const struct {
     {{""}, "unexpected argument \"\"; accepted: --name=value"},
     {{"-model=coro"},
      "unexpected argument \"-model=coro\"; accepted: --name=value; did you mean --model?"},
+    /* What may hold a secret is not quoted, whatever the slip. */
+    {{"--db=postgre://u:secret@h/d"},
+     "bad value for --db; accepted: sqlite:PATH or "
+     "postgresql://[USER[:PASSWORD]@]HOST/DATABASE"},
+    {{"--db", "secret"},
+     "bad value for --db; accepted: sqlite:PATH or "
+     "postgresql://[USER[:PASSWORD]@]HOST/DATABASE"},
+    {{"--redis=redis://:secret@h:6379"},
+     "bad value for --redis; accepted: HOST:PORT, [ADDR]:PORT or unix:/path"},
+    {{"--redis=secret@h:6379"},
+     "bad value for --redis; accepted: HOST:PORT, [ADDR]:PORT or unix:/path"},
+    {{"--dispatch=postgresql://u:secret@h/d"},
+     "bad value for --dispatch; accepted: request or connection"},
+    {{"--db:postgresql://u:secret@h/d"}, "unknown option --db...; did you mean --db?"},
+    {{"--postgresql://u:secret@h/d?a=b"},
+     "unknown option --postgresql...; accepted: those that --help lists"},
+    {{"-db=postgresql://u:secret@h/d"},
+     "unexpected argument \"-db...\"; accepted: --name=value; did you mean --db?"},
+    {{"-db", "secret"},
+     "unexpected argument \"-db\"; accepted: --name=value; did you mean --db?"},
+    {{"postgresql://u:secret@h/d"},
+     "unexpected argument \"postgresql...\"; accepted: --name=value"},
+    {{"--db=postgresql://u:my", "secret", "word@h/d"},
+     "unexpected argument \"...\"; accepted: --name=value"},
     /* What is overridden is checked all the same. */
     {{"--workers=x", "--workers=1"}, "bad value \"x\" for --workers; accepted: 1 to 4096, or auto"},
 };
@@ -223,6 +247,10 @@ static void unknown_variables_are_ignored_unless_misspelt(void **state)
         {"SERVER_MODLE=x", "unknown environment variable SERVER_MODLE; did you mean SERVER_MODEL?"},
         {"SERVER_MAXHEADERS=1",
          "unknown environment variable SERVER_MAXHEADERS; did you mean SERVER_MAX_HEADER?"},
+        {"SERVER_DB=postgres:/u:secret@h", "bad value for SERVER_DB; accepted: sqlite:PATH or "
+                                           "postgresql://[USER[:PASSWORD]@]HOST/DATABASE"},
+        {"SERVER_REDIS=:secret@h:1",
+         "bad value for SERVER_REDIS; accepted: HOST:PORT, [ADDR]:PORT or unix:/path"},
         {"SERVER_WORKERS=x", "bad value \"x\" for SERVER_WORKERS; accepted: 1 to 4096, or auto"},
         {"SERVER_MAX_HEADER=1k", NULL},
     };

@@ -172,9 +172,12 @@ static void each_value_is_read_or_refused(void **state)
         if (!values[i].spelt) {
             if (loaded.result != -EINVAL)
                 fail_msg("%s was accepted", argument);
+            bool quoted =
+                strcmp(values[i].option, "db") != 0 && strcmp(values[i].option, "redis") != 0;
             log_escape(spelt, sizeof(spelt), values[i].given, strlen(values[i].given));
-            snprintf(argument, sizeof(argument), "bad value \"%s\" for --%s; accepted: ", spelt,
-                     values[i].option);
+            snprintf(argument, sizeof(argument),
+                     "bad value %s%s%sfor --%s; accepted: ", quoted ? "\"" : "",
+                     quoted ? spelt : "", quoted ? "\" " : "", values[i].option);
             if (strncmp(loaded.error, argument, strlen(argument)) != 0)
                 fail_msg("message: %s", loaded.error);
             continue;

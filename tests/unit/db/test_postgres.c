@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * postgres.c: which URIs are refused before anything is opened, and that the reason gives no
- * password away.
+ * postgres.c: which URIs are refused before anything is opened, that the reason gives no password
+ * away, and what of a URI may be shown.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "db/backend.h"
@@ -29,6 +30,8 @@ static void good(void **state)
         "postgresql://world@/world?host=/tmp/a&port=65535",
         "postgresql:///d?host=a,b&port=5432",
         "postgresql://h/d?sslmode=require&connect_timeout=3&keepalives=0",
+        "postgresql://u@@abstract,@other/d",
+        "postgresql://u:p%40q%2Fr@h/a%40b?user=a@b",
     };
     char reason[200];
 
@@ -56,11 +59,17 @@ static void bad(void **state)
         {"postgresql:///d?connect_timeout=soon", "connect_timeout"},
         {"postgresql:///d?connect_timeout=", "connect_timeout"},
         {"postgresql:///d?keepalives_idle=9x", "keepalives_idle"},
-        {"postgresql:///d?nosuch=secret", "\"nosuch\""},
-        {"postgresql:///d?host", "="},
-        {"postgresql://u:secret@[::1/d", "]"},
+        {"postgresql:///d?nosuch=secret", "query parameter"},
+        {"postgresql://u:1?secret=2/3@h/d", "query parameter"},
+        {"postgresql:///d?host", "separator"},
+        {"postgresql://u:secret@[::1/d", "matching"},
         {"postgresql://u:secret%zz@h/d", "percent"},
         {"postgresql://u:secret@[::1]x/d", "unexpected character"},
+        {"postgresql://u:12/secret@h/d", "%2F"},
+        {"postgresql://u:12@secret@h/d", "%40"},
+        {"postgresql://u:1?host=2/secret@h/d", "%40"},
+        {"postgresql://a,b@secret@c/d", "%40"},
+        {"postgresql:///?dbname=postgresql://u:secret@h/d", "database"},
     };
 
     (void)state;
@@ -75,11 +84,50 @@ static void bad(void **state)
     }
 }
 
+/* "secret" is in none of them, and long ones are not cut in the wrong place. */
+static void what_may_be_shown(void **state)
+{
+    static const struct {
+        const char *uri, *shown;
+    } cases[] = {
+        {"postgresql://", "postgresql://"},
+        {"postgresql://h/d", "postgresql://h/d"},
+        {"postgresql://secret@h/d", "postgresql://h/d"},
+        {"postgresql://u:secret@h:1/d", "postgresql://h:1/d"},
+        {"postgres://u:secret@h/d", "postgresql://h/d"},
+        {"postgresql://u:secret#secret@h:1/d", "postgresql://h:1/d"},
+        {"postgresql://u:secret\"secret@h:1/d", "postgresql://h:1/d"},
+        {"postgresql://u:secret secret@h:1/d", "postgresql://h:1/d"},
+        {"postgresql://u:secret?x@h:1/d", "postgresql://h:1/d"},
+        {"postgresql://u:secret%2Fsecret@h:1/d", "postgresql://h:1/d"},
+        {"postgresql://h:1/d?password=secret&application_name=my app", "postgresql://h:1/d"},
+        {"postgresql://h/d?sslpassword=secret#secret", "postgresql://h/d"},
+        {"postgresql:///d?host=/tmp&password=secret", "postgresql:///d?host=/tmp"},
+        {"postgresql://u:secret@%2Ftmp:2/d", "postgresql:///d?host=/tmp&port=2"},
+        {"postgresql://u:secret@[::1]:1/d", "postgresql:///d?host=::1&port=1"},
+        {"postgresql://u:secret@a:1,b:2/d", "postgresql:///d?host=a,b&port=1,2"},
+    };
+    char longest[3000], shown[512];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        db_postgres.show(cases[i].uri, shown, sizeof shown);
+        assert_string_equal(shown, cases[i].shown);
+    }
+    snprintf(longest, sizeof longest, "postgresql://u:%0*d@h:1/d", 2000, 7);
+    db_postgres.show(longest, shown, sizeof shown);
+    assert_string_equal(shown, "postgresql://h:1/d");
+    snprintf(longest, sizeof longest, "postgresql://h:1/%0*d", 2000, 7);
+    db_postgres.show(longest, shown, sizeof shown);
+    assert_int_equal(strlen(shown), sizeof shown - 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(good),
         cmocka_unit_test(bad),
+        cmocka_unit_test(what_may_be_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * uri.h: what names a database or a cache, and what of it may be shown.
+ * uri.h: what names a database or a cache.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,7 +8,6 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdio.h>
 #include <string.h>
 
 #include "db/uri.h"
@@ -35,9 +34,28 @@ static void kinds(void **state)
 static void addresses(void **state)
 {
     static const char *const good[] = {"a:1", "127.0.0.1:65535", "[::1]:6379", "unix:/a"};
-    static const char *const bad[] = {
-        "",     "a",      "a:",    ":1",     "a:0",   "a:65536",         "a:b",  "::1", "::1:1",
-        "[]:1", "[::1]1", "[::1]", "unix:a", "unix:", "a:1234567890123", "a:-1", "a:1 "};
+    static const char *const bad[] = {"",
+                                      "a",
+                                      "a:",
+                                      ":1",
+                                      "a:0",
+                                      "a:65536",
+                                      "a:b",
+                                      "::1",
+                                      "::1:1",
+                                      "[]:1",
+                                      "[::1]1",
+                                      "[::1]",
+                                      "unix:a",
+                                      "unix:",
+                                      "a:1234567890123",
+                                      "a:-1",
+                                      "a:1 ",
+                                      "secret@a:1",
+                                      ":secret@a:1",
+                                      "redis://a:1",
+                                      "redis://:secret@a:1",
+                                      "unix:/a?password=secret"};
 
     (void)state;
     for (size_t i = 0; i < COUNT(good); i++)
@@ -84,31 +102,6 @@ static void ports(void **state)
             fail_msg("%s", cases[i].ports);
 }
 
-static void what_may_be_shown(void **state)
-{
-    static const struct {
-        const char *uri, *shown;
-    } cases[] = {
-        {"sqlite:/a@b?c", "sqlite:/a@b?c"},
-        {"postgresql://", "postgresql://"},
-        {"postgresql://h/d", "postgresql://h/d"},
-        {"postgresql://u@h/d", "postgresql://h/d"},
-        {"postgresql://u:p@h:1/d", "postgresql://h:1/d"},
-        {"postgres://u:p@q@h/d", "postgres://h/d"},
-        {"postgresql:///d?host=/tmp&password=p", "postgresql:///d"},
-        {"postgresql://u:p@?host=/a@b", "postgresql://"},
-    };
-
-    (void)state;
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        char uri[100];
-
-        snprintf(uri, sizeof uri, "%s", cases[i].uri);
-        db_uri_redact(uri);
-        assert_string_equal(uri, cases[i].shown);
-    }
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,7 +109,6 @@ int main(void)
         cmocka_unit_test(addresses),
         cmocka_unit_test(parts_of_an_address),
         cmocka_unit_test(ports),
-        cmocka_unit_test(what_may_be_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -270,6 +270,8 @@ static inline void fake_init(struct fake *fake, enum request_method method, cons
     fake->held_fd = -1;
     fake->server.workers = workers;
     fake->server.config = &fake->config;
+    fake->config.db = "sqlite:world.sqlite";
+    fake->config.show_settings = true;
     fake->server.root_fd = -1;
     fake->server.shared = aligned_alloc(align, (shared + align - 1) / align * align);
     assert(fake->server.shared != NULL);

@@ -112,22 +112,54 @@ static void test_index(void **state)
     fake_term(&fake);
 }
 
-/* A password in --db is not shown to whoever asks. */
+/* A password in --db is not shown to whoever asks, however it is spelt. */
 static void test_password_is_not_shown(void **state)
 {
     static const char *const targets[] = {"/", "/status"};
+    static char longest[1000];
+    const char *const uris[] = {
+        "postgresql://me:secret@host/world?password=secret",
+        "postgresql://me:secret secret@host/world",
+        "postgresql://me:secret#secret@host/world",
+        "postgresql://me:secret\"secret@host/world",
+        "postgresql://me:secret?secret@host/world",
+        "postgresql://host/world?password=secret&application_name=my app",
+        longest,
+    };
 
     (void)state;
-    for (size_t i = 0; i < COUNT(targets); i++) {
+    snprintf(longest, sizeof longest, "postgresql://me:secret%0*d@host/world", 900, 0);
+    for (size_t i = 0; i < COUNT(targets) * COUNT(uris); i++) {
         struct fake fake;
 
-        fake_init(&fake, HTTP_METHOD_GET, "GET", targets[i], 1);
-        fake.config.db = "postgresql://me:secret@host/world?password=secret";
+        fake_init(&fake, HTTP_METHOD_GET, "GET", targets[i % COUNT(targets)], 1);
+        fake.config.db = uris[i / COUNT(targets)];
         assert_int_equal(serve(&fake), 0);
         assert_contains(fake.sent, "postgresql://host/world");
         assert_null(strstr(fake.sent, "secret"));
         fake_term(&fake);
     }
+}
+
+static void test_settings_can_be_hidden(void **state)
+{
+    struct fake fake;
+
+    (void)state;
+    fake_init(&fake, HTTP_METHOD_GET, "GET", "/", 1);
+    fake.config.show_settings = false;
+    fake.config.root = "/private";
+    assert_int_equal(serve(&fake), 0);
+    assert_int_equal(fake.status, 200);
+    assert_null(strstr(fake.sent, "Settings"));
+    assert_null(strstr(fake.sent, "/private"));
+    fake_term(&fake);
+
+    fake_init(&fake, HTTP_METHOD_GET, "GET", "/status", 1);
+    fake.config.show_settings = false;
+    assert_int_equal(serve(&fake), 0);
+    assert_contains(fake.sent, "\"settings\":{},");
+    fake_term(&fake);
 }
 
 int main(void)
@@ -138,6 +170,7 @@ int main(void)
         cmocka_unit_test(test_status_unsettled),
         cmocka_unit_test(test_index),
         cmocka_unit_test(test_password_is_not_shown),
+        cmocka_unit_test(test_settings_can_be_hidden),
     };
     return cmocka_run_group_tests_name("handler/about", tests, NULL, NULL);
 }
