@@ -43,7 +43,7 @@ FUZZ_SRC  := $(wildcard tests/fuzz/target_*.c)
 FUZZERS   := $(patsubst tests/fuzz/target_%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC))
 EXAMPLES  := $(patsubst examples/%.c,build/examples/%,$(EX_SRC))
 
-.PHONY: all deps check check-asan check-tsan units lint format fuzz fuzzers bench bench-floor bench-coro examples floor install uninstall clean
+.PHONY: all deps check check-asan check-tsan check-trixie units lint format fuzz fuzzers bench bench-floor bench-coro examples floor install uninstall clean
 all: server floor
 
 server: $(B)/server
@@ -110,6 +110,9 @@ check: deps
 check-asan check-tsan: deps
 	@$(MAKE) --no-print-directory -j2 VARIANT=$(@:check-%=%) build/$(@:check-%=%)/server units
 	@tests/run --build build/$(@:check-%=%)
+# As root: the tests in a Debian 13 root (see scripts/check-trixie).
+check-trixie:
+	@scripts/check-trixie check
 fuzz: deps
 	@$(MAKE) --no-print-directory -j2 VARIANT=fuzz fuzzers
 	@scripts/fuzz
