@@ -65,8 +65,8 @@ static bool probe_guard_install(size_t page)
     char *p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (p == MAP_FAILED)
         return false;
-    bool ok = madvise(p, page, MADV_GUARD_INSTALL) == 0 &&
-              syscall(SYS_mincore, p, page, p) == -1 && errno == EFAULT;
+    bool ok = madvise(p, page, MADV_GUARD_INSTALL) == 0 && syscall(SYS_mincore, p, page, p) == -1 &&
+              errno == EFAULT;
     munmap(p, page);
     return ok;
 }

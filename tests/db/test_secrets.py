@@ -75,7 +75,7 @@ SLIPS = [
 ]
 
 
-@pytest.mark.parametrize("arguments", SLIPS, ids=lambda slip: slip[0].replace(SECRET, "_"))
+@pytest.mark.parametrize("arguments", SLIPS, ids=[slip[0].replace(SECRET, "_") for slip in SLIPS])
 def test_a_slip_does_not_print_it(arguments: "list[str]", tmp_path: Path) -> None:
     assert SECRET not in _refused(*arguments)
     if len(arguments) == 1 and arguments[0].startswith(("--db=", "--redis=")):
