@@ -7,10 +7,15 @@ from typing import Any, Iterator
 import pytest
 
 from support.configurations import Configuration, params
+from support.limits import raise_open_files
 from support.server import Launcher, Server
 from support.site import build
 
 pytest_plugins = ["support.database_fixtures"]
+
+
+def pytest_configure() -> None:
+    raise_open_files()
 
 
 @pytest.fixture(scope="session", params=params())

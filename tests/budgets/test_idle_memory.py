@@ -2,12 +2,12 @@
 """User memory for an idle keep-alive connection: the difference that many of them make."""
 
 import os
-import resource
 
 import pytest
 
 from counting import idle_bytes
 from support.configurations import per_request
+from support.limits import need_open_files
 from support.server import Launcher
 from support.variant import VARIANT
 
@@ -20,12 +20,8 @@ pytestmark = pytest.mark.skipif(VARIANT != "release", reason="a sanitizer's memo
 @per_request
 def test_idle_connections(launch: Launcher) -> None:
     """What a connection holds in the model whose workers belong to connections is a worker."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    try:
-        server = launch()
-        each = idle_bytes(server, CONNECTIONS)
-        print(f"{server.configuration.name}: {each:.0f} of {BUDGET} bytes for an idle connection")
-        assert each <= BUDGET
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    need_open_files(CONNECTIONS)
+    server = launch()
+    each = idle_bytes(server, CONNECTIONS)
+    print(f"{server.configuration.name}: {each:.0f} of {BUDGET} bytes for an idle connection")
+    assert each <= BUDGET

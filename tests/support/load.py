@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Callable, List, Optional
 
 from support.client import Address, Malformed, Response, message, open_socket, parse
+from support.limits import need_open_files
 
 HELLO = message("GET", "/hello")
 
@@ -183,6 +184,7 @@ class Load:
 
 def crowd(address: Address, count: int, first_bytes: bytes = b"") -> List[socket.socket]:
     """So many connections, each having sent the same first bytes."""
+    need_open_files(count)
     opened: List[socket.socket] = []
     try:
         for _ in range(count):
