@@ -81,6 +81,30 @@ static int next_chunk(struct connection_stream *s)
     }
 }
 
+int body_init_chunked(struct connection_stream *s)
+{
+    const char *p = s->io->in + s->start, *end = s->io->in + s->end;
+    enum chunked_event event = CHUNKED_DATA;
+    struct chunked chunked;
+
+    chunked_init(&s->chunked);
+    chunked = s->chunked;
+    while (event == CHUNKED_DATA && p < end) {
+        size_t used, data;
+
+        event = chunked_next(&chunked, p, (size_t)(end - p), &used);
+        if (event == CHUNKED_BAD)
+            return -EBADMSG;
+        if (chunked.data > s->config->max_body)
+            return -EMSGSIZE;
+        p += used;
+        data = (size_t)(end - p) < chunked.left ? (size_t)(end - p) : (size_t)chunked.left;
+        chunked_take(&chunked, data);
+        p += data;
+    }
+    return 0;
+}
+
 static ssize_t read_some(struct connection_stream *s, void *buffer, size_t capacity)
 {
     ssize_t count;

@@ -13,8 +13,13 @@
 /* The most bytes of an unread body that are read and dropped to keep a connection. */
 enum { BODY_DISCARD_LIMIT = 64 * 1024 };
 
-/* Makes ready to read the body of a request whose head ends at s->start. */
-static inline void body_init(struct connection_stream *s, const struct http_request *request)
+/* Makes ready to read a chunked body; see body_init(). */
+int body_init_chunked(struct connection_stream *s);
+
+/* Makes ready to read the body of a request whose head ends at s->start. Returns 0, or -EBADMSG or
+ * -EMSGSIZE, as http_read_body() would in time: what has come of it is judged, so that a request
+ * seen to be wrong gets no other answer, and reaches no handler. Does not wait. */
+static inline int body_init(struct connection_stream *s, const struct http_request *request)
 {
     s->body_chunked = request->chunked;
     s->body_left = request->content_length;
@@ -22,8 +27,7 @@ static inline void body_init(struct connection_stream *s, const struct http_requ
     s->body_read = 0;
     s->body_error = 0;
     s->continue_due = request->expects_continue && request->has_body;
-    if (request->chunked)
-        chunked_init(&s->chunked);
+    return request->chunked ? body_init_chunked(s) : 0;
 }
 
 /* Reads and drops what the handler left unread. True when the body's end was reached: the

@@ -189,25 +189,32 @@ static const char *reason_of(unsigned status)
     }
 }
 
-/* Runs the handler; makes the answer it owes if it gave up without one. */
-static void run_handler(const struct route *route, struct http_exchange *x)
+/* Who was to answer gave up with that result: makes the answer that is owed, also in place of one
+ * that was begun but has not left. */
+__attribute__((noinline)) static void answer_failure(struct http_exchange *x, int result)
+{
+    struct connection_stream *s = x->stream;
+    unsigned status = status_of(s->body_error != 0 ? s->body_error : result);
+
+    if (x->failed)
+        return;
+    if (x->status == 0 || (s->body_error != 0 && stream_take_back(s)))
+        exchange_init(x, s, x->request); /* without the header lines that were added to it */
+    x->close = true;
+    if (x->status != 0 || status == 0)
+        x->broken = true;
+    else if (http_error(x, status, "%s", reason_of(status)) < 0)
+        x->failed = true;
+}
+
+static int run_handler(const struct route *route, struct http_exchange *x)
 {
     int result;
 
     io_begin(x->io);
     result = handler_serve(route, x);
     io_end(x->io);
-    if (x->status == 0 && !x->failed) {
-        unsigned status = status_of(x->stream->body_error != 0 ? x->stream->body_error : result);
-
-        x->close = true;
-        if (status == 0)
-            x->broken = true;
-        else if (http_error(x, status, "%s", reason_of(status)) < 0)
-            x->failed = true;
-    } else if (result < 0) {
-        x->broken = true;
-    }
+    return result;
 }
 
 /* An answer that had to be broken off. Its framing shows that it is incomplete, unless its end is
@@ -259,6 +266,7 @@ static inline bool serve_request(struct connection_stream *s, size_t length, enu
     struct http_exchange x;
     struct request_error error;
     const struct route *route;
+    int result;
     int64_t started_ns = s->io->server->access_log_fd >= 0 ? io_now_ns() : 0;
 
     error = request_parse(&request, s->io->in + s->start, length);
@@ -266,16 +274,19 @@ static inline bool serve_request(struct connection_stream *s, size_t length, enu
     s->floor = s->start;
     if (error.status == 0 && request.content_length > s->config->max_body)
         error = (struct request_error){413, reason_of(413), true};
+    if (error.status == 0 || !error.close) {
+        result = body_init(s, &request);
+        if (result < 0)
+            error = (struct request_error){status_of(result), reason_of(status_of(result)), true};
+    }
     if (error.status != 0 && error.close) {
         *next = refuse(s, &request, &error);
         return false;
     }
-    body_init(s, &request);
     exchange_init(&x, s, &request);
     s->conn->requests++;
     if (error.status != 0) {
-        if (http_error(&x, error.status, "%s", error.reason) < 0)
-            x.failed = true;
+        result = http_error(&x, error.status, "%s", error.reason);
     } else {
         route = handler_find(&request);
         if (s->out_length > 0 && route != NULL && (route->flags & ROUTE_WAITS) &&
@@ -283,8 +294,10 @@ static inline bool serve_request(struct connection_stream *s, size_t length, enu
             *next = CONN_CLOSE;
             return false;
         }
-        run_handler(route, &x);
+        result = run_handler(route, &x);
     }
+    if (result < 0 || x.status == 0)
+        answer_failure(&x, result);
     count_request(s->io, &x);
     if (started_ns != 0)
         access_log_write(&x, io_now_ns() - started_ns);
@@ -395,9 +408,9 @@ static enum conn_next serve_requests(struct connection_stream *s)
             verdict = guard_feed(&c->guard, io->in + s->start + scanned,
                                  s->end - s->start - scanned, &used);
             scanned += used;
+            if (verdict > GUARD_DONE || scanned > s->config->max_header)
+                return refuse_head(s);
         }
-        if (verdict > GUARD_DONE || scanned > s->config->max_header)
-            return refuse_head(s);
         if (verdict == GUARD_DONE) {
             settle(s);
             if (!serve_request(s, scanned, &next))

@@ -142,7 +142,11 @@ static inline int begin(struct http_exchange *x, unsigned status, const char *co
         x->chunked = x->request->version_minor > 0;
         x->close |= !x->chunked;
     }
-    x->close |= server_draining(s->io->server) || (s->body_read == 0 && !body_worth_discarding(s));
+    x->close |= server_draining(s->io->server);
+    if (!s->body_done) {
+        x->close |= s->body_read == 0 && !body_worth_discarding(s);
+        stream_begin_answer(s);
+    }
 
     p = append_status_line(s->io->out + s->out_length, status);
     p = append(p, http_clock_line(s->io->clock), HTTP_DATE_LINE);

@@ -48,6 +48,7 @@ struct connection_stream {
     size_t floor;      /* io->in[0, floor) is in use (the head being served) */
     bool drained;      /* the last read came back short: no more input is there now */
     size_t out_length; /* unsent output is io->out[0, out_length) */
+    size_t answer_at;  /* where in it an answer begun amid the request's body begins, see below */
     struct client_pace reading, writing;
     size_t moved;       /* bytes since others last had their turn */
     int64_t turn_ms;    /* when this client's turn was last looked at; 0: not yet */
@@ -92,6 +93,21 @@ int stream_put(struct connection_stream *s, const void *data, size_t length);
 /* Sends all output. `more` announces that more follows at once (MSG_MORE). Returns 0, or the
  * socket's negative errno, -ETIMEDOUT or -ECANCELED. */
 int stream_flush(struct connection_stream *s, bool more);
+
+/* Notes that an answer begins here, so that it can be taken back. */
+static inline void stream_begin_answer(struct connection_stream *s)
+{
+    s->answer_at = s->out_length;
+}
+
+/* Drops the output since stream_begin_answer(). False: some of it may have left. */
+static inline bool stream_take_back(struct connection_stream *s)
+{
+    if (s->answer_at > s->out_length)
+        return false;
+    s->out_length = s->answer_at;
+    return true;
+}
 
 /* Makes sure that count bytes (at most HTTP_OUT_SIZE) fit behind io->out + out_length; sends what
  * is there if they do not. Returns as stream_flush(). */

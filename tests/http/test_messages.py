@@ -77,6 +77,28 @@ def test_chunked_body_over_the_limit(server: Server) -> None:
             assert answer.closes
 
 
+@pytest.mark.parametrize("request_line", [
+    "POST /echo", "GET /hello", "PUT /hello", "GET /nothing", "GET /stream?chunks=2&ms=1", "GET /",
+    "GET /files/text.txt", "GET /sleep?ms=1", "GET *", "POST https://x/echo",
+])
+def test_chunks_that_have_come_are_judged_first(server: Server, request_line: str) -> None:
+    """Whoever answers, and whether the body is read: what is seen to be malformed gets a 400."""
+    method, target = request_line.split()
+    for body, status in [
+        (b"5\r\nhello!\r\n0\r\n\r\n", 400),
+        (b"5\r\nhello\r\n0\n\r\n", 400),
+        (chunked(b"hello", trailers=b"A : b\r\n"), 400),
+        (chunked(b"a" * 9000, b"b" * 9000)[:-5] + b"x", 400),
+        (b"5\r\nhello\r\n7fffffffffffffff\r\n", 413),
+    ]:
+        with server.connect() as connection:
+            connection.send(message(method, target, "Transfer-Encoding: chunked", body=body))
+            answer = connection.read_response(method)
+            assert (answer.status, answer.closes) == (status, True), answer.head
+            assert answer.field("Allow") is None and answer.field("ETag") is None
+            assert connection.read_to_end() == b""
+
+
 def test_single_chunk_over_the_limit(server: Server) -> None:
     """Announced in the first chunk's size: refused before the answer begins."""
     with server.connect() as connection:

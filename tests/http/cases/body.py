@@ -145,6 +145,12 @@ CHUNKS = in_group("chunks", [
     _bad_chunks("NUL in an extension", b"5;a\x00b\r\nhello\r\n0\r\n\r\n"),
     _bad_chunks("bare CR in an extension", b"5;a\rb\r\nhello\r\n0\r\n\r\n"),
     _bad_chunks("data longer than announced", b"5\r\nhello!\r\n0\r\n\r\n", aborts=True),
+    _bad_chunks("data longer than announced, later", chunked(b"a" * 3000, b"b" * 3000)[:-5]
+                + b"5\r\nhello!\r\n0\r\n\r\n", aborts=True),
+    _bad_chunks("bad size behind more than an answer's buffer takes",
+                b"2fff\r\n" + b"a" * 0x2fff + b"\r\n-1\r\n\r\n", aborts=True),
+    Case("", "too large, later", message("POST", "/echo", "Transfer-Encoding: chunked",
+         body=b"5\r\nhello\r\nffffffff\r\nhello"), 413, True, method="POST", aborts=True),
     _bad_chunks("data shorter than announced", b"7\r\nhello\r\n0\r\n\r\n", aborts=True),
     _bad_chunks("bare LF behind the data", b"5\r\nhello\n0\r\n\r\n", aborts=True),
     _bad_chunks("bare CR behind the data", b"5\r\nhello\r0\r\n\r\n", aborts=True),

@@ -24,8 +24,8 @@ class Case:
 
     closes: True: "C" of the rules, an orderly close after the answer; False: the
     connection must serve a further request; None: either, but as announced.
-    aborts: the answer may have begun before the fault was seen; it then ends
-    short and the connection closes.
+    aborts: when it comes in pieces the answer may have begun before the fault was seen;
+    it then ends short and the connection closes.
     continues: a 100 may come first when the body is not there with the head.
     """
 

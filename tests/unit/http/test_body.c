@@ -199,11 +199,97 @@ static void the_largest_body(void **state)
     assert_memory_equal(rig->received + head, body, sizeof body);
 }
 
+/* What has come is judged first: whatever the handler would do, it is not asked. */
+static void what_has_come_is_judged_before_the_handler(void **state)
+{
+    static const char *const heads[] = {POST_CHUNKED("/hi"),      POST_CHUNKED("/one"),
+                                        POST_CHUNKED("/through"), POST_CHUNKED("/echo"),
+                                        POST_CHUNKED("/sleep"),   POST_CHUNKED("/none"),
+                                        POST_CHUNKED("*"),        POST_CHUNKED("https://a/hi")};
+    static const struct {
+        const char *body, *status;
+    } bodies[] = {
+        {"x", "HTTP/1.1 400 "},
+        {"3\r\nabc\r\nx", "HTTP/1.1 400 "},
+        {"3\r\nabcd\r\n0\r\n\r\n", "HTTP/1.1 400 "},
+        {"3\r\nabc\r\n0\n\r\n", "HTTP/1.1 400 "},
+        {"3\r\nabc\r\n0\r\nA : b\r\n\r\n", "HTTP/1.1 400 "},
+        {"3\r\nabc\r\n30d3e\r\n", "HTTP/1.1 413 "},
+    };
+    struct rig *rig = *state;
+
+    for (size_t i = 0; i < COUNT(heads) * COUNT(bodies); i++) {
+        const char *status = bodies[i % COUNT(bodies)].status;
+
+        again(rig);
+        rig_send(rig, GET_HI);
+        rig_send(rig, heads[i / COUNT(bodies)]);
+        rig_send(rig, bodies[i % COUNT(bodies)].body);
+        assert_int_equal(rig_serve(rig), CONN_PARK);
+        rig_receive(rig);
+        assert_memory_equal(rig->received, HI, strlen(HI)); /* an earlier answer is delivered */
+        if (strncmp(rig->received + strlen(HI), status, strlen(status)) != 0)
+            fail_msg("%s%s: %s", heads[i / COUNT(bodies)], bodies[i % COUNT(bodies)].body,
+                     rig->received);
+        assert_null(strstr(rig->received + strlen(HI) + 1, "HTTP/1.1"));
+        assert_non_null(strstr(rig->received, "\r\nConnection: close\r\n"));
+        assert_int_equal(rig->sleeps, 0);
+        assert_int_equal(stats_get(&rig->stats->requests), 2);
+        assert_int_equal(stats_get(&rig->stats->responses[4]), 1);
+    }
+}
+
+/* What is found wrong later is still the answer as long as nothing of another has left. */
+static void an_answer_that_has_not_left_is_taken_back(void **state)
+{
+    static const struct {
+        const char *end, *status;
+    } rows[] = {
+        {"x", "HTTP/1.1 400 "},
+        {"30000\r\n", "HTTP/1.1 413 "},
+    };
+    struct rig *rig = *state;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        char text[20000] = GET_HI POST_CHUNKED("/through");
+        size_t length = strlen(text);
+
+        for (int chunk = 0; chunk < 12; chunk++) /* more than is read at once, less than is sent */
+            length += (size_t)sprintf(text + length, "3e8\r\n%01000d\r\n", 0);
+        length += (size_t)sprintf(text + length, "%s", rows[i].end);
+        assert_true(length > rig->io.in_size && 12 * 1010 < rig->io.out_size);
+        again(rig);
+        rig_send_bytes(rig, text, length);
+        assert_int_equal(rig_serve(rig), CONN_PARK);
+        rig_receive(rig);
+        assert_memory_equal(rig->received, HI, strlen(HI));
+        assert_memory_equal(rig->received + strlen(HI), rows[i].status, strlen(rows[i].status));
+        assert_null(strstr(rig->received + strlen(HI) + 1, "HTTP/1.1"));
+        assert_int_equal(stats_get(&rig->stats->responses[2]), 1);
+        assert_int_equal(stats_get(&rig->stats->responses[4]), 1);
+    }
+}
+
+/* The 200 leaves while the handler waits for more. */
+static void an_answer_that_has_left_is_broken_off(void **state)
+{
+    struct rig *rig = *state;
+    struct pieces p = {.text = "x", .length = 1, .piece = 1};
+
+    rig->on_wait = wait_for_piece;
+    rig->script = &p;
+    rig_send(rig, GET_HI POST_CHUNKED("/through") "3\r\nabc\r\n");
+    assert_int_equal(rig_serve(rig), CONN_PARK);
+    assert_int_equal(rig->conn.phase, CONN_LINGER);
+    rig_expect(rig, HI "HTTP/1.1 200 OK\r\n" RIG_DATE TEXT
+                       "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+    assert_int_equal(stats_get(&rig->stats->requests), 2);
+}
+
 /* No answer to a failure is put into the middle of another. */
 static void errors_in_mid_answer_break_it_off(void **state)
 {
     static const char *const requests[] = {
-        POST_CHUNKED("/through") "3\r\nabc\r\nx",
         "GET /broken HTTP/1.1\r\nHost: a\r\n\r\n" GET_HI,
         "GET /short HTTP/1.1\r\nHost: a\r\n\r\n" GET_HI,
     };
@@ -252,6 +338,9 @@ int main(void)
         PLAIN(a_long_unread_chunked_body_closes),
         PLAIN(body_errors_are_answered),
         PLAIN(the_largest_body),
+        PLAIN(what_has_come_is_judged_before_the_handler),
+        PLAIN(an_answer_that_has_not_left_is_taken_back),
+        PLAIN(an_answer_that_has_left_is_broken_off),
         PLAIN(errors_in_mid_answer_break_it_off),
         PLAIN(a_handler_that_gives_up_without_an_answer),
     };
