@@ -17,6 +17,8 @@
 
 struct db_pool;
 
+enum { DB_LEAVE_MAX_MS = 250 };
+
 /* A place for a connection in a process's pool. */
 struct db_conn {
     const char *uri;       /* where to connect */
@@ -25,6 +27,8 @@ struct db_conn {
     bool blocks;           /* its calls may block: io_offload() them (--offload) */
     bool broken;           /* to be closed instead of used again */
     bool lost;             /* broken because the other side went away: others may have, too */
+    bool fresh;            /* opened for the present question */
+    bool trial;            /* used although the last attempt failed: how this one ends counts */
     uint32_t generation;   /* the pool's when it was opened */
     int64_t idle_since_ms; /* while idle */
     struct db_conn *next;  /* while idle */
@@ -33,6 +37,9 @@ struct db_conn {
 
 struct db_backend {
     const char *name;
+    bool optional;    /* who asks can do without: after a failure, open connections rest, too */
+    bool look_always; /* its answers do not say what they answer: a connection on which something
+                         waits that nobody asked for is never used */
 
     /* Opens conn, which is closed: sets handle, fd. On failure it stays closed. */
     int (*open)(struct db_conn *conn, struct io *io, int64_t deadline_ms);
@@ -57,6 +64,21 @@ struct db_backend {
 };
 
 extern const struct db_backend db_sqlite, db_postgres, db_redis;
+
+/* What a row of World may hold. */
+static inline bool db_number_is_valid(int64_t number)
+{
+    return number >= 1 && number <= DB_ROWS;
+}
+
+/*
+ * Of a --db-timeout in ms the part at its end that is no more for questions: for leaving a
+ * connection whose question was not answered in time so that nothing goes on at its other end.
+ */
+static inline int64_t db_leave_ms(int64_t timeout_ms)
+{
+    return timeout_ms < 4 * (int64_t)DB_LEAVE_MAX_MS ? timeout_ms / 4 : DB_LEAVE_MAX_MS;
+}
 
 /*
  * Notes a failure of conn for the log: a reason in the form of printf(), of which the first line

@@ -17,7 +17,10 @@
 #include "io.h"
 #include "server.h"
 
-enum { DB_CONNECTIONS_AUTO = 16 };
+enum {
+    DB_CONNECTIONS_AUTO = 16,
+    CACHE_SHARE = 4, /* a cache may take one part in so many of --db-timeout to answer */
+};
 
 struct db {
     const struct config *config;
@@ -136,14 +139,37 @@ int db_conn_break(struct db_conn *conn, int error, bool lost, const char *format
 
 /* ---- questions ----------------------------------------------------------------------------- */
 
+/* When a question that begins now is given up. */
 static int64_t deadline(const struct io *io)
 {
-    return io_now_ms() + io->server->config->db_timeout_ms;
+    int64_t timeout_ms = io->server->config->db_timeout_ms;
+
+    return io_now_ms() + timeout_ms - db_leave_ms(timeout_ms);
+}
+
+/* The same for what may be answered without the cache: most of the time is left for that. */
+static int64_t cache_deadline(const struct io *io)
+{
+    return io_now_ms() + io->server->config->db_timeout_ms / CACHE_SHARE;
 }
 
 static int take(struct io *io, struct db_pool *pool, int64_t until, struct db_conn **conn)
 {
     return db_pool_take(pool, io, io->server->process, until, conn);
+}
+
+/*
+ * Whether a question that changes nothing, and ended with *result, is to be asked once more: on
+ * conn, opened anew. It is where conn had been open for longer: the other side may have closed it
+ * since, or forgotten what was prepared there. A new one would answer the same again.
+ */
+static bool ask_again(struct io *io, struct db_pool *pool, struct db_conn *conn, int64_t until,
+                      int *result)
+{
+    if (!conn->broken || conn->fresh || *result == -ETIMEDOUT || *result == -ECANCELED)
+        return false;
+    *result = db_pool_renew(pool, io, conn, *result, until);
+    return *result == 0;
 }
 
 static int read_from(struct io *io, struct db_pool *pool, struct db_row *rows, size_t count,
@@ -152,10 +178,12 @@ static int read_from(struct io *io, struct db_pool *pool, struct db_row *rows, s
     struct db_conn *conn;
     int result = take(io, pool, until, &conn);
 
-    if (result == 0) {
+    if (result < 0)
+        return result;
+    result = pool->backend->read(conn, io, rows, count, until);
+    if (ask_again(io, pool, conn, until, &result))
         result = pool->backend->read(conn, io, rows, count, until);
-        db_pool_put(pool, io, conn, result);
-    }
+    db_pool_put(pool, io, conn, result);
     return result;
 }
 
@@ -185,27 +213,59 @@ int db_read_fortunes(struct io *io, struct db_fortunes *list)
     struct db_conn *conn;
     int result = take(io, pool, until, &conn);
 
-    if (result == 0) {
+    if (result < 0)
+        return result;
+    result = pool->backend->fortunes(conn, io, list, until);
+    if (ask_again(io, pool, conn, until, &result)) {
+        db_fortunes_term(list);
         result = pool->backend->fortunes(conn, io, list, until);
-        db_pool_put(pool, io, conn, result);
     }
+    db_pool_put(pool, io, conn, result);
     return result;
 }
 
-/* Reads the count rows that the cache did not have and puts them there. No connection to the one
- * is held while waiting for the other: two pools taken in turn cannot block each other. */
-static int fill_cache(struct io *io, struct db_row *rows, size_t count, int64_t until)
+/* Puts rows into the cache. Their readers have them anyway, so only a stop matters: -ECANCELED. */
+static int put_into_cache(struct io *io, const struct db_row *rows, size_t count)
 {
-    struct db *db = io->server->db;
+    struct db_pool *pool = &io->server->db->cache;
+    int64_t until = cache_deadline(io);
     struct db_conn *conn;
-    int result = read_from(io, &db->world, rows, count, until);
+    int result = take(io, pool, until, &conn);
 
-    if (result == 0)
-        result = take(io, &db->cache, until, &conn);
     if (result == 0) {
-        result = db->cache.backend->update(conn, io, rows, count, until);
-        db_pool_put(&db->cache, io, conn, result);
+        result = pool->backend->update(conn, io, rows, count, until);
+        db_pool_put(pool, io, conn, result);
     }
+    return result == -ECANCELED ? result : 0;
+}
+
+/* Sets those of rows that have no number from the database, and where asked puts these into the
+ * cache. No connection to the one is held while waiting for the other: two pools taken in turn
+ * cannot block each other. */
+static int fill(struct io *io, struct db_row *rows, size_t count, bool put, int64_t until)
+{
+    struct db_row *missing;
+    size_t missed = 0, at = 0;
+    int result;
+
+    for (size_t i = 0; i < count; i++)
+        missed += rows[i].number == 0;
+    if (missed == 0)
+        return 0;
+    missing = calloc(missed, sizeof *missing);
+    if (missing == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].number == 0)
+            missing[at++].id = rows[i].id;
+    result = read_from(io, &io->server->db->world, missing, missed, until);
+    at = 0;
+    for (size_t i = 0; result == 0 && i < count; i++)
+        if (rows[i].number == 0)
+            rows[i].number = missing[at++].number;
+    if (result == 0 && put)
+        result = put_into_cache(io, missing, missed);
+    free(missing);
     return result;
 }
 
@@ -213,31 +273,14 @@ int db_read_cached(struct io *io, struct db_row *rows, size_t count)
 {
     struct db *db = io->server->db;
     int64_t until = deadline(io);
-    struct db_row *missing;
-    size_t missed = 0, at = 0;
     int result;
 
     if (!db->has_cache)
         return -EOPNOTSUPP;
-    result = read_from(io, &db->cache, rows, count, until);
-    for (size_t i = 0; result == 0 && i < count; i++)
-        missed += rows[i].number == 0;
-    if (result < 0 || missed == 0)
-        return result;
-
-    missing = calloc(missed, sizeof *missing);
-    if (missing == NULL)
-        return -ENOMEM;
     for (size_t i = 0; i < count; i++)
-        if (rows[i].number == 0)
-            missing[at++].id = rows[i].id;
-    result = fill_cache(io, missing, missed, until);
-    at = 0;
-    for (size_t i = 0; result == 0 && i < count; i++)
-        if (rows[i].number == 0)
-            rows[i].number = missing[at++].number;
-    free(missing);
-    return result;
+        rows[i].number = 0;
+    result = read_from(io, &db->cache, rows, count, cache_deadline(io));
+    return result == -ECANCELED ? result : fill(io, rows, count, result == 0, until);
 }
 
 /* ---- fortunes ------------------------------------------------------------------------------ */

@@ -9,8 +9,11 @@
  *
  * Questions return 0 or a negative errno: -ECANCELED (the server is being stopped; give up the
  * request), -ETIMEDOUT (no connection, or no answer, within --db-timeout), -ENODATA (a row asked
- * for is not there), anything else: it cannot be reached or refuses. What failed has been logged,
- * once a second at most. After an error in mid-question its connection is closed, never put back.
+ * for is not there, or holds no such number), -EPROTO (what came is no answer), -EIO
+ * (refused, and would be again: a table or a right is missing, the disk is full); anything else: it
+ * cannot be reached now. What failed has been logged, once a second at most. After an error in
+ * mid-question its connection is closed, never put back. What only reads, and fails on a connection
+ * that had been open for longer, is asked once more on a new one; changes never are.
  */
 #ifndef DB_DB_H
 #define DB_DB_H
@@ -90,7 +93,8 @@ int db_fortunes_add(struct db_fortunes *list, int id, const char *message, size_
     __attribute__((warn_unused_result));
 void db_fortunes_term(struct db_fortunes *list);
 
-/* As db_read(), from the cache; what is not in it is read from the database and put there.
+/* As db_read(), from the cache; what is not in it is read from the database and put there. So is
+ * everything while the cache fails or cannot be reached, but that it is then not put there.
  * -EOPNOTSUPP without --redis. */
 int db_read_cached(struct io *io, struct db_row *rows, size_t count)
     __attribute__((warn_unused_result));

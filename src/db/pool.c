@@ -200,74 +200,98 @@ static bool has_ended(const struct db_conn *conn)
                              (errno != EAGAIN && errno != EINTR));
 }
 
-/* Whether now is too soon to try again, and which generation this attempt belongs to. */
-static bool must_pause(struct db_pool *pool, uint32_t *generation)
+static uint32_t generation_of(struct db_pool *pool)
 {
-    bool result;
+    uint32_t generation;
 
     pthread_mutex_lock(&pool->mutex);
-    *generation = pool->generation;
-    result = pool->failing && io_now_ms() < pool->retry_ms;
+    generation = pool->generation;
+    pthread_mutex_unlock(&pool->mutex);
+    return generation;
+}
+
+/* Whether to try although the last attempt failed, or to rest: 0, or what that one ended with.
+ * *trial: it failed, and the caller is the one to try again; others rest on. */
+static int may_try(struct db_pool *pool, bool *trial)
+{
+    int64_t now = io_now_ms();
+    int64_t longest = pool->backend->optional ? DB_PAUSE_OPTIONAL_MAX_MS : DB_PAUSE_MAX_MS;
+    int result = 0;
+
+    pthread_mutex_lock(&pool->mutex);
+    *trial = pool->failing != 0 && now >= pool->retry_ms;
+    if (*trial) {
+        pool->pause_ms = 2 * pool->pause_ms < longest ? 2 * pool->pause_ms : longest;
+        pool->retry_ms = now + pool->pause_ms;
+    } else {
+        result = pool->failing;
+    }
     pthread_mutex_unlock(&pool->mutex);
     return result;
 }
 
-/* Notes how an attempt to connect has ended. Returns true when it is the first to succeed again. */
-static bool note_attempt(struct db_pool *pool, int result)
+/* Notes how an attempt has ended. */
+static void note_attempt(struct db_pool *pool, int result)
 {
-    int64_t now = io_now_ms();
     bool back;
 
+    if (result == -ECANCELED)
+        return;
     pthread_mutex_lock(&pool->mutex);
-    back = pool->failing && result == 0;
+    back = pool->failing != 0 && result == 0;
     if (result == 0) {
-        pool->failing = false;
         pool->pause_ms = 0;
-    } else if (result != -ECANCELED && (!pool->failing || now >= pool->retry_ms)) {
-        pool->failing = true;
-        pool->pause_ms = pool->pause_ms == 0 ? DB_PAUSE_MIN_MS : 2 * pool->pause_ms;
-        if (pool->pause_ms > DB_PAUSE_MAX_MS)
-            pool->pause_ms = DB_PAUSE_MAX_MS;
-        pool->retry_ms = now + pool->pause_ms;
+    } else {
+        if (pool->failing == 0)
+            pool->pause_ms = pool->backend->optional ? DB_PAUSE_OPTIONAL_MIN_MS : DB_PAUSE_MIN_MS;
+        pool->retry_ms = io_now_ms() + pool->pause_ms;
     }
+    pool->failing = result;
     pthread_mutex_unlock(&pool->mutex);
-    return back;
+    if (back)
+        log_line(LOG_INFO, "%s: can be reached again", pool->label);
 }
 
 static int open_conn(struct db_pool *pool, struct io *io, struct db_conn *conn, int64_t deadline_ms)
 {
-    uint32_t generation;
+    uint32_t generation = generation_of(pool);
     int result;
 
-    if (must_pause(pool, &generation))
-        return -EAGAIN;
     conn->broken = conn->lost = false;
+    conn->fresh = true;
     conn->reason[0] = '\0';
     result = pool->backend->open(conn, io, deadline_ms);
     conn->generation = generation;
-    if (note_attempt(pool, result))
-        log_line(LOG_INFO, "%s: can be reached again", pool->label);
+    if (result < 0 || !pool->backend->optional) /* one that is not needed has to answer, too */
+        note_attempt(pool, result);
     if (result < 0 && result != -ECANCELED)
         complain(pool, conn, result);
+    if (result < 0)
+        conn->broken = conn->trial = false; /* it is closed */
     return result;
 }
 
 /* Makes conn, a place just taken, an open connection. */
 static int prepare(struct db_pool *pool, struct io *io, struct db_conn *conn, int64_t deadline_ms)
 {
-    if (conn->handle != NULL && conn->fd >= 0) {
-        uint32_t generation;
+    const struct db_backend *backend = pool->backend;
+    int result = 0;
 
-        pthread_mutex_lock(&pool->mutex);
-        generation = pool->generation;
-        pthread_mutex_unlock(&pool->mutex);
-        if ((conn->generation != generation || io_now_ms() - conn->idle_since_ms > LOOK_AFTER_MS) &&
+    if (conn->handle != NULL && conn->fd >= 0) {
+        uint32_t generation = generation_of(pool);
+
+        if ((backend->look_always || conn->generation != generation ||
+             io_now_ms() - conn->idle_since_ms > LOOK_AFTER_MS) &&
             has_ended(conn))
             close_conn(pool, io, conn);
         else
             conn->generation = generation;
     }
-    return conn->handle != NULL ? 0 : open_conn(pool, io, conn, deadline_ms);
+    if (conn->handle == NULL || backend->optional)
+        result = may_try(pool, &conn->trial);
+    if (result == 0 && conn->handle == NULL)
+        result = open_conn(pool, io, conn, deadline_ms);
+    return result;
 }
 
 /* Gives up the permit, if one is needed, and the connection with it where it may not stay. */
@@ -312,18 +336,34 @@ int db_pool_take(struct db_pool *pool, struct io *io, unsigned process, int64_t 
     return 0;
 }
 
+/* Closes what is broken, and remembers it where others may have gone with it. */
+static void close_broken(struct db_pool *pool, struct io *io, struct db_conn *conn)
+{
+    if (conn->lost) {
+        pthread_mutex_lock(&pool->mutex);
+        pool->generation++;
+        pthread_mutex_unlock(&pool->mutex);
+    }
+    close_conn(pool, io, conn);
+}
+
+int db_pool_renew(struct db_pool *pool, struct io *io, struct db_conn *conn, int error,
+                  int64_t deadline_ms)
+{
+    complain(pool, conn, error);
+    close_broken(pool, io, conn);
+    return open_conn(pool, io, conn, deadline_ms);
+}
+
 void db_pool_put(struct db_pool *pool, struct io *io, struct db_conn *conn, int error)
 {
-    if (error < 0 && error != -ECANCELED)
+    if (error != -ECANCELED && (error < 0 || conn->reason[0] != '\0'))
         complain(pool, conn, error);
-    if (conn->broken) {
-        if (conn->lost) {
-            pthread_mutex_lock(&pool->mutex);
-            pool->generation++;
-            pthread_mutex_unlock(&pool->mutex);
-        }
-        close_conn(pool, io, conn);
-    }
+    if (pool->backend->optional && (conn->broken || conn->trial))
+        note_attempt(pool, conn->broken ? error : 0);
+    if (conn->broken)
+        close_broken(pool, io, conn);
+    conn->broken = conn->fresh = conn->trial = false;
     conn->reason[0] = '\0';
     conn->idle_since_ms = io_now_ms();
     give_permit(pool, io, conn);

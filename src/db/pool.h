@@ -5,8 +5,9 @@
  * As many places as the process's share; each holds an open connection or none yet. Contexts
  * are served in the order they came: a connection put back goes straight to the first in line, so
  * nobody overtakes. While the other side cannot be reached, attempts to connect are spaced out
- * (DB_PAUSE_MIN_MS, doubling to DB_PAUSE_MAX_MS) and a request in between fails at once instead of
- * adding to the load.
+ * (DB_PAUSE_MIN_MS, doubling to DB_PAUSE_MAX_MS) and a request in between fails at once, with what
+ * the last attempt ended with, instead of adding to the load. A cache that has failed to answer is
+ * left alone in the same way, for longer.
  *
  * Made before the process is forked, used after; what contexts of a process share is under its
  * mutex, which nobody holds while waiting.
@@ -23,7 +24,9 @@
 
 enum {
     DB_PAUSE_MIN_MS = 25,
-    DB_PAUSE_MAX_MS = 400, /* well below a second: how late a return may be noticed */
+    DB_PAUSE_MAX_MS = 400,          /* well below a second: how late a return may be noticed */
+    DB_PAUSE_OPTIONAL_MIN_MS = 400, /* where a late notice costs little, a vain attempt much */
+    DB_PAUSE_OPTIONAL_MAX_MS = 5000,
 };
 
 struct db_waiter;
@@ -40,7 +43,7 @@ struct db_pool {
     uint32_t generation;        /* grows when the other side was found to have gone */
     int64_t pause_ms, retry_ms; /* after a failure: how long, and until when nobody connects */
     int64_t last_complaint_ms;
-    bool failing;                /* the last attempt to connect failed */
+    int failing;                 /* what the last attempt ended with; 0: well */
     struct db_borrower borrower; /* with permits: the one place's */
     unsigned count;              /* of places */
     struct db_conn *conns;
@@ -59,11 +62,18 @@ void db_pool_term(struct db_pool *pool);
 
 /*
  * Takes an open connection, the caller's until db_pool_put(). process: the index of the calling
- * process. Returns 0, -ETIMEDOUT (none became free), -ECANCELED, -ENOMEM, -EAGAIN (could not be
- * reached a moment ago), or what opening one gave, logged.
+ * process. Returns 0, -ETIMEDOUT (none became free), -ECANCELED, -ENOMEM, or what opening one gave,
+ * now (which is logged) or a moment ago.
  */
 int db_pool_take(struct db_pool *pool, struct io *io, unsigned process, int64_t deadline_ms,
                  struct db_conn **out) __attribute__((warn_unused_result));
+
+/*
+ * Opens conn, which the caller has taken and found broken, anew. error: what the question ended
+ * with, for the log. Returns 0, or what opening gave, logged; db_pool_put() in either case.
+ */
+int db_pool_renew(struct db_pool *pool, struct io *io, struct db_conn *conn, int error,
+                  int64_t deadline_ms) __attribute__((warn_unused_result));
 
 /* How many contexts wait in line. */
 unsigned db_pool_waiting(struct db_pool *pool);

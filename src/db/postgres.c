@@ -8,6 +8,9 @@
  * well-known benchmark ask for (a query for each row; pipelining allowed, coalescing not), and
  * it makes deadlocks between concurrent updates impossible: no transaction holds two row locks.
  *
+ * --db-connections is a limit on what the server has to do, too. A statement goes on in its backend
+ * when its socket is closed, so one that was not answered in time is ended before (take_leave()).
+ *
  * Connecting resolves names and reads files, which libpq does blocking: those calls are
  * offloaded, whatever --offload says.
  *
@@ -19,12 +22,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
+#include "config.h"
 #include "db/backend.h"
+#include "db/sqlstate.h"
 #include "db/uri.h"
 #include "io.h"
+#include "server.h"
 
-enum { OID_INT4 = 23, BINARY = 1 };
+enum { OID_NAME = 19, OID_INT4 = 23, OID_TEXT = 25, OID_BPCHAR = 1042, OID_VARCHAR = 1043 };
+enum { BINARY = 1, LIMIT_COUNT = 2 };
 
 enum { WORLD_READ, WORLD_UPDATE, FORTUNE_READ, STATEMENT_COUNT };
 
@@ -109,6 +117,7 @@ static int establish(struct db_conn *conn, struct io *io, int64_t deadline_ms, P
     if (c.pg == NULL)
         return -ENOMEM;
     PQsetNoticeReceiver(c.pg, ignore_notice, NULL);
+    PQsetErrorVerbosity(c.pg, PQERRORS_VERBOSE); /* for sqlstate_find() */
     if (PQstatus(c.pg) == CONNECTION_BAD)
         c.status = PGRES_POLLING_FAILED;
     while (c.status == PGRES_POLLING_READING || c.status == PGRES_POLLING_WRITING) {
@@ -121,8 +130,12 @@ static int establish(struct db_conn *conn, struct io *io, int64_t deadline_ms, P
         if (result < 0)
             return result;
     }
-    if (c.status != PGRES_POLLING_OK)
-        return db_conn_fail(conn, -ECONNREFUSED, "%s", PQerrorMessage(c.pg));
+    if (c.status != PGRES_POLLING_OK) {
+        const char *state = sqlstate_find(PQerrorMessage(c.pg));
+
+        return db_conn_fail(conn, state != NULL ? sqlstate_error(state, true) : -ECONNREFUSED, "%s",
+                            PQerrorMessage(c.pg));
+    }
     return 0;
 }
 
@@ -132,12 +145,17 @@ static int establish(struct db_conn *conn, struct io *io, int64_t deadline_ms, P
 static int give_up(const struct exchange *e, const PGresult *result)
 {
     const char *said = result != NULL ? PQresultErrorMessage(result) : "";
+    const char *state = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
     bool lost = PQstatus(e->pg) == CONNECTION_BAD;
+    int error = lost ? -ECONNRESET : -EPROTO;
 
+    if (state != NULL) {
+        error = sqlstate_error(state, e->conn->fresh);
+        lost = lost || strncmp(state, "57P", 3) == 0;
+    }
     if (said[0] == '\0')
         said = PQerrorMessage(e->pg);
-    return db_conn_break(e->conn, lost ? -ECONNRESET : -EIO, lost, "%s",
-                         said[0] != '\0' ? said : "unexpected answer");
+    return db_conn_break(e->conn, error, lost, "%s", said[0] != '\0' ? said : "unexpected answer");
 }
 
 /* Around calls of libpq: it closes the socket itself, at once, when it finds the other side gone,
@@ -150,6 +168,33 @@ static void enter(const struct exchange *e)
 static void leave(const struct exchange *e)
 {
     io_hold(e->io, PQsocket(e->pg));
+}
+
+/* How long take_leave() may take. */
+static int64_t leave_ms(const struct exchange *e)
+{
+    return db_leave_ms(e->io->server->config->db_timeout_ms);
+}
+
+/*
+ * Ends what was not answered in time, and waits for the end. It sends no more: a backend that looks
+ * for that (set_limits() asks it to) then ends at once, in the middle of a statement or of a wait
+ * for a lock, and its socket with it. Asking for a cancellation would take another connection,
+ * which libpq makes blocking, and would end one of many statements.
+ */
+static void take_leave(const struct exchange *e)
+{
+    int64_t until = io_now_ms() + leave_ms(e);
+    int fd = PQsocket(e->pg);
+    char rest[4096];
+    ssize_t got;
+
+    shutdown(fd, SHUT_WR);
+    do {
+        got = recv(fd, rest, sizeof rest, MSG_DONTWAIT);
+        if (got < 0 && errno == EAGAIN && io_wait(e->io, fd, IO_READ, until) < 0)
+            break;
+    } while ((got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR))) && io_now_ms() < until);
 }
 
 /* Puts a statement into the pipeline, with a Sync behind it. */
@@ -195,6 +240,8 @@ static int receive(const struct exchange *e, PGresult **result)
             return give_up(e, NULL);
         ready = io_wait(e->io, PQsocket(e->pg), unsent > 0 ? IO_READ | IO_WRITE : IO_READ,
                         e->deadline_ms);
+        if (ready == -ETIMEDOUT)
+            take_leave(e);
         if (ready < 0)
             return db_conn_break(e->conn, ready, false, "no answer within --db-timeout");
         if ((ready & IO_READ) == 0)
@@ -240,15 +287,50 @@ static int receive_answer(const struct exchange *e, ExecStatusType status, PGres
     return result;
 }
 
+/* Receives what a setting is answered with: done, or an error where the server does not know it. */
+static int receive_any(const struct exchange *e)
+{
+    PGresult *got = NULL;
+    int result = receive(e, &got);
+
+    PQclear(got);
+    if (result == 0)
+        result = expect(e, PGRES_EMPTY_QUERY, NULL);
+    return result == 0 ? expect(e, PGRES_PIPELINE_SYNC, NULL) : result;
+}
+
+/*
+ * Puts into the pipeline what bounds a statement that nobody waits for any longer. The backend is
+ * to look often enough whether its socket still is one, for take_leave(): PostgreSQL 14 and later
+ * do, on Linux. Elsewhere it is to stop by itself.
+ */
+static bool send_limits(const struct exchange *e)
+{
+    static const char *const names[LIMIT_COUNT] = {"client_connection_check_interval",
+                                                   "statement_timeout"};
+    const int64_t values[LIMIT_COUNT] = {(leave_ms(e) + 3) / 4,
+                                         e->io->server->config->db_timeout_ms};
+    char sql[80];
+    bool sent = true;
+
+    for (size_t i = 0; i < LIMIT_COUNT && sent; i++) {
+        snprintf(sql, sizeof sql, "SET %s = %lld", names[i], (long long)values[i]);
+        sent = PQsendQueryParams(e->pg, sql, 0, NULL, NULL, NULL, NULL, BINARY) != 0 &&
+               PQpipelineSync(e->pg) != 0;
+    }
+    return sent;
+}
+
 static int prepare(const struct exchange *e)
 {
     static const Oid types[] = {OID_INT4, OID_INT4};
-    bool sent = true;
+    bool sent;
     int result = 0;
 
     if (PQsetnonblocking(e->pg, 1) < 0 || PQenterPipelineMode(e->pg) == 0)
         return give_up(e, NULL);
     enter(e);
+    sent = send_limits(e);
     for (size_t i = 0; i < STATEMENT_COUNT && sent; i++)
         sent = PQsendPrepare(e->pg, STATEMENTS[i].name, STATEMENTS[i].sql, STATEMENTS[i].parameters,
                              types) != 0 &&
@@ -256,6 +338,8 @@ static int prepare(const struct exchange *e)
     leave(e);
     if (!sent)
         return give_up(e, NULL);
+    for (size_t i = 0; result == 0 && i < LIMIT_COUNT; i++)
+        result = receive_any(e);
     for (size_t i = 0; result == 0 && i < STATEMENT_COUNT; i++)
         result = receive_answer(e, PGRES_COMMAND_OK, NULL);
     return result;
@@ -285,36 +369,48 @@ static void postgres_close(struct db_conn *conn, struct io *io)
 
 /* ---- questions ----------------------------------------------------------------------------- */
 
-static int int4(const PGresult *answer, int row, int column)
+/* False for a column that is not there, is of another type or length, or holds nothing. */
+static bool int4(const PGresult *answer, int row, int column, int *value)
 {
     uint32_t bits;
 
+    if (PQnfields(answer) <= column || PQftype(answer, column) != OID_INT4 ||
+        PQfformat(answer, column) != BINARY || PQgetisnull(answer, row, column) ||
+        PQgetlength(answer, row, column) != (int)sizeof bits)
+        return false;
     memcpy(&bits, PQgetvalue(answer, row, column), sizeof bits);
-    return (int)ntohl(bits);
+    *value = (int)ntohl(bits);
+    return true;
 }
 
-static bool has_int4(const PGresult *answer, int column)
+/* Texts are the same in either format. */
+static bool has_text(const PGresult *answer, int row, int column)
 {
-    return PQnfields(answer) > column && PQftype(answer, column) == OID_INT4;
+    Oid type = PQnfields(answer) > column ? PQftype(answer, column) : 0;
+
+    return (type == OID_TEXT || type == OID_VARCHAR || type == OID_BPCHAR || type == OID_NAME) &&
+           !PQgetisnull(answer, row, column);
 }
 
 /* Takes the row asked for out of an answer. One with another id would mean that questions and
  * answers on this connection have come apart. */
 static int take_row(const struct exchange *e, const PGresult *answer, int id, int *number)
 {
+    int found;
+
     if (PQntuples(answer) == 0)
         return db_conn_fail(e->conn, -ENODATA, "world has no row %d", id);
-    if (!has_int4(answer, 0) || !has_int4(answer, 1))
-        return db_conn_break(e->conn, -EPROTO, false, "world has columns of another type");
-    if (int4(answer, 0, 0) != id)
-        return db_conn_break(e->conn, -EPROTO, false, "asked for row %d, was given %d", id,
-                             int4(answer, 0, 0));
-    *number = int4(answer, 0, 1);
+    if (int4(answer, 0, 0, &found) && found != id)
+        return db_conn_break(e->conn, -EPROTO, false, "asked for row %d, was given %d", id, found);
+    if (!int4(answer, 0, 0, &found) || !int4(answer, 0, 1, &found) || !db_number_is_valid(found))
+        return db_conn_fail(e->conn, -ENODATA, "row %d of world holds no number from 1 to %d", id,
+                            DB_ROWS);
+    *number = found;
     return 0;
 }
 
-/* One pipelined query for each row. All answers are received, also behind a row that is not there,
- * so that the connection stays good. numbers: NULL, or where to put them. */
+/* One pipelined query for each row. All answers are received, also behind a row that is not there
+ * or not right, so that the connection stays good. numbers: NULL, or where to put them. */
 static int read_rows(const struct exchange *e, const struct db_row *rows, struct db_row *into,
                      size_t count)
 {
@@ -364,6 +460,17 @@ static int postgres_update(struct db_conn *conn, struct io *io, const struct db_
     return result;
 }
 
+static int take_fortune(const struct exchange *e, const PGresult *answer, int row,
+                        struct db_fortunes *list)
+{
+    int id;
+
+    if (!int4(answer, row, 0, &id) || !has_text(answer, row, 1))
+        return db_conn_fail(e->conn, -ENODATA, "fortune holds something else than ids and texts");
+    return db_fortunes_add(list, id, PQgetvalue(answer, row, 1),
+                           (size_t)PQgetlength(answer, row, 1));
+}
+
 static int postgres_fortunes(struct db_conn *conn, struct io *io, struct db_fortunes *list,
                              int64_t deadline_ms)
 {
@@ -374,11 +481,8 @@ static int postgres_fortunes(struct db_conn *conn, struct io *io, struct db_fort
 
     if (result == 0)
         result = receive_answer(&e, PGRES_TUPLES_OK, &answer);
-    if (result == 0 && !has_int4(answer, 0))
-        result = db_conn_break(conn, -EPROTO, false, "fortune has columns of another type");
     for (int row = 0; result == 0 && row < PQntuples(answer); row++)
-        result = db_fortunes_add(list, int4(answer, row, 0), PQgetvalue(answer, row, 1),
-                                 (size_t)PQgetlength(answer, row, 1));
+        result = take_fortune(&e, answer, row, list);
     PQclear(answer);
     return result;
 }

@@ -5,7 +5,8 @@
  *
  * The row with id N is the string "world:N" holding its number. A question of n rows is n GETs
  * (or SETs), sent together: pipelining, not MGET, so each row is a query of its own as for
- * the database.
+ * the database. Nothing in a reply says what it is a reply to, so a connection is closed as soon as
+ * one comes that nobody has asked for.
  *
  * The one file that includes <hiredis/hiredis.h>.
  */
@@ -23,7 +24,7 @@
 #include "db/uri.h"
 #include "io.h"
 
-enum { BUFFER_SIZE = 4096 };
+enum { BUFFER_SIZE = 4096, LONGEST_REPLY = 64 * 1024 };
 
 /* ---- connecting ---------------------------------------------------------------------------- */
 
@@ -170,6 +171,16 @@ static int send_all(struct db_conn *conn, struct io *io, const char *data, size_
     return 0;
 }
 
+/* Whether what comes next cannot be a reply to GET or SET. hiredis would take memory for as many
+ * elements as an array announces, and keep a string until all of it is there. */
+static bool begins_wrong(const redisReader *reader)
+{
+    size_t length = reader->len - reader->pos;
+
+    return length > LONGEST_REPLY ||
+           (length > 0 && reader->ridx < 0 && strchr("$+-:_", reader->buf[reader->pos]) == NULL);
+}
+
 /* The next answer, waited for; the caller's to free. */
 static int receive(struct db_conn *conn, struct io *io, redisReply **reply, int64_t deadline_ms)
 {
@@ -181,8 +192,10 @@ static int receive(struct db_conn *conn, struct io *io, redisReply **reply, int6
         ssize_t got;
         int result;
 
-        if (redisReaderGetReply(reader, &found) != REDIS_OK)
-            return db_conn_break(conn, -EPROTO, false, "%s: %s", conn->uri, reader->errstr);
+        if (begins_wrong(reader) || redisReaderGetReply(reader, &found) != REDIS_OK)
+            return db_conn_break(conn, -EPROTO, false, "%s: %s", conn->uri,
+                                 reader->errstr[0] != '\0' ? reader->errstr
+                                                           : "no reply to GET or SET");
         if (found != NULL) {
             *reply = found;
             return 0;
@@ -239,7 +252,7 @@ static int send_rows(struct db_conn *conn, struct io *io, const struct db_row *r
     return result;
 }
 
-/* What a reply to GET holds: a number from 1 to DB_ROWS, or 0 for anything that is none. */
+/* What a reply to GET holds: a number, or 0 for anything that is none. */
 static int number_of(const redisReply *reply)
 {
     char *end;
@@ -248,7 +261,41 @@ static int number_of(const redisReply *reply)
     if (reply->type != REDIS_REPLY_STRING || reply->len == 0)
         return 0;
     value = strtol(reply->str, &end, 10);
-    return *end == '\0' && value >= 1 && value <= DB_ROWS ? (int)value : 0;
+    return *end == '\0' && db_number_is_valid(value) ? (int)value : 0;
+}
+
+/*
+ * Receives the reply to a GET or SET; *number is what it holds. An error that Redis reports (no
+ * memory left, another type behind the name, no right to ask) concerns that one command: it is
+ * noted for the log, and the row is missing. A reply that is none to such a command belongs to
+ * another.
+ */
+static int receive_reply(struct db_conn *conn, struct io *io, bool set, int *number,
+                         int64_t deadline_ms)
+{
+    redisReply *reply = NULL;
+    int result = receive(conn, io, &reply, deadline_ms);
+
+    if (result < 0)
+        return result;
+    *number = number_of(reply);
+    if (reply->type == REDIS_REPLY_ERROR)
+        (void)db_conn_fail(conn, -EIO, "%s: %s", conn->uri, reply->str);
+    else if (set ? reply->type != REDIS_REPLY_STATUS
+                 : reply->type != REDIS_REPLY_STRING && reply->type != REDIS_REPLY_NIL)
+        result = db_conn_break(conn, -EPROTO, false, "%s: a reply to another question", conn->uri);
+    freeReplyObject(reply);
+    return result;
+}
+
+/* After the last reply. More would be taken for replies to the next question. */
+static int expect_no_more(struct db_conn *conn)
+{
+    const redisReader *reader = conn->handle;
+
+    return reader->pos == reader->len
+               ? 0
+               : db_conn_break(conn, -EPROTO, false, "%s: more replies than questions", conn->uri);
 }
 
 static int cache_read(struct db_conn *conn, struct io *io, struct db_row *rows, size_t count,
@@ -256,17 +303,12 @@ static int cache_read(struct db_conn *conn, struct io *io, struct db_row *rows, 
 {
     int result = send_rows(conn, io, rows, count, false, deadline_ms);
 
-    for (size_t i = 0; i < count && result == 0; i++) {
-        redisReply *reply = NULL;
-
-        result = receive(conn, io, &reply, deadline_ms);
-        if (reply == NULL)
-            break;
-        rows[i].number = number_of(reply);
-        if (reply->type == REDIS_REPLY_ERROR)
-            result = db_conn_break(conn, -EIO, false, "%s: %s", conn->uri, reply->str);
-        freeReplyObject(reply);
-    }
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = receive_reply(conn, io, false, &rows[i].number, deadline_ms);
+    if (result == 0)
+        result = expect_no_more(conn);
+    for (size_t i = 0; i < count && result < 0; i++) /* none can be relied on */
+        rows[i].number = 0;
     return result;
 }
 
@@ -274,22 +316,17 @@ static int cache_update(struct db_conn *conn, struct io *io, const struct db_row
                         size_t count, int64_t deadline_ms)
 {
     int result = send_rows(conn, io, rows, count, true, deadline_ms);
+    int ignored;
 
-    for (size_t i = 0; i < count && result == 0; i++) {
-        redisReply *reply = NULL;
-
-        result = receive(conn, io, &reply, deadline_ms);
-        if (reply == NULL)
-            break;
-        if (reply->type == REDIS_REPLY_ERROR)
-            result = db_conn_break(conn, -EIO, false, "%s: %s", conn->uri, reply->str);
-        freeReplyObject(reply);
-    }
-    return result;
+    for (size_t i = 0; i < count && result == 0; i++)
+        result = receive_reply(conn, io, true, &ignored, deadline_ms);
+    return result == 0 ? expect_no_more(conn) : result;
 }
 
 const struct db_backend db_redis = {
     .name = "redis",
+    .optional = true,
+    .look_always = true,
     .open = cache_open,
     .close = cache_close,
     .read = cache_read,

@@ -70,21 +70,20 @@ static void limit_waits(const struct question *q, sqlite3 *sqlite)
     sqlite3_busy_timeout(sqlite, left < 0 ? 0 : left > INT_MAX ? INT_MAX : (int)left);
 }
 
-/* The errno of an SQLite result. */
-static int error_of(int code)
+/* The error of db.h that an SQLite result is. sqlite: NULL, or what it is of. */
+static int error_of(sqlite3 *sqlite, int code)
 {
+    int number = sqlite != NULL ? sqlite3_system_errno(sqlite) : 0;
+
     switch (code & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL: /* others are just opening the write-ahead log */
         return -ETIMEDOUT;
     case SQLITE_NOMEM:
         return -ENOMEM;
-    case SQLITE_FULL:
-        return -ENOSPC;
     case SQLITE_CANTOPEN:
-    case SQLITE_PERM:
-    case SQLITE_READONLY:
-        return -EACCES;
+        return number == EMFILE || number == ENFILE || number == ENOMEM ? -number : -EIO;
     default:
         return -EIO;
     }
@@ -92,7 +91,7 @@ static int error_of(int code)
 
 static int refuse(const struct question *q, sqlite3 *sqlite, int code)
 {
-    return db_conn_break(q->conn, error_of(code), false, "%s: %s", q->conn->uri,
+    return db_conn_break(q->conn, error_of(sqlite, code), false, "%s: %s", q->conn->uri,
                          sqlite != NULL ? sqlite3_errmsg(sqlite) : sqlite3_errstr(code));
 }
 
@@ -212,14 +211,14 @@ static int make_file(const struct question *q, const char *path)
     make_folders(path);
     if (snprintf(draft, sizeof draft, "%s.draft-%ld-%p", path, (long)getpid(), (const void *)q) >=
         (int)sizeof draft)
-        return db_conn_fail(q->conn, -ENAMETOOLONG, "%s: %s", q->conn->uri, strerror(ENAMETOOLONG));
+        return db_conn_fail(q->conn, -EIO, "%s: %s", q->conn->uri, strerror(ENAMETOOLONG));
     (void)unlink(draft);
     code = fill(draft);
     if (code != SQLITE_OK)
-        result = db_conn_fail(q->conn, error_of(code), "cannot make %s: %s", q->conn->uri,
+        result = db_conn_fail(q->conn, error_of(NULL, code), "cannot make %s: %s", q->conn->uri,
                               sqlite3_errstr(code));
     else if (link(draft, path) < 0 && errno != EEXIST)
-        result = db_conn_fail(q->conn, -errno, "cannot make %s: %s", q->conn->uri, strerror(errno));
+        result = db_conn_fail(q->conn, -EIO, "cannot make %s: %s", q->conn->uri, strerror(errno));
     (void)unlink(draft);
     return result;
 }
@@ -256,7 +255,7 @@ static int open_file(struct question *q)
     int code, result;
 
     if (io_shares_descriptors(q->io) && replace_system_calls(q->io) < 0)
-        return db_conn_fail(q->conn, -ENOTSUP, "this SQLite cannot be used here");
+        return db_conn_fail(q->conn, -EIO, "this SQLite cannot be used here");
     result = make_file(q, path);
     if (result < 0)
         return result;
@@ -312,17 +311,24 @@ static int read_row(const struct question *q, int id, int *number)
 {
     struct handle *h = q->conn->handle;
     sqlite3_stmt *statement = h->statements[READ];
+    sqlite3_int64 value = 0; /* of a row that is not there, or holds something else */
     bool found;
     int code;
 
     sqlite3_bind_int(statement, 1, id);
     found = sqlite3_step(statement) == SQLITE_ROW;
-    if (found)
-        *number = sqlite3_column_int(statement, 0);
+    if (found && sqlite3_column_type(statement, 0) == SQLITE_INTEGER)
+        value = sqlite3_column_int64(statement, 0);
     code = sqlite3_reset(statement);
     if (code != SQLITE_OK)
         return refuse(q, h->sqlite, code);
-    return found ? 0 : db_conn_fail(q->conn, -ENODATA, "world has no row %d", id);
+    if (!found)
+        return db_conn_fail(q->conn, -ENODATA, "world has no row %d", id);
+    if (!db_number_is_valid(value))
+        return db_conn_fail(q->conn, -ENODATA, "row %d of world holds no number from 1 to %d", id,
+                            DB_ROWS);
+    *number = (int)value;
+    return 0;
 }
 
 static int answer_read(struct question *q)
@@ -360,6 +366,20 @@ static int answer_update(struct question *q)
     return result;
 }
 
+static int take_fortune(const struct question *q, sqlite3_stmt *statement)
+{
+    sqlite3_int64 id = sqlite3_column_int64(statement, 0);
+    const char *message;
+
+    if (sqlite3_column_type(statement, 0) != SQLITE_INTEGER || id < INT_MIN || id > INT_MAX ||
+        sqlite3_column_type(statement, 1) != SQLITE_TEXT)
+        return db_conn_fail(q->conn, -ENODATA, "fortune holds something else than ids and texts");
+    message = (const char *)sqlite3_column_text(statement, 1);
+    if (message == NULL)
+        return -ENOMEM;
+    return db_fortunes_add(q->list, (int)id, message, (size_t)sqlite3_column_bytes(statement, 1));
+}
+
 static int answer_fortunes(struct question *q)
 {
     struct handle *h = q->conn->handle;
@@ -367,15 +387,8 @@ static int answer_fortunes(struct question *q)
     int result = 0, code;
 
     limit_waits(q, h->sqlite);
-    while (result == 0 && sqlite3_step(statement) == SQLITE_ROW) {
-        const char *message = (const char *)sqlite3_column_text(statement, 1);
-
-        if (message == NULL)
-            result = -ENOMEM;
-        else
-            result = db_fortunes_add(q->list, sqlite3_column_int(statement, 0), message,
-                                     (size_t)sqlite3_column_bytes(statement, 1));
-    }
+    while (result == 0 && sqlite3_step(statement) == SQLITE_ROW)
+        result = take_fortune(q, statement);
     code = sqlite3_reset(statement);
     if (code != SQLITE_OK)
         return refuse(q, h->sqlite, code);

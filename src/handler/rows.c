@@ -99,6 +99,8 @@ int rows_fail(struct http_exchange *x, int error)
         return http_error(x, 500, "the database does not hold what it should");
     case -EOPNOTSUPP:
         return http_error(x, 404, "there is no cache; --redis=ADDR names one");
+    case -EIO:
+        return http_error(x, 500, "the database refuses; the server's log says why");
     case -ETIMEDOUT:
         http_add_header(x, "Retry-After", "1");
         return http_error(x, 503, "the database is too busy");

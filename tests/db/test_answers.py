@@ -17,7 +17,6 @@ from support.database import (
     assert_spread,
     databases,
     fortunes_page,
-    is_unavailable,
     number_of,
     read_row,
     read_rows,
@@ -84,19 +83,6 @@ def test_cache(launch: Launcher, redis: Any, sqlite: str) -> None:
 
 def test_no_cache(server: Any) -> None:
     assert server.get("/cache").status == 404
-
-
-def test_cache_goes_away(launch: Launcher, redis: Any, sqlite: str) -> None:
-    server = launch(f"--db={sqlite}", f"--redis={redis.address}")
-    read_rows(server.get("/cache?n=5"), 5)
-    redis.stop()
-    assert is_unavailable(server.get("/cache?n=5"))
-    read_rows(server.get("/queries?n=5"), 5)  # the database is another matter
-    redis.start()
-    with server.connect(timeout=20) as connection:
-        while (answer := connection.get("/cache?n=5")).status != 200:
-            assert is_unavailable(answer)
-        read_rows(answer, 5)
 
 
 def test_pipelined(launch: Launcher, uri: str) -> None:

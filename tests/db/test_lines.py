@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """More who ask than connections: a fair line, deadlines, and never more connections than told."""
 
-import subprocess
-from typing import Any
+import threading
+from typing import Any, List
 
 import pytest
 
@@ -10,6 +10,7 @@ from support.client import Response, message
 from support.configurations import Configuration, only
 from support.database import (
     Askers,
+    LockedTable,
     is_unavailable,
     read_rows,
     server_connections,
@@ -49,34 +50,35 @@ def test_never_more_connections(
                lambda n: n <= connections)
 
 
-class LockedTable:
-    """A transaction of somebody else that lets nobody read or write table world."""
+def test_no_more_when_nobody_waits_any_longer(
+    launch: Launcher, postgres: Any, configuration: Configuration
+) -> None:
+    """A statement goes on in PostgreSQL when its socket is closed, unless it is ended: questions that
+    run out of time, one after another, are no more connections than told either."""
+    server = launch(f"--db={postgres.uri}", f"--db-connections={FEW}", "--db-timeout=0.8")
+    connections = [server.connect(timeout=20) for _ in range(min(configuration.width, 12))]
+    seen: List[int] = []
+    done = threading.Event()
 
-    def __init__(self, postgres: Any) -> None:
-        self._postgres = postgres
-        self._psql = subprocess.Popen(
-            ["psql", "--no-psqlrc", "-qAt", postgres.uri],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8",
-        )  # fmt: skip
+    def count() -> None:
+        while not done.is_set():
+            seen.append(server_connections(postgres))
 
-    def __enter__(self) -> "LockedTable":
-        assert self._psql.stdin is not None and self._psql.stdout is not None
-        self._psql.stdin.write("BEGIN; LOCK TABLE world; SELECT 'locked';\n")
-        self._psql.stdin.flush()
-        assert self._psql.stdout.readline() == "locked\n"
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._psql.communicate()  # the end of input ends the transaction
-
-    def waiting(self) -> int:
-        """How many of the server's connections wait for the lock."""
-        return int(
-            self._postgres.psql(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE application_name = 'server' AND wait_event_type = 'Lock'"
-            )
-        )
+    counter = threading.Thread(target=count)
+    try:
+        with LockedTable(postgres):
+            counter.start()
+            for _ in range(4):
+                for connection in connections:
+                    connection.send(message("GET", "/queries?n=7"))
+                for connection in connections:
+                    assert is_unavailable(connection.read_response())
+    finally:
+        done.set()
+        counter.join()
+        for connection in connections:
+            connection.close()
+    assert 0 < max(seen) <= FEW, seen
 
 
 def test_deadlines(launch: Launcher, postgres: Any, configuration: Configuration) -> None:

@@ -4,6 +4,7 @@
 import html
 import json
 import re
+import subprocess
 import sys
 import threading
 import time
@@ -148,3 +149,33 @@ def server_connections(postgres: Any) -> int:
             " WHERE application_name = 'server' AND datname = 'world'"
         )
     )
+
+
+class LockedTable:
+    """A transaction of somebody else that lets nobody read or write table world."""
+
+    def __init__(self, postgres: Any) -> None:
+        self._postgres = postgres
+        self._psql = subprocess.Popen(
+            ["psql", "--no-psqlrc", "-qAt", postgres.uri],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8",
+        )  # fmt: skip
+
+    def __enter__(self) -> "LockedTable":
+        assert self._psql.stdin is not None and self._psql.stdout is not None
+        self._psql.stdin.write("BEGIN; LOCK TABLE world; SELECT 'locked';\n")
+        self._psql.stdin.flush()
+        assert self._psql.stdout.readline() == "locked\n"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._psql.communicate()  # the end of input ends the transaction
+
+    def waiting(self) -> int:
+        """How many of the server's connections wait for the lock."""
+        return int(
+            self._postgres.psql(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE application_name = 'server' AND wait_event_type = 'Lock'"
+            )
+        )

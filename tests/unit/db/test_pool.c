@@ -54,6 +54,8 @@ static void fake_close(struct db_conn *conn, struct io *io)
 }
 
 static const struct db_backend backend = {.name = "fake", .open = fake_open, .close = fake_close};
+static const struct db_backend optional = {
+    .name = "fake", .optional = true, .look_always = true, .open = fake_open, .close = fake_close};
 
 /* ---- contexts ------------------------------------------------------------------------------ */
 
@@ -216,9 +218,11 @@ static void attempts_are_spaced_out(void **state)
     assert_int_equal(db_pool_take(pool, &io, 0, in_ms(LONG_MS), &conn), -ECONNREFUSED);
     for (int i = 0; i < 10; i++) {
         pool->retry_ms = in_ms(LONG_MS);
-        assert_int_equal(db_pool_take(pool, &io, 0, in_ms(LONG_MS), &conn), -EAGAIN);
+        refuse = -EIO; /* nobody tries, so what the last attempt ended with still stands */
+        assert_int_equal(db_pool_take(pool, &io, 0, in_ms(LONG_MS), &conn), -ECONNREFUSED);
         assert_true(pool->pause_ms >= pause && pool->pause_ms <= DB_PAUSE_MAX_MS);
         pause = pool->pause_ms;
+        refuse = -ECONNREFUSED;
         pool->retry_ms = 0;
         assert_int_equal(db_pool_take(pool, &io, 0, in_ms(LONG_MS), &conn), -ECONNREFUSED);
     }
@@ -228,6 +232,55 @@ static void attempts_are_spaced_out(void **state)
     assert_int_equal(db_pool_take(pool, &io, 0, in_ms(LONG_MS), &conn), 0);
     assert_int_equal(pool->pause_ms, 0);
     db_pool_put(pool, &io, conn, 0);
+}
+
+/* A cache that has failed to answer is left alone, although its connections are open. */
+static void what_is_optional_rests(void **state)
+{
+    struct db_pool pool;
+    struct io io = {.ops = &ops};
+    struct db_conn *conn;
+
+    (void)state;
+    assert_int_equal(db_pool_init(&pool, &optional, "test", "fake:", false, 2, 1), 0);
+    assert_int_equal(db_pool_take(&pool, &io, 0, in_ms(LONG_MS), &conn), 0);
+    assert_int_equal(db_conn_break(conn, -ETIMEDOUT, false, "silent"), -ETIMEDOUT);
+    db_pool_put(&pool, &io, conn, -ETIMEDOUT);
+    pool.retry_ms = in_ms(LONG_MS);
+    assert_int_equal(db_pool_take(&pool, &io, 0, in_ms(LONG_MS), &conn), -ETIMEDOUT);
+    pool.retry_ms = 0;
+    assert_int_equal(db_pool_take(&pool, &io, 0, in_ms(LONG_MS), &conn), 0);
+    assert_int_equal(pool.failing, -ETIMEDOUT); /* that it could be opened says little */
+    db_pool_put(&pool, &io, conn, 0);
+    assert_int_equal(pool.failing, 0);
+    assert_int_equal(write(far_end, "surplus", 7), 7); /* nobody has asked for that */
+    assert_int_equal(db_pool_take(&pool, &io, 0, in_ms(LONG_MS), &conn), 0);
+    assert_int_equal(opened, 3);
+    db_pool_put(&pool, &io, conn, 0);
+    db_pool_term(&pool);
+}
+
+static void a_renewed_one_is_another(void **state)
+{
+    struct db_pool *pool = *state;
+    struct io io = {.ops = &ops};
+    struct db_conn *conn;
+
+    assert_int_equal(db_pool_take(pool, &io, 0, in_ms(LONG_MS), &conn), 0);
+    assert_true(conn->fresh);
+    db_pool_put(pool, &io, conn, 0);
+    assert_int_equal(db_pool_take(pool, &io, 0, in_ms(LONG_MS), &conn), 0);
+    assert_false(conn->fresh);
+    assert_int_equal(db_conn_break(conn, -ECONNRESET, true, "gone"), -ECONNRESET);
+    assert_int_equal(db_pool_renew(pool, &io, conn, -ECONNRESET, in_ms(LONG_MS)), 0);
+    assert_true(conn->fresh && !conn->broken);
+    assert_int_equal(opened, 2);
+    assert_int_equal(closed, 1);
+    refuse = -ECONNREFUSED;
+    assert_int_equal(db_conn_break(conn, -ECONNRESET, true, "gone"), -ECONNRESET);
+    assert_int_equal(db_pool_renew(pool, &io, conn, -ECONNRESET, in_ms(LONG_MS)), -ECONNREFUSED);
+    db_pool_put(pool, &io, conn, -ECONNREFUSED);
+    assert_int_equal(closed, 2);
 }
 
 static void one_that_died_in_its_sleep_is_replaced(void **state)
@@ -419,6 +472,8 @@ int main(void)
         TEST(a_deadline_leaves_the_line),
         TEST(a_broken_one_is_closed),
         TEST(attempts_are_spaced_out),
+        TEST(what_is_optional_rests),
+        TEST(a_renewed_one_is_another),
         TEST(one_that_died_in_its_sleep_is_replaced),
         cmocka_unit_test(shares),
         PERMITS(a_permit_is_kept),
