@@ -33,10 +33,24 @@ static bool reserve(struct io *io, size_t bytes)
     return false;
 }
 
-/* Makes room for more behind end; false when there is none to be had. */
-static bool grow(struct ahead *ahead, struct io *io)
+/* Reserves what to grow by for limit more bytes of input: as much as there is, or what is needed
+ * for that if it is less, or what the server has left. 0: nothing is left. */
+static size_t reserve_more(const struct ahead *ahead, struct io *io, uint64_t limit)
 {
+    uint64_t needed = (limit + AHEAD_STEP - 1) / AHEAD_STEP * AHEAD_STEP;
     size_t more = ahead->size > 0 ? ahead->size : AHEAD_STEP;
+
+    if (more > needed)
+        more = (size_t)needed;
+    while (more > 0 && !reserve(io, more))
+        more = more / 2 / AHEAD_STEP * AHEAD_STEP;
+    return more;
+}
+
+/* Makes room for more behind end; false when there is none to be had. */
+static bool grow(struct ahead *ahead, struct io *io, uint64_t limit)
+{
+    size_t more;
     char *data;
 
     if (ahead->start > 0) {
@@ -46,7 +60,8 @@ static bool grow(struct ahead *ahead, struct io *io)
         if (ahead->end < ahead->size)
             return true;
     }
-    if (!reserve(io, more))
+    more = reserve_more(ahead, io, limit);
+    if (more == 0)
         return false;
     data = realloc(ahead->data, ahead->size + more);
     if (data == NULL) {
@@ -63,7 +78,7 @@ ssize_t ahead_fill(struct ahead *ahead, struct io *io, int fd, uint64_t limit)
     size_t room;
     ssize_t count;
 
-    if (ahead->end == ahead->size && !grow(ahead, io))
+    if (ahead->end == ahead->size && !grow(ahead, io, limit))
         return -ENOBUFS;
     room = ahead->size - ahead->end;
     if (room > limit)

@@ -8,14 +8,19 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include "http.h"
 #include "server.h"
 
-enum { MAX_SENDFILE = FAIR_SHARE }; /* bytes in one call: others' turn comes between two */
+enum {
+    MAX_SENDFILE = FAIR_SHARE, /* bytes in one call: others' turn comes between two */
+    LOOK_MS = 1000, /* between looks at what a client that cannot be sent more has taken */
+};
 
 void stream_open(struct connection_stream *s, struct conn *c, struct io *io)
 {
@@ -27,10 +32,10 @@ void stream_open(struct connection_stream *s, struct conn *c, struct io *io)
     s->floor = 0;
     s->drained = false;
     s->out_length = 0;
-    s->reading = (struct client_pace){.credit_ms = PACE_GRACE_MS};
-    s->writing = (struct client_pace){.credit_ms = PACE_GRACE_MS};
+    s->pace = (struct client_pace){0};
     s->turn_ms = 0;
     s->moved = 0;
+    s->given_up = false;
     s->ahead = (struct ahead){0};
     s->body_done = true;
     s->body_chunked = s->continue_due = false;
@@ -40,19 +45,6 @@ void stream_open(struct connection_stream *s, struct conn *c, struct io *io)
         memcpy(io->in, c->spill, c->spilled);
 }
 
-static void refill(struct client_pace *pace, size_t count)
-{
-    if (count < PACE_BYTES_PER_SECOND * PACE_GRACE_MS / 1000)
-        pace->credit_ms += (int64_t)count * 1000 / PACE_BYTES_PER_SECOND;
-    else
-        pace->credit_ms = PACE_GRACE_MS;
-    if (pace->credit_ms > PACE_GRACE_MS)
-        pace->credit_ms = PACE_GRACE_MS;
-    pace->slow_ms -= (int64_t)count * 1000 / GOOD_BYTES_PER_SECOND;
-    if (pace->slow_ms < 0)
-        pace->slow_ms = 0;
-}
-
 /* Lets others have their turn, so that a client with a full pipe cannot keep a loop to itself. */
 __attribute__((cold, noinline)) static void give_way(struct connection_stream *s)
 {
@@ -60,14 +52,19 @@ __attribute__((cold, noinline)) static void give_way(struct connection_stream *s
     io_yield(s->io);
 }
 
-/* The client has moved on by count bytes: fills its credit; after a while others come first. */
-static inline void progress(struct connection_stream *s, struct client_pace *pace, size_t count)
+/* Count bytes were read or sent; after a while others come first. */
+static inline void progress(struct connection_stream *s, size_t count)
 {
-    if (pace->credit_ms < PACE_GRACE_MS || pace->slow_ms > 0)
-        refill(pace, count);
     s->moved += count;
     if (s->moved >= FAIR_SHARE)
         give_way(s);
+}
+
+/* The client has sent count bytes. */
+static inline void received_bytes(struct connection_stream *s, size_t count)
+{
+    pace_moved(&s->pace, count);
+    progress(s, count);
 }
 
 /* Moves unread input to the front of the buffer's free part, to read on behind it. */
@@ -95,7 +92,7 @@ static inline ssize_t read_once(struct connection_stream *s, void *buffer, size_
     if (count < 0)
         return -errno;
     stats_add(&s->io->stats->bytes_in, (uint64_t)count);
-    progress(s, &s->reading, (size_t)count);
+    received_bytes(s, (size_t)count);
     return count;
 }
 
@@ -120,11 +117,51 @@ ssize_t stream_fill(struct connection_stream *s)
     return count;
 }
 
+/* What the client has not taken yet of all that was sent: not acknowledged, or on a Unix socket not
+ * read (there in memory used, a little more than the bytes). */
+static int64_t untaken(const struct connection_stream *s)
+{
+    int count;
+
+    return ioctl(s->conn->fd, SIOCOUTQ, &count) < 0 ? 0 : count;
+}
+
+/* Waits for the client until the deadline, at which it has been silent for too long. Returns as
+ * io_wait_client(), or 0 when it has taken something though there is not room enough yet. */
+static int wait_silence(struct connection_stream *s, int events, int64_t deadline_ms)
+{
+    bool looks = events & IO_WRITE;
+    int64_t before = looks ? untaken(s) : 0, taken = 0;
+    int64_t from = io_now_ms(), now = from, began, until;
+    int result;
+
+    do {
+        began = now;
+        until = looks && deadline_ms - now > LOOK_MS ? now + LOOK_MS : deadline_ms;
+        result =
+            io_wait_client(s->io, s->conn->fd, events, until, pace_slow_ms(&s->pace) + now - from);
+        if (looks)
+            taken = before - untaken(s);
+        now = io_now_ms(); /* as before: a context that must not wait has not done so */
+    } while (result == -ETIMEDOUT && taken <= 0 && until < deadline_ms && now > began);
+    pace_waited(&s->pace, now - from);
+    if (taken <= 0)
+        return result;
+    pace_moved(&s->pace, (uint64_t)taken);
+    return result == -ETIMEDOUT || result == -EBUSY ? 0 : result;
+}
+
+static int64_t silence_limit_ms(const struct connection_stream *s, int events)
+{
+    int64_t body_ms = events & IO_READ ? s->config->body_timeout_ms : 0;
+    int64_t write_ms = events & IO_WRITE ? s->config->write_timeout_ms : 0;
+
+    return body_ms > write_ms ? body_ms : write_ms;
+}
+
 int stream_wait(struct connection_stream *s, int events)
 {
-    struct client_pace *pace = events == IO_READ ? &s->reading : &s->writing;
-    int64_t limit = events == IO_READ ? s->config->body_timeout_ms : s->config->write_timeout_ms;
-    int64_t from = io_now_ms();
+    int64_t limit_ms = silence_limit_ms(s, events), patience_ms;
     int result;
 
     if (events == IO_READ) { /* what the client may be waiting for must not wait with us */
@@ -134,14 +171,12 @@ int stream_wait(struct connection_stream *s, int events)
         if (s->ahead.size > 0) /* it came while the flush waited */
             return IO_READ;
     }
-    if (pace->credit_ms <= 0)
-        return -ETIMEDOUT;
-    if (limit > pace->credit_ms)
-        limit = pace->credit_ms;
-    result = io_wait_client(s->io, s->conn->fd, events, from + limit, pace->slow_ms);
-    from = io_now_ms() - from;
-    pace->credit_ms -= from;
-    pace->slow_ms += from;
+    do {
+        patience_ms = pace_patience_ms(&s->pace, limit_ms);
+        result = patience_ms > 0 ? wait_silence(s, events, io_now_ms() + patience_ms) : -ETIMEDOUT;
+    } while (result == 0);
+    if ((events & IO_WRITE) && (result == -ETIMEDOUT || result == -EBUSY))
+        s->given_up = true;
     return result;
 }
 
@@ -165,13 +200,16 @@ static int wait_to_send(struct connection_stream *s)
     for (;;) {
         uint64_t limit = readable_ahead(s);
         int result = stream_wait(s, limit > 0 ? IO_READ | IO_WRITE : IO_WRITE);
+        ssize_t count;
 
         if (result < 0 || (result & IO_WRITE))
             return result < 0 ? result : 0;
-        if (ahead_fill(&s->ahead, s->io, s->conn->fd, limit) <= 0) {
+        count = ahead_fill(&s->ahead, s->io, s->conn->fd, limit);
+        if (count <= 0) {
             result = stream_wait(s, IO_WRITE); /* ended, failed or no memory: no more of it */
             return result < 0 ? result : 0;
         }
+        received_bytes(s, (size_t)count);
     }
 }
 
@@ -193,7 +231,7 @@ static int advance(struct iovec **iov, int count, size_t sent)
 static inline void sent_bytes(struct connection_stream *s, size_t count)
 {
     stats_add(&s->io->stats->bytes_out, count);
-    progress(s, &s->writing, count);
+    progress(s, count);
 }
 
 static int send_all(struct connection_stream *s, struct iovec *iov, int count, int flags)

@@ -18,25 +18,11 @@
 #include "http/ahead.h"
 #include "http/chunked.h"
 #include "http/conn.h"
+#include "http/pace.h"
 #include "io.h"
 
 enum {
-    PACE_GRACE_MS = 5000,
-    PACE_BYTES_PER_SECOND = 500,
-    GOOD_BYTES_PER_SECOND = 32 * 1024, /* who is faster is never given up in favour of others */
-    FAIR_SHARE = 256 * 1024,           /* bytes moved for one client before others get their turn */
-};
-
-/* The minimum rate a client must keep up, counted over the time the server waited for it, not the
- * time the handler took: a credit of waiting time that waiting uses up and bytes fill
- * again, up to the grace period it starts with.
- *
- * That is what a client must keep up in any case. `slow_ms` is by how much it stays behind a
- * good pace, and decides who is given up first where contexts are few: a client that keeps just
- * above the minimum, a byte at a time, must not hold one for as long as it likes. */
-struct client_pace {
-    int64_t credit_ms;
-    int64_t slow_ms; /* 0 or more */
+    FAIR_SHARE = 256 * 1024, /* bytes moved for one client before others get their turn */
 };
 
 struct connection_stream {
@@ -49,8 +35,9 @@ struct connection_stream {
     bool drained;      /* the last read came back short: no more input is there now */
     size_t out_length; /* unsent output is io->out[0, out_length) */
     size_t answer_at;  /* where in it an answer begun amid the request's body begins, see below */
-    struct client_pace reading, writing;
+    struct client_pace pace;
     size_t moved;       /* bytes since others last had their turn */
+    bool given_up;      /* its client did not take what it was sent */
     int64_t turn_ms;    /* when this client's turn was last looked at; 0: not yet */
     struct ahead ahead; /* input behind io->in, read while output could not be sent */
 
@@ -82,9 +69,11 @@ ssize_t stream_fill(struct connection_stream *s);
 /* Reads once, without waiting, straight into buffer. Returns as stream_fill(). */
 ssize_t stream_read(struct connection_stream *s, void *buffer, size_t capacity);
 
-/* Waits until the client has sent more (IO_READ alone: sends all output first) or taken some
+/* Waits until the client has sent more (IO_READ alone: sends all output first), or can be sent more
  * (IO_WRITE). Returns the ready events, -ETIMEDOUT when it fell below its pace or was silent for
- * too long, -EBUSY when it is to give way to others, or -ECANCELED. */
+ * too long, -EBUSY when it is to give way to others, or -ECANCELED. Silent is who neither sends
+ * what is waited for nor acknowledges: a full socket is ready only when a third of it is free
+ * again, which takes a steady reader long. */
 int stream_wait(struct connection_stream *s, int events);
 
 /* Adds to the output: copies what fits, else sends all of it at once. */

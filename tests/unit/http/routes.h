@@ -113,8 +113,23 @@ static inline int serve_broken(struct http_exchange *x)
     return error != 0 ? error : -EIO;
 }
 
+/* A head and a hundred kilobytes, each sent on its own. */
+static inline int serve_big(struct http_exchange *x)
+{
+    static const char piece[1000];
+    int error = http_begin(x, 200, "text/plain", 100 * sizeof piece);
+
+    for (int i = 0; error == 0 && i < 100; i++) {
+        error = http_flush(x);
+        if (error == 0)
+            error = http_write(x, piece, sizeof piece);
+    }
+    return error;
+}
+
 static const struct route routes[] = {
     {"/hi", 0, serve_hi, NULL, NULL},
+    {"/big", 0, serve_big, NULL, NULL},
     {"/echo", 0, serve_echo, NULL, NULL},
     {"/through", 0, serve_through, NULL, NULL},
     {"/one", 0, serve_one_byte, NULL, NULL},

@@ -161,14 +161,56 @@ static void the_total_is_bounded(void **state)
     assert_int_equal(atomic_load(&rig->server.shared->read_ahead), others + 1);
 }
 
+/* What is left of that is taken too, where it is less than twice what there is; and no more than
+ * the body needs. */
+static void all_that_is_left_is_used(void **state)
+{
+    enum { PIECE = 16384 };
+    struct rig *rig = *state;
+    struct ahead ahead = {0};
+    struct stretch s = {0};
+    int64_t others = AHEAD_TOTAL - 11 * AHEAD_STEP;
+
+    atomic_store(&rig->server.shared->read_ahead, others);
+    for (int i = 0; i < 11 * AHEAD_STEP / PIECE; i++)
+        put(rig, &ahead, &s, PIECE);
+    assert_int_equal(atomic_load(&rig->server.shared->read_ahead), AHEAD_TOTAL);
+    rig_send(rig, "x");
+    assert_int_equal(ahead_fill(&ahead, &rig->io, rig->conn.fd, 1), -ENOBUFS);
+    while (s.out < s.in)
+        take(rig, &ahead, &s, PIECE);
+    assert_int_equal(atomic_load(&rig->server.shared->read_ahead), others);
+}
+
+static void no_more_is_taken_than_the_body_needs(void **state)
+{
+    enum { PIECE = 16384, WHOLE = 9 * AHEAD_STEP };
+    struct rig *rig = *state;
+    struct ahead ahead = {0};
+    char bytes[PIECE] = {0};
+    ssize_t count;
+
+    for (size_t left = WHOLE; left > 0; left -= (size_t)count) {
+        rig_send_bytes(rig, bytes, sizeof bytes);
+        count = ahead_fill(&ahead, &rig->io, rig->conn.fd, left);
+        assert_int_equal(count, PIECE);
+    }
+    assert_int_equal(held(rig), WHOLE);
+    ahead_term(&ahead, &rig->io);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(bytes_come_out_as_they_went_in), TEST(a_steady_flow_does_not_grow),
-        TEST(no_more_than_the_limit_is_read), TEST(nothing_there_and_the_end),
+        TEST(bytes_come_out_as_they_went_in),
+        TEST(a_steady_flow_does_not_grow),
+        TEST(no_more_than_the_limit_is_read),
+        TEST(nothing_there_and_the_end),
         TEST(the_total_is_bounded),
+        TEST(all_that_is_left_is_used),
+        TEST(no_more_is_taken_than_the_body_needs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

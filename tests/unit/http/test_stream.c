@@ -7,34 +7,108 @@
 
 /* --- a client that does not read ---------------------------------------------- */
 
+/* The client takes nothing until the wait ends. */
 static int stuck(struct rig *rig, int events)
 {
-    (void)rig;
     assert_true(events & IO_WRITE);
+    clocks_advance(rig->wait_deadline_ms - rig_now());
     return -ETIMEDOUT;
+}
+
+static void make_send_buffer_small(struct rig *rig)
+{
+    int small = 1;
+
+    assert_return_code(setsockopt(rig->conn.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small),
+                       errno);
+}
+
+static void send_many_requests(struct rig *rig)
+{
+    char requests[500 * sizeof GET_HI];
+    size_t length = 0;
+
+    for (int i = 0; i < 500; i++)
+        length += (size_t)sprintf(requests + length, "%s", GET_HI);
+    rig_send_bytes(rig, requests, length);
 }
 
 /* A client that pipelines and does not read: the server waits for it, then gives up. */
 static void back_pressure(void **state)
 {
     struct rig *rig = *state;
-    char requests[500 * sizeof GET_HI];
-    size_t length = 0;
-    int small = 1;
+    int64_t began = rig_now();
 
-    for (int i = 0; i < 500; i++)
-        length += (size_t)sprintf(requests + length, "%s", GET_HI);
-    assert_return_code(setsockopt(rig->conn.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small),
-                       errno);
+    make_send_buffer_small(rig);
     rig->on_wait = stuck;
-    rig_send_bytes(rig, requests, length);
-    if (rig_serve(rig) == CONN_PARK)
-        assert_int_equal(rig->conn.phase, CONN_LINGER);
-    assert_int_equal(rig->waits, 1);
-    assert_int_equal(rig->wait_deadline_ms - rig_now(), 5000); /* the grace period is less than
-                                                                  write_timeout_ms */
+    send_many_requests(rig);
+    assert_int_equal(rig_serve(rig), CONN_CLOSE);
+    assert_int_equal(rig_now() - began, RIG_WRITE_MS);
     assert_true(stats_get(&rig->stats->requests) < 500);
     assert_int_equal(stats_get(&rig->stats->bytes_out), rig_receive_once(rig));
+}
+
+/* --- a client that reads steadily though room is not reported ------------------ */
+
+/* Reads a piece a second. Room is reported when it has read all: Linux reports none before a good
+ * part of the buffer is free. */
+static int sips(struct rig *rig, int events)
+{
+    const int *until_empty = rig->script;
+    size_t head = strlen(HEAD_OF("100000"));
+    char bytes[1000];
+
+    assert_true(events & IO_WRITE);
+    clocks_advance(1000);
+    if (rig->waits == 1)
+        assert_int_equal(recv(rig->client, bytes, head, MSG_DONTWAIT), head);
+    assert_int_equal(recv(rig->client, bytes, sizeof bytes, MSG_DONTWAIT), sizeof bytes);
+    return recv(rig->client, bytes, 1, MSG_DONTWAIT | MSG_PEEK) > 0 ? *until_empty : IO_WRITE;
+}
+
+static void serve_to_sips(struct rig *rig, int until_empty)
+{
+    int64_t began = rig_now();
+
+    make_send_buffer_small(rig);
+    rig->config.write_timeout_ms = 1500;
+    rig->script = &until_empty;
+    rig->on_wait = sips;
+    rig_send(rig, "GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_int_equal(rig_serve(rig), CONN_PARK);
+    assert_int_equal(rig->conn.phase, CONN_IDLE);
+    assert_in_range(rig_now() - began, 80 * 1000, 100 * 1000);
+    assert_int_equal(stats_get(&rig->stats->responses[2]), 1);
+}
+
+static void a_steady_reader_is_served_whatever_room_is_reported(void **state)
+{
+    serve_to_sips(*state, -ETIMEDOUT);
+}
+
+/* Who was to make way for others, and has gone on reading since it was last looked at, is judged
+ * again by that. */
+static void a_steady_reader_does_not_make_way(void **state)
+{
+    serve_to_sips(*state, -EBUSY);
+}
+
+static int makes_way(struct rig *rig, int events)
+{
+    (void)rig;
+    assert_true(events & IO_WRITE);
+    return -EBUSY;
+}
+
+static void who_reads_nothing_makes_way(void **state)
+{
+    struct rig *rig = *state;
+
+    make_send_buffer_small(rig);
+    rig->on_wait = makes_way;
+    send_many_requests(rig);
+    assert_int_equal(rig_serve(rig), CONN_CLOSE);
+    assert_int_equal(rig->waits, 1);
 }
 
 /* --- how long a client is waited for -------------------------------------------- */
@@ -94,17 +168,32 @@ static void a_body_at_the_rate_is_served(void **state)
     assert_int_equal(drip.waited_ms, 100000);
 }
 
-static void silence_is_ended_by_the_grace_period(void **state)
+/* One silence is bounded by the time-out, the first one too: longer than the grace period is no
+ * fault, and neither is going on slowly after it. */
+static void a_pause_is_no_silence_for_too_long(void **state)
 {
     struct rig *rig = *state;
-    struct drip drip = {.after_ms = 5000, .bytes = 5};
+    struct drip drip = {.after_ms = 8000, .bytes = 5};
+
+    rig->script = &drip;
+    rig->on_wait = drips;
+    rig_send(rig, POST("/echo", "5"));
+    assert_int_equal(rig_serve(rig), CONN_PARK);
+    assert_int_equal(strncmp(rig_receive(rig), "HTTP/1.1 200 ", 13), 0);
+    assert_int_equal(drip.waited_ms, 8000);
+}
+
+static void silence_is_ended_by_the_body_timeout(void **state)
+{
+    struct rig *rig = *state;
+    struct drip drip = {.after_ms = RIG_BODY_MS, .bytes = 5};
 
     rig->script = &drip;
     rig->on_wait = drips;
     rig_send(rig, POST("/echo", "5"));
     assert_int_equal(rig_serve(rig), CONN_PARK);
     assert_int_equal(strncmp(rig_receive(rig), "HTTP/1.1 408 ", 13), 0);
-    assert_int_equal(drip.waited_ms, 5000);
+    assert_int_equal(drip.waited_ms, RIG_BODY_MS);
 }
 
 /* What decides who is given up first: time waited beyond what 32 KB/s take, over the request. */
@@ -128,6 +217,7 @@ static void a_trickle_adds_up_and_a_good_pace_does_not(void **state)
         {{.after_ms = 2, .bytes = 2}, 19000, 20000},  /* 1,000 bytes/s: never waited for long */
         {{.after_ms = 100, .bytes = 1600}, 500, 700}, /* half a good pace, for a second or so */
         {{.after_ms = 100, .bytes = 4000}, 0, 0},     /* a good one */
+        {{.after_ms = 1, .bytes = 32}, 0, 0},         /* in small pieces */
     };
     struct io_ops ops = rig_ops;
 
@@ -157,7 +247,7 @@ static int drips_once(struct rig *rig, int events)
 }
 
 /* Bytes that would be enough for forty seconds do not buy that much silence. */
-static void silence_is_ended_by_the_body_timeout(void **state)
+static void bytes_buy_no_silence(void **state)
 {
     struct rig *rig = *state;
     struct drip drip = {.after_ms = 1000, .bytes = 20000};
@@ -188,6 +278,13 @@ static int reads_last(struct rig *rig, int events)
     return IO_WRITE;
 }
 
+/* The same at its own pace, which takes longer than it may be silent. */
+static int reads_last_and_sends_slowly(struct rig *rig, int events)
+{
+    clocks_advance(2000);
+    return reads_last(rig, events);
+}
+
 /* The client sends two pieces for each time that it reads. */
 static int reads_now_and_then(struct rig *rig, int events)
 {
@@ -208,11 +305,9 @@ static void check_through(struct rig *rig, rig_wait *wait)
     static char text[WHOLE + sizeof GET_HI];
     static struct pieces p;
     size_t length = 0;
-    int small = 1;
     const char *at;
 
-    assert_return_code(setsockopt(rig->conn.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small),
-                       errno);
+    make_send_buffer_small(rig);
     for (size_t i = 0; i < WHOLE; i++)
         text[i] = (char)('a' + (i / 7) % 26);
     memcpy(text + WHOLE, GET_HI, strlen(GET_HI));
@@ -252,6 +347,17 @@ static void a_client_that_sends_all_before_it_reads(void **state)
     check_through(*state, reads_last);
 }
 
+/* It is judged by what it sends, as it takes none of the answer yet. */
+static void a_slow_client_that_sends_all_before_it_reads(void **state)
+{
+    struct rig *rig = *state;
+    int64_t began = rig_now();
+
+    rig->config.write_timeout_ms = 3000;
+    check_through(rig, reads_last_and_sends_slowly);
+    assert_true(rig_now() - began > 10000);
+}
+
 static void a_client_that_reads_less_than_it_sends(void **state)
 {
     check_through(*state, reads_now_and_then);
@@ -271,10 +377,8 @@ static void a_broken_connection_gives_its_memory_back(void **state)
     static char text[WHOLE];
     struct rig *rig = *state;
     struct pieces p = {.text = text, .length = WHOLE, .piece = 20000};
-    int small = 1;
 
-    assert_return_code(setsockopt(rig->conn.fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small),
-                       errno);
+    make_send_buffer_small(rig);
     memset(text, 'x', sizeof text);
     rig->script = &p;
     rig->on_wait = reads_ahead_then_breaks;
@@ -293,9 +397,14 @@ int main(void)
         PLAIN(a_slow_body_is_ended_by_the_rate),
         PLAIN(a_body_at_the_rate_is_served),
         PLAIN(a_trickle_adds_up_and_a_good_pace_does_not),
-        PLAIN(silence_is_ended_by_the_grace_period),
+        PLAIN(a_steady_reader_is_served_whatever_room_is_reported),
+        PLAIN(a_steady_reader_does_not_make_way),
+        PLAIN(who_reads_nothing_makes_way),
+        PLAIN(a_pause_is_no_silence_for_too_long),
         PLAIN(silence_is_ended_by_the_body_timeout),
+        PLAIN(bytes_buy_no_silence),
         PLAIN(a_client_that_sends_all_before_it_reads),
+        PLAIN(a_slow_client_that_sends_all_before_it_reads),
         PLAIN(a_client_that_reads_less_than_it_sends),
         PLAIN(a_broken_connection_gives_its_memory_back),
     };

@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: MIT
+"""How long clients are waited for in bodies: a time-out bounds one silence, the rate is another rule."""
+
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from support.client import Connection, message
+from support.configurations import only
+from support.server import Launcher
+from support.variant import patience
+
+BIG_BYTES = 64 << 20
+WRITE_TIMEOUT = 0.5
+
+
+@pytest.fixture(scope="module", name="big_site")
+def _big_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("big")
+    with open(root / "big", "wb") as big:
+        big.truncate(BIG_BYTES)
+    return root
+
+
+def _take_steadily(connection: Connection, rate: float, seconds: float) -> int:
+    """Reads without a pause at so many bytes a second; how many came."""
+    began = time.monotonic()
+    taken = 0
+    while time.monotonic() - began < seconds:
+        piece = connection.socket.recv(int(rate / 20))
+        assert piece, f"the answer ends after {taken} bytes"
+        taken += len(piece)
+        time.sleep(max(0.0, taken / rate - (time.monotonic() - began)))
+    return taken
+
+
+@pytest.mark.parametrize("family, rate", [("inet", 1 << 20), ("unix", 256 << 10)])
+def test_a_steady_download_is_served(
+    launch: Launcher, big_site: Path, tmp_path: Path, family: str, rate: float
+) -> None:
+    """Room for more is reported only after seconds at that pace, longer than a silence may last."""
+    options = [f"--root={big_site}", f"--write-timeout={WRITE_TIMEOUT}"]
+    listen = {} if family == "inet" else {"listen": f"unix:{tmp_path}/socket"}
+    server = launch(*options, **listen)
+    with server.connect(20) as connection:
+        if family == "inet":
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 << 10)
+        connection.send(message("GET", "/files/big"))
+        assert _take_steadily(connection, rate, 2.5) > rate
+        connection.socket.settimeout(patience(20))
+        rest = 0
+        while rest < BIG_BYTES // 2:  # and at full speed again
+            piece = connection.socket.recv(1 << 20)
+            assert piece
+            rest += len(piece)
+
+
+@only("coro", "threads")
+def test_a_pause_may_last_as_long_as_the_timeout(launch: Launcher, big_site: Path) -> None:
+    """Longer than the rate's grace period of five seconds, in the answer and in the body."""
+    server = launch(f"--root={big_site}", "--write-timeout=20", "--body-timeout=20")
+    with server.connect(20) as download, server.connect(20) as upload:
+        upload.send(message("POST", "/echo", "Content-Length: 200000", body=b"x" * 100000))
+        download.send(message("GET", "/files/big"))
+        taken = 0
+        while taken < 8 << 20:
+            taken += len(download.socket.recv(1 << 20))
+        time.sleep(6.5)  # the pause, longer than five seconds
+        while taken < BIG_BYTES:
+            piece = download.socket.recv(1 << 20)
+            assert piece, f"the answer ends after {taken} bytes"
+            taken += len(piece)
+        upload.send(b"x" * 100000)
+        assert upload.read_response("POST").body == b"x" * 200000
+
+
+@only("coro", "threads")
+def test_a_slow_sender_that_reads_last(launch: Launcher) -> None:
+    """It sends at a good pace for longer than the grace period before it takes any of the answer."""
+    body = bytes(range(256)) * (16 << 12)  # 16 MB: no buffers take that
+    seconds = 8.0
+    server = launch("--max-body=16M")
+    with server.connect(30) as connection:
+        began = time.monotonic()
+        connection.send(message("POST", "/echo", f"Content-Length: {len(body)}"))
+        for at in range(0, len(body), 1 << 16):
+            connection.send(body[at : at + (1 << 16)])
+            time.sleep(max(0.0, at / len(body) * seconds - (time.monotonic() - began)))
+        assert connection.read_response("POST").body == body
+
+
+@only("coro", "threads")
+def test_a_trickle_is_ended_by_the_rate(launch: Launcher) -> None:
+    """Whatever the time-out: it is never silent for long."""
+    server = launch("--body-timeout=60")
+    stop = threading.Event()
+    with server.connect(20) as connection:
+        connection.send(message("POST", "/echo", "Content-Length: 100000"))
+
+        def trickle() -> None:
+            try:
+                while not stop.wait(0.25):
+                    connection.send(b"x" * 20)
+            except OSError:
+                pass
+
+        sender = threading.Thread(target=trickle)
+        sender.start()
+        try:
+            began = time.monotonic()
+            connection.read_to_end()
+            assert 4 < time.monotonic() - began < patience(12)
+        finally:
+            stop.set()
+            sender.join()
