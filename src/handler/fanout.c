@@ -9,10 +9,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* Where waits cannot run side by side a context is held for all of them, one after another, and
- * would not even notice that the client has gone. */
-enum { MAX_TOTAL_MS = 1000000 };
-
 static int wait_job(struct io *io, void *arg)
 {
     return io_sleep(io, *(const int64_t *)arg);
@@ -29,8 +25,9 @@ int handler_fanout(struct http_exchange *x)
         !http_query_number(x, "n", 1, 1000, 10, &count, &error) ||
         !http_query_number(x, "ms", 0, 60000, 50, &ms, &error))
         return error;
-    if (count * ms > MAX_TOTAL_MS)
-        return http_error(x, 400, "n times ms: expected at most %d", MAX_TOTAL_MS);
+    /* Where waits cannot run side by side a context is held for one after another. */
+    if (count * ms > HANDLER_MAX_TOTAL_MS)
+        return http_error(x, 400, "n times ms: expected at most %d", HANDLER_MAX_TOTAL_MS);
 
     int64_t wait_ms = (int64_t)ms;
     error = io_gather(x->io, wait_job, &wait_ms, 0, count); /* size 0: all jobs read one argument */

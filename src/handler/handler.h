@@ -54,6 +54,10 @@ route_fn handler_block, handler_cache, handler_cpu, handler_db, handler_echo, ha
     handler_mix, handler_queries, handler_sleep, handler_status, handler_stream, handler_updates,
     handler_whoami;
 
+/* No request is to hold a context for hours: what a route with several waits may ask for in all. A
+ * context that waits would not even notice that its client has gone. */
+enum { HANDLER_MAX_TOTAL_MS = 1000000 };
+
 /* The state that /cpu and /mix start from: any number but 0. */
 #define CPU_SEED UINT64_C(0x243f6a8885a308d3) /* the fraction of pi */
 

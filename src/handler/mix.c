@@ -8,8 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-/* No request is to hold a context for hours: the most that all rounds together may ask for. */
-enum { MAX_TOTAL_CPU = 10000000, MAX_TOTAL_MS = 1000000 };
+enum { MAX_TOTAL_CPU = 10000000 }; /* as /cpu */
 
 int handler_mix(struct http_exchange *x)
 {
@@ -26,8 +25,8 @@ int handler_mix(struct http_exchange *x)
         return error;
     if (rounds * cpu > MAX_TOTAL_CPU)
         return http_error(x, 400, "rounds times cpu: expected at most %d", MAX_TOTAL_CPU);
-    if (rounds * wait_ms > MAX_TOTAL_MS)
-        return http_error(x, 400, "rounds times wait: expected at most %d", MAX_TOTAL_MS);
+    if (rounds * wait_ms > HANDLER_MAX_TOTAL_MS)
+        return http_error(x, 400, "rounds times wait: expected at most %d", HANDLER_MAX_TOTAL_MS);
 
     for (uint64_t round = 0; round < rounds; round++) {
         state = cpu_burn(x->io, state, cpu);

@@ -90,6 +90,8 @@ int handler_stream(struct http_exchange *x)
         !http_query_number(x, "ms", 0, 60000, 100, &ms, &error) ||
         !http_query_number(x, "size", 1, 65536, 64, &size, &error))
         return error;
+    if (count * ms > HANDLER_MAX_TOTAL_MS)
+        return http_error(x, 400, "chunks times ms: expected at most %d", HANDLER_MAX_TOTAL_MS);
 
     struct chunk_plan plan = {.count = count, .size = size};
     if (x->request->method == HTTP_METHOD_HEAD)

@@ -87,6 +87,10 @@ QUERIES = in_group("queries", [
     _query("/sleep?ms=1&%6ds=1"),
     _query("/sleep?ms=1|2"),
     _query("/sleep?%zz=1"),
+    _query("/stream?chunks=100000&ms=11"),
+    _query("/stream?chunks=17&ms=60000"),
+    Case("", "the longest stream", message("HEAD", "/stream?chunks=100000&ms=10"), 200, False,
+         {}, b"", "HEAD"),
 ])
 
 METHODS = in_group("methods", [
