@@ -4,9 +4,15 @@
 import json
 import os
 import random
+import re
+import shutil
 import signal
+import subprocess
 import time
+from pathlib import Path
 from typing import List
+
+import pytest
 
 from support import processes
 from support.client import Closed, Connection, message
@@ -57,6 +63,38 @@ def test_only_what_it_was_serving(launch: Launcher) -> None:
     finally:
         for connection in idle + busy:
             connection.close()
+
+
+@only("prefork")
+@pytest.mark.skipif(shutil.which("strace") is None, reason="no strace")
+def test_all_die_at_once(launch: Launcher, tmp_path: Path) -> None:
+    """They are replaced, and then each idle connection is armed once, not once for each death."""
+    server = launch(expected=EXPECTED)
+    idle = [server.connect() for _ in range(50)]
+    calls = tmp_path / "calls"
+    try:
+        for connection in idle:
+            assert connection.get("/hello").status == 200
+        workers = server.wait_for_workers()
+        command = ["strace", "-qq", "-e", "trace=epoll_ctl,clone", "-o", str(calls), "-p", str(server.pid)]
+        with subprocess.Popen(command) as tracer:
+            eventually("it is traced", lambda: processes.traced(server.pid))
+            server.signal(signal.SIGSTOP)
+            for victim in workers:
+                _kill(victim)
+            server.signal(signal.SIGCONT)
+            server.wait_for_workers(but=workers)
+            for connection in idle:
+                assert connection.get("/hello").status == 200
+            tracer.terminate()
+    finally:
+        for connection in idle:
+            connection.close()
+    names = re.findall(r"^(\w+)\(", calls.read_text(), re.MULTILINE)
+    assert names.count("clone") == POOL
+    assert len(idle) <= names.count("epoll_ctl") < 2 * len(idle)
+    last_clone = len(names) - names[::-1].index("clone")
+    assert names[:last_clone].count("epoll_ctl") < 10, "armed before all were replaced"
 
 
 @only("threads", "coro")

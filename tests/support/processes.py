@@ -46,6 +46,11 @@ def state(pid: int) -> str:
     return _stat(pid)[0]
 
 
+def traced(pid: int) -> bool:
+    """A tracer is attached to it."""
+    return "TracerPid:\t0\n" not in Path(f"/proc/{pid}/status").read_text()
+
+
 def descriptors(pid: int) -> int:
     """How many file descriptors pid has open."""
     return len(os.listdir(f"/proc/{pid}/fd"))
