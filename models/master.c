@@ -531,6 +531,8 @@ static int open_descriptors(struct master *m)
     sigset_t set;
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* for the workers too: a file that may not grow is an error, EFBIG */
+    signal(SIGTTOU, SIG_IGN); /* nor does a line for a terminal stop a server in the background */
     signal(SIGCHLD, SIG_DFL); /* ignored, as one may inherit it, nobody's death would be told */
     sigemptyset(&set);
     for (size_t i = 0; i < sizeof TAKEN / sizeof TAKEN[0]; i++)
@@ -585,6 +587,8 @@ int master_run(const struct command *command, struct settings *settings)
         log_line(LOG_ERROR, "out of memory");
         return -ENOMEM;
     }
+    log_own(STDOUT_FILENO);
+    log_own(STDERR_FILENO);
     m->command = command;
     m->workers.master = m;
     m->upgrade.ready_fd = -1;

@@ -6,7 +6,6 @@
 #include "service.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -30,9 +29,8 @@ void service_ready(struct service *service, const struct server *server)
         result = pid_file_write(&service->pid_file, path, getpid());
     if (result < 0)
         log_line(LOG_ERROR, "cannot write the pid file: %s", strerror(-result));
-    dprintf(STDERR_FILENO, "ready model=%s workers=%u listen=%s pid=%d version=%s\n",
-            server->config->model, server->workers, server->listen_name, (int)getpid(),
-            server_version);
+    log_plain("ready model=%s workers=%u listen=%s pid=%d version=%s", server->config->model,
+              server->workers, server->listen_name, (int)getpid(), server_version);
     judge(notify_ready(getpid()));
     /* Half the interval, so that one message may be late. */
     service->watchdog_ms = notify_watchdog_interval_ms() / 2;

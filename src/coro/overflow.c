@@ -11,6 +11,7 @@
 #include "coro/stack.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
@@ -55,6 +56,9 @@ static void report(const char *what, const char *name, size_t bytes)
     at = append(at, end, digit);
     at = append(at, end, " bytes");
     *at++ = '\n';
+    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
+    if (poll(&room, 1, 0) == 0)
+        return; /* its reader stands still: the thread is to end all the same */
     ssize_t ignored = write(STDERR_FILENO, line, (size_t)(at - line));
     (void)ignored;
 }

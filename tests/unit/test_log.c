@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * log.h: a line is one write, is cut where the header says, and what log_escape()
- * lets through can harm neither the log nor a terminal.
+ * log.h: a line is one write, is cut where the header says and waits for nobody, and what
+ * log_escape() lets through can harm neither the log nor a terminal.
  *
  * Standard error is replaced by a SOCK_SEQPACKET socket, which keeps writes
  * apart: what one recv() returns is what one write() sent.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -116,6 +118,63 @@ static void a_closed_standard_error_is_survived(void **state)
     assert_int_equal(errno, 0);
 }
 
+static void a_plain_line_has_no_level(void **state)
+{
+    char line[100];
+    log_plain("ready %d", 1);
+    captured(*state, line, sizeof(line));
+    assert_string_equal(line, "ready 1\n");
+}
+
+/* Fills fd, whose open file need not be non-blocking, until log_append() finds no room in it. */
+static void fill(int fd)
+{
+    static const char piece[4096];
+    const size_t sizes[] = {sizeof(piece), 1};
+    for (size_t i = 0; i < 2; i++) {
+        struct iovec part = {(void *)(uintptr_t)piece, sizes[i]};
+        ssize_t written;
+        do
+            written = log_append(fd, &part, 1);
+        while (written > 0);
+        assert_int_equal(written, -EAGAIN);
+    }
+}
+
+static void nothing_waits_for(int reader, int writer, bool opened_again)
+{
+    const struct iovec line = {(void *)(uintptr_t) "line\n", 5};
+    int own = dup(writer);
+    char got[4096];
+
+    log_own(own);
+    assert_int_equal((fcntl(own, F_GETFL) & O_NONBLOCK) != 0, opened_again);
+    assert_false(fcntl(writer, F_GETFL) & O_NONBLOCK); /* others may have that one */
+    fill(writer);
+    fill(own);
+    assert_true(read(reader, got, sizeof(got)) > 0);
+    assert_int_equal(log_append(own, &line, 1), 5);
+    close(own);
+    close(reader);
+    close(writer);
+}
+
+static void a_pipe_is_not_waited_for(void **state)
+{
+    int ends[2];
+    (void)state;
+    assert_return_code(pipe(ends), errno);
+    nothing_waits_for(ends[0], ends[1], true);
+}
+
+static void a_socket_is_not_waited_for(void **state)
+{
+    int ends[2];
+    (void)state;
+    assert_return_code(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), errno);
+    nothing_waits_for(ends[0], ends[1], false);
+}
+
 static void every_byte_is_printed_or_escaped(void **state)
 {
     (void)state;
@@ -180,6 +239,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(errno_is_left_alone, capture_start, capture_stop),
         cmocka_unit_test_setup_teardown(a_closed_standard_error_is_survived, capture_start,
                                         capture_stop),
+        cmocka_unit_test_setup_teardown(a_plain_line_has_no_level, capture_start, capture_stop),
+        cmocka_unit_test(a_pipe_is_not_waited_for),
+        cmocka_unit_test(a_socket_is_not_waited_for),
         cmocka_unit_test(every_byte_is_printed_or_escaped),
         cmocka_unit_test(an_escape_is_never_cut),
         cmocka_unit_test(no_room_at_all_is_left_alone),
