@@ -316,6 +316,16 @@ void generation_kill(struct generation *g)
         g->plan.release(&g->server, g->plan.arg);
 }
 
+void generation_reopen_log(struct generation *g)
+{
+    server_reopen_log(&g->server);
+    if (g->plan.share_descriptors)
+        return; /* it is theirs too */
+    for (const struct process *p = g->processes; p != NULL; p = p->next)
+        if (p->pid != 0)
+            kill(p->pid, SIGUSR1);
+}
+
 bool generation_owns(const struct generation *g, int fd)
 {
     const struct server *s = &g->server;

@@ -119,6 +119,9 @@ void generation_drain(struct generation *g);
 /* Kills and reaps all that is left of it. */
 void generation_kill(struct generation *g);
 
+/* Opens the access log anew, here and in the workers. */
+void generation_reopen_log(struct generation *g);
+
 /* True when fd was opened for it. */
 bool generation_owns(const struct generation *g, int fd);
 

@@ -360,9 +360,9 @@ static void read_signals(struct master *m)
                 begin_stop(m);
             break;
         case SIGUSR1:
-            atomic_fetch_add(&m->newest->server.shared->log_generation, 1); /* for the workers */
+            atomic_fetch_add(&m->newest->server.shared->log_generation, 1);
             for (struct generation *g = m->newest; g != NULL; g = g->before)
-                server_reopen_log(&g->server);
+                generation_reopen_log(g);
             break;
         case SIGHUP:
         case SIGUSR2:

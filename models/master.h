@@ -6,10 +6,10 @@
  *     SIGTERM, SIGINT   stop: accept no more, let requests finish, exit; again: stop at once
  *     SIGHUP            reload: a new generation of workers with the settings as they are now
  *     SIGUSR2           upgrade: start the program anew and leave the listening socket to it
- *     SIGUSR1           reopen the access log
+ *     SIGUSR1           reopen the access log, here and in each worker with descriptors of its own
  *     SIGCHLD           a worker died, stopped or goes on
  *
- * Workers take no signals. A master that dies takes its workers with it (PR_SET_PDEATHSIG).
+ * Workers take no other signals. A master that dies takes its workers with it (PR_SET_PDEATHSIG).
  *
  * Master and worker talk through the worker's control block (struct worker_control in
  * server.h), in memory they share, and three descriptors that become readable and stay so

@@ -17,8 +17,9 @@
  *    belongs to the model from accept() to close(); connection_serve() never
  *    closes it. What a handler opens it closes; io_hold() tells the model meanwhile.
  *  - Signals: the master takes SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 and SIGCHLD.
- *    Workers ignore or leave to the kernel every signal; they are told to finish
- *    through the stop descriptor that master.h describes.
+ *    Workers ignore or leave to the kernel every other signal than the two that the master sends
+ *    (process.c), which may interrupt any wait with EINTR; they are told to finish through the
+ *    stop descriptor that master.h describes.
  *  - Death of a worker: the connection it was serving is closed, every other
  *    connection goes on (coro and threads: every connection of other processes);
  *    the master starts a replacement, with back-off when it dies again at once.

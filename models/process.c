@@ -56,6 +56,15 @@ static void do_nothing(int number)
     (void)number;
 }
 
+/* Whose access log is opened anew at SIGUSR1: nothing else tells a handler. */
+static struct server *logging;
+
+static void reopen_log(int number)
+{
+    (void)number;
+    server_reopen_log(logging);
+}
+
 /* Closes what the master holds for workers that share its table: a process that got a copy would
  * keep their connections open. */
 static void close_foreign(const struct master *m)
@@ -96,18 +105,40 @@ static bool scheduled_as_batch(const struct generation *g)
     return asked == SCHEDULING_BATCH || (asked == SCHEDULING_AUTO && g->plan.batch);
 }
 
-/* In the new process: signals are the master's business, and so is this process's life. */
+/*
+ * Signals are the master's business, but for two that it sends. SIGUSR1, for a process with a
+ * descriptor table of its own, opens the access log anew whatever the process is doing: an idle
+ * or a busy one must not keep the old file, and its disk space, for hours. SIGUSR2 is
+ * process_nudge()'s. SIGUSR1 is never ignored where it is used: that would lose one sent since the
+ * fork.
+ */
+static void take_signals(struct generation *g, const sigset_t *mask)
+{
+    static const int IGNORED[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+    const struct sigaction interrupt = {.sa_handler = do_nothing, .sa_flags = SA_RESTART};
+    const struct sigaction reopen = {.sa_handler = reopen_log, .sa_flags = SA_RESTART | SA_ONSTACK};
+    sigset_t open = *mask;
+
+    logging = &g->server;
+    for (size_t i = 0; i < sizeof IGNORED / sizeof IGNORED[0]; i++)
+        signal(IGNORED[i], SIG_IGN);
+    if (g->plan.share_descriptors) {
+        signal(SIGUSR1, SIG_IGN);
+        sigaction(SIGUSR2, &interrupt, NULL);
+    } else {
+        sigaction(SIGUSR1, &reopen, NULL);
+        signal(SIGUSR2, SIG_IGN);
+    }
+    sigdelset(&open, SIGUSR1); /* whatever the server was started with */
+    sigdelset(&open, SIGUSR2);
+    sigprocmask(SIG_SETMASK, &open, NULL);
+}
+
+/* In the new process, whose life is the master's business too. */
 static void become_worker(const struct process *p, struct generation *g, const struct master *m,
                           const sigset_t *mask, pid_t master_pid)
 {
-    static const int IGNORED[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
-    const struct sigaction interrupt = {.sa_handler = do_nothing, .sa_flags = SA_RESTART};
-
-    for (size_t i = 0; i < sizeof IGNORED / sizeof IGNORED[0]; i++)
-        signal(IGNORED[i], SIG_IGN);
-    if (g->plan.share_descriptors)
-        sigaction(SIGUSR2, &interrupt, NULL); /* see process_nudge() */
-    sigprocmask(SIG_SETMASK, mask, NULL);
+    take_signals(g, mask);
     prctl(PR_SET_TIMERSLACK, 1UL); /* waits are measured here: not 50 us late for economy */
     if (scheduled_as_batch(g))
         interrupt_nobody();

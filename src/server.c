@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "activation.h"
@@ -29,6 +30,7 @@ enum {
     /* More are not asked for: the parking lot reserves address space for each. */
     MAX_DESCRIPTORS = 1 << 20,
     PATH_SHOWN = 200,
+    LOG_PIPE_BYTES = 1 << 20, /* what users may ask for as a rule: fs.pipe-max-size */
 };
 
 static int fail(char *error, size_t error_size, const char *what, const char *name)
@@ -83,26 +85,45 @@ static int open_root(struct server *server, char *error, size_t error_size)
     return server->root_fd < 0 ? fail(error, error_size, "open --root", path) : 0;
 }
 
+/* Opens whatever is at path, for writes that do not wait. Of a FIFO it becomes a reader too, who
+ * never reads: lines that come before the real one, or between two, are kept as far as there is
+ * room. */
+static int open_log(const char *path, int flags)
+{
+    struct stat st;
+    bool fifo = stat(path, &st) == 0 && S_ISFIFO(st.st_mode);
+    int fd;
+
+    flags |= O_APPEND | O_CREAT | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    fd = open(path, flags | (fifo ? O_RDWR : O_WRONLY), 0640);
+    if (fd < 0 && errno == EACCES && fifo) /* it may not read there: somebody has to, by now */
+        fd = open(path, flags | O_WRONLY, 0640);
+    return fd;
+}
+
 /* Creates the file as the user that the server is going to be: it may have to be opened again. */
 static int open_access_log(struct server *server, const struct privileges *privileges, char *error,
                            size_t error_size)
 {
     const char *path = server->config->access_log;
-    int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC;
 
     if (path == NULL)
         return 0;
     if (strcmp(path, "-") == 0) {
         server->access_log_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
     } else {
-        server->access_log_fd = open(path, flags | O_EXCL, 0640);
+        server->access_log_fd = open_log(path, O_EXCL);
         if (server->access_log_fd >= 0 && privileges->change &&
             fchown(server->access_log_fd, privileges->uid, privileges->gid) < 0)
             return fail(error, error_size, "give away the access log", path);
         if (server->access_log_fd < 0 && errno == EEXIST)
-            server->access_log_fd = open(path, flags, 0640);
+            server->access_log_fd = open_log(path, 0);
     }
-    return server->access_log_fd < 0 ? fail(error, error_size, "open the access log", path) : 0;
+    if (server->access_log_fd < 0)
+        return fail(error, error_size, "open the access log", path);
+    /* No more than a try: a pipe with more room, so that its reader may be late without a loss. */
+    fcntl(server->access_log_fd, F_SETPIPE_SZ, LOG_PIPE_BYTES);
+    return 0;
 }
 
 /* What is left of the descriptors for connections of clients; at least half. */
@@ -289,7 +310,6 @@ int server_succeed(struct server *server, const struct server *running, const st
     server->root_fd = -1;
     server->access_log_fd = -1;
     server->db = NULL;
-    server->log_generation = atomic_load(&server->shared->log_generation);
     if (result == 0)
         result = open_root(server, error, error_size);
     if (result == 0)
@@ -397,30 +417,41 @@ void server_wake_master(const struct server *server)
         return; /* EAGAIN: it is awake already */
 }
 
+/* One of them says it for all. strerrordesc_np() and log_line() of strings take no lock and
+ * allocate nothing, as is needed in a signal handler. */
+static void keep_log(struct server *server, uint32_t generation, int error)
+{
+    const char *path = server->config->access_log;
+    char shown[PATH_SHOWN];
+
+    if (atomic_exchange(&server->shared->log_kept, generation) == generation)
+        return;
+    log_escape(shown, sizeof shown, path, strlen(path));
+    log_line(LOG_ERROR, "cannot reopen the access log %s: %s; the old file stays in use", shown,
+             strerrordesc_np(error));
+}
+
 void server_reopen_log(struct server *server)
 {
     const char *path = server->config->access_log;
-    uint32_t wanted = atomic_load(&server->shared->log_generation);
-    uint32_t have = atomic_load(&server->log_generation);
-    int fd;
+    uint32_t generation;
+    int saved = errno;
 
-    if (path == NULL || strcmp(path, "-") == 0 || have == wanted ||
-        !atomic_compare_exchange_strong(&server->log_generation, &have, wanted))
+    if (path == NULL || strcmp(path, "-") == 0)
         return;
-    fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640);
-    if (fd < 0) {
-        char shown[PATH_SHOWN];
-        int code = errno;
+    do { /* again if it was moved once more meanwhile: another thread may have come in between */
+        int fd;
 
-        if (atomic_exchange(&server->shared->log_kept, wanted) == wanted)
-            return; /* another worker has said it */
-        log_escape(shown, sizeof shown, path, strlen(path));
-        log_line(LOG_ERROR, "cannot reopen the access log %s: %s; the old file stays in use", shown,
-                 strerror(code));
-        return;
-    }
-    dup3(fd, server->access_log_fd, O_CLOEXEC);
-    close(fd);
+        generation = atomic_load(&server->shared->log_generation);
+        fd = open_log(path, 0);
+        if (fd < 0) {
+            keep_log(server, generation, errno);
+        } else {
+            dup3(fd, server->access_log_fd, O_CLOEXEC);
+            close(fd);
+        }
+    } while (atomic_load(&server->shared->log_generation) != generation);
+    errno = saved;
 }
 
 bool server_is_settled(const struct server_shared *shared, uint64_t *changes)

@@ -76,12 +76,12 @@ struct server_shared {
     /* The whole server is being stopped: as worker_control.draining of every process. */
     alignas(SERVER_CACHE_LINE) _Atomic bool draining;
     _Atomic int64_t drain_deadline_ms; /* when to give up waiting for requests */
-    _Atomic uint32_t log_generation;   /* grows when the access log is to be reopened */
+    _Atomic uint32_t log_generation;   /* grows with each order to reopen the access log */
     alignas(SERVER_CACHE_LINE) _Atomic int32_t open_connections;
-    _Atomic int64_t read_ahead;    /* bytes of body held by http/ahead.c, of all workers */
-    _Atomic int32_t contexts;      /* contexts serving a request now, of all workers */
-    _Atomic int32_t contexts_peak; /* the most that ever did so together */
-    _Atomic uint32_t log_kept; /* the generation that could not be opened: the old file is kept */
+    _Atomic int64_t read_ahead;       /* bytes of body held by http/ahead.c, of all workers */
+    _Atomic int32_t contexts;         /* contexts serving a request now, of all workers */
+    _Atomic int32_t contexts_peak;    /* the most that ever did so together */
+    _Atomic uint32_t log_kept;        /* the generation that could not be opened, as was said */
     _Atomic int64_t shortage_said_ms; /* when the log last said that something is short; 0: never */
     _Atomic uint64_t log_lines_lost;  /* of the access log: they could not be written */
     _Atomic int64_t log_lost_ms;      /* when the last one was */
@@ -109,11 +109,10 @@ struct server {
     bool handed_over;   /* it is another program's now, or still is: the same */
     int root_fd;        /* O_PATH of --root; -1: none */
     int access_log_fd;  /* -1: off */
-    _Atomic uint32_t log_generation; /* of shared->log_generation, that access_log_fd is of */
-    int64_t started_ms;              /* io_now_ms() at the start */
-    int master_fd;                   /* eventfd that wakes the master */
-    struct worker_control *control;  /* of this process; in the master, of the generation */
-    struct db *db;                   /* the pools of connections; a process's own after fork */
+    int64_t started_ms; /* io_now_ms() at the start */
+    int master_fd;      /* eventfd that wakes the master */
+    struct worker_control *control; /* of this process; in the master, of the generation */
+    struct db *db;                  /* the pools of connections; a process's own after fork */
     unsigned process; /* this worker process's number among the generation's: see db_new() */
     size_t shared_size;
     struct server_shared *shared;
@@ -214,8 +213,9 @@ void server_worker_spent(const struct server *server);
 /* Wakes the master, which then looks at the control blocks. */
 void server_wake_master(const struct server *server);
 
-/* Opens the access log's path anew in place of the old descriptor, in the calling process, if
- * shared->log_generation has grown since it last did. Any thread. */
+/* Opens the access log's path anew in place of the old descriptor, for all who share the calling
+ * process's table. The master has raised shared->log_generation before. Any thread, and in a
+ * signal handler. */
 void server_reopen_log(struct server *server);
 
 /* A context has begun (ended) serving: keeps count and peak, for /status. */

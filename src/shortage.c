@@ -45,7 +45,7 @@ void shortage_log_line_lost(struct server *server, int error)
     if (!atomic_exchange(&shared->log_losing, true))
         log_line(LOG_ERROR,
                  "cannot write the access log: %s; serving goes on, lines are dropped and counted",
-                 strerror(error));
+                 error == EAGAIN ? "its reader does not keep up" : strerror(error));
 }
 
 void shortage_log_line_written(struct server *server)

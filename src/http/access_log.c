@@ -12,6 +12,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
@@ -27,7 +28,7 @@
 enum {
     MAX_ESCAPED_TARGET = 2048,
     MAX_ESCAPED_FIELD = 512,
-    MAX_LINE = 4096,
+    MAX_LINE = PIPE_BUF,
     LOG_DATE_SIZE = sizeof "06/Nov/1994:08:49:37 +0000",
 };
 
@@ -64,25 +65,29 @@ static void date_for_log(char out[LOG_DATE_SIZE], const char *line)
              line + 23);
 }
 
-/* Appends a line, or counts it as lost: a full disk must not stop the service. Where only a part of
- * it fitted, the next line begins with the end that this one lacks. */
+/* Appends a line, or counts it as lost: neither a full disk nor a reader that stands still may stop
+ * the service. Where only a part of it fitted, the next begins with the end that this one lacks:
+ * the newline in front of it. */
 static void append(struct server *server, const char *line, size_t length)
 {
-    bool torn = atomic_exchange_explicit(&server->shared->log_torn, false, memory_order_relaxed);
-    struct iovec parts[2] = {{.iov_base = (void *)(uintptr_t) "\n", .iov_len = torn},
-                             {.iov_base = (void *)(uintptr_t)line, .iov_len = length}};
-    ssize_t written;
+    _Atomic bool *torn = &server->shared->log_torn;
+    bool was_torn = atomic_exchange_explicit(torn, false, memory_order_relaxed);
+    size_t whole = length + was_torn, left = whole;
 
-    do
-        written = writev(server->access_log_fd, parts, 2);
-    while (written < 0 && errno == EINTR);
-    if (written == (ssize_t)(length + torn)) {
-        shortage_log_line_written(server);
-        return;
+    while (left > 0) {
+        const struct iovec rest = {.iov_base = (void *)(uintptr_t)(line + length - left),
+                                   .iov_len = left};
+        ssize_t written = log_append(server->access_log_fd, &rest, 1);
+
+        if (written <= 0) {
+            if (left == whole ? was_torn : left < length)
+                atomic_store_explicit(torn, true, memory_order_relaxed);
+            shortage_log_line_lost(server, written < 0 ? (int)-written : ENOSPC);
+            return;
+        }
+        left -= (size_t)written;
     }
-    if (written > torn || (torn && written < 0))
-        atomic_store_explicit(&server->shared->log_torn, true, memory_order_relaxed);
-    shortage_log_line_lost(server, written < 0 ? errno : ENOSPC);
+    shortage_log_line_written(server);
 }
 
 void access_log_write(const struct http_exchange *x, int64_t duration_ns)
@@ -94,22 +99,21 @@ void access_log_write(const struct http_exchange *x, int64_t duration_ns)
 
     if (x->io->server->access_log_fd < 0)
         return;
-    if (!io_shares_descriptors(x->io)) /* else the master's new one is this process's too */
-        server_reopen_log(x->io->server);
     client_name(x->stream->conn->fd, client, sizeof client);
     date_for_log(when, http_clock_line(x->io->clock));
     escape(method, sizeof method, request->method_name);
     escape(target, sizeof target, request->target);
     escape(referer, sizeof referer, http_field(request, "referer"));
     escape(agent, sizeof agent, http_field(request, "user-agent"));
-    length = snprintf(line, sizeof line,
+    line[0] = '\n';
+    length = snprintf(line + 1, sizeof line - 1,
                       "%s - - [%s] \"%s %s HTTP/1.%u\" %u %llu \"%s\" \"%s\" %.6f w%u %s\n", client,
                       when, method, target, (unsigned)request->version_minor, x->status,
                       (unsigned long long)x->body_sent, referer, agent, (double)duration_ns / 1e9,
                       x->io->worker, x->io->ops->model);
-    if (length >= (int)sizeof line) {
-        length = (int)sizeof line;
-        line[length - 1] = '\n';
+    if (length >= (int)sizeof line - 1) { /* the NUL gives way */
+        length = (int)sizeof line - 1;
+        line[length] = '\n';
     }
-    append(x->io->server, line, (size_t)length);
+    append(x->io->server, line + 1, (size_t)length);
 }

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""SIGUSR1: all processes let go of the old file at once, busy or idle, so that its disk space is free."""
+
+import os
+import signal
+from pathlib import Path
+from typing import List
+
+from support.processes import children
+from support.server import Launcher, Server
+from support.waiting import eventually
+
+
+def _holders(server: Server, inode: int) -> List[int]:
+    """The processes of the server that have that file open."""
+    found = []
+    for pid in [server.pid, *children(server.pid)]:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                if os.stat(f"/proc/{pid}/fd/{name}").st_ino == inode:
+                    found.append(pid)
+            except FileNotFoundError:  # closed since
+                continue
+    return found
+
+
+def _rotate(server: Server, log: Path) -> None:
+    inode = log.stat().st_ino
+    assert server.pid in _holders(server, inode)
+    os.rename(log, log.with_suffix(".1"))
+    server.signal(signal.SIGUSR1)
+    eventually("nobody holds the old file", lambda: _holders(server, inode), lambda found: not found)
+    assert log.exists()
+
+
+def test_idle_workers_let_go(launch: Launcher, tmp_path: Path) -> None:
+    """Without a request that would make them look; again and again."""
+    log = tmp_path / "log"
+    server = launch(f"--access-log={log}")
+    server.wait_for_workers()
+    for _ in range(3):
+        _rotate(server, log)
+    with server.connect() as connection:
+        assert connection.get("/hello").status == 200
+        _rotate(server, log)
+        assert connection.get("/json").status == 200
+    eventually("a line", log.read_bytes, lambda text: b"/json" in text)
+    assert b"/json" not in log.with_suffix(".1").read_bytes()
+
+
+def test_busy_workers_let_go(launch: Launcher, tmp_path: Path) -> None:
+    """In the middle of a request that takes long, and of one whose client is slow; both are answered."""
+    log = tmp_path / "log"
+    server = launch(f"--access-log={log}")
+    server.wait_for_workers()
+    with server.connect(30) as sleeping, server.connect(30) as blocking, server.connect(30) as slow:
+        sleeping.send(b"GET /sleep?ms=3000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        slow.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab")
+        eventually("two are under way", server.contexts, lambda count: count >= 2)
+        blocking.send(b"GET /block?ms=1500 HTTP/1.1\r\nHost: x\r\n\r\n")
+        _rotate(server, log)
+        slow.send(b"cd")
+        assert slow.read_response().body == b"abcd"
+        assert blocking.read_response().text == "blocked 1500\n"
+        assert sleeping.read_response().text == "slept 3000\n"
+    eventually("their lines are in the new file", log.read_bytes,
+               lambda text: all(what in text for what in (b"/sleep", b"/echo", b"/block")))
+
+
+def test_after_reloads(launch: Launcher, tmp_path: Path) -> None:
+    """Workers that still finish, of a server that was loaded again, let go as well."""
+    log = tmp_path / "log"
+    server = launch(f"--access-log={log}")
+    with server.connect(30) as connection:
+        connection.send(b"GET /sleep?ms=2000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        eventually("it is under way", server.contexts, lambda count: count >= 1)
+        server.signal(signal.SIGHUP)
+        server.wait_for_line("reloaded")
+        _rotate(server, log)
+        assert connection.read_response().text == "slept 2000\n"

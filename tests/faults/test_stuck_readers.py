@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: MIT
+"""Who reads the server's output stands still, or there is nobody: it loses lines, and nothing else."""
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any, Iterator, Sequence
+
+import pytest
+
+from support import processes
+from support.client import fetch
+from support.configurations import Configuration
+from support.server import READY, Launcher
+from support.sinks import KINDS, Sink
+from support.variant import BINARY, patience
+from support.waiting import eventually
+
+LINE = re.compile(rb'127\.0\.0\.1 - - \[[^]]+\] "GET /\S* HTTP/1\.1" 200 \d+ "-" "[^"]*" \d+\.\d{6} w\d+ \w+')
+
+
+@pytest.fixture(params=list(KINDS))
+def sink(request: Any) -> Iterator[Sink]:
+    made = KINDS[request.param]()
+    yield made
+    made.close()
+
+
+class Process:
+    """A server whose standard output or error is the sink."""
+
+    def __init__(self, configuration: Configuration, sink: Sink, *options: str,
+                 output: bool = False) -> None:
+        command = ["setpriv", "--pdeathsig", "KILL", *sink.prefix, BINARY, *configuration.options]
+        self.configuration = configuration
+        self.process = subprocess.Popen(
+            [*command, "--listen=127.0.0.1:0", *options],
+            stdin=subprocess.DEVNULL,
+            stdout=sink.fd if output else subprocess.DEVNULL,
+            stderr=subprocess.PIPE if output else sink.fd,
+        )
+        try:
+            if self.process.stderr is not None:
+                line = self.process.stderr.readline().decode().strip()
+            else:
+                line = sink.read_line()
+            ready = READY.match(line)
+            assert ready, line
+            host, port = ready.group(3).rsplit(":", 1)
+            self.address = (host, int(port))
+        except BaseException:
+            self.process.kill()
+            raise
+
+    def workers(self, but: Sequence[int] = ()) -> Any:
+        return eventually(
+            "all workers run", lambda: processes.children(self.process.pid),
+            lambda found: len(found) == self.configuration.worker_processes and not set(found) & set(but),
+            within=20,
+        )
+
+    def serves(self) -> bool:
+        try:
+            return fetch(self.address, "/hello", patience(5)).status == 200
+        except OSError:
+            return False
+
+    def __enter__(self) -> "Process":
+        return self
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        try:
+            if kind is None:
+                self.process.terminate()
+                assert self.process.wait(patience(15)) == 0
+        finally:
+            self.process.kill()
+            self.process.wait()
+            if self.process.stderr is not None:
+                self.process.stderr.close()
+
+
+def test_standard_error(configuration: Configuration, sink: Sink) -> None:
+    """The master says that workers died, which nobody reads; they are replaced, and it ends when told to."""
+    flags = sink.flags()
+    with Process(configuration, sink) as server:
+        workers = server.workers()
+        sink.fill()
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+        server.workers(but=workers)
+        eventually("it serves", server.serves)
+        sink.drain()
+        os.kill(server.workers()[0], signal.SIGKILL)
+        said = b""
+
+        def hears() -> bool:
+            nonlocal said
+            said += sink.drain()
+            return b" was killed by signal 9" in said
+
+        eventually("what is said once somebody reads", hears)
+        assert sink.flags() == flags, "others who have the open file see another"
+
+
+def test_access_log_on_standard_output(configuration: Configuration, sink: Sink) -> None:
+    """The log never holds up an answer; lines that find no room are counted."""
+    with Process(configuration, sink, "--access-log=-", output=True) as server:
+        assert server.serves()
+        assert LINE.fullmatch(eventually("a line", sink.drain).strip())
+        sink.fill()
+        for _ in range(200):
+            assert server.serves()
+        lost = int(re.findall(r'"lines_lost":(\d+)', fetch(server.address, "/status").text)[0])
+        assert lost >= 200
+        sink.drain()
+        assert server.serves()
+        last = eventually("a line", sink.drain).splitlines()[-1]
+        assert LINE.fullmatch(last), last
+
+
+def test_many_workers_fill_it(configuration: Configuration, sink: Sink) -> None:
+    """All who find the last room in it together get it, or lose a line; none is stopped by another."""
+    with Process(configuration, sink, "--access-log=-", output=True) as server:
+        with subprocess.Popen(
+            ["h2load", "--h1", "-c16", "-n20000", f"http://127.0.0.1:{server.address[1]}/hello"],
+            stdout=subprocess.PIPE, text=True,
+        ) as load:
+            assert " 20000 succeeded" in load.communicate(timeout=patience(60))[0]
+        got = sink.drain()
+        lost = int(re.findall(r'"lines_lost":(\d+)', fetch(server.address, "/status").text)[0])
+        lines = got.splitlines()
+        assert len(lines) + lost >= 20000
+        assert sum(LINE.fullmatch(line) is None for line in lines) <= 1, "lines are whole, but for a terminal's last"
+
+
+def test_fifo_as_access_log(launch: Launcher, tmp_path: Path) -> None:
+    """Start, SIGUSR1 and service wait for no reader; it may come, stand still, go and come again."""
+    path = tmp_path / "fifo"
+    os.mkfifo(path)
+    server = launch(f"--access-log={path}", expected=["cannot write the access log: its reader does not keep up"])
+    for _ in range(2):
+        assert server.get("/hello").status == 200
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
+            assert b"/hello" in eventually("a line", lambda r=reader: r.read() or b"")
+        server.signal(signal.SIGUSR1)
+    while server.status()["access_log"]["lines_lost"] == 0:
+        with server.connect() as connection:
+            for _ in range(200):
+                connection.get("/hello?" + "x" * 2000)
+    server.signal(signal.SIGUSR1)
+    server.signal(signal.SIGHUP)
+    server.wait_for_line("reloaded")
+    assert server.get("/hello").status == 200
+
+
+def test_file_that_may_not_grow(launch: Launcher, tmp_path: Path) -> None:
+    """A limit to the size of files (ulimit -f) loses lines, as a full disk does, and kills nobody."""
+    server = launch(f"--access-log={tmp_path}/log", prefix=["prlimit", "--fsize=4096"],
+                    expected=["cannot write the access log: File too large"])
+    workers = server.wait_for_workers()
+    for _ in range(100):
+        assert server.get("/hello").status == 200
+    assert server.status()["access_log"]["lines_lost"] > 0
+    assert server.worker_pids() == workers
