@@ -101,6 +101,15 @@ bool master_owns(const struct master *m, int fd)
     return false;
 }
 
+void master_close_others(const struct master *m, const struct generation *g)
+{
+    for (const struct generation *other = m->newest; other != NULL; other = other->before)
+        if (other != g) {
+            close(other->server.root_fd);
+            close(other->server.access_log_fd);
+        }
+}
+
 bool master_shares_descriptors(const struct master *m)
 {
     for (const struct generation *g = m->newest; g != NULL; g = g->before)

@@ -50,6 +50,7 @@
 #include <stdint.h>
 
 struct command;
+struct generation;
 struct master;
 struct server;
 struct settings;
@@ -113,6 +114,10 @@ int master_run(const struct command *command, struct settings *settings);
 
 /* True when fd is one that the master itself holds, as do all that share its table. */
 bool master_owns(const struct master *master, int fd);
+
+/* In a new process of g with a descriptor table of its own: closes the files of other generations,
+ * which it would keep open, and their disk space taken, long after these have gone. */
+void master_close_others(const struct master *master, const struct generation *g);
 
 /* True when the master's table has connections of workers that share it. */
 bool master_shares_descriptors(const struct master *master);

@@ -147,6 +147,8 @@ static void become_worker(const struct process *p, struct generation *g, const s
         _exit(EXIT_FAILURE); /* it died before the line above */
     g->server.control = process_control(p, &g->server);
     g->server.process = p->number;
+    if (!g->plan.share_descriptors)
+        master_close_others(m, g);
     if (!g->plan.share_descriptors && master_shares_descriptors(m))
         close_foreign(m);
 }

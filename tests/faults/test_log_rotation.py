@@ -15,7 +15,11 @@ def _holders(server: Server, inode: int) -> List[int]:
     """The processes of the server that have that file open."""
     found = []
     for pid in [server.pid, *children(server.pid)]:
-        for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            names = os.listdir(f"/proc/{pid}/fd")
+        except FileNotFoundError:  # it has just ended
+            continue
+        for name in names:
             try:
                 if os.stat(f"/proc/{pid}/fd/{name}").st_ino == inode:
                     found.append(pid)
@@ -54,15 +58,15 @@ def test_busy_workers_let_go(launch: Launcher, tmp_path: Path) -> None:
     server = launch(f"--access-log={log}")
     server.wait_for_workers()
     with server.connect(30) as sleeping, server.connect(30) as blocking, server.connect(30) as slow:
-        sleeping.send(b"GET /sleep?ms=3000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        sleeping.send(b"GET /sleep?ms=1000 HTTP/1.1\r\nHost: x\r\n\r\n")
         slow.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab")
         eventually("two are under way", server.contexts, lambda count: count >= 2)
-        blocking.send(b"GET /block?ms=1500 HTTP/1.1\r\nHost: x\r\n\r\n")
+        blocking.send(b"GET /block?ms=500 HTTP/1.1\r\nHost: x\r\n\r\n")
         _rotate(server, log)
         slow.send(b"cd")
         assert slow.read_response().body == b"abcd"
-        assert blocking.read_response().text == "blocked 1500\n"
-        assert sleeping.read_response().text == "slept 3000\n"
+        assert blocking.read_response().text == "blocked 500\n"
+        assert sleeping.read_response().text == "slept 1000\n"
     eventually("their lines are in the new file", log.read_bytes,
                lambda text: all(what in text for what in (b"/sleep", b"/echo", b"/block")))
 
@@ -72,9 +76,9 @@ def test_after_reloads(launch: Launcher, tmp_path: Path) -> None:
     log = tmp_path / "log"
     server = launch(f"--access-log={log}")
     with server.connect(30) as connection:
-        connection.send(b"GET /sleep?ms=2000 HTTP/1.1\r\nHost: x\r\n\r\n")
+        connection.send(b"GET /sleep?ms=800 HTTP/1.1\r\nHost: x\r\n\r\n")
         eventually("it is under way", server.contexts, lambda count: count >= 1)
         server.signal(signal.SIGHUP)
         server.wait_for_line("reloaded")
         _rotate(server, log)
-        assert connection.read_response().text == "slept 2000\n"
+        assert connection.read_response().text == "slept 800\n"
