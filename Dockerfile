@@ -20,7 +20,7 @@ RUN apt-get update && \
 COPY --from=build /out/usr/bin/server /usr/bin/server
 USER server
 # Other containers and the host reach it by the container's address, not by its loopback.
-ENV SERVER_LISTEN=0.0.0.0:8080 SERVER_DB=sqlite:/var/lib/server/world.sqlite
+ENV SERVER_LISTEN=0.0.0.0:8080 STATE_DIRECTORY=/var/lib/server
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 # bash opens the connection itself: the image needs no HTTP client.

@@ -88,6 +88,7 @@ struct server_shared {
     _Atomic bool log_losing;          /* lost lines were announced, and not yet that it is over */
     _Atomic bool log_torn;            /* the last line in the access log lacks its end */
     _Atomic uint32_t slots_used;      /* one more than the highest slot any worker has had */
+    _Atomic bool database_named;      /* the log has said where the one is that nobody named */
     bool strays;  /* the master's own: one died while `changing` was odd; what it opened may be left
                    */
     bool recount; /* the same: and open_connections may be wrong */

@@ -348,7 +348,7 @@ void config_option_accepted(const struct config_option *option, char *out, size_
         snprintf(out, size, "ADDR:PORT, [ADDR]:PORT or unix:/path");
         break;
     case KIND_DB:
-        snprintf(out, size, "sqlite:PATH or postgresql://[USER[:PASSWORD]@]HOST/DATABASE");
+        snprintf(out, size, "sqlite:PATH, postgresql://[USER[:PASSWORD]@]HOST/DATABASE or auto");
         break;
     case KIND_PEER:
         snprintf(out, size, "HOST:PORT, [ADDR]:PORT or unix:/path");

@@ -5,6 +5,7 @@
 #include "db/db.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "config.h"
 #include "db/backend.h"
 #include "db/pool.h"
+#include "db/state.h"
 #include "db/uri.h"
 #include "io.h"
 #include "server.h"
@@ -27,6 +29,7 @@ struct db {
     struct db_pool world; /* --db */
     struct db_pool cache; /* --redis; unused without it */
     bool has_cache;
+    char own_uri[PATH_MAX]; /* of the database that nobody has named */
 };
 
 static const struct db_backend *backend_of(const char *uri)
@@ -58,7 +61,8 @@ int db_new(struct db **out, const struct config *config, unsigned processes)
 {
     struct db *db = calloc(1, sizeof *db);
     unsigned total = config->db_connections;
-    int result;
+    const char *uri = config->db;
+    int result = 0;
 
     if (db == NULL)
         return -ENOMEM;
@@ -66,8 +70,13 @@ int db_new(struct db **out, const struct config *config, unsigned processes)
     if (total == 0)
         total = DB_CONNECTIONS_AUTO;
     db->has_cache = config->redis != NULL;
-    result = db_pool_init(&db->world, backend_of(config->db), "--db", config->db, config->offload,
-                          total, processes);
+    if (db_uri_kind(uri) == DB_KIND_AUTO) {
+        uri = db->own_uri;
+        result = state_uri(db->own_uri, sizeof db->own_uri);
+    }
+    if (result == 0)
+        result = db_pool_init(&db->world, backend_of(uri), "--db", uri, config->offload, total,
+                              processes);
     if (result == 0 && db->has_cache)
         result = db_pool_init(&db->cache, &db_redis, "--redis", config->redis, config->offload,
                               total, processes);

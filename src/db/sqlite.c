@@ -21,13 +21,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "db/backend.h"
 #include "db/files.h"
+#include "db/state.h"
 #include "db/uri.h"
 #include "io.h"
+#include "log.h"
+#include "server.h"
 
 enum statement { READ, UPDATE, FORTUNES, BEGIN, COMMIT, STATEMENTS };
 
@@ -186,19 +188,6 @@ static int fill(const char *path)
     return code;
 }
 
-/* Makes the folders of the default path; any other folder is its owner's to make. */
-static void make_folders(const char *path)
-{
-    char folder[PATH_MAX];
-
-    if (strcmp(path, db_uri_path(DB_URI_DEFAULT)) != 0)
-        return;
-    for (const char *slash = strchr(path, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        snprintf(folder, sizeof folder, "%.*s", (int)(slash - path), path);
-        (void)mkdir(folder, 0777); /* if it cannot be made, opening the file says so */
-    }
-}
-
 /* Makes the file unless it is there. Several processes may do so at once: the first to finish wins,
  * and none sees another's half. One that is killed meanwhile leaves its draft. */
 static int make_file(const struct question *q, const char *path)
@@ -206,9 +195,15 @@ static int make_file(const struct question *q, const char *path)
     char draft[PATH_MAX];
     int result = 0, code;
 
+    if (state_is(q->conn->uri)) {
+        char reason[PATH_MAX + 100];
+
+        result = state_make_folder(reason, sizeof reason);
+        if (result < 0)
+            return db_conn_fail(q->conn, result, "%s", reason);
+    }
     if (access(path, F_OK) == 0)
         return 0;
-    make_folders(path);
     if (snprintf(draft, sizeof draft, "%s.draft-%ld-%p", path, (long)getpid(), (const void *)q) >=
         (int)sizeof draft)
         return db_conn_fail(q->conn, -EIO, "%s: %s", q->conn->uri, strerror(ENAMETOOLONG));
@@ -276,6 +271,8 @@ static int open_file(struct question *q)
         return result;
     }
     q->conn->handle = h;
+    if (state_is(q->conn->uri) && !atomic_exchange(&q->io->server->shared->database_named, true))
+        log_line(LOG_INFO, "--db: nothing is named, rows are kept in %s", path);
     return 0;
 }
 

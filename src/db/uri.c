@@ -20,7 +20,7 @@ enum db_kind db_uri_kind(const char *uri)
         return uri[sizeof sqlite_prefix - 1] != '\0' ? DB_KIND_SQLITE : DB_KIND_NONE;
     if (begins_with(uri, "postgresql://") || begins_with(uri, "postgres://"))
         return DB_KIND_POSTGRES;
-    return DB_KIND_NONE;
+    return strcmp(uri, DB_URI_DEFAULT) == 0 ? DB_KIND_AUTO : DB_KIND_NONE;
 }
 
 const char *db_uri_path(const char *uri)

@@ -10,14 +10,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The database used when none is named: a file below the folder the server is started in, made on
- * first use together with the folders it is in. */
-#define DB_URI_DEFAULT "sqlite:build/state/world.sqlite"
+/* The database used when none is named: a file that state.h names, made on first use. */
+#define DB_URI_DEFAULT "auto"
 
-enum db_kind { DB_KIND_NONE, DB_KIND_SQLITE, DB_KIND_POSTGRES };
+enum db_kind { DB_KIND_NONE, DB_KIND_AUTO, DB_KIND_SQLITE, DB_KIND_POSTGRES };
 
-/* What uri names: "sqlite:PATH", "postgresql://..." or "postgres://..."; DB_KIND_NONE for anything
- * else. */
+/* What uri names: DB_URI_DEFAULT, "sqlite:PATH", "postgresql://..." or "postgres://...";
+ * DB_KIND_NONE for anything else. */
 enum db_kind db_uri_kind(const char *uri);
 
 /* The path of a "sqlite:" URI: a part of uri. */

@@ -14,7 +14,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from support import processes
 from support.client import Connection, Response, fetch, open_socket
 from support.configurations import Configuration
-from support.variant import BINARY, patience
+from support.variant import BINARY, ROOT, patience
 from support.waiting import eventually
 
 READY = re.compile(
@@ -23,6 +23,8 @@ READY = re.compile(
 SANITIZER = re.compile(
     r"AddressSanitizer|ThreadSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:"
 )
+
+_STATE = str(ROOT / "build" / "state")  # of servers that are told no database
 
 
 class Server:
@@ -63,7 +65,7 @@ class Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env={**os.environ, **(environment or {})},
+            env={**os.environ, "XDG_STATE_HOME": _STATE, **(environment or {})},
         )
         self._reader = threading.Thread(target=self._read_log, daemon=True)
         self._reader.start()

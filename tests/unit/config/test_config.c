@@ -42,11 +42,11 @@ static const struct {
      "unexpected argument \"-model=coro\"; accepted: --name=value; did you mean --model?"},
     /* What may hold a secret is not quoted, whatever the slip. */
     {{"--db=postgre://u:secret@h/d"},
-     "bad value for --db; accepted: sqlite:PATH or "
-     "postgresql://[USER[:PASSWORD]@]HOST/DATABASE"},
+     "bad value for --db; accepted: sqlite:PATH, "
+     "postgresql://[USER[:PASSWORD]@]HOST/DATABASE or auto"},
     {{"--db", "secret"},
-     "bad value for --db; accepted: sqlite:PATH or "
-     "postgresql://[USER[:PASSWORD]@]HOST/DATABASE"},
+     "bad value for --db; accepted: sqlite:PATH, "
+     "postgresql://[USER[:PASSWORD]@]HOST/DATABASE or auto"},
     {{"--redis=redis://:secret@h:6379"},
      "bad value for --redis; accepted: HOST:PORT, [ADDR]:PORT or unix:/path"},
     {{"--redis=secret@h:6379"},
@@ -246,8 +246,8 @@ static void unknown_variables_are_ignored_unless_misspelt(void **state)
         {"SERVER_MODLE=x", "unknown environment variable SERVER_MODLE; did you mean SERVER_MODEL?"},
         {"SERVER_MAXHEADERS=1",
          "unknown environment variable SERVER_MAXHEADERS; did you mean SERVER_MAX_HEADER?"},
-        {"SERVER_DB=postgres:/u:secret@h", "bad value for SERVER_DB; accepted: sqlite:PATH or "
-                                           "postgresql://[USER[:PASSWORD]@]HOST/DATABASE"},
+        {"SERVER_DB=postgres:/u:secret@h", "bad value for SERVER_DB; accepted: sqlite:PATH, "
+                                           "postgresql://[USER[:PASSWORD]@]HOST/DATABASE or auto"},
         {"SERVER_REDIS=:secret@h:1",
          "bad value for SERVER_REDIS; accepted: HOST:PORT, [ADDR]:PORT or unix:/path"},
         {"SERVER_WORKERS=x", "bad value \"x\" for SERVER_WORKERS; accepted: 1 to 4096, or auto"},

@@ -53,8 +53,8 @@ static void a_bad_line_is_reported_with_its_number(void **state)
         {"db: postgresql://u:secret@h/d?a=b", "1: bad line; accepted: name = value"},
         {"db:=postgresql://u:secret@h/d", "1: unknown setting db...; did you mean db?"},
         {"db = \"postgresql://u:secret@h/d", "1: bad line; accepted: name = value"},
-        {"db = postgresq://u:secret@h/d", "1: bad value for db; accepted: sqlite:PATH or "
-                                          "postgresql://[USER[:PASSWORD]@]HOST/DATABASE"},
+        {"db = postgresq://u:secret@h/d", "1: bad value for db; accepted: sqlite:PATH, "
+                                          "postgresql://[USER[:PASSWORD]@]HOST/DATABASE or auto"},
         {"#\n#\nworkers = 0", "3: bad value \"0\" for workers; accepted: 1 to 4096, or auto"},
         {"workers =", "1: bad value \"\" for workers; accepted: 1 to 4096, or auto"},
         {"wokers = 1", "1: unknown setting wokers; did you mean workers?"},

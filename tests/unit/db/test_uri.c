@@ -23,7 +23,7 @@ static void kinds(void **state)
     (void)state;
     assert_int_equal(db_uri_kind("sqlite:a"), DB_KIND_SQLITE);
     assert_int_equal(db_uri_kind("sqlite:/a b/c"), DB_KIND_SQLITE);
-    assert_int_equal(db_uri_kind(DB_URI_DEFAULT), DB_KIND_SQLITE);
+    assert_int_equal(db_uri_kind(DB_URI_DEFAULT), DB_KIND_AUTO);
     assert_int_equal(db_uri_kind("postgresql://"), DB_KIND_POSTGRES);
     assert_int_equal(db_uri_kind("postgres://a@b:1/c?d=e"), DB_KIND_POSTGRES);
     for (size_t i = 0; i < COUNT(none); i++)
