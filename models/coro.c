@@ -250,12 +250,12 @@ static void on_readable(struct coro_loop *loop, struct coro_watch *watch, int ev
         coro_watch_stop(loop, watch); /* more input while a request is served: later */
 }
 
-void loop_open_conn(struct loop_process *p, int fd, bool serve)
+void loop_open_conn(struct loop_process *p, int fd, const struct in6_addr *client, bool serve)
 {
     struct loop_conn *c = &p->conns[fd];
 
     *c = (struct loop_conn){.open = true};
-    connection_init(&c->conn, fd, p->spill + (size_t)fd * p->spill_size, p->server->config);
+    connection_init(&c->conn, fd, client, p->spill + (size_t)fd * p->spill_size, p->server->config);
     coro_watch_init(&c->watch, fd, CORO_READ, on_readable, p);
     if ((unsigned)fd >= p->high)
         p->high = (unsigned)fd + 1;

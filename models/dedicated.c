@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "http/connection.h"
+#include "listen.h"
 #include "models/master.h"
 #include "server.h"
 #include "shortage.h"
@@ -73,13 +74,13 @@ static enum conn_next wait_parked(struct dedicated *d, struct conn *conn)
     }
 }
 
-static void serve(struct dedicated *d, int fd)
+static void serve(struct dedicated *d, int fd, const struct in6_addr *client)
 {
     struct server *server = d->io->server;
     struct conn conn;
     enum conn_next next;
 
-    connection_init(&conn, fd, d->spill, server->config);
+    connection_init(&conn, fd, client, d->spill, server->config);
     server_context_enter(server, d->io->stats);
     next = connection_serve(&conn, d->io);
     while (next == CONN_PARK) {
@@ -104,6 +105,7 @@ static enum accepted accept_and_serve(struct dedicated *d, bool last)
 {
     struct server *server = d->io->server;
     struct pollfd stop = {.fd = d->stop_fd, .events = POLLIN};
+    struct in6_addr client;
     int fd, error;
 
     if (last) {
@@ -112,12 +114,12 @@ static enum accepted accept_and_serve(struct dedicated *d, bool last)
         poll(&stop, 1, FULL_PAUSE_MS);
         return NO_ROOM_NOW;
     }
-    fd = accept4(server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    fd = listen_accept(server->listen_fd, &client);
     if (fd >= 0) {
-        serve(d, fd);
+        serve(d, fd, &client);
         return ACCEPTED;
     }
-    error = errno;
+    error = -fd;
     server_connection_unreserve(server, d->io->stats);
     if (shortage_is(error)) {
         shortage_report(server, "accept", error);

@@ -87,7 +87,7 @@ struct loop_process {
 void loop_serve(struct loop_process *p, struct loop_conn *c);
 
 /* Makes the record of a socket just accepted, and counted. serve: what has come on it, at once. */
-void loop_open_conn(struct loop_process *p, int fd, bool serve);
+void loop_open_conn(struct loop_process *p, int fd, const struct in6_addr *client, bool serve);
 
 /* ---- loop_accept.c ---- */
 

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "listen.h"
 #include "models/loop.h"
 #include "shortage.h"
 
@@ -127,17 +128,15 @@ static void watch_again(struct loop_process *p)
 
 /* One connection, which has its place among --max-connections whatever other loops accept. Returns
  * its descriptor, or a negative errno: -EDQUOT when there is no place. */
-static int accept_one(struct loop_process *p)
+static int accept_one(struct loop_process *p, struct in6_addr *client)
 {
     int fd;
 
     if (!server_connection_reserve(p->server, p->stats))
         return -EDQUOT;
-    fd = accept4(p->server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd >= 0)
-        return fd;
-    fd = -errno;
-    server_connection_unreserve(p->server, p->stats);
+    fd = listen_accept(p->server->listen_fd, client);
+    if (fd < 0)
+        server_connection_unreserve(p->server, p->stats);
     return fd;
 }
 
@@ -147,10 +146,11 @@ static void accept_some(struct loop_process *p, unsigned share, bool late)
     unsigned batch = ACCEPT_BATCH;
 
     while (share-- > 0 && has_room(p)) {
-        int fd = accept_one(p);
+        struct in6_addr client;
+        int fd = accept_one(p, &client);
 
         if (fd >= 0) {
-            loop_open_conn(p, fd, batch > 0);
+            loop_open_conn(p, fd, &client, batch > 0);
             if (batch > 0)
                 batch--;
             if (io_now_ms() != began_ms)
@@ -242,10 +242,11 @@ void loop_accept_end(struct loop_process *p)
 
 void loop_accept_rest(struct loop_process *p)
 {
+    struct in6_addr client;
     int fd;
 
-    while ((fd = accept4(p->server->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+    while ((fd = listen_accept(p->server->listen_fd, &client)) >= 0) {
         server_connection_opened(p->server, p->stats);
-        loop_open_conn(p, fd, true);
+        loop_open_conn(p, fd, &client, true);
     }
 }

@@ -9,6 +9,7 @@
  */
 #include "models/pool.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -20,9 +21,12 @@
 #include <unistd.h>
 
 #include "http/connection.h"
+#include "listen.h"
 #include "log.h"
 #include "server.h"
 #include "shortage.h"
+
+static_assert(sizeof(struct pool_record) == SERVER_CACHE_LINE, "what an idle connection costs");
 
 enum { ADMIT_MOST = 4096 }; /* newcomers at a time: as many as a backlog holds */
 
@@ -255,28 +259,26 @@ static struct pool_record *open_record(struct pool *pool, struct io *io)
 {
     struct server *server = io->server;
     struct pool_record *record = NULL;
+    struct in6_addr client;
     int fd;
 
     server_toggle_changing(io->stats); /* before the look at `closed`: see pool_drain() */
-    if (atomic_load(&pool->closed)) {
-        fd = -1;
-        errno = EINVAL;
-    } else {
-        fd = accept4(pool->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    }
+    fd = atomic_load(&pool->closed) ? -EINVAL : listen_accept(pool->listen_fd, &client);
     if (fd >= 0) {
         record = &pool->records[fd];
         /* Who had the number before gave the record up before it closed the descriptor. */
         if (atomic_load_explicit(&record->owner, memory_order_acquire) != OWNER_NONE)
             abort();
         record->in_epoll = false;
-        connection_init(&record->conn, fd, pool->spill + (size_t)fd * pool->spill_size,
+        connection_init(&record->conn, fd, &client, pool->spill + (size_t)fd * pool->spill_size,
                         server->config);
         raise_high(pool, (unsigned)fd);
         server_count_opened(server, io->stats);
         yield(record, owner_of(io));
     }
     server_toggle_changing(io->stats);
+    if (fd < 0)
+        errno = -fd;
     return record;
 }
 

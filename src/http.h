@@ -82,7 +82,9 @@ struct http_exchange {
     bool failed;             /* the client cannot be reached any more */
     bool broken;             /* the handler gave up in mid-answer */
     uint64_t body_remaining; /* of the answer's Content-Length, still to be written */
-    uint64_t body_sent;      /* bytes of the answer's body handed over, for the log */
+    uint64_t body_sent;      /* bytes of the answer's body handed over to the output */
+    uint64_t body_at;        /* where it begins, counted as connection_stream.sent */
+    uint64_t framing;        /* bytes around its chunks */
 };
 
 /* Length for http_begin(): not known beforehand. Sent chunked, or to an HTTP/1.0

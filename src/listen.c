@@ -214,6 +214,28 @@ int listen_open(const char *text, const struct listen_options *options, char *na
     return fd;
 }
 
+int listen_accept(int fd, struct in6_addr *client)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in v4;
+        struct sockaddr_in6 v6;
+    } address = {.any.sa_family = AF_UNSPEC};
+    socklen_t length = sizeof address;
+    int accepted = accept4(fd, &address.any, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    if (accepted < 0)
+        return -errno;
+    *client = in6addr_any;
+    if (address.any.sa_family == AF_INET6)
+        *client = address.v6.sin6_addr;
+    else if (address.any.sa_family == AF_INET) {
+        client->s6_addr[10] = client->s6_addr[11] = 0xff;
+        memcpy(&client->s6_addr[12], &address.v4.sin_addr, 4);
+    }
+    return accepted;
+}
+
 /* 0 if fd is a stream socket that listens. */
 static int check_listens(int fd)
 {

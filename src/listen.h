@@ -9,6 +9,7 @@
 #ifndef LISTEN_H
 #define LISTEN_H
 
+#include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
@@ -48,6 +49,13 @@ int listen_open(const char *text, const struct listen_options *options, char *na
  */
 int listen_inherit(int fd, const struct listen_options *options, char *name, size_t name_size,
                    char *error, size_t error_size) __attribute__((warn_unused_result));
+
+/*
+ * Accepts a connection: a non-blocking, close-on-exec descriptor owned by the caller, or the
+ * negative errno of accept(2). *client: the address it comes from, an IPv4 one mapped (RFC
+ * 4291, 2.5.5.2), all zero from a Unix socket. Any context; does not wait.
+ */
+int listen_accept(int fd, struct in6_addr *client) __attribute__((warn_unused_result));
 
 /* Checks the form of text only. Returns 0 or -EINVAL. */
 int listen_check(const char *text);

@@ -20,32 +20,42 @@
 #include <sys/uio.h>
 
 #include "http/date.h"
+#include "http/response.h"
 #include "http/stream.h"
 #include "log.h"
 #include "server.h"
 #include "shortage.h"
 
 enum {
-    MAX_ESCAPED_TARGET = 2048,
+    MAX_ESCAPED_LINE = 2560,
     MAX_ESCAPED_FIELD = 512,
     MAX_LINE = PIPE_BUF,
     LOG_DATE_SIZE = sizeof "06/Nov/1994:08:49:37 +0000",
 };
 
-static void client_name(int fd, char *out, size_t size)
+static void client_name(const struct in6_addr *client, char *out, socklen_t size)
 {
-    struct sockaddr_storage address = {0};
-    socklen_t length = sizeof address;
-
-    snprintf(out, size, "-");
-    if (getpeername(fd, (struct sockaddr *)&address, &length) < 0)
-        return;
-    if (address.ss_family == AF_INET)
-        inet_ntop(AF_INET, &((struct sockaddr_in *)&address)->sin_addr, out, (socklen_t)size);
-    else if (address.ss_family == AF_INET6)
-        inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&address)->sin6_addr, out, (socklen_t)size);
-    else if (address.ss_family == AF_UNIX)
+    if (IN6_IS_ADDR_V4MAPPED(client))
+        inet_ntop(AF_INET, &client->s6_addr[12], out, size);
+    else if (IN6_IS_ADDR_UNSPECIFIED(client))
         snprintf(out, size, "unix:");
+    else
+        inet_ntop(AF_INET6, client, out, size);
+}
+
+/* Without its end, and empty lines before it. */
+static struct http_slice first_line(struct http_slice head)
+{
+    struct http_slice line = {head.data, 0};
+
+    while (head.length > 0 && (line.data[0] == '\r' || line.data[0] == '\n')) {
+        line.data++;
+        head.length--;
+    }
+    while (line.length < head.length && line.data[line.length] != '\r' &&
+           line.data[line.length] != '\n')
+        line.length++;
+    return line;
 }
 
 static void escape(char *out, size_t size, struct http_slice text)
@@ -90,27 +100,26 @@ static void append(struct server *server, const char *line, size_t length)
     shortage_log_line_written(server);
 }
 
-void access_log_write(const struct http_exchange *x, int64_t duration_ns)
+void access_log_write(const struct http_exchange *x, struct http_slice head, int64_t duration_ns)
 {
     const struct http_request *request = x->request;
-    char client[INET6_ADDRSTRLEN], when[LOG_DATE_SIZE], method[64], target[MAX_ESCAPED_TARGET];
+    const struct conn *conn = x->stream->conn;
+    char client[INET6_ADDRSTRLEN], when[LOG_DATE_SIZE], first[MAX_ESCAPED_LINE];
     char referer[MAX_ESCAPED_FIELD], agent[MAX_ESCAPED_FIELD], line[MAX_LINE];
     int length;
 
     if (x->io->server->access_log_fd < 0)
         return;
-    client_name(x->stream->conn->fd, client, sizeof client);
+    client_name(&conn->client, client, sizeof client);
     date_for_log(when, http_clock_line(x->io->clock));
-    escape(method, sizeof method, request->method_name);
-    escape(target, sizeof target, request->target);
+    escape(first, sizeof first, first_line(head));
     escape(referer, sizeof referer, http_field(request, "referer"));
     escape(agent, sizeof agent, http_field(request, "user-agent"));
     line[0] = '\n';
     length = snprintf(line + 1, sizeof line - 1,
-                      "%s - - [%s] \"%s %s HTTP/1.%u\" %u %llu \"%s\" \"%s\" %.6f w%u %s\n", client,
-                      when, method, target, (unsigned)request->version_minor, x->status,
-                      (unsigned long long)x->body_sent, referer, agent, (double)duration_ns / 1e9,
-                      x->io->worker, x->io->ops->model);
+                      "%s - - [%s] \"%s\" %u %llu \"%s\" \"%s\" %.6f w%u %s\n", client, when, first,
+                      x->status, (unsigned long long)exchange_body_sent(x), referer, agent,
+                      (double)duration_ns / 1e9, conn->worker, x->io->server->config->model);
     if (length >= (int)sizeof line - 1) { /* the NUL gives way */
         length = (int)sizeof line - 1;
         line[length] = '\n';

@@ -10,11 +10,12 @@
 #include "http.h"
 
 /*
- * Writes the line of an exchange that has been answered, if --access-log is on:
- * client, time, request line, status, bytes of body, seconds, worker and model. duration_ns is
- * the time from head to answer. Bytes from the client are escaped. A line that cannot be written
- * is dropped and counted (shortage.h): the log never holds up an answer. Any context.
+ * Writes the line of an exchange that is over, if --access-log is on: client, time, first line of
+ * the head as it came, status, bytes of body that the kernel has taken, seconds, worker and model.
+ * head: what came of the request's head, perhaps no more than its first bytes. duration_ns is
+ * the time from head to the answer's end. Bytes from the client are escaped. A line that cannot be
+ * written is dropped and counted (shortage.h): the log never holds up an answer. Any context.
  */
-void access_log_write(const struct http_exchange *x, int64_t duration_ns);
+void access_log_write(const struct http_exchange *x, struct http_slice head, int64_t duration_ns);
 
 #endif

@@ -11,6 +11,7 @@
 #ifndef HTTP_CONN_H
 #define HTTP_CONN_H
 
+#include <netinet/in.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -30,11 +31,14 @@ enum conn_phase {
 
 struct conn {
     int fd;
-    uint8_t phase; /* enum conn_phase */
-    bool dirty;    /* spill has been written since the connection was opened */
+    uint8_t phase;   /* enum conn_phase */
+    bool dirty;      /* spill has been written since the connection was opened */
+    uint16_t worker; /* that served it last, below SERVER_SLOTS */
     struct guard guard;
     uint32_t spilled;  /* bytes in spill */
     uint32_t requests; /* served on this connection */
+    /* The other end, as it was accepted from: a connection that was reset has none any more. */
+    struct in6_addr client;
     /* When the parking lot is to call connection_expire(), in io_now_ms() time. Written by the
      * context that serves the connection, read by whoever looks for expired ones. */
     _Atomic int64_t deadline_ms;

@@ -62,9 +62,12 @@ static int64_t deadline_of(const struct conn *c)
     return atomic_load_explicit(&c->deadline_ms, memory_order_relaxed);
 }
 
-void connection_init(struct conn *c, int fd, char *spill, const struct config *config)
+void connection_init(struct conn *c, int fd, const struct in6_addr *client, char *spill,
+                     const struct config *config)
 {
     c->fd = fd;
+    c->worker = 0;
+    c->client = *client;
     c->phase = CONN_IDLE;
     c->dirty = false;
     c->spilled = 0;
@@ -110,9 +113,9 @@ static inline void count_request(struct io *io, const struct http_exchange *x)
         stats_add(&io->stats->responses[x->status / 100], 1);
 }
 
-/* Answers a request that never reaches a handler, then closes. */
+/* Answers a request that never reaches a handler, then closes. head: what came of it. */
 static enum conn_next refuse(struct connection_stream *s, struct http_request *request,
-                             const struct request_error *error)
+                             struct http_slice head, const struct request_error *error)
 {
     struct http_exchange x;
     int result;
@@ -123,10 +126,10 @@ static enum conn_next refuse(struct connection_stream *s, struct http_request *r
         http_add_header(&x, "Allow", "GET, HEAD, POST, OPTIONS");
     result = http_error(&x, error->status, "%s", error->reason);
     count_request(s->io, &x);
-    access_log_write(&x, 0);
-    if (result < 0 || stream_flush(s, true) < 0) /* more: linger() sends it with the FIN */
-        return CONN_CLOSE;
-    return linger(s->conn, LINGER_MS);
+    if (result == 0)
+        result = stream_flush(s, true); /* more: linger() sends it with the FIN */
+    access_log_write(&x, head, 0);
+    return result < 0 ? CONN_CLOSE : linger(s->conn, LINGER_MS);
 }
 
 /* A refusal before the head is complete: nothing is known of the request but its first bytes. */
@@ -134,18 +137,17 @@ static enum conn_next refuse_raw(struct connection_stream *s, unsigned status, c
 {
     struct request_error error = {.status = status, .reason = reason, .close = true};
     struct http_request request;
-    const char *head = s->io->in + s->start;
-    size_t length = s->end - s->start;
+    struct http_slice head = {s->io->in + s->start, s->end - s->start};
 
     memset(&request, 0, offsetof(struct http_request, fields));
     request.version_minor = 1;
-    if (length >= 2 && head[0] == '\r' && head[1] == '\n') { /* the empty line that may be first */
-        head += 2;
-        length -= 2;
+    if (head.length >= 2 && head.data[0] == '\r' && head.data[1] == '\n') {
+        head.data += 2; /* the empty line that may be first */
+        head.length -= 2;
     }
-    if (length >= 5 && memcmp(head, "HEAD ", 5) == 0)
+    if (head.length >= 5 && memcmp(head.data, "HEAD ", 5) == 0)
         request.method = HTTP_METHOD_HEAD;
-    return refuse(s, &request, &error);
+    return refuse(s, &request, head, &error);
 }
 
 static enum conn_next refuse_head(struct connection_stream *s)
@@ -259,6 +261,21 @@ static bool finish(struct connection_stream *s, struct http_exchange *x, enum co
     return false;
 }
 
+/* finish(), and the log's line. What the line says was sent has left by then: with a log each
+ * answer goes by itself. */
+static bool finish_and_log(struct connection_stream *s, struct http_exchange *x,
+                           struct http_slice head, int64_t started_ns, enum conn_next *next)
+{
+    bool more = finish(s, x, next);
+
+    if (more && stream_flush(s, false) < 0) {
+        *next = CONN_CLOSE;
+        more = false;
+    }
+    access_log_write(x, head, io_now_ns() - started_ns);
+    return more;
+}
+
 /* Serves the request whose head is io->in[start, start + length). Returns as finish(). */
 static inline bool serve_request(struct connection_stream *s, size_t length, enum conn_next *next)
 {
@@ -266,10 +283,11 @@ static inline bool serve_request(struct connection_stream *s, size_t length, enu
     struct http_exchange x;
     struct request_error error;
     const struct route *route;
+    struct http_slice head = {s->io->in + s->start, length};
     int result;
     int64_t started_ns = s->io->server->access_log_fd >= 0 ? io_now_ns() : 0;
 
-    error = request_parse(&request, s->io->in + s->start, length);
+    error = request_parse(&request, head.data, length);
     s->start += length;
     s->floor = s->start;
     if (error.status == 0 && request.content_length > s->config->max_body)
@@ -280,7 +298,7 @@ static inline bool serve_request(struct connection_stream *s, size_t length, enu
             error = (struct request_error){status_of(result), reason_of(status_of(result)), true};
     }
     if (error.status != 0 && error.close) {
-        *next = refuse(s, &request, &error);
+        *next = refuse(s, &request, head, &error);
         return false;
     }
     exchange_init(&x, s, &request);
@@ -299,9 +317,7 @@ static inline bool serve_request(struct connection_stream *s, size_t length, enu
     if (result < 0 || x.status == 0)
         answer_failure(&x, result);
     count_request(s->io, &x);
-    if (started_ns != 0)
-        access_log_write(&x, io_now_ns() - started_ns);
-    if (!finish(s, &x, next))
+    if (!(started_ns != 0 ? finish_and_log(s, &x, head, started_ns, next) : finish(s, &x, next)))
         return false;
     s->floor = 0;
     return true;
@@ -442,6 +458,7 @@ enum conn_next connection_serve(struct conn *c, struct io *io)
 
     if (c->phase == CONN_LINGER || c->phase == CONN_LEAVING)
         return linger_on(c, io);
+    c->worker = (uint16_t)io->worker;
     stream_open(&s, c, io);
     next = serve_requests(&s);
     stream_close(&s);

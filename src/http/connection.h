@@ -23,10 +23,11 @@ size_t connection_in_size(const struct config *config);
 size_t connection_spill_size(const struct config *config);
 
 /*
- * Makes a record for a socket just accepted: fd non-blocking, spill
+ * Makes a record for a socket just accepted: fd and client as listen_accept() has them, spill
  * connection_spill_size() bytes of memory. The header timeout starts to run.
  */
-void connection_init(struct conn *conn, int fd, char *spill, const struct config *config);
+void connection_init(struct conn *conn, int fd, const struct in6_addr *client, char *spill,
+                     const struct config *config);
 
 /*
  * Serves every request that is ready, pipelined ones in order with their answers

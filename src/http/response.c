@@ -160,6 +160,7 @@ static inline int begin(struct http_exchange *x, unsigned status, const char *co
         p = append(p, x->extra_buffer, x->extra_length);
     p = APPEND_LITERAL(p, "\r\n");
     s->out_length = (size_t)(p - s->io->out);
+    x->body_at = s->sent + s->out_length;
     return 0;
 }
 
@@ -189,12 +190,14 @@ void http_add_header(struct http_exchange *x, const char *name, const char *form
 }
 
 /* One chunk: its size and its end are counted in with the data by the output buffer. */
-static int write_chunk(struct connection_stream *s, const void *data, size_t length)
+static int write_chunk(struct http_exchange *x, const void *data, size_t length)
 {
+    struct connection_stream *s = x->stream;
     char size[20];
     int digits = snprintf(size, sizeof size, "%zx\r\n", length);
     int result = stream_put(s, size, (size_t)digits);
 
+    x->framing += (size_t)digits + 2;
     if (result == 0)
         result = stream_put(s, data, length);
     return result < 0 ? result : stream_put(s, "\r\n", 2);
@@ -223,8 +226,7 @@ static inline int write_body(struct http_exchange *x, const void *data, size_t l
 
     if (result <= 0)
         return result;
-    return note(x, x->chunked ? write_chunk(x->stream, data, length)
-                              : stream_put(x->stream, data, length));
+    return note(x, x->chunked ? write_chunk(x, data, length) : stream_put(x->stream, data, length));
 }
 
 int http_write(struct http_exchange *x, const void *data, size_t length)
@@ -309,9 +311,21 @@ int exchange_end(struct http_exchange *x)
 {
     if (x->failed)
         return -EPIPE;
+    if (x->chunked && !x->body_forbidden) {
+        x->framing += 5;
+        return note(x, stream_put(x->stream, "0\r\n\r\n", 5));
+    }
     if (x->chunked)
-        return x->body_forbidden ? 0 : note(x, stream_put(x->stream, "0\r\n\r\n", 5));
+        return 0;
     if (x->body_remaining > 0 && x->body_remaining != HTTP_UNKNOWN_LENGTH && !x->body_forbidden)
         return note(x, -EPROTO); /* shorter than announced: the client must see it fail */
     return 0;
+}
+
+uint64_t exchange_body_sent(const struct http_exchange *x)
+{
+    uint64_t around = x->body_at + x->framing, sent = x->stream->sent;
+
+    sent = sent > around ? sent - around : 0;
+    return sent < x->body_sent ? sent : x->body_sent;
 }

@@ -23,11 +23,15 @@ static inline void exchange_init(struct http_exchange *x, struct connection_stre
     x->failed = false;
     x->broken = false;
     x->body_remaining = 0;
-    x->body_sent = 0;
+    x->body_sent = x->body_at = x->framing = 0;
 }
 
 /* Completes the answer's framing. Returns 0, or a negative errno when the connection must close
  * because the answer is broken off or cannot be sent. */
 int exchange_end(struct http_exchange *x);
+
+/* How many bytes of the answer's body the kernel has taken, without framing, once all of the output
+ * was sent or failed; of a chunked answer that was broken off, perhaps a few less. */
+uint64_t exchange_body_sent(const struct http_exchange *x);
 
 #endif

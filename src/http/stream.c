@@ -35,6 +35,7 @@ void stream_open(struct connection_stream *s, struct conn *c, struct io *io)
     s->pace = (struct client_pace){0};
     s->turn_ms = 0;
     s->moved = 0;
+    s->sent = 0;
     s->given_up = false;
     s->ahead = (struct ahead){0};
     s->body_done = true;
@@ -231,6 +232,7 @@ static int advance(struct iovec **iov, int count, size_t sent)
 static inline void sent_bytes(struct connection_stream *s, size_t count)
 {
     stats_add(&s->io->stats->bytes_out, count);
+    s->sent += count;
     progress(s, count);
 }
 

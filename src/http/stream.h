@@ -37,6 +37,7 @@ struct connection_stream {
     size_t answer_at;  /* where in it an answer begun amid the request's body begins, see below */
     struct client_pace pace;
     size_t moved;       /* bytes since others last had their turn */
+    uint64_t sent;      /* bytes of answers that the kernel has taken */
     bool given_up;      /* its client did not take what it was sent */
     int64_t turn_ms;    /* when this client's turn was last looked at; 0: not yet */
     struct ahead ahead; /* input behind io->in, read while output could not be sent */

@@ -227,7 +227,7 @@ static void play(struct run *run, int way, const uint8_t *data, size_t size)
     run->cuts = fuzz_cuts_of(way, data, size);
     run->gives_way = way == FUZZ_HASHED;
     current = run;
-    connection_init(&conn, ends[1], spill, &config);
+    connection_init(&conn, ends[1], &in6addr_any, spill, &config);
     for (int after_end = 0; !run->closed;) {
         send_piece(run);
         memset(io->in, '#', io->in_size); /* what no context may rely on between two calls */

@@ -8,6 +8,7 @@ does not do (redirects, encodings, reuse) no test needs.
 
 import re
 import socket
+import struct
 from dataclasses import dataclass, field
 from typing import List, Optional, Tuple, Union
 
@@ -181,6 +182,11 @@ class Connection:
         self.close()
 
     def close(self) -> None:
+        self.socket.close()
+
+    def reset(self) -> None:
+        """Ends without a good-bye (RST)."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
     def send(self, data: bytes) -> None:

@@ -154,7 +154,7 @@ static inline void rig_init(struct rig *rig, int type)
     rig->received = calloc(1, 1);
     assert_true(rig->spill != NULL && rig->io.in != NULL && rig->io.out != NULL &&
                 rig->received != NULL);
-    connection_init(&rig->conn, ends[1], rig->spill, &rig->config);
+    connection_init(&rig->conn, ends[1], &in6addr_any, rig->spill, &rig->config);
 }
 
 static inline void rig_term(struct rig *rig)

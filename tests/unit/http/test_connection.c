@@ -517,7 +517,7 @@ static void a_target_that_is_too_long(void **state)
     rig->io.in = malloc(rig->io.in_size);
     rig->spill = malloc(connection_spill_size(&rig->config));
     assert_true(rig->io.in != NULL && rig->spill != NULL);
-    connection_init(&rig->conn, rig->conn.fd, rig->spill, &rig->config);
+    connection_init(&rig->conn, rig->conn.fd, &in6addr_any, rig->spill, &rig->config);
     length = (size_t)sprintf(text, "GET /%0*d HTTP/1.1\r\nHost: a\r\n\r\n", HTTP_MAX_TARGET, 0);
     check_refused(rig, text, length, 414);
 }
