@@ -6,6 +6,7 @@
 #include "reference.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -322,6 +323,86 @@ enum ref_result ref_head(struct ref_request *request, const uint8_t *data, size_
     }
     request->length = (size_t)(c.at - data);
     return judge(request) ? REF_WHOLE : REF_WRONG;
+}
+
+bool ref_is_method(const uint8_t *data, size_t size)
+{
+    struct cursor c = {data, data + size};
+    struct ref_text method;
+
+    (void)literal(&c, "\r\n");
+    return run(&c, is_tchar, &method) && left(&c) == 0;
+}
+
+/* --- queries: RFC 3986, 2.1 and 3.4 ------------------------------------------------------ */
+
+/* The text up to the next separator, or to the end; passes both. */
+static struct ref_text part(struct cursor *c, uint8_t separator)
+{
+    const uint8_t *stop = left(c) > 0 ? memchr(c->at, separator, left(c)) : NULL;
+    struct ref_text found = {c->at, stop != NULL ? (size_t)(stop - c->at) : left(c)};
+
+    c->at = stop != NULL ? stop + 1 : c->end;
+    return found;
+}
+
+enum { TEXT_SIZE = 8192 }; /* more than a target may have */
+
+/* Undoes the escapes of a text; false where one is malformed or stands for NUL. */
+static bool unescape(struct ref_text text, char out[TEXT_SIZE])
+{
+    struct cursor c = {text.data, text.data + text.length};
+    size_t length = 0;
+
+    while (left(&c) > 0) {
+        char digits[3] = "";
+        uint8_t byte = *c.at++;
+
+        if (byte == '%') {
+            if (left(&c) < 2 || !is_hexdig(c.at[0]) || !is_hexdig(c.at[1]))
+                return false;
+            memcpy(digits, c.at, 2);
+            byte = (uint8_t)strtoul(digits, NULL, 16);
+            c.at += 2;
+        }
+        if (byte == '\0' || length == TEXT_SIZE - 1)
+            return false;
+        out[length++] = (char)byte;
+    }
+    out[length] = '\0';
+    return true;
+}
+
+bool ref_query(struct ref_text target, unsigned *value)
+{
+    struct cursor c = {target.data, target.data + target.length};
+    bool had_a = false, had_bc = false;
+    char name[TEXT_SIZE], number[TEXT_SIZE];
+
+    *value = 1000;
+    (void)part(&c, '?');
+    while (left(&c) > 0) {
+        struct ref_text pair = part(&c, '&');
+        struct cursor in_pair = {pair.data, pair.data + pair.length};
+        struct ref_text text;
+
+        if (pair.length == 0 || memchr(pair.data, '=', pair.length) == NULL ||
+            !unescape(part(&in_pair, '='), name))
+            return false;
+        text = (struct ref_text){in_pair.at, left(&in_pair)};
+        if (strcmp(name, "bc") == 0 && !had_bc) {
+            had_bc = true;
+        } else if (strcmp(name, "a") == 0 && !had_a) {
+            had_a = true;
+            if (!unescape(text, number) || strspn(number, "0123456789") != strlen(number) ||
+                number[0] == '\0' || strtoul(number, NULL, 10) > 999)
+                return false;
+            *value = (unsigned)strtoul(number, NULL, 10);
+        } else {
+            return false;
+        }
+    }
+    return true;
 }
 
 /* --- chunked bodies: RFC 9112, 7.1 -------------------------------------------------------- */

@@ -45,10 +45,19 @@ enum ref_result {
  * version are judged as an origin server must (RFC 9112, 3.2 and 6.3). */
 enum ref_result ref_head(struct ref_request *request, const uint8_t *data, size_t size);
 
+/* Whether data[0..size) can be the beginning of a head of which no more than the method is there.
+ */
+bool ref_is_method(const uint8_t *data, size_t size);
+
 /* Reads a chunked body (RFC 9112, 7.1); copies its data to body, of at least size bytes. Sets
  * *length to the number of these and *used to the bytes read, trailers included. */
 enum ref_result ref_chunked(const uint8_t *data, size_t size, uint8_t *body, size_t *length,
                             size_t *used);
+
+/* Reads the query of a target as names and values (RFC 3986, 2.1 and 3.4): "a" and "bc", each once
+ * at most and in any order, the value of the former a whole number up to 999. Sets *value to that,
+ * or to 1000 when it is not there; returns false for any other query. */
+bool ref_query(struct ref_text target, unsigned *value);
 
 /* Reads a trailer section, with the empty line at its end. */
 enum ref_result ref_trailers(const uint8_t *data, size_t size, size_t *used);
