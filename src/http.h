@@ -157,6 +157,10 @@ ssize_t http_read_body(struct http_exchange *x, void *buffer, size_t capacity)
 /* The value of the first header field of that name (any case), or NULL data. */
 struct http_slice http_field(const struct http_request *request, const char *name);
 
+/* How much Accept wants the type, given as "text/html": from 0, not at all, to 1000 thousandths,
+ * which is also what it says by not being there. *named: by the type's own name, not by a range. */
+unsigned http_accept_weight(const struct http_request *request, const char *type, bool *named);
+
 /* True when slice equals the NUL-terminated text: exactly, or in any ASCII case. */
 bool http_slice_is(struct http_slice slice, const char *text);
 bool http_slice_is_nocase(struct http_slice slice, const char *text);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * GET /: what is running here, and what to try, on one HTML page without
- * scripts, images or anything from elsewhere.
+ * GET /: what is running here, and what to try: on one HTML page without
+ * scripts, images or anything from elsewhere for who asks for HTML, as browsers do, else as
+ * text.
  *
  * The rows come from handler_routes[], the settings from the option table: a new
  * route or option appears by itself. Every value that is not a constant of this
@@ -65,6 +66,18 @@ static const char page_head[] =
     "</head>\n"
     "<body>\n";
 
+enum { COMMAND_SIZE = 600 };
+
+static const char *target_of(const struct route *route)
+{
+    return route->example != NULL ? route->example : route->path;
+}
+
+static bool is_shown(const struct route *route, const struct server *server)
+{
+    return !(route->flags & ROUTE_FAULT) || server->config->enable_fault_routes;
+}
+
 /*
  * Where the commands of the page are to go: the address that the client itself
  * used, when it can be pasted into a shell as it is, else where the server listens.
@@ -80,12 +93,16 @@ static void address_of(struct address *address, const struct http_exchange *x)
                                    "-._:[]";
     struct http_slice authority = x->request->authority;
     const char *listen_name = x->io->server->listen_name;
-    const char *host = listen_name;
+    const char *host = listen_name, *zone = strchr(listen_name, '%');
 
     address->options[0] = '\0';
     if (strncmp(listen_name, "unix:", 5) == 0) {
         snprintf(address->options, sizeof address->options, "--unix-socket '%s' ", listen_name + 5);
         host = "localhost";
+    } else if (zone != NULL) { /* clients leave it out of Host; in a URI it is escaped: RFC 6874 */
+        snprintf(address->host, sizeof address->host, "%.*s%%25%s", (int)(zone - host), host,
+                 zone + 1);
+        return;
     } else if (authority.length > 0 && authority.length < sizeof address->host) {
         memcpy(address->host, authority.data, authority.length);
         address->host[authority.length] = '\0';
@@ -93,6 +110,18 @@ static void address_of(struct address *address, const struct http_exchange *x)
             return;
     }
     snprintf(address->host, sizeof address->host, "%s", host);
+}
+
+/* The command that asks for a route's example. */
+static void command_of(char command[COMMAND_SIZE], const struct route *route,
+                       const struct address *address)
+{
+    const char *target = target_of(route);
+    const char *quote = strpbrk(target, "?&") != NULL ? "'" : "";
+
+    snprintf(command, COMMAND_SIZE, "curl %s%s%shttp://%s%s%s", address->options,
+             (route->flags & ROUTE_POST) != 0 ? "--data-binary 'Hello' " : "", quote, address->host,
+             target, quote);
 }
 
 static void add_intro(struct text *text, const struct io *io)
@@ -115,23 +144,10 @@ static void add_intro(struct text *text, const struct io *io)
     text_add(text, "</b>.</p>\n");
 }
 
-static void add_command(struct text *text, const struct route *route, const char *target,
-                        const struct address *address)
-{
-    text_add(text, "curl ");
-    text_add_html(text, address->options);
-    if ((route->flags & ROUTE_POST) != 0)
-        text_add(text, "--data-binary 'Hello' ");
-    text_add_html(text, strpbrk(target, "?&") != NULL ? "'http://" : "http://");
-    text_add_html(text, address->host);
-    text_add_html(text, target);
-    if (strpbrk(target, "?&") != NULL)
-        text_add_html(text, "'");
-}
-
 static void add_route(struct text *text, const struct route *route, const struct address *address)
 {
-    const char *target = route->example != NULL ? route->example : route->path;
+    const char *target = target_of(route);
+    char command[COMMAND_SIZE];
 
     if ((route->flags & ROUTE_GET) != 0) {
         text_add(text, "<tr><td><code><span class=\"method\">GET</span> <a href=\"");
@@ -147,7 +163,8 @@ static void add_route(struct text *text, const struct route *route, const struct
     text_add(text, "<td class=\"what\">");
     text_add_html(text, route->summary);
     text_add(text, "</td><td class=\"command\"><code>");
-    add_command(text, route, target, address);
+    command_of(command, route, address);
+    text_add_html(text, command);
     text_add(text, "</code></td></tr>\n");
 }
 
@@ -181,25 +198,19 @@ static void add_load(struct text *text, const struct address *address)
     text_add(text, "</pre>\n");
 }
 
-int handler_index(struct http_exchange *x)
+static int reply_html(struct http_exchange *x, const struct address *address)
 {
-    struct address address;
     struct text text;
-    int error;
 
-    if (!http_query_check(x, NULL, 0, &error))
-        return error;
-
-    address_of(&address, x);
     text_init(&text);
     text_add(&text, "%s", page_head);
     add_intro(&text, x->io);
     text_add(&text, "<h2>Routes</h2>\n<table class=\"routes\"><tbody>\n");
     for (const struct route *route = handler_routes; route->path != NULL; route++)
-        if (!(route->flags & ROUTE_FAULT) || x->io->server->config->enable_fault_routes)
-            add_route(&text, route, &address);
+        if (is_shown(route, x->io->server))
+            add_route(&text, route, address);
     text_add(&text, "</tbody></table>\n");
-    add_load(&text, &address);
+    add_load(&text, address);
     if (x->io->server->config->show_settings)
         add_settings(&text, x->io->server);
     text_add(&text, "</body>\n</html>\n");
@@ -208,4 +219,45 @@ int handler_index(struct http_exchange *x)
     http_add_header(x, "Content-Security-Policy",
                     "default-src 'none'; style-src 'unsafe-inline'; img-src data:");
     return text_reply(&text, x, "text/html; charset=utf-8");
+}
+
+static int reply_text(struct http_exchange *x, const struct address *address)
+{
+    const struct server *server = x->io->server;
+    struct text text;
+
+    text_init(&text);
+    text_add(&text, "This is %s, version %s, %u %s. Each request is given a %s.\n",
+             x->io->ops->model, server_version, server->workers,
+             server->workers == 1 ? "worker" : "workers", x->io->ops->context_is);
+    for (const struct route *route = handler_routes; route->path != NULL; route++) {
+        char command[COMMAND_SIZE];
+
+        if (!is_shown(route, server))
+            continue;
+        command_of(command, route, address);
+        text_add(&text, "\n%s\n    %s\n", command, route->summary);
+    }
+    return text_reply(&text, x, "text/plain; charset=utf-8");
+}
+
+/* A browser names HTML; curl and the like take anything, and text is the easier to read there. */
+static bool wants_html(const struct http_request *request)
+{
+    bool html_named, text_named;
+    unsigned html = http_accept_weight(request, "text/html", &html_named);
+
+    return html_named && html > 0 && html >= http_accept_weight(request, "text/plain", &text_named);
+}
+
+int handler_index(struct http_exchange *x)
+{
+    struct address address;
+    int error;
+
+    if (!http_query_check(x, NULL, 0, &error))
+        return error;
+    address_of(&address, x);
+    http_add_header(x, "Vary", "Accept");
+    return wants_html(x->request) ? reply_html(x, &address) : reply_text(x, &address);
 }

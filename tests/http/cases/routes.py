@@ -11,6 +11,9 @@ from .case import (
 )
 
 
+BROWSER = "Accept: text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
+
 def _query(target: str) -> Case:
     """A query that no route takes: 400 with a reason of one line."""
     return Case("", target, message("GET", target), 400, False, {"Content-Type": TEXT},
@@ -22,8 +25,17 @@ ROUTES = in_group("routes", [
     Case("", "json", message("GET", "/json"), 200, False,
          {"Content-Type": "application/json", "Content-Length": "27"},
          b'{"message":"Hello, World!"}'),
-    Case("", "index", message("GET", "/"), 200, False, {"Content-Type": re.compile("text/html.*")},
-         re.compile(rb"(?s)(?=.*/hello)(?=.*/fanout)(?=.*/whoami).*")),
+    Case("", "index", message("GET", "/"), 200, False, {"Content-Type": TEXT, "Vary": "Accept"},
+         re.compile(rb"(?s)(?=.*/hello\n)(?=.*/fanout)(?=.*/whoami)[^<>]*")),
+    Case("", "index for curl", message("GET", "/", "Accept: */*"), 200, False,
+         {"Content-Type": TEXT, "Vary": "Accept"}, re.compile(rb"(?s)[^<>]*")),
+    Case("", "index for a browser", message("GET", "/", BROWSER), 200, False,
+         {"Content-Type": re.compile("text/html.*"), "Vary": "Accept"},
+         re.compile(rb"(?s)<!DOCTYPE html>(?=.*/hello)(?=.*/fanout)(?=.*/whoami).*</html>\n")),
+    Case("", "index for a browser, HEAD", message("HEAD", "/", BROWSER), 200, False,
+         {"Content-Type": re.compile("text/html.*"), "Vary": "Accept"}, b"", "HEAD"),
+    Case("", "index, HEAD", message("HEAD", "/"), 200, False,
+         {"Content-Type": TEXT, "Vary": "Accept"}, b"", "HEAD"),
     Case("", "cpu", message("GET", "/cpu?n=10"), 200, False, {"Content-Type": TEXT},
          re.compile(rb"[0-9a-f]+\n")),
     Case("", "sleep", message("GET", "/sleep?ms=3"), 200, False, {"Content-Type": TEXT},

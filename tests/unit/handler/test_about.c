@@ -4,6 +4,8 @@
  */
 #include "serving.h"
 
+#define BROWSER "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+
 static void test_whoami(void **state)
 {
     struct fake fake;
@@ -84,12 +86,14 @@ static void test_index(void **state)
 
     (void)state;
     fake_init(&fake, HTTP_METHOD_GET, "GET", "/", 1);
+    fake_field(&fake, "Accept", BROWSER);
     fake.request.authority = (struct http_slice){"example.org:81", 14};
     fake.config.root = "/a<b>&c";
     fake.config.enable_fault_routes = true;
     assert_int_equal(serve(&fake), 0);
     assert_int_equal(fake.status, 200);
     assert_string_equal(fake.type, "text/html; charset=utf-8");
+    assert_contains(fake.headers, "Vary: Accept\n");
     for (const struct route *route = handler_routes; route->path != NULL; route++)
         assert_contains(fake.sent, route->path);
     assert_contains(fake.sent, "href=\"/block?ms=20&amp;offload=1\"");
@@ -99,6 +103,7 @@ static void test_index(void **state)
     fake_term(&fake);
 
     fake_init(&fake, HTTP_METHOD_GET, "GET", "/", 1);
+    fake_field(&fake, "Accept", BROWSER);
     fake.request.authority = (struct http_slice){"a';reboot'", 10}; /* a valid Host */
     assert_int_equal(serve(&fake), 0);
     assert_null(strstr(fake.sent, "reboot"));
@@ -106,9 +111,71 @@ static void test_index(void **state)
     fake_term(&fake);
 
     fake_init(&fake, HTTP_METHOD_GET, "GET", "/", 1);
+    fake_field(&fake, "Accept", BROWSER);
     strcpy(fake.server.listen_name, "unix:/run/s.sock");
     assert_int_equal(serve(&fake), 0);
     assert_contains(fake.sent, "curl --unix-socket &#39;/run/s.sock&#39; http://localhost/hello<");
+    fake_term(&fake);
+}
+
+/* Who does not ask for HTML gets the same as text: a line for each route that can be pasted. */
+static void test_index_as_text(void **state)
+{
+    static const char *const accepts[] = {
+        NULL,
+        "*/*",
+        "text/*",
+        "text/plain",
+        "application/json",
+        "text/html;q=0",
+        "",
+        "text/plain, text/html;q=0.9",
+        "text/html;q=0.8, */*",
+        "application/xhtml+xml",
+    };
+    struct fake fake;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(accepts); i++) {
+        fake_init(&fake, HTTP_METHOD_GET, "GET", "/", 1);
+        if (accepts[i] != NULL)
+            fake_field(&fake, "Accept", accepts[i]);
+        assert_int_equal(serve(&fake), 0);
+        if (strcmp(fake.type, "text/plain; charset=utf-8") != 0)
+            fail_msg("%s: %s", accepts[i], fake.type);
+        assert_string_equal(fake.headers, "Vary: Accept\n");
+        assert_null(strchr(fake.sent, '<'));
+        assert_null(strstr(fake.sent, "&amp;"));
+        for (const struct route *route = handler_routes; route->path != NULL; route++)
+            assert_true((strstr(fake.sent, route->summary) != NULL) ==
+                        ((route->flags & ROUTE_FAULT) == 0));
+        assert_contains(fake.sent, "\ncurl http://127.0.0.1:8080/hello\n");
+        assert_contains(fake.sent, "\ncurl 'http://127.0.0.1:8080/block?ms=20&offload=1'\n");
+        assert_contains(fake.sent, "\ncurl --data-binary 'Hello' http://127.0.0.1:8080/echo\n");
+        fake_term(&fake);
+    }
+    static const char *const html[] = {BROWSER, "text/html", "text/html, text/plain",
+                                       "text/html, text/*;q=0.5, image/*", "text/html, */*"};
+    for (size_t i = 0; i < COUNT(html); i++) {
+        fake_init(&fake, HTTP_METHOD_GET, "GET", "/", 1);
+        fake_field(&fake, "Accept", html[i]);
+        assert_int_equal(serve(&fake), 0);
+        assert_string_equal(fake.type, "text/html; charset=utf-8");
+        fake_term(&fake);
+    }
+}
+
+/* A link-local address is of no use without its zone, which no client puts into Host. */
+static void test_index_of_a_zone(void **state)
+{
+    struct fake fake;
+
+    (void)state;
+    fake_init(&fake, HTTP_METHOD_GET, "GET", "/", 1);
+    fake.request.authority = (struct http_slice){"[fe80::1]:81", 12};
+    strcpy(fake.server.listen_name, "[fe80::1%lo]:81");
+    assert_int_equal(serve(&fake), 0);
+    assert_contains(fake.sent, "\ncurl http://[fe80::1%25lo]:81/hello\n");
     fake_term(&fake);
 }
 
@@ -133,6 +200,7 @@ static void test_password_is_not_shown(void **state)
         struct fake fake;
 
         fake_init(&fake, HTTP_METHOD_GET, "GET", targets[i % COUNT(targets)], 1);
+        fake_field(&fake, "Accept", BROWSER);
         fake.config.db = uris[i / COUNT(targets)];
         assert_int_equal(serve(&fake), 0);
         assert_contains(fake.sent, "postgresql://host/world");
@@ -147,6 +215,7 @@ static void test_settings_can_be_hidden(void **state)
 
     (void)state;
     fake_init(&fake, HTTP_METHOD_GET, "GET", "/", 1);
+    fake_field(&fake, "Accept", BROWSER);
     fake.config.show_settings = false;
     fake.config.root = "/private";
     assert_int_equal(serve(&fake), 0);
@@ -169,6 +238,8 @@ int main(void)
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_status_unsettled),
         cmocka_unit_test(test_index),
+        cmocka_unit_test(test_index_as_text),
+        cmocka_unit_test(test_index_of_a_zone),
         cmocka_unit_test(test_password_is_not_shown),
         cmocka_unit_test(test_settings_can_be_hidden),
     };
