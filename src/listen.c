@@ -23,7 +23,10 @@
 #include "listen_unix.h"
 #include "log.h"
 
-enum { BACKLOG = 4096 }; /* the kernel lowers it to net.core.somaxconn */
+enum {
+    BACKLOG = 4096,   /* the kernel lowers it to net.core.somaxconn */
+    LOOPBACK_ZONE = 1 /* the number that the kernel gives to lo, in every network namespace */
+};
 
 static const char UNIX_PREFIX[] = "unix:";
 
@@ -82,14 +85,16 @@ static int bind_and_listen(int fd, const struct sockaddr *address, socklen_t len
 /* True for what no other machine can reach. */
 static bool is_local(const struct sockaddr *address)
 {
-    const struct in6_addr *v6 = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)(const void *)address;
+    const struct in6_addr *v6 = &in6->sin6_addr;
     const struct in_addr *v4 = &((const struct sockaddr_in *)(const void *)address)->sin_addr;
 
     if (address->sa_family == AF_INET)
         return ntohl(v4->s_addr) >> 24 == IN_LOOPBACKNET;
     if (address->sa_family == AF_INET6)
         return IN6_IS_ADDR_LOOPBACK(v6) ||
-               (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET);
+               (IN6_IS_ADDR_V4MAPPED(v6) && v6->s6_addr[12] == IN_LOOPBACKNET) ||
+               (IN6_IS_ADDR_LINKLOCAL(v6) && in6->sin6_scope_id == LOOPBACK_ZONE);
     return address->sa_family == AF_UNIX;
 }
 

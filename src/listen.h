@@ -23,7 +23,8 @@ struct listen_options {
 
 /*
  * Binds and listens. text is "ADDR:PORT", "[ADDR]:PORT" or "unix:/path"; ADDR is a
- * numeric address or a host name; port 0 picks a free one. options may be NULL: all zero. name
+ * numeric address, with "%ZONE" behind one that is link-local, or a host name; port 0 picks a free
+ * one. options may be NULL: all zero. name
  * receives what was bound, in the same spelling. error receives one line without a newline when it
  * fails.
  *

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import re
 import signal
 import socket
 import stat
 import subprocess
 from pathlib import Path
-from typing import List
+from typing import List, Optional
 
 import pytest
 
@@ -165,6 +167,61 @@ def test_all_of_ipv6_is_not_ipv4(launch: Launcher) -> None:
         socket.create_connection(("127.0.0.1", port))
     four = launch("--allow-root", listen=f"0.0.0.0:{port}")
     assert four.get("/hello").status == 200
+
+
+def _link_local() -> Optional[str]:
+    """A link-local address of this machine with its zone."""
+    path = Path("/proc/net/if_inet6")
+    for line in path.read_text().splitlines() if path.exists() else []:
+        address, _, _, scope, flags, interface = line.split()
+        if scope == "20" and not int(flags, 16) & 0x40:  # not tentative
+            return f"{ipaddress.IPv6Address(int(address, 16))}%{interface}"
+    return None
+
+
+@pytest.mark.skipif(_link_local() is None, reason="no link-local address on this machine")
+def test_a_link_local_address(launch: Launcher, tmp_path: Path) -> None:
+    """Its zone is shown wherever the address is, and it is the same one to a reload and an upgrade."""
+    pid_file = tmp_path / "pid"
+    server = launch("--allow-root", f"--pid-file={pid_file}", listen=f"[{_link_local()}]:0")
+    assert re.fullmatch(rf"\[{re.escape(str(_link_local()))}\]:[0-9]+", server.listen)
+    assert server.status()["settings"]["listen"] == server.listen
+    shown = server.listen.replace("%", "%25")
+    assert f"curl http://{shown}/hello\n" in server.get("/").text
+    with server.connect() as kept:
+        assert kept.get("/hello").status == 200
+        server.signal(signal.SIGHUP)
+        server.wait_for_line("reloaded:", within=10)
+        assert kept.get("/hello").status == 200
+        assert server.get("/hello").status == 200
+    server.upgrade()
+    assert server.get("/hello").status == 200
+    server.wait_for_old()
+    assert server.status()["settings"]["listen"] == server.listen
+
+
+def test_a_zone_that_is_not_there() -> None:
+    line = _refused("--allow-root", "--listen=[fe80::1%nosuch0]:0")
+    assert "cannot listen on [fe80::1%nosuch0]:0" in line
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="making an address needs root")
+def test_a_link_local_address_of_lo_is_local() -> None:
+    """As root without --allow-root, in a network of its own: no other machine can reach it."""
+    script = """
+        ip link set lo up && ip -6 addr add fe80::1/64 dev lo nodad || exit 77
+        exec setpriv --pdeathsig KILL "$0" "--listen=[fe80::1%lo]:8080"
+    """
+    with subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "unshare", "--net", "sh", "-c", script, BINARY],
+                          stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        process.terminate()
+        rest = process.stderr.read()
+        if process.wait(patience(10)) in (1, 77) and "ready" not in line + rest:
+            pytest.skip(f"no network of its own: {line}")
+    assert " listen=[fe80::1%lo]:8080 " in line
+    assert process.returncode == 0, rest
 
 
 # ---- --pid-file -----------------------------------------------------------------------------

@@ -12,6 +12,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
@@ -143,6 +144,30 @@ static bool port_is_valid(const char *text)
     return read_digits(&text, &port) && *text == '\0' && port <= UINT16_MAX;
 }
 
+/* "ADDR" or "ADDR%ZONE" (RFC 4007, 11): the zone of a link-local address is an interface's name or
+ * number. */
+static bool ipv6_is_valid(const char *text, size_t length)
+{
+    const char *zone = memchr(text, '%', length);
+    size_t address_length = zone != NULL ? (size_t)(zone - text) : length;
+    char copy[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+
+    if (address_length >= sizeof(copy))
+        return false;
+    memcpy(copy, text, address_length);
+    copy[address_length] = '\0';
+    if (zone != NULL) {
+        size_t zone_length = length - address_length - 1;
+        if (zone_length == 0 || zone_length >= IF_NAMESIZE)
+            return false;
+        for (size_t i = 1; i <= zone_length; i++)
+            if (zone[i] <= ' ' || zone[i] > '~' || zone[i] == '/' || zone[i] == '%')
+                return false;
+    }
+    return inet_pton(AF_INET6, copy, &address) == 1;
+}
+
 /*
  * Judges the form only. Whether a name resolves and an address belongs to this machine
  * shows when the socket is bound, and is a failed start rather than a bad option.
@@ -150,8 +175,8 @@ static bool port_is_valid(const char *text)
 static bool listen_is_valid(const char *text)
 {
     static const char unix_prefix[] = "unix:";
-    char host[INET6_ADDRSTRLEN];
-    unsigned char address[sizeof(struct in6_addr)];
+    char host[INET_ADDRSTRLEN];
+    struct in_addr address;
 
     if (strncmp(text, unix_prefix, strlen(unix_prefix)) == 0) {
         size_t length = strlen(text) - strlen(unix_prefix);
@@ -161,19 +186,14 @@ static bool listen_is_valid(const char *text)
     if (!colon || !port_is_valid(colon + 1))
         return false;
     size_t length = (size_t)(colon - text);
-    if (text[0] == '[') {
-        if (length < 2 || text[length - 1] != ']' || length - 2 >= sizeof(host))
-            return false;
-        memcpy(host, text + 1, length - 2);
-        host[length - 2] = '\0';
-        return inet_pton(AF_INET6, host, address) == 1;
-    }
+    if (text[0] == '[')
+        return length > 2 && text[length - 1] == ']' && ipv6_is_valid(text + 1, length - 2);
     if (strspn(text, "0123456789.") == length && length > 0) {
         if (length >= sizeof(host))
             return false;
         memcpy(host, text, length);
         host[length] = '\0';
-        return inet_pton(AF_INET, host, address) == 1;
+        return inet_pton(AF_INET, host, &address) == 1;
     }
     static const char name_bytes[] =
         "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-";

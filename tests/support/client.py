@@ -159,7 +159,7 @@ def open_socket(address: Address) -> socket.socket:
     try:
         tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         tcp.settimeout(patience(10))
-        tcp.connect(address)
+        tcp.connect(socket.getaddrinfo(*address, family)[0][4])  # which knows a zone
     except BaseException:
         tcp.close()
         raise
