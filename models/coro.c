@@ -374,6 +374,7 @@ static int open_process(struct loop_process *p, const struct master_worker *self
     p->queue_end = &p->queue;
     p->leaving_end = &p->leaving;
     p->rush.least = RUSH_LEAST;
+    coro_sem_init(&p->movers, 1);
     p->conns = map(p->server->descriptors * sizeof *p->conns);
     p->spill_size = connection_spill_size(p->server->config);
     p->spill = map(p->server->descriptors * p->spill_size);

@@ -67,7 +67,8 @@ struct loop_process {
     struct loop_conn *queue, **queue_end;     /* readable, but no coroutine can be had */
     struct loop_conn *leaving, **leaving_end; /* without a watch: see leave() */
     unsigned leaving_count;
-    struct rush rush; /* of connections that end by agreement */
+    struct rush rush;       /* of connections that end by agreement */
+    struct coro_sem movers; /* of 1: who moves much goes on when it has this; see loop_io.c */
     struct http_clock clock;
     struct io loop_io; /* of the loop itself: never waits */
     struct coro_watch listener, stop;

@@ -48,15 +48,22 @@ static void io_resume_task(struct io *io)
         coro_sem_release(resumed);
 }
 
+/* Those who move much go on one in a turn of the loop: however many they are, whoever wants little
+ * waits for one of them. */
 static void io_yield_turn(struct io *io)
 {
-    (void)io;
-    (void)!coro_pause(); /* a cancellation is told again at the next wait */
+    struct coro_sem *movers = &((struct loop_context *)io)->process->movers;
+
+    if (coro_sem_acquire(movers, CORO_FOREVER) < 0)
+        return; /* a cancellation is told again at the next wait */
+    (void)!coro_pause();
+    coro_sem_release(movers);
 }
 
 static bool io_give_way_turn(struct io *io)
 {
-    io_yield_turn(io);
+    (void)io;
+    (void)!coro_pause();
     return false;
 }
 

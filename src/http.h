@@ -137,8 +137,9 @@ int http_flush(struct http_exchange *x) __attribute__((warn_unused_result));
 
 /*
  * Sends length bytes of the regular file fd from offset as (part of) the body,
- * with sendfile(); fd stays the caller's. A file found to be shorter than that
- * fails the connection with -EIO: an answer is never padded.
+ * with sendfile(), or read and written where that is not possible; fd stays the
+ * caller's. A file found to be shorter than that fails the connection with -EIO:
+ * an answer is never padded.
  */
 int http_send_file(struct http_exchange *x, int fd, uint64_t offset, uint64_t length)
     __attribute__((warn_unused_result));
