@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * A permit's word holds its owner and its phase:
+ * A permit's word holds its owner, its phase and how often it has changed:
  *
  *     FREE ──take──► BUSY(owner) ──give──► IDLE(owner) ──take by owner──► BUSY(owner)
  *       ▲                │                     │
  *       └──give for good─┘                     └─take by another─► REVOKING(thief) ─► BUSY(thief)
  *
- * REVOKING is the time in which the thief shuts the old owner's socket down. The old owner waits
- * for its end before it closes the socket: its number could be another's by then.
+ * REVOKING is the time in which the thief shuts the old owner's socket down, through a descriptor
+ * of its own that it made while the word still said IDLE: as the word has not changed meanwhile,
+ * that is the socket, and stays it whatever becomes of the owner and its number.
  */
 #include "db/permits.h"
 
 #include <errno.h>
-#include <poll.h>
+#include <fcntl.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
@@ -22,17 +23,19 @@
 
 enum {
     CACHE_LINE = 64,
-    FIRST_LOOK_MS = 5, /* how often the first in line looks for an idle permit */
-    REVOKING_TURNS = 20,
+    FIRST_LOOK_MS = 5,   /* how often the first in line looks for an idle permit */
     OTHERS_LOOK_MS = 100 /* how often the others look whether they are first: wake-ups get lost when
                             a process is killed between its two steps */
 };
 
-enum phase { BUSY = 1, IDLE = 2, REVOKING = 3 };
-enum { FREE = 0 };
+enum phase { FREE = 0, BUSY = 1, IDLE = 2, REVOKING = 3 };
+
+/* Of the word: two bits are the phase, the others of the lower half the owner, the upper half
+ * counts. */
+enum { PHASE_BITS = 2, COUNT_SHIFT = 32 };
 
 struct permit {
-    alignas(CACHE_LINE) _Atomic uint32_t word;
+    alignas(CACHE_LINE) _Atomic uint64_t word;
     _Atomic int32_t fd;       /* while IDLE: the socket; -1: none */
     _Atomic int64_t since_ms; /* when its owner got it */
     _Atomic int64_t idle_ms;  /* while IDLE: since when */
@@ -42,6 +45,7 @@ struct permit {
 struct claim {
     alignas(CACHE_LINE) _Atomic uint64_t ticket; /* 0: does not wait */
     int wake_fd;                                 /* eventfd: look again */
+    _Atomic int32_t copy; /* while a permit is REVOKING(this): the socket to shut down; -1: none */
 };
 
 struct db_permits {
@@ -52,14 +56,23 @@ struct db_permits {
     struct permit permits[];
 };
 
-static uint32_t word(unsigned process, enum phase phase)
+static bool is(uint64_t word, enum phase phase)
 {
-    return (uint32_t)(process + 1) << 2 | phase;
+    return (word & ((1U << PHASE_BITS) - 1)) == phase;
 }
 
-static unsigned owner(uint32_t of)
+static bool owned_by(uint64_t word, unsigned process)
 {
-    return (of >> 2) - 1;
+    return !is(word, FREE) && (uint32_t)word >> PHASE_BITS == process;
+}
+
+/* Changes the word from what was seen. False: somebody else has changed it. */
+static bool change(struct permit *permit, uint64_t seen, unsigned process, enum phase phase)
+{
+    uint64_t next =
+        ((seen >> COUNT_SHIFT) + 1) << COUNT_SHIFT | (uint64_t)process << PHASE_BITS | phase;
+
+    return atomic_compare_exchange_strong(&permit->word, &seen, next);
 }
 
 struct db_permits *db_permits_new(unsigned count, unsigned processes)
@@ -143,32 +156,55 @@ static void wake_first(const struct db_permits *p)
         return; /* EAGAIN: it is readable already */
 }
 
+/* A descriptor of the caller's own for what fd is at this moment; -1: there is none. */
+static int32_t copy_of(struct io *io, int fd)
+{
+    int copy = -1;
+
+    if (fd >= 0) {
+        io_opening(io);
+        copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+        io_hold(io, copy);
+    }
+    return copy;
+}
+
+/* Takes an idle permit, as seen, from its owner. False: it is not idle any more, or there is no
+ * descriptor to do it with. */
+static bool take_from_owner(struct permit *permit, uint64_t seen, const struct db_borrower *b,
+                            struct io *io)
+{
+    int fd = atomic_load(&permit->fd);
+    int copy = copy_of(io, fd);
+    bool taken;
+
+    atomic_store(&b->permits->claims[b->process].copy, copy);
+    taken = (copy >= 0 || fd < 0) && change(permit, seen, b->process, REVOKING);
+    if (taken) {
+        if (copy >= 0)
+            shutdown(copy, SHUT_RDWR);
+        change(permit, atomic_load(&permit->word), b->process, BUSY);
+    }
+    if (copy >= 0)
+        io_close(io, copy);
+    return taken;
+}
+
 /* Takes a permit that is free, or idle for long enough. */
-static bool grab(struct db_borrower *b)
+static bool grab(struct db_borrower *b, struct io *io)
 {
     struct db_permits *p = b->permits;
     int64_t now = io_now_ms();
 
     for (unsigned i = 0; i < p->count; i++) {
         struct permit *permit = &p->permits[i];
-        uint32_t seen = atomic_load(&permit->word);
+        uint64_t seen = atomic_load(&permit->word);
+        bool idle = is(seen, IDLE) && (now - atomic_load(&permit->idle_ms) >= DB_PERMIT_IDLE_MS ||
+                                       now - atomic_load(&permit->since_ms) >= DB_PERMIT_TENURE_MS);
 
-        if (seen == FREE) {
-            if (!atomic_compare_exchange_strong(&permit->word, &seen, word(b->process, BUSY)))
-                continue;
-        } else {
-            int fd;
-
-            if ((seen & 3) != IDLE || (now - atomic_load(&permit->idle_ms) < DB_PERMIT_IDLE_MS &&
-                                       now - atomic_load(&permit->since_ms) < DB_PERMIT_TENURE_MS))
-                continue;
-            if (!atomic_compare_exchange_strong(&permit->word, &seen, word(b->process, REVOKING)))
-                continue;
-            fd = atomic_load(&permit->fd);
-            if (fd >= 0)
-                shutdown(fd, SHUT_RDWR);
-            atomic_store(&permit->word, word(b->process, BUSY));
-        }
+        if (is(seen, FREE) ? !change(permit, seen, b->process, BUSY)
+                           : !idle || !take_from_owner(permit, seen, b, io))
+            continue;
         atomic_store(&permit->since_ms, now);
         b->slot = i + 1;
         return true;
@@ -177,17 +213,12 @@ static bool grab(struct db_borrower *b)
 }
 
 /* Takes up again the permit that was left idle. False: another has it now. */
-static bool resume(struct db_borrower *b, struct io *io)
+static bool resume(const struct db_borrower *b)
 {
     struct permit *permit = &b->permits->permits[b->slot - 1];
-    uint32_t mine = word(b->process, IDLE);
+    uint64_t seen = atomic_load(&permit->word);
 
-    if (atomic_compare_exchange_strong(&permit->word, &mine, word(b->process, BUSY)))
-        return true;
-    while ((atomic_load(&permit->word) & 3) == REVOKING)
-        if (io_sleep(io, 1) < 0)
-            break; /* cancelled: the connection is not touched before the next try */
-    return false;
+    return is(seen, IDLE) && owned_by(seen, b->process) && change(permit, seen, b->process, BUSY);
 }
 
 static int wait_in_line(struct db_borrower *b, struct io *io, int64_t deadline_ms)
@@ -202,7 +233,7 @@ static int wait_in_line(struct db_borrower *b, struct io *io, int64_t deadline_m
         uint64_t count;
         int result;
 
-        if (first && grab(b))
+        if (first && grab(b, io))
             return 0;
         if (now >= deadline_ms)
             return -ETIMEDOUT;
@@ -220,7 +251,7 @@ int db_permit_take(struct db_borrower *b, struct io *io, int64_t deadline_ms, bo
     struct claim *self = &p->claims[b->process];
     int result;
 
-    *kept = b->slot != 0 && resume(b, io);
+    *kept = b->slot != 0 && resume(b);
     if (*kept)
         return 0;
     b->slot = 0;
@@ -244,39 +275,34 @@ bool db_permit_may_stay(const struct db_borrower *b, const struct io *io, int fd
 void db_permit_give(struct db_borrower *b, int fd, bool stay)
 {
     struct permit *permit = &b->permits->permits[b->slot - 1];
+    uint64_t busy = atomic_load(&permit->word); /* and nobody else changes it */
 
     if (stay) {
         atomic_store(&permit->fd, fd);
         atomic_store(&permit->idle_ms, io_now_ms());
-        atomic_store(&permit->word, word(b->process, IDLE));
+        change(permit, busy, b->process, IDLE);
         return;
     }
-    atomic_store(&permit->word, FREE);
+    change(permit, busy, b->process, FREE);
     b->slot = 0;
     wake_first(b->permits);
 }
 
-static bool any_is_revoked(const struct db_permits *p)
-{
-    for (unsigned i = 0; i < p->count; i++)
-        if ((atomic_load(&p->permits[i].word) & 3) == REVOKING)
-            return true;
-    return false;
-}
-
-/* The caller closes what the dead process had open next. One who is about to shut such a socket
- * down, by its number, has microseconds to do; unless it has died of the same, hence the limit. */
 void db_permits_died(struct db_permits *p, unsigned process)
 {
+    int copy = atomic_load(&p->claims[process].copy);
+
     atomic_store(&p->claims[process].ticket, 0);
     for (unsigned i = 0; i < p->count; i++) {
-        uint32_t seen = atomic_load(&p->permits[i].word);
+        struct permit *permit = &p->permits[i];
+        uint64_t seen = atomic_load(&permit->word);
 
+        if (!owned_by(seen, process))
+            continue;
+        if (is(seen, REVOKING) && copy >= 0)
+            shutdown(copy, SHUT_RDWR);
         /* Nobody else changes a word that is BUSY or REVOKING; an IDLE one may just be taken. */
-        if (seen != FREE && owner(seen) == process)
-            atomic_compare_exchange_strong(&p->permits[i].word, &seen, FREE);
+        change(permit, seen, process, FREE);
     }
     wake_first(p);
-    for (int turns = 0; any_is_revoked(p) && turns < REVOKING_TURNS; turns++)
-        poll(NULL, 0, 1);
 }

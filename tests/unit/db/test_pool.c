@@ -14,9 +14,12 @@
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -402,6 +405,96 @@ static void an_idle_one_is_taken(void **state)
     close(pair[1]);
 }
 
+/* The call by which a socket is shut down, replaced so that something can happen just before. */
+static void (*before_shutdown)(void);
+
+int shutting_down(int fd, int how) __asm__("shutdown");
+int shutting_down(int fd, int how)
+{
+    void (*happens)(void) = before_shutdown;
+
+    before_shutdown = NULL;
+    if (happens != NULL)
+        happens();
+    return (int)syscall(SYS_shutdown, fd, how);
+}
+
+static struct {
+    struct db_permits *permits;
+    int number, client[2]; /* the owner's, and a connection that takes the number over */
+} scene;
+
+static void the_owner_dies(void)
+{
+    db_permits_died(scene.permits, 0);
+    assert_int_equal(dup2(scene.client[0], scene.number), scene.number);
+}
+
+/* Between the decision and the shutting down its owner is killed, the master closes what it had,
+ * and the number is a client's. */
+static void whose_owner_dies_as_it_is_taken(void **state)
+{
+    struct db_borrower a = borrower(state, 0), b = borrower(state, 1);
+    struct io io = {.ops = &sharing_ops};
+    int pair[2];
+    char byte;
+    bool kept;
+
+    assert_return_code(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), errno);
+    assert_return_code(socketpair(AF_UNIX, SOCK_STREAM, 0, scene.client), errno);
+    scene.permits = *state;
+    scene.number = pair[0];
+    assert_int_equal(db_permit_take(&a, &io, in_ms(LONG_MS), &kept), 0);
+    db_permit_give(&a, pair[0], true);
+    before_shutdown = the_owner_dies;
+    assert_int_equal(db_permit_take(&b, &io, in_ms(LONG_MS), &kept), 0);
+    assert_null(before_shutdown);
+    assert_int_equal(recv(pair[1], &byte, 1, MSG_DONTWAIT), 0); /* the database sees its end */
+    assert_int_equal(recv(scene.client[1], &byte, 1, MSG_DONTWAIT), -1); /* the client does not */
+    assert_int_equal(errno, EAGAIN);
+    db_permit_give(&b, -1, false);
+    close(pair[0]);
+    close(pair[1]);
+    close(scene.client[0]);
+    close(scene.client[1]);
+}
+
+static void the_taker_dies(void)
+{
+    _exit(0);
+}
+
+/* So is the taker, in a process that shares the table as prefork's do: the master does it then. */
+static void whose_taker_dies_before_it_is_shut_down(void **state)
+{
+    struct db_borrower a = borrower(state, 0), b = borrower(state, 1);
+    struct io io = {.ops = &sharing_ops};
+    int pair[2], status = 0;
+    char byte;
+    bool kept;
+    pid_t taker;
+
+    assert_return_code(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), errno);
+    assert_int_equal(db_permit_take(&a, &io, in_ms(LONG_MS), &kept), 0);
+    db_permit_give(&a, pair[0], true);
+    taker = (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, 0);
+    if (taker == 0) {
+        before_shutdown = the_taker_dies;
+        (void)!db_permit_take(&b, &io, in_ms(LONG_MS), &kept);
+        _exit(1);
+    }
+    assert_int_equal(waitpid(taker, &status, 0), taker);
+    assert_int_equal(status, 0);
+    assert_int_equal(recv(pair[1], &byte, 1, MSG_DONTWAIT), -1); /* not yet */
+    db_permits_died(*state, 1);
+    assert_int_equal(recv(pair[1], &byte, 1, MSG_DONTWAIT), 0);
+    assert_int_equal(db_permit_take(&a, &io, in_ms(LONG_MS), &kept), 0);
+    assert_false(kept);
+    db_permit_give(&a, -1, false);
+    close(pair[0]);
+    close(pair[1]);
+}
+
 static void the_dead_hold_nothing(void **state)
 {
     struct db_borrower a = borrower(state, 0), b = borrower(state, 1);
@@ -479,6 +572,8 @@ int main(void)
         PERMITS(a_permit_is_kept),
         PERMITS(where_a_socket_cannot_be_taken_it_may_not_stay),
         PERMITS(an_idle_one_is_taken),
+        PERMITS(whose_owner_dies_as_it_is_taken),
+        PERMITS(whose_taker_dies_before_it_is_shut_down),
         PERMITS(the_dead_hold_nothing),
         PERMITS(permits_in_the_order_they_came),
     };
