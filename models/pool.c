@@ -28,7 +28,12 @@
 
 static_assert(sizeof(struct pool_record) == SERVER_CACHE_LINE, "what an idle connection costs");
 
-enum { ADMIT_MOST = 4096 }; /* newcomers at a time: as many as a backlog holds */
+enum {
+    ADMIT_MOST = 4096, /* newcomers at a time: as many as a backlog holds */
+    /* Between two looks at what is idle while draining, as each arms all that stay; about as long
+     * as a connection counts as just used, so that the second closes what the first could not. */
+    DRAIN_LOOK_MS = 250,
+};
 
 /* arm() runs after the record was given up, so whoever gets the event may close the descriptor
  * "while" epoll_ctl() names it. That is intended, see pool.h; ThreadSanitizer, which does not know
@@ -457,6 +462,9 @@ void pool_take_backlog(struct pool *pool, struct io *io)
 
 bool pool_drain(struct pool *pool, struct io *io)
 {
+    bool may_stay = server_idle_may_stay(io->server);
+    int64_t now = io_now_ms();
+    bool look = !may_stay && (pool->looked_ms == 0 || now - pool->looked_ms >= DRAIN_LOOK_MS);
     uint64_t changes;
     unsigned high;
     bool empty;
@@ -465,11 +473,13 @@ bool pool_drain(struct pool *pool, struct io *io)
     atomic_store(&pool->closed, true);
     empty = server_is_settled(pool->shared, &changes);
     high = atomic_load(&pool->high);
+    if (look)
+        pool->looked_ms = now;
     for (unsigned fd = 0; fd < high; fd++) {
         struct pool_record *record = &pool->records[fd];
         uint32_t owner;
 
-        if (claim(record, owner_of(io)))
+        if (look && claim(record, owner_of(io)))
             put_back(pool, record, connection_drain(&record->conn, io), io);
         else
             look_after(pool, record, io);

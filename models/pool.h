@@ -60,6 +60,7 @@ struct pool {
     _Atomic bool closed;            /* draining: no record is opened any more */
     _Atomic unsigned high;          /* one more than the highest descriptor with a record yet */
     _Atomic bool rearm;             /* a parked connection may be unarmed: the sweep arms all */
+    int64_t looked_ms;              /* pool_drain()'s own: at what is idle; 0: not yet */
     struct rush rush;               /* of connections that end by agreement */
     _Atomic unsigned left;          /* connections left unarmed so far; see leave() */
     _Atomic int leaving[POOL_LEFT]; /* the last of them: descriptors, perhaps others' by now */
@@ -119,8 +120,9 @@ int32_t pool_connections(const struct pool *pool);
 /* When draining begins: accepts what waits to be and parks it. */
 void pool_take_backlog(struct pool *pool, struct io *io);
 
-/* While draining: closes what is idle. True once no connection is left, nor can come: a worker that
- * had been told of a new one before does not accept it. */
+/* While draining, several times a second: closes what is idle and may not stay. True once no
+ * connection is left, nor can come: a worker that had been told of a new one before does not accept
+ * it. */
 bool pool_drain(struct pool *pool, struct io *io);
 
 /*

@@ -641,6 +641,35 @@ static void draining_closes_the_idle_and_waits_for_the_rest(void **state)
     close(idle);
 }
 
+/* Draining looks several times a second; what may stay is left as it is, armed or not. */
+static void draining_does_not_touch_what_may_stay(void **state)
+{
+    struct lot *lot = *state;
+    struct worker_control control = {.draining = true};
+    int client = lot_connect(lot), fd;
+    struct epoll_event event;
+
+    pool_take_backlog(lot->pool, &lot->master_io);
+    fd = lot_find(lot, client);
+    lot_send(client, lot_request);
+    assert_int_equal(epoll_wait(lot->pool->epoll_fd, &event, 1, LOT_PATIENCE_S * 1000), 1);
+    assert_int_equal(event.data.fd, fd); /* told of once; armed again, it would be again */
+    lot->server.control = &control;
+    atomic_store(&control.idle_until_ms, io_now_ms() + 1000);
+    for (int i = 0; i < 3; i++)
+        assert_false(pool_drain(lot->pool, &lot->master_io));
+    assert_int_equal(epoll_wait(lot->pool->epoll_fd, &event, 1, 0), 0);
+
+    clocks_advance(1000);
+    assert_false(pool_drain(lot->pool, &lot->master_io));
+    assert_int_equal(epoll_wait(lot->pool->epoll_fd, &event, 1, 0), 1); /* its request is served */
+    for (int i = 0; i < 3; i++) /* nor each time that it looks then */
+        assert_false(pool_drain(lot->pool, &lot->master_io));
+    assert_int_equal(epoll_wait(lot->pool->epoll_fd, &event, 1, 0), 0);
+    lot->server.control = NULL;
+    close(client);
+}
+
 static void nobody_accepts_once_it_has_drained(void **state)
 {
     struct lot *lot = *state;
@@ -817,6 +846,7 @@ int main(void)
         TEST(no_more_than_the_allowed_connections),
         TEST(a_full_table_of_descriptors),
         TEST(draining_closes_the_idle_and_waits_for_the_rest),
+        TEST(draining_does_not_touch_what_may_stay),
         TEST(nobody_accepts_once_it_has_drained),
         TEST(it_has_not_drained_while_a_worker_may_accept),
         TEST(a_busy_worker_leaves_when_it_looks),
