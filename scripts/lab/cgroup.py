@@ -9,6 +9,7 @@ in it, or idle processes would be swapped out and the limit not be felt.
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +19,7 @@ from .errors import LabError
 
 MOUNT = Path("/sys/fs/cgroup")
 REMOVED_WITHIN_S = 5.0
-SMALL = 1 << 20
+ENOUGH = 64 << 20  # for a process that does nothing
 NO_ROOM = "it does not fit into the memory there is"
 
 
@@ -107,11 +108,15 @@ def _made(limit_bytes: int) -> Memory:
 
 
 def problem() -> str | None:
-    """Why there can be none here; None where there can."""
+    """Why there can be none here; None where there can, found out by a process that joins one."""
     try:
-        _made(SMALL).remove()
+        with limited(ENOUGH) as memory:
+            assert memory is not None
+            subprocess.run(["true"], preexec_fn=memory.join, check=True)
     except LabError as error:
         return str(error)
+    except (OSError, subprocess.SubprocessError):
+        return "no process can be put into a memory cgroup here"
     return None
 
 

@@ -21,8 +21,10 @@ def planned(*arguments: str) -> Plan:
 
 
 @pytest.fixture(autouse=True)
-def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+def usual_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two cores, and memory can be limited, whatever this machine has and allows."""
     monkeypatch.setattr("lab.options.os.sched_getaffinity", lambda pid: {0, 1})
+    monkeypatch.setattr("lab.options.cgroup.problem", lambda: None)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from lab.document import Run, to_json
 from lab.errors import LabError
 from lab.workloads import WORKLOADS
 
-LOWERED = 7  # which anybody may
+LOWERED = priority.LOWEST  # which anybody may, also who has been lowered
 
 
 def nice_of(pid: int) -> int:

@@ -75,6 +75,9 @@ def test_a_machine_without_memory_cgroups_says_so(
     (tmp_path / "cgroup.subtree_control").write_text("cpu memory")
     assert "no memory cgroup can be made: No such file" in str(cgroup.problem())
     assert [path.name for path in tmp_path.iterdir()] == ["cgroup.subtree_control"]
+    with monkeypatch.context() as made:  # a container may make one and put nobody into it
+        made.setattr(cgroup.Memory, "limit", lambda self, limit_bytes: None)
+        assert cgroup.problem() == "no process can be put into a memory cgroup here"
     notes: list[str] = []
     monkeypatch.setattr(cgroup, "problem", lambda: "there are none")
     plan = options.make_plan(options.parser().parse_args(["--external"]), notes)
