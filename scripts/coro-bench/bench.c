@@ -149,7 +149,7 @@ static void bench_roundtrip(void)
         coro_send(g, (void *)i, &out);
         sum += (uintptr_t)out;
     }
-    printf("roundtrip %.3f ns\n", (now_ns() - before) / N);
+    printf("roundtrip %.3f ns\n", (now_ns() - before) / (double)N);
     if (sum != (uintptr_t)N * (N + 1) / 2)
         must(-1, "the echo");
     coro_gen_free(g);
@@ -173,7 +173,7 @@ static void *spawn_and_await(void *arg)
             die("coro_spawn");
         must(coro_await(coro_task_future(t), NULL, CORO_FOREVER), "coro_await");
     }
-    printf("spawn_await %.1f ns\n", (now_ns() - before) / N);
+    printf("spawn_await %.1f ns\n", (now_ns() - before) / (double)N);
     coro_loop_stop(loop, CORO_FOREVER);
     return NULL;
 }
@@ -193,7 +193,7 @@ static void on_timer(struct coro_loop *loop, struct coro_timer *timer)
     double before = now_ns();
     for (int i = 0; i < N; i++)
         coro_resume_now(worker);
-    printf("park_resume %.3f ns\n", (now_ns() - before) / N);
+    printf("park_resume %.3f ns\n", (now_ns() - before) / (double)N);
     coro_loop_stop(loop, CORO_FOREVER);
 }
 
@@ -311,7 +311,7 @@ static double time_pings(void)
         if (write(to[1], &c, 1) != 1 || read(fro[0], &c, 1) != 1)
             die("ping");
     }
-    return (now_ns() - before) / PINGS / 2;
+    return (now_ns() - before) / (double)PINGS / 2;
 }
 
 /* The write and the read that each switch below goes with. */
@@ -323,7 +323,7 @@ static double time_calls(void)
         if (write(to[1], &c, 1) != 1 || read(to[0], &c, 1) != 1)
             die("pipe");
     }
-    return (now_ns() - before) / PINGS;
+    return (now_ns() - before) / (double)PINGS;
 }
 
 static void bench_kernel(void)
