@@ -164,31 +164,72 @@ static int open_one(const struct addrinfo *info)
     return fd;
 }
 
-/* Binds to the first address of the list that can be bound. */
-static int open_first(const struct addrinfo *list, const char *text, bool local_only, char *error,
-                      size_t error_size)
+/* Whether it could be bound, but for others: a port in use may be this very server's. Root may bind
+ * any port, so it asks for the address alone. */
+static int probe_one(const struct addrinfo *info)
 {
-    int fd = -EADDRNOTAVAIL;
+    struct sockaddr_storage address = {0};
+    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int on = 1, result = 0;
 
-    for (const struct addrinfo *info = list; info != NULL && fd < 0; info = info->ai_next) {
+    if (fd < 0)
+        return -errno;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on); /* in nobody's way for the moment */
+    memcpy(&address, info->ai_addr, info->ai_addrlen);
+    if (geteuid() == 0 && info->ai_family == AF_INET)
+        ((struct sockaddr_in *)&address)->sin_port = 0;
+    else if (geteuid() == 0)
+        ((struct sockaddr_in6 *)&address)->sin6_port = 0;
+    if (bind(fd, (struct sockaddr *)&address, info->ai_addrlen) < 0 && errno != EADDRINUSE)
+        result = -errno;
+    close(fd);
+    return result;
+}
+
+/* Tries the addresses in turn, until attempt() does not fail for one. */
+static int attempt_each(const struct addrinfo *list, const char *text, bool local_only,
+                        int (*attempt)(const struct addrinfo *info), char *error, size_t error_size)
+{
+    int result = -EADDRNOTAVAIL;
+
+    for (const struct addrinfo *info = list; info != NULL && result < 0; info = info->ai_next) {
         if (local_only && !is_local(info->ai_addr))
             return refuse_remote(text, error, error_size);
-        fd = open_one(info);
+        result = attempt(info);
     }
-    if (fd < 0)
-        snprintf(error, error_size, "cannot listen on %s: %s", text, strerror(-fd));
-    return fd;
+    if (result < 0)
+        snprintf(error, error_size, "cannot listen on %s: %s", text, strerror(-result));
+    return result;
+}
+
+/* The same for all that text, "ADDR:PORT" or "[ADDR]:PORT", means. */
+static int attempt_tcp(const char *text, const char *shown, bool local_only,
+                       int (*attempt)(const struct addrinfo *info), char *error, size_t error_size)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
+    struct addrinfo *list;
+    char host[256];
+    const char *port;
+    int failed, result;
+
+    if (!split(text, host, sizeof host, &port))
+        return -EINVAL;
+    failed = getaddrinfo(host, port, &hints, &list);
+    if (failed != 0) {
+        snprintf(error, error_size, "cannot listen on %s: %s", shown, gai_strerror(failed));
+        return -EADDRNOTAVAIL;
+    }
+    result = attempt_each(list, shown, local_only, attempt, error, error_size);
+    freeaddrinfo(list);
+    return result;
 }
 
 int listen_open(const char *text, const struct listen_options *options, char *name,
                 size_t name_size, char *error, size_t error_size)
 {
     static const struct listen_options none;
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE};
-    struct addrinfo *list;
-    char host[256], shown[LISTEN_NAME_SIZE];
-    const char *port;
-    int failed, fd;
+    char shown[LISTEN_NAME_SIZE];
+    int fd;
 
     options = options != NULL ? options : &none;
     log_escape(shown, sizeof shown, text, strlen(text));
@@ -205,15 +246,7 @@ int listen_open(const char *text, const struct listen_options *options, char *na
             snprintf(name, name_size, "%s", text);
         return fd;
     }
-    if (!split(text, host, sizeof host, &port))
-        return -EINVAL;
-    failed = getaddrinfo(host, port, &hints, &list);
-    if (failed != 0) {
-        snprintf(error, error_size, "cannot listen on %s: %s", shown, gai_strerror(failed));
-        return -EADDRNOTAVAIL;
-    }
-    fd = open_first(list, shown, options->local_only, error, error_size);
-    freeaddrinfo(list);
+    fd = attempt_tcp(text, shown, options->local_only, open_one, error, error_size);
     if (fd >= 0 && name_of(fd, name, name_size) < 0)
         snprintf(name, name_size, "%s", text);
     return fd;
@@ -239,6 +272,20 @@ int listen_accept(int fd, struct in6_addr *client)
         memcpy(&client->s6_addr[12], &address.v4.sin_addr, 4);
     }
     return accepted;
+}
+
+int listen_probe(const char *text, bool local_only, char *error, size_t error_size)
+{
+    char shown[LISTEN_NAME_SIZE];
+    int result;
+
+    log_escape(shown, sizeof shown, text, strlen(text));
+    if (strncmp(text, UNIX_PREFIX, sizeof UNIX_PREFIX - 1) != 0)
+        return attempt_tcp(text, shown, local_only, probe_one, error, error_size);
+    result = listen_unix_probe(text + sizeof UNIX_PREFIX - 1);
+    if (result < 0)
+        snprintf(error, error_size, "cannot listen on %s: %s", shown, strerror(-result));
+    return result;
 }
 
 /* 0 if fd is a stream socket that listens. */

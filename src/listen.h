@@ -40,6 +40,14 @@ int listen_open(const char *text, const struct listen_options *options, char *na
     __attribute__((warn_unused_result));
 
 /*
+ * Whether listen_open() could bind text, whose form is right, as things are: its address is this
+ * machine's, its port one that this user may bind, the file of a Unix socket can be made. Whether
+ * somebody has it already is not asked: it may be this very server. Returns 0, or as listen_open().
+ */
+int listen_probe(const char *text, bool local_only, char *error, size_t error_size)
+    __attribute__((warn_unused_result));
+
+/*
  * Takes over an open descriptor, which must be a stream socket (IPv4, IPv6 or Unix) that
  * listens: makes it non-blocking and close-on-exec and names what it is bound to, as
  * listen_open() does ("unix:@name" for an abstract socket). options->local_only is obeyed.

@@ -18,6 +18,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "listen.h"
 
 static const char PREFIX[] = "unix:";
@@ -54,13 +55,10 @@ static bool is_stale(const struct sockaddr_un *address)
 static int lock_folder(const char *path)
 {
     char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
-    const char *slash = strrchr(path, '/');
-    size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
-    int fd;
+    int fd = -1;
 
-    memcpy(folder, path, length);
-    folder[length] = '\0';
-    fd = open(length > 0 ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder_of(path, folder, sizeof folder) == 0)
+        fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     while (fd >= 0 && flock(fd, LOCK_EX) < 0 && errno == EINTR)
         continue;
     return fd;
@@ -106,6 +104,15 @@ int listen_unix_open(const char *path, unsigned mode, int backlog)
         return fd;
     close(fd);
     return result;
+}
+
+int listen_unix_probe(const char *path)
+{
+    struct stat st;
+
+    if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+        return -EADDRINUSE;
+    return folder_check(path);
 }
 
 struct listen_file listen_file_of(const char *name)

@@ -16,4 +16,8 @@
 int listen_unix_open(const char *path, unsigned mode, int backlog)
     __attribute__((warn_unused_result));
 
+/* Whether the file could be made: 0, or a negative errno; -EADDRINUSE when the path is no socket.
+ * One that somebody listens on is none of this function's business. Makes nothing. */
+int listen_unix_probe(const char *path) __attribute__((warn_unused_result));
+
 #endif

@@ -9,6 +9,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "check.h"
 #include "config.h"
 #include "log.h"
 #include "models/master.h"
@@ -31,6 +32,16 @@ static int list_models(void)
     return fflush(stdout) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static int check(const struct config *config)
+{
+    char error[ERROR_SIZE];
+
+    if (check_start(config, error, sizeof error) == 0)
+        return EXIT_SUCCESS;
+    log_line(LOG_ERROR, "%s", error);
+    return EXIT_FAILURE;
+}
+
 static int act(const struct command *command, struct settings *settings, enum config_action action)
 {
     int status;
@@ -47,7 +58,7 @@ static int act(const struct command *command, struct settings *settings, enum co
         status = config_print(&settings->config, STDOUT_FILENO) == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
         break;
     case CONFIG_CHECK:
-        status = EXIT_SUCCESS;
+        status = check(&settings->config);
         break;
     default:
         return master_run(command, settings) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "log.h"
 
 enum { SHOWN = 200, NUMBER = 24 };
@@ -33,19 +34,12 @@ static int fail(const char *path, const char *why, char *error, size_t error_siz
 /* The folder of path must be one where files can be made and renamed. */
 static int check_folder(const char *path, char *error, size_t error_size)
 {
-    char folder[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    int result = strlen(path) < PATH_MAX - sizeof ".123456" ? folder_check(path) : -ENAMETOOLONG;
 
-    if (strlen(path) >= sizeof folder - sizeof ".123456") {
-        errno = ENAMETOOLONG;
-        return fail(path, NULL, error, error_size);
-    }
-    memcpy(folder, path, length);
-    folder[length] = '\0';
-    if (faccessat(AT_FDCWD, length > 0 ? folder : ".", W_OK | X_OK, AT_EACCESS) < 0)
-        return fail(path, NULL, error, error_size);
-    return 0;
+    if (result == 0)
+        return 0;
+    errno = -result;
+    return fail(path, NULL, error, error_size);
 }
 
 int pid_file_check(const char *path, bool successor, char *error, size_t error_size)
