@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "cores.h"
 #include "db/db.h"
 #include "log.h"
 #include "models/model.h"
@@ -38,13 +38,15 @@ static int unknown_model(const char *name, char *error, size_t error_size)
 
 static unsigned resolve_workers(const struct config *config, const struct model *model)
 {
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    unsigned cores;
 
     if (config->workers > 0)
         return config->workers;
     if (model->workers_per_core == 0)
         return 1;
-    return model->workers_per_core * (cores > 0 ? (unsigned)cores : 1);
+    cores = cores_available();
+    return cores < CONFIG_MAX_WORKERS / model->workers_per_core ? model->workers_per_core * cores
+                                                                : CONFIG_MAX_WORKERS;
 }
 
 /* What only several parts together can judge. */

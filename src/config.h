@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { CONFIG_MAX_WORKERS = 4096 };
 enum config_dispatch { DISPATCH_REQUEST, DISPATCH_CONNECTION };
 enum config_scheduling { SCHEDULING_AUTO, SCHEDULING_BATCH, SCHEDULING_NORMAL };
 
@@ -30,7 +31,7 @@ enum config_action {
 struct config {
     const char *model;  /* name of a row of models[]; not checked here */
     const char *listen; /* as given: "ADDR:PORT", "[ADDR]:PORT", "unix:/path" */
-    unsigned workers;   /* 0: the model's default */
+    unsigned workers;   /* at most CONFIG_MAX_WORKERS; 0: the model's default */
     enum config_dispatch dispatch;
     bool gil;
     enum config_scheduling scheduling; /* auto: as the model's plan says */

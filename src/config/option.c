@@ -61,7 +61,7 @@ const struct config_option config_options[] = {
      CONFIG_FIELD(workers),
      .kind = KIND_COUNT,
      .min = 1,
-     .max = 4096,
+     .max = CONFIG_MAX_WORKERS,
      .initial = "auto",
      .metavar = "N",
      .help = "processes, threads or loops; auto: 16 a core in the pools, 1 in coro"},

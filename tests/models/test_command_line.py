@@ -5,14 +5,16 @@ import os
 import re
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Dict, Optional
 
 import pytest
 
-from support.configurations import only
-from support.server import Launcher
+from support.configurations import Configuration, only
+from support.server import Launcher, Server
 from support.variant import BINARY, patience
+from support.waiting import eventually
 
 
 
@@ -97,6 +99,65 @@ def test_print_and_exit(option: str) -> None:
 def test_check_config() -> None:
     assert _run("--check-config", "--model=threads", "--workers=3").returncode == 0
     assert _run("--check-config", "--model=threads", "--workers=none").returncode == 64
+
+
+@only("threads")
+def test_workers_go_by_the_cores_that_may_be_used(configuration: Configuration) -> None:
+    """The manual: those that the server may run on, or fewer by a quota of its cgroup."""
+    one = str(min(os.sched_getaffinity(0)))
+    server = Server(configuration, model_options=["--model=threads"], prefix=["taskset", "-c", one])
+    try:
+        assert server.workers == 16
+        server.stop()
+    finally:
+        server.kill()
+
+
+def _quota_cgroup() -> Path:
+    """A cgroup that may use one core, made by root; skips where there can be none."""
+    name = f"test-{os.getpid()}-{time.monotonic_ns()}"
+    for mount, limits in ((Path("/sys/fs/cgroup"), {"cpu.max": "90000 100000"}),
+                          (Path("/sys/fs/cgroup/cpu"),
+                           {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "90000"})):
+        folder = mount / name
+        try:
+            folder.mkdir()
+        except OSError:
+            continue
+        try:
+            for file, value in limits.items():
+                descriptor = os.open(folder / file, os.O_WRONLY)
+                os.write(descriptor, value.encode())
+                os.close(descriptor)
+            return folder
+        except OSError:
+            folder.rmdir()
+    pytest.skip("no cgroup with a CPU quota can be made here")
+
+
+@only("threads")
+def test_workers_go_by_the_quota(configuration: Configuration) -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one core is all there is")
+    folder = _quota_cgroup()
+    join = ["sh", "-c", f'echo $$ >{folder}/cgroup.procs && exec "$@"', "sh"]
+    try:
+        server = Server(configuration, model_options=["--model=threads"], prefix=join)
+        try:
+            assert server.workers == 16
+            server.stop()
+        finally:
+            server.kill()
+    finally:
+        eventually("all have left it", lambda: _removed(folder))
+
+
+def _removed(folder: Path) -> bool:
+    try:
+        folder.rmdir()
+    except OSError:
+        return False
+    return True
 
 
 def test_precedence(tmp_path: Path) -> None:
