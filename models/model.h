@@ -43,9 +43,10 @@ struct master_plan;
 struct server;
 
 struct model {
-    const char *name;          /* as given to --model; also the file's name */
-    const char *summary;       /* one line, for --list-models */
-    unsigned workers_per_core; /* the default of --workers is this times cores_available(); 0: one */
+    const char *name;    /* as given to --model; also the file's name */
+    const char *summary; /* one line, for --list-models */
+    unsigned
+        workers_per_core; /* the default of --workers is this times cores_available(); 0: one */
 
     /*
      * Judges settings that only this model can: returns 0, or -EINVAL with one
