@@ -4,12 +4,14 @@
  * stale is asked by connecting to it: nobody listens if that is refused. Between the
  * answer and the removal another server might bind there, and its file be removed;
  * so the three steps are taken with the folder locked (flock), which every server of
- * this program does.
+ * this program does, for a moment each. Anybody else may hold that lock, for as long as
+ * he likes: flock(1) around the server does. He is not waited for long.
  */
 #include "listen_unix.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <string.h>
 #include <sys/file.h>
@@ -22,6 +24,8 @@
 #include "listen.h"
 
 static const char PREFIX[] = "unix:";
+
+enum { LOCK_ATTEMPTS = 50, LOCK_PAUSE_MS = 10 };
 
 /* The path in a bound socket's name, or NULL. */
 static const char *path_of(const char *name)
@@ -50,8 +54,8 @@ static bool is_stale(const struct sockaddr_un *address)
     return stale;
 }
 
-/* Locks the folder of path. Returns what to close, or -1: then there is no lock, and a folder that
- * cannot be opened for reading is no reason not to serve. */
+/* Locks the folder of path. Returns what to close, or -1. There may be no lock then: a folder that
+ * cannot be opened for reading, or that another keeps locked, is no reason not to serve. */
 static int lock_folder(const char *path)
 {
     char folder[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
@@ -59,8 +63,8 @@ static int lock_folder(const char *path)
 
     if (folder_of(path, folder, sizeof folder) == 0)
         fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    while (fd >= 0 && flock(fd, LOCK_EX) < 0 && errno == EINTR)
-        continue;
+    for (int i = 0; fd >= 0 && i < LOCK_ATTEMPTS && flock(fd, LOCK_EX | LOCK_NB) < 0; i++)
+        poll(NULL, 0, LOCK_PAUSE_MS);
     return fd;
 }
 

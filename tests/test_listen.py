@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import ipaddress
 import os
 import re
@@ -48,6 +49,29 @@ def test_a_stale_socket_is_replaced_and_removed(launch: Launcher, tmp_path: Path
     server.signal(signal.SIGTERM)
     assert server.wait() == 0
     assert not path.exists()
+
+
+@only("coro")
+def test_a_folder_that_another_keeps_locked(launch: Launcher, tmp_path: Path) -> None:
+    """flock(1) around the server does: neither a start nor a reload waits for its end."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    config = tmp_path / "config"
+    lock = os.open(folder, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    try:
+        _left_behind(folder / "first")
+        server = launch(listen=f"unix:{folder}/first")
+        assert server.get("/hello").status == 200
+        config.write_text(f"listen = unix:{folder}/second\n")
+        server = launch(f"--config={config}", listen=None)
+        assert server.get("/hello").status == 200
+        config.write_text(f"listen = unix:{folder}/third\n")
+        server.signal(signal.SIGHUP)
+        server.wait_for_line("reloaded: .*third")
+        assert fetch(f"{folder}/third", "/hello").status == 200
+    finally:
+        os.close(lock)
 
 
 def test_a_socket_in_use_is_left_alone(tmp_path: Path) -> None:

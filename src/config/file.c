@@ -15,16 +15,42 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "log.h"
 
-enum { FILE_LIMIT = 64 * 1024, FILE_PATH_SHOWN = 200 };
+enum { FILE_LIMIT = 64 * 1024, FILE_PATH_SHOWN = 200, SILENCE_MS = 5000 };
 
 static const char blanks[] = " \t\r";
+
+/* As read(2), of a pipe too; the file is open for reads that do not wait. Whoever writes to the
+ * pipe may come or go on within SILENCE_MS: a reload holds up the master, so it must not wait
+ * without end. A pipe that nobody has written to yet is not taken for an empty file. */
+static ssize_t read_some(int fd, char *to, size_t size, bool first)
+{
+    struct pollfd input = {.fd = fd, .events = POLLIN};
+    struct stat st;
+
+    for (;;) {
+        ssize_t n = read(fd, to, size);
+        bool nobody_yet = n == 0 && first && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode);
+
+        if (!nobody_yet && (n >= 0 || (errno != EAGAIN && errno != EINTR)))
+            return n;
+        if (poll(&input, 1, SILENCE_MS) == 0) {
+            errno = ETIMEDOUT;
+            return -1;
+        }
+        if (input.revents == POLLHUP) /* he has come and gone */
+            return 0;
+    }
+}
 
 /* Reads at most FILE_LIMIT bytes of path, and a NUL. *text is the caller's to free. */
 static int read_file(const char *path, char **text, size_t *length)
@@ -32,7 +58,7 @@ static int read_file(const char *path, char **text, size_t *length)
     char *buffer = NULL;
     size_t used = 0;
     int result = -ENOMEM;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 
     if (fd < 0)
         return -errno;
@@ -40,9 +66,7 @@ static int read_file(const char *path, char **text, size_t *length)
     if (!buffer)
         goto fail;
     for (;;) {
-        ssize_t n = read(fd, buffer + used, FILE_LIMIT + 1 - used);
-        if (n < 0 && errno == EINTR)
-            continue;
+        ssize_t n = read_some(fd, buffer + used, FILE_LIMIT + 1 - used, used == 0);
         if (n < 0) {
             result = -errno;
             goto fail;
@@ -177,7 +201,7 @@ int config_file_load(struct config *config, const char *path, const struct confi
     if (result != 0) {
         snprintf(error->text, error->size,
                  "cannot read config file \"%s\": %s; accepted: a file of name = value lines",
-                 shown, strerror(-result));
+                 shown, result == -ETIMEDOUT ? "nobody writes to it" : strerror(-result));
         return result;
     }
     free(config->file_text);

@@ -5,14 +5,15 @@ import os
 import re
 import signal
 import subprocess
+from functools import partial
 from pathlib import Path
-from typing import Any, Iterator, Sequence
+from typing import Any, BinaryIO, Iterator, Sequence
 
 import pytest
 
 from support import processes
 from support.client import fetch
-from support.configurations import Configuration
+from support.configurations import Configuration, only
 from support.server import READY, Launcher
 from support.sinks import KINDS, Sink
 from support.variant import BINARY, patience
@@ -136,6 +137,10 @@ def test_many_workers_fill_it(configuration: Configuration, sink: Sink) -> None:
         assert sum(LINE.fullmatch(line) is None for line in lines) <= 1, "lines are whole, but for a terminal's last"
 
 
+def _read(reader: BinaryIO) -> bytes:
+    return reader.read() or b""
+
+
 def test_fifo_as_access_log(launch: Launcher, tmp_path: Path) -> None:
     """Start, SIGUSR1 and service wait for no reader; it may come, stand still, go and come again."""
     path = tmp_path / "fifo"
@@ -144,7 +149,7 @@ def test_fifo_as_access_log(launch: Launcher, tmp_path: Path) -> None:
     for _ in range(2):
         assert server.get("/hello").status == 200
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as reader:
-            assert b"/hello" in eventually("a line", lambda r=reader: r.read() or b"")
+            assert b"/hello" in eventually("a line", partial(_read, reader))
         server.signal(signal.SIGUSR1)
     while server.status()["access_log"]["lines_lost"] == 0:
         with server.connect() as connection:
@@ -154,6 +159,23 @@ def test_fifo_as_access_log(launch: Launcher, tmp_path: Path) -> None:
     server.signal(signal.SIGHUP)
     server.wait_for_line("reloaded")
     assert server.get("/hello").status == 200
+
+
+@only("coro")
+def test_fifo_as_configuration(launch: Launcher, tmp_path: Path) -> None:
+    """A reload does not wait without end for who writes to it, nor take silence for an empty file."""
+    path = tmp_path / "config"
+    path.write_text("max-header = 8k\n")
+    server = launch(f"--config={path}", expected=["nobody writes to it; accepted"])
+    path.unlink()
+    os.mkfifo(path)
+    server.signal(signal.SIGHUP)
+    server.wait_for_line("reload: cannot read config file .* nobody writes to it", within=15)
+    assert server.status()["settings"]["max-header"] == "8k"
+    server.signal(signal.SIGHUP)
+    path.write_text("max-header = 4k\n")
+    server.wait_for_line("reloaded")
+    eventually("a new worker answers", server.status, lambda said: said["settings"]["max-header"] == "4k")
 
 
 def test_file_that_may_not_grow(launch: Launcher, tmp_path: Path) -> None:
