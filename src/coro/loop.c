@@ -46,13 +46,31 @@ static ev_io *io_of(struct coro_watch *w)
     return (ev_io *)(void *)&w->ev;
 }
 
+/* Between its failure and the callback that tells it, a watch is pending but not active. */
+static bool has_failed(const struct coro_watch *w)
+{
+    const ev_io *io = (const ev_io *)(const void *)&w->ev;
+    return !ev_is_active(io) && ev_is_pending(io);
+}
+
+/* libev has stopped it. When it is started again the kernel must be asked again, which libev,
+ * taking it for known there, would not do. */
+static void take_failure(struct coro_loop *loop, ev_io *io)
+{
+    ev_io_set(io, io->fd, io->events);
+    loop->active--;
+}
+
 static void on_io(struct ev_loop *ev, ev_io *io, int revents)
 {
     struct coro_watch *w = (struct coro_watch *)(void *)io;
     struct coro_loop *loop = ev_userdata(ev);
-    if (!ev_is_active(io))
-        loop->active--; /* libev dropped it: the descriptor is not open */
-    w->fn(loop, w, revents & (CORO_READ | CORO_WRITE));
+    if (!(revents & EV_ERROR)) {
+        w->fn(loop, w, revents & (CORO_READ | CORO_WRITE));
+        return;
+    }
+    take_failure(loop, io);
+    w->fn(loop, w, 0);
 }
 
 void coro_watch_init(struct coro_watch *w, int fd, int events, coro_watch_fn *fn, void *data)
@@ -66,7 +84,7 @@ void coro_watch_init(struct coro_watch *w, int fd, int events, coro_watch_fn *fn
 
 void coro_watch_start(struct coro_loop *loop, struct coro_watch *w)
 {
-    if (ev_is_active(io_of(w)))
+    if (ev_is_active(io_of(w)) || has_failed(w))
         return;
     ev_io_start(loop->ev, io_of(w));
     loop->active++;
@@ -74,10 +92,30 @@ void coro_watch_start(struct coro_loop *loop, struct coro_watch *w)
 
 void coro_watch_stop(struct coro_loop *loop, struct coro_watch *w)
 {
-    if (!ev_is_active(io_of(w)))
-        return;
-    ev_io_stop(loop->ev, io_of(w));
-    loop->active--;
+    if (has_failed(w)) {
+        ev_clear_pending(loop->ev, io_of(w));
+        take_failure(loop, io_of(w));
+    } else if (ev_is_active(io_of(w))) {
+        ev_io_stop(loop->ev, io_of(w));
+        loop->active--;
+    }
+}
+
+static void keep_pending(struct ev_loop *ev)
+{
+    (void)ev;
+}
+
+int coro_watch_start_now(struct coro_loop *loop, struct coro_watch *w)
+{
+    coro_watch_start(loop, w);
+    ev_set_invoke_pending_cb(loop->ev, keep_pending); /* a turn that calls nobody */
+    ev_run(loop->ev, EVRUN_NOWAIT);
+    ev_set_invoke_pending_cb(loop->ev, ev_invoke_pending);
+    if (!has_failed(w))
+        return 0;
+    coro_watch_stop(loop, w);
+    return -ENOSPC;
 }
 
 bool coro_watch_active(const struct coro_watch *w)
@@ -219,7 +257,12 @@ struct coro_loop *coro_loop_new(const struct coro_loop_config *config)
         goto fail;
     loop->clock_ns = INT64_MAX;
     coro_watch_init(&loop->clock, loop->clock_fd, CORO_READ, on_clock, NULL);
-    ev_io_start(loop->ev, io_of(&loop->clock)); /* not counted: it wakes nobody by itself */
+    if (coro_watch_start_now(loop, &loop->clock) < 0) {
+        close(loop->clock_fd);
+        errno = ENOSPC;
+        goto fail;
+    }
+    loop->active--; /* the clock wakes nobody by itself */
     coro_timer_init(&loop->grace, on_grace_over, NULL);
     return loop;
 fail:;

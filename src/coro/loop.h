@@ -32,7 +32,7 @@ struct coro_loop_config {
 };
 
 /* Makes a loop. config: copied; NULL for all defaults. The caller owns the loop.
- * NULL with errno: ENOMEM, EINVAL (stack size), EMFILE and the like from the kernel. */
+ * NULL with errno: ENOMEM, EINVAL (stack size), EMFILE, ENOSPC and the like from the kernel. */
 struct coro_loop *coro_loop_new(const struct coro_loop_config *config);
 
 /* Runs the loop until a coro_loop_stop() has completed. Must not be called from a task.
@@ -66,7 +66,9 @@ size_t coro_loop_stack_bytes(const struct coro_loop *loop); /* size of each task
 /* ---- descriptors ---------------------------------------------------------------------- */
 
 struct coro_watch;
-/* events: CORO_READ and/or CORO_WRITE; an error on the descriptor reports both. */
+/* events: CORO_READ and/or CORO_WRITE; an error on the descriptor reports both. 0: the kernel has
+ * no room for the watch, or the descriptor is not open (epoll_ctl(2)); it has been stopped, and may
+ * be started again, but not before others had their turn: it would fail at once. */
 typedef void coro_watch_fn(struct coro_loop *loop, struct coro_watch *watch, int events);
 
 /* A watch on one descriptor, embedded in the caller's memory, which must stay in place while it
@@ -84,6 +86,11 @@ struct coro_watch {
 void coro_watch_init(struct coro_watch *watch, int fd, int events, coro_watch_fn *fn, void *data);
 void coro_watch_start(struct coro_loop *loop, struct coro_watch *watch); /* no-op if active */
 void coro_watch_stop(struct coro_loop *loop, struct coro_watch *watch);  /* no-op if not */
+
+/* Starts one that must not fail later, and asks the kernel at once, before the loop runs: 0, or
+ * -ENOSPC and it is not active. For every watch started before, too, room has then been asked. */
+int coro_watch_start_now(struct coro_loop *loop, struct coro_watch *watch)
+    __attribute__((warn_unused_result));
 bool coro_watch_active(const struct coro_watch *watch);
 
 /* ---- timers ---------------------------------------------------------------------------- */

@@ -71,7 +71,8 @@ int coro_pause(void) __attribute__((warn_unused_result));
 int coro_sleep(int64_t ms) __attribute__((warn_unused_result));
 
 /* Waits until fd is ready for one of `events`. >0: the ready events; -ETIMEDOUT; -ECANCELED.
- * fd must be open and stay so meanwhile: libev ends the program over one that is not. */
+ * Where the kernel has no room for a watch it looks now and then itself. fd must be open and stay
+ * so meanwhile: libev ends the program over one that is not. */
 int coro_wait_fd(int fd, int events, int64_t deadline_ms) __attribute__((warn_unused_result));
 
 /* Runs fn(arg) on the loop's thread pool and waits for it; *result (may be NULL) is set to what

@@ -6,6 +6,7 @@
 #include "coro/task.h"
 
 #include <assert.h>
+#include <poll.h>
 
 int coro_sleep(int64_t ms)
 {
@@ -18,9 +19,12 @@ int coro_sleep(int64_t ms)
     return rc == -ETIMEDOUT ? 0 : rc;
 }
 
+#define LOOK_MS 20 /* between looks at a descriptor that cannot be watched */
+
 struct fd_wait {
     struct coro_task *task;
     int events;
+    bool failed;
 };
 
 static void on_fd(struct coro_loop *loop, struct coro_watch *watch, int events)
@@ -28,7 +32,28 @@ static void on_fd(struct coro_loop *loop, struct coro_watch *watch, int events)
     struct fd_wait *wait = watch->data;
     coro_watch_stop(loop, watch);
     wait->events = events;
+    wait->failed = events == 0;
     coro_wake(wait->task);
+}
+
+static int look_at_fd(int fd, int events, int64_t deadline_ms)
+{
+    const short wanted =
+        (short)((events & CORO_READ ? POLLIN : 0) | (events & CORO_WRITE ? POLLOUT : 0));
+    struct pollfd at = {.fd = fd, .events = wanted};
+    for (;;) {
+        int64_t left = deadline_ms < 0 ? LOOK_MS : deadline_ms - coro_now_ms();
+        if (poll(&at, 1, 0) > 0) {
+            if (at.revents & ~(POLLIN | POLLOUT))
+                return events; /* an error is both */
+            return (at.revents & POLLIN ? CORO_READ : 0) | (at.revents & POLLOUT ? CORO_WRITE : 0);
+        }
+        if (left <= 0)
+            return -ETIMEDOUT;
+        int rc = coro_sleep(left < LOOK_MS ? left : LOOK_MS);
+        if (rc != 0)
+            return rc;
+    }
 }
 
 int coro_wait_fd(int fd, int events, int64_t deadline_ms)
@@ -41,9 +66,11 @@ int coro_wait_fd(int fd, int events, int64_t deadline_ms)
         return rc;
     coro_watch_init(&watch, fd, events, on_fd, &wait);
     coro_watch_start(t->loop, &watch);
-    while (wait.events == 0 && rc == 0)
+    while (wait.events == 0 && !wait.failed && rc == 0)
         rc = coro_block(coro_ms_to_ns(deadline_ms));
     coro_watch_stop(t->loop, &watch);
+    if (wait.failed)
+        return look_at_fd(fd, events, deadline_ms);
     return wait.events != 0 ? wait.events : rc;
 }
 
