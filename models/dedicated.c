@@ -60,8 +60,10 @@ static enum conn_next wait_parked(struct dedicated *d, struct conn *conn)
         int64_t left = deadline - io_now_ms();
         int ready;
 
-        if (left <= 0)
-            return connection_expire(conn, d->io);
+        if (left <= 0 && connection_expire(conn, d->io) == CONN_CLOSE)
+            return CONN_CLOSE;
+        if (left < 0)
+            left = 0; /* input has come in time, and is seen at once; or the deadline is another */
         if (d->stopping && left > DRAIN_LOOK_MS)
             left = DRAIN_LOOK_MS;
         ready = poll(fds, 2, left > INT_MAX ? INT_MAX : (int)left);
