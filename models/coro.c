@@ -240,12 +240,16 @@ void loop_serve(struct loop_process *p, struct loop_conn *c)
 static void on_readable(struct coro_loop *loop, struct coro_watch *watch, int events)
 {
     struct loop_conn *c = (struct loop_conn *)((char *)watch - offsetof(struct loop_conn, watch));
+    struct loop_process *p = watch->data;
 
-    (void)events;
-    if (c->busy == NULL)
-        loop_serve(watch->data, c);
+    if (events == 0)
+        shortage_report(p->server, "epoll", ENOSPC);
+    if (c->busy == NULL && events != 0)
+        loop_serve(p, c);
+    else if (c->busy == NULL)
+        return; /* parked without a watch: the sweep looks */
     else if (c->waiting)
-        coro_resume_now(c->busy->task);
+        coro_resume_now(c->busy->task); /* which sees a failure by the watch that is not active */
     else
         coro_watch_stop(loop, watch); /* more input while a request is served: later */
 }
@@ -287,7 +291,7 @@ static bool is_parked(const struct loop_conn *c)
     return c->open && c->busy == NULL && !c->queued;
 }
 
-/* Ends what has expired; while draining also what is idle. */
+/* Ends what has expired; while draining also what is idle. Serves what cannot be watched. */
 static void sweep(struct loop_process *p)
 {
     int64_t now = io_now_ms();
@@ -301,17 +305,19 @@ static void sweep(struct loop_process *p)
             put_back(p, c, connection_expire(&c->conn, &p->loop_io));
         if (p->draining && is_parked(c))
             put_back(p, c, connection_drain(&c->conn, &p->loop_io));
+        if (is_parked(c) && !coro_watch_active(&c->watch))
+            loop_serve(p, c); /* the kernel had no room for its watch */
     }
 }
 
-/* While draining: accepts what waits to be, once, if nobody else is going to. */
+/* While draining: accepts what waited to be, if nobody else is going to. */
 static void take_backlog(struct loop_process *p)
 {
-    if (atomic_load(&p->control->backlog_taken) || p->stopping ||
-        !(server_stopping(p->server) || atomic_load(&p->control->take_backlog)))
+    if (!atomic_load(&p->control->take_backlog) || atomic_load(&p->control->backlog_taken) ||
+        p->stopping)
         return;
-    loop_accept_rest(p);
-    master_backlog_taken(p->server);
+    if (loop_accept_rest(p))
+        master_backlog_taken(p->server);
 }
 
 static void on_tick(struct coro_loop *loop, struct coro_timer *timer)
@@ -385,9 +391,9 @@ static int open_process(struct loop_process *p, const struct master_worker *self
         return -errno;
     coro_watch_init(&p->stop, self->stop_fd, CORO_READ, on_stop, p);
     coro_timer_init(&p->tick, on_tick, p);
-    coro_watch_start(p->loop, &p->stop);
     coro_timer_start(p->loop, &p->tick, TICK_MS, TICK_MS);
-    return loop_accept_start(p);
+    result = coro_watch_start_now(p->loop, &p->stop);
+    return result < 0 ? result : loop_accept_start(p);
 }
 
 static void close_process(struct loop_process *p)

@@ -28,7 +28,6 @@ enum {
     DRAIN_LOOK_MS = 50, /* between looks whether an idle connection may still stay */
     LOOK_MS = 250,      /* see above; at least */
     LOOK_MS_EACH = 1,   /* of all workers: thousands would wake the machine without end */
-    LAST_ACCEPTS = 64,  /* by a worker that leaves while others accept */
 };
 
 struct dedicated {
@@ -108,7 +107,7 @@ static enum accepted accept_and_serve(struct dedicated *d, bool last)
     struct server *server = d->io->server;
     struct pollfd stop = {.fd = d->stop_fd, .events = POLLIN};
     struct in6_addr client;
-    int fd, error;
+    int fd;
 
     if (last) {
         server_connection_opened(server, d->io->stats);
@@ -121,16 +120,19 @@ static enum accepted accept_and_serve(struct dedicated *d, bool last)
         serve(d, fd, &client);
         return ACCEPTED;
     }
-    error = -fd;
     server_connection_unreserve(server, d->io->stats);
-    if (shortage_is(error)) {
-        shortage_report(server, "accept", error);
+    switch (shortage_of_accept(server, -fd)) {
+    case ACCEPT_LATER:
         poll(&stop, 1, PAUSE_MS);
         return NO_ROOM_NOW;
+    case ACCEPT_SHUT:
+        poll(&stop, 1, -1); /* the stop descriptor follows */
+        return NONE_WAITS;
+    case ACCEPT_NONE:
+        return NONE_WAITS;
+    default:
+        return ACCEPTED;
     }
-    if (error == EINVAL) /* shut down for draining: the stop descriptor follows */
-        poll(&stop, 1, -1);
-    return error == EAGAIN || error == EINVAL ? NONE_WAITS : ACCEPTED;
 }
 
 static int open_epoll(const struct dedicated *d)
@@ -153,23 +155,24 @@ static int open_epoll(const struct dedicated *d)
 }
 
 /*
- * What waited when the stop was seen. Where others go on accepting that is needed too: the kernel
- * may have woken this worker, and this one alone, for a connection that came just before. It sees
- * no more of them now that its epoll set is closed; others see all that come later, so a bound does
- * no harm, and keeps a flood from holding the worker for ever.
+ * What waited when the stop was seen; no more than a backlog holds can have waited. Where others go
+ * on accepting it is one connection at most: the kernel may have woken this worker, and this one
+ * alone, for a connection that came just before. Of those that came while it was busy others know.
+ * At a stop what waits at a socket of another program is left to whoever that starts next.
  */
 static void accept_last(struct dedicated *d)
 {
     const struct server *server = d->io->server;
-    enum accepted result;
-    unsigned accepted = 0;
-    bool last;
+    enum accepted result = ACCEPTED;
 
-    do {
-        last = server_stopping(server) || atomic_load(&server->control->take_backlog);
-        result = accept_and_serve(d, last);
-    } while (result == ACCEPTED && (last || ++accepted < LAST_ACCEPTS));
-    if (last && result == NONE_WAITS)
+    if (!atomic_load(&server->control->take_backlog)) {
+        if (!server_stopping(server))
+            (void)accept_and_serve(d, false);
+        return;
+    }
+    for (unsigned left = LISTEN_MOST_WAIT; left > 0 && result == ACCEPTED; left--)
+        result = accept_and_serve(d, true);
+    if (result != NO_ROOM_NOW)
         master_backlog_taken(server);
 }
 
@@ -208,12 +211,12 @@ void dedicated_work(struct dedicated *d)
     int look_ms = (int)d->io->server->workers * LOOK_MS_EACH;
 
     while (!d->stopping) {
-        struct epoll_event event;
-        int count = epoll_wait(d->epoll_fd, &event, 1, look_ms > LOOK_MS ? look_ms : LOOK_MS);
+        struct epoll_event events[2]; /* both, as the stop comes first */
+        int count = epoll_wait(d->epoll_fd, events, 2, look_ms > LOOK_MS ? look_ms : LOOK_MS);
 
-        if (count > 0 && event.data.fd == d->stop_fd)
-            d->stopping = true;
-        else if (count >= 0)
+        for (int i = 0; i < count; i++)
+            d->stopping |= events[i].data.fd == d->stop_fd;
+        if (count >= 0 && !d->stopping)
             (void)accept_and_serve(d, false);
     }
     close(d->epoll_fd);

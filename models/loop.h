@@ -92,11 +92,11 @@ void loop_open_conn(struct loop_process *p, int fd, const struct in6_addr *clien
 
 /* ---- loop_accept.c ---- */
 
-/* Starts accepting; stops it for good; accepts all that waits to be, after that; or lets it go on
+/* Starts accepting; stops it for good; accepts all that waited to be, after that; or lets it go on
  * now that a connection has closed, if it had to stop because there were too many. */
 int loop_accept_start(struct loop_process *p); /* 0 or -ENOMEM */
 void loop_accept_end(struct loop_process *p);
-void loop_accept_rest(struct loop_process *p);
+bool loop_accept_rest(struct loop_process *p); /* false: for want of room some still wait */
 void loop_accept_resume(struct loop_process *p);
 
 /* ---- loop_io.c ---- */

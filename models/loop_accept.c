@@ -140,6 +140,24 @@ static int accept_one(struct loop_process *p, struct in6_addr *client)
     return fd;
 }
 
+/* After accept() has failed: whether to go on at once; else the listening socket is watched no
+ * longer than is of use. */
+static bool accept_on(struct loop_process *p, int error)
+{
+    switch (shortage_of_accept(p->server, error)) {
+    case ACCEPT_NEXT:
+        return true;
+    case ACCEPT_LATER:
+        wait_for_room(p);
+        return false;
+    case ACCEPT_SHUT:
+        coro_watch_stop(p->loop, &p->listener);
+        return false;
+    default:
+        return false;
+    }
+}
+
 static void accept_some(struct loop_process *p, unsigned share, bool late)
 {
     int64_t began_ms = io_now_ms();
@@ -149,26 +167,20 @@ static void accept_some(struct loop_process *p, unsigned share, bool late)
         struct in6_addr client;
         int fd = accept_one(p, &client);
 
-        if (fd >= 0) {
-            loop_open_conn(p, fd, &client, batch > 0);
-            if (batch > 0)
-                batch--;
-            if (io_now_ms() != began_ms)
-                batch = 0; /* a tick of the clock has been used */
-            if (batch == 0 && !late)
-                break;
-        } else if (fd == -EDQUOT) {
+        if (fd == -EDQUOT)
             break;
-        } else if (shortage_is(-fd)) {
-            shortage_report(p->server, "accept", -fd);
-            wait_for_room(p);
-            return;
-        } else if (fd == -EINVAL) { /* shut down for draining */
-            coro_watch_stop(p->loop, &p->listener);
-            return;
-        } else if (fd != -EINTR && fd != -ECONNABORTED) {
+        if (fd < 0) {
+            if (accept_on(p, -fd))
+                continue;
             return;
         }
+        loop_open_conn(p, fd, &client, batch > 0);
+        if (batch > 0)
+            batch--;
+        if (io_now_ms() != began_ms)
+            batch = 0; /* a tick of the clock has been used */
+        if (batch == 0 && !late)
+            break;
     }
     if (!has_room(p))
         wait_for_room(p);
@@ -195,9 +207,15 @@ static void look(struct loop_process *p)
 
 static void on_connection(struct coro_loop *loop, struct coro_watch *watch, int events)
 {
+    struct loop_process *p = watch->data;
+
     (void)loop;
-    (void)events;
-    look(watch->data);
+    if (events != 0) {
+        look(p);
+    } else {
+        shortage_report(p->server, "epoll", ENOSPC);
+        look_away(p, ACCEPT_RETRY_MS);
+    }
 }
 
 static void on_retry(struct coro_loop *loop, struct coro_timer *timer)
@@ -240,13 +258,21 @@ void loop_accept_end(struct loop_process *p)
     coro_timer_stop(p->loop, &p->retry);
 }
 
-void loop_accept_rest(struct loop_process *p)
+bool loop_accept_rest(struct loop_process *p)
 {
-    struct in6_addr client;
-    int fd;
+    for (unsigned left = LISTEN_MOST_WAIT; left > 0; left--) {
+        struct in6_addr client;
+        int fd = listen_accept(p->server->listen_fd, &client);
+        enum accept_failure failure;
 
-    while ((fd = listen_accept(p->server->listen_fd, &client)) >= 0) {
-        server_connection_opened(p->server, p->stats);
-        loop_open_conn(p, fd, &client, true);
+        if (fd >= 0) {
+            server_connection_opened(p->server, p->stats);
+            loop_open_conn(p, fd, &client, true);
+            continue;
+        }
+        failure = shortage_of_accept(p->server, -fd);
+        if (failure != ACCEPT_NEXT)
+            return failure != ACCEPT_LATER;
     }
+    return true;
 }

@@ -21,6 +21,8 @@ static int io_wait_suspended(struct io *io, int fd, int events, int64_t deadline
     c->waiting = true;
     result = coro_park(deadline_ms);
     c->waiting = false;
+    if (result == 0 && !coro_watch_active(&c->watch)) /* the kernel had no room for it */
+        return coro_wait_fd(fd, events, deadline_ms);
     return result == 0 ? IO_READ : result;
 }
 

@@ -29,7 +29,6 @@
 static_assert(sizeof(struct pool_record) == SERVER_CACHE_LINE, "what an idle connection costs");
 
 enum {
-    ADMIT_MOST = 4096, /* newcomers at a time: as many as a backlog holds */
     /* Between two looks at what is idle while draining, as each arms all that stay; about as long
      * as a connection counts as just used, so that the second closes what the first could not. */
     DRAIN_LOOK_MS = 250,
@@ -291,7 +290,7 @@ static struct pool_record *open_record(struct pool *pool, struct io *io)
 static void admit(struct pool *pool, struct io *io)
 {
     struct pool_record *record;
-    unsigned most = ADMIT_MOST;
+    unsigned most = LISTEN_MOST_WAIT;
 
     while (most-- > 0 && !server_is_full(io->server) && (record = open_record(pool, io)) != NULL)
         put_back(pool, record, CONN_PARK, io);
@@ -311,12 +310,12 @@ static void accept_one(struct pool *pool, struct io *io)
     struct pool_record *record = open_record(pool, io);
 
     if (record == NULL) {
-        if (shortage_is(errno)) {
-            shortage_report(io->server, "accept", errno);
-            pause_accepting(pool);    /* the next close or sweep resumes */
-        } else if (errno != EINVAL) { /* EINVAL: shut down for draining */
+        enum accept_failure failure = shortage_of_accept(io->server, errno);
+
+        if (failure == ACCEPT_LATER)
+            pause_accepting(pool); /* the next close or sweep resumes */
+        else if (failure != ACCEPT_SHUT)
             arm_listener(pool);
-        }
         return;
     }
     if (house)
@@ -453,10 +452,11 @@ int32_t pool_connections(const struct pool *pool)
 void pool_take_backlog(struct pool *pool, struct io *io)
 {
     struct pool_record *record;
+    unsigned most = LISTEN_MOST_WAIT;
 
     /* Closing it would not take it out of the set where another process holds it too. */
     (void)control(pool->epoll_fd, EPOLL_CTL_DEL, pool->listen_fd, NULL);
-    while ((record = open_record(pool, io)) != NULL)
+    while (most-- > 0 && (record = open_record(pool, io)) != NULL)
         put_back(pool, record, CONN_PARK, io);
 }
 

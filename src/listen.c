@@ -24,7 +24,6 @@
 #include "log.h"
 
 enum {
-    BACKLOG = 4096,   /* the kernel lowers it to net.core.somaxconn */
     LOOPBACK_ZONE = 1 /* the number that the kernel gives to lo, in every network namespace */
 };
 
@@ -77,7 +76,7 @@ int listen_check(const char *text)
 /* Binds fd and listens; -errno. */
 static int bind_and_listen(int fd, const struct sockaddr *address, socklen_t length)
 {
-    if (bind(fd, address, length) < 0 || listen(fd, BACKLOG) < 0)
+    if (bind(fd, address, length) < 0 || listen(fd, LISTEN_BACKLOG) < 0)
         return -errno;
     return 0;
 }
@@ -239,7 +238,7 @@ int listen_open(const char *text, const struct listen_options *options, char *na
         return -EINVAL;
     }
     if (strncmp(text, UNIX_PREFIX, sizeof UNIX_PREFIX - 1) == 0) {
-        fd = listen_unix_open(text + sizeof UNIX_PREFIX - 1, options->mode, BACKLOG);
+        fd = listen_unix_open(text + sizeof UNIX_PREFIX - 1, options->mode, LISTEN_BACKLOG);
         if (fd < 0)
             snprintf(error, error_size, "cannot listen on %s: %s", shown, strerror(-fd));
         else

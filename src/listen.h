@@ -14,7 +14,11 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-enum { LISTEN_NAME_SIZE = 128 };
+enum {
+    LISTEN_NAME_SIZE = 128,
+    LISTEN_BACKLOG = 4096, /* asked for; the kernel lowers it to net.core.somaxconn */
+    LISTEN_MOST_WAIT = LISTEN_BACKLOG + 1, /* connections that can wait to be accepted at a time */
+};
 
 struct listen_options {
     unsigned mode;   /* permission bits of a Unix socket's file; 0: as the umask leaves them */

@@ -15,11 +15,6 @@
 
 enum { INTERVAL_MS = 1000 };
 
-bool shortage_is(int error)
-{
-    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
-}
-
 /* True for one caller in each interval. */
 static bool may_speak(_Atomic int64_t *last_ms)
 {
@@ -33,7 +28,23 @@ static bool may_speak(_Atomic int64_t *last_ms)
 void shortage_report(struct server *server, const char *what, int error)
 {
     if (may_speak(&server->shared->shortage_said_ms))
-        log_line(LOG_WARN, "%s: %s; connections wait until there is room", what, strerror(error));
+        log_line(LOG_WARN, "%s: %s; connections wait until it can be done", what, strerror(error));
+}
+
+enum accept_failure shortage_of_accept(struct server *server, int error)
+{
+    switch (error) {
+    case EAGAIN:
+        return ACCEPT_NONE;
+    case EINVAL:
+        return ACCEPT_SHUT;
+    case EINTR:
+    case ECONNABORTED:
+        return ACCEPT_NEXT;
+    default:
+        shortage_report(server, "accept", error);
+        return ACCEPT_LATER;
+    }
 }
 
 void shortage_log_line_lost(struct server *server, int error)

@@ -10,15 +10,23 @@
 
 struct server;
 
-/* True for a positive errno that says the system or this process is short of something and may have
- * it again later. */
-bool shortage_is(int error);
-
 /*
- * Logs "what: reason; connections wait until there is room", at most once a second for all workers
+ * Logs "what: reason; connections wait until it can be done", at most once a second for all workers
  * together. Safe in any process, thread or coroutine; does not suspend.
  */
 void shortage_report(struct server *server, const char *what, int error);
+
+/* What is to be done when accept(2) has failed. */
+enum accept_failure {
+    ACCEPT_NEXT,  /* that one is gone: accept the next */
+    ACCEPT_NONE,  /* nobody waits */
+    ACCEPT_SHUT,  /* the socket was shut down for draining: accept no more */
+    ACCEPT_LATER, /* look away for a moment, or the socket that stays readable would never rest */
+};
+
+/* Judges its errno, a positive one. Whatever is not known to pass by itself, and at once, is LATER
+ * and reported: a shortage, but also what a firewall or a filter of system calls forbids. */
+enum accept_failure shortage_of_accept(struct server *server, int error);
 
 /* A line of the access log could not be written (error: a positive errno): counts it, and logs it
  * if lines were not being lost already. */
