@@ -240,24 +240,26 @@ void generation_retire(struct generation *g, const struct generation *successor,
 {
     struct retirement times = generation_times(g);
     bool own_pool = g->plan.share_descriptors;
+    /* What waits at another's socket is left to whoever comes next: it may never end. */
+    bool take_backlog = last_listener && !server_listener_is_others(&g->server);
 
     g->phase = RETIRING;
     if (own_pool && successor != NULL && successor->plan.arg == g->plan.arg)
         g->superseded = true;
-    if (last_listener && g->listener == LISTENER_ATTENDED) {
+    if (take_backlog && g->listener == LISTENER_ATTENDED) {
         server_turn_away(&g->server);
         g->listener = LISTENER_LEFT;
         g->shut_ms = own_pool ? 0 : (io_now_ms() + times.kill_ms) / 2;
     }
     if (own_pool && !g->superseded) {
         order(&g->control, &times);
-        if (last_listener)
+        if (take_backlog)
             g->plan.take_backlog(&g->server, g->plan.arg);
         else
             g->plan.retire(&g->server, g->plan.arg);
     }
     for (struct process *p = g->processes; p != NULL; p = p->next)
-        process_retire(p, &g->server, g->superseded, last_listener, times.cut_ms, times.kill_ms,
+        process_retire(p, &g->server, g->superseded, take_backlog, times.cut_ms, times.kill_ms,
                        times.idle_until_ms);
 }
 

@@ -71,8 +71,8 @@ struct master_plan {
     /*
      * The worker process, from start to exit; the result is its exit status. Calls
      * master_worker_ready() once it can serve; finishes when its stop descriptor is readable: stops
-     * accepting, first taking what waits to be when control->take_backlog or server_stopping()
-     * (then master_backlog_taken()); cuts off at server_drain_deadline().
+     * accepting, first taking what waits to be when control->take_backlog (then
+     * master_backlog_taken()); cuts off at server_drain_deadline().
      */
     int (*work)(struct server *server, const struct master_worker *self, void *arg);
 

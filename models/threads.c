@@ -282,7 +282,7 @@ static bool keep_time(const struct team *team, const struct master_worker *self,
         return true;
     pool_retire(team->pool);
     for (;;) {
-        if (!stopping && (server_stopping(team->server) || atomic_load(&control->take_backlog))) {
+        if (!stopping && atomic_load(&control->take_backlog)) {
             stopping = true;
             pool_take_backlog(team->pool, io);
             master_backlog_taken(team->server);

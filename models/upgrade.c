@@ -164,7 +164,7 @@ struct inherited upgrade_inherit(const char *listen)
         fcntl(inherited.ready_fd, F_SETFD, FD_CLOEXEC);
         fcntl(inherited.listen_fd, F_SETFD, FD_CLOEXEC);
     }
-    if (understood && strcmp(text, listen) != 0) {
+    if (understood && !inherited.listen_shared && strcmp(text, listen) != 0) {
         close(inherited.listen_fd);
         inherited.listen_fd = -1;
     }

@@ -314,7 +314,8 @@ int server_succeed(struct server *server, const struct server *running, const st
         result = open_root(server, error, error_size);
     if (result == 0)
         result = succeed_access_log(server, running, error, error_size);
-    if (result == 0 && strcmp(config->listen, running->config->listen) == 0)
+    if (result == 0 &&
+        (running->listen_shared || strcmp(config->listen, running->config->listen) == 0))
         server->listen_fd = running->listen_fd;
     else if (result == 0)
         result = open_listener(server, geteuid() == 0, error, error_size);
@@ -333,15 +334,14 @@ void server_resolve_connections(struct server *server, unsigned tables)
     server->max_connections = most < INT32_MAX ? (unsigned)most : INT32_MAX;
 }
 
-/* Whether who connects is another's business too. */
-static bool is_others(const struct server *server)
+bool server_listener_is_others(const struct server *server)
 {
     return server->listen_fd < 0 || server->handed_over || server->listen_shared;
 }
 
 void server_turn_away(struct server *server)
 {
-    if (!is_others(server) && listen_turn_away(server->listen_fd) == -EOPNOTSUPP)
+    if (!server_listener_is_others(server) && listen_turn_away(server->listen_fd) == -EOPNOTSUPP)
         server_shut_listening(server);
 }
 
@@ -349,7 +349,7 @@ void server_shut_listening(struct server *server)
 {
     int result;
 
-    if (is_others(server))
+    if (server_listener_is_others(server))
         return;
     /* The file first: once connecting is refused, another server may put its own there. */
     result = listen_file_remove(server->listen_name, &server->listen_file);

@@ -160,7 +160,7 @@ static inline unsigned server_slots(const struct server *server)
 
 /* A socket that another program passed to this one. */
 struct server_inherited {
-    int listen_fd;      /* listens where config->listen says, *server will own it; -1: none */
+    int listen_fd;      /* to be served, *server will own it; -1: none */
     bool listen_shared; /* a service manager has it too */
     bool upgrading;     /* the predecessor still runs */
 };
@@ -178,9 +178,9 @@ int server_open(struct server *server, const struct config *config, const struct
 
 /*
  * Makes the server of the next generation beside a running one: it shares the counters and, when
- * config->listen is the same text, the listening socket (server->listen_fd is then equal);
- * everything else is opened anew. --user, --group and --pid-file cannot change (-EINVAL).
- * Returns as server_open().
+ * config->listen is the same text or a service manager passed it, the listening socket
+ * (server->listen_fd is then equal); everything else is opened anew. --user, --group and --pid-file
+ * cannot change (-EINVAL). Returns as server_open().
  */
 int server_succeed(struct server *server, const struct server *running, const struct config *config,
                    const struct model *model, unsigned workers, char *error, size_t error_size)
@@ -202,6 +202,9 @@ void server_unmap(struct server *server);
  * server_shut_listening() leaves the descriptor open. */
 void server_stop_listening(struct server *server);
 void server_shut_listening(struct server *server);
+
+/* Whether who connects there is another program's business too. */
+bool server_listener_is_others(const struct server *server);
 
 /* Before that: nobody can connect any more, though what waits can be accepted. As far as the system
  * lets it; where it does not, who connects between the last accept() and the shutting is reset. */

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import signal
 import socket
@@ -12,12 +13,12 @@ import subprocess
 import time
 from functools import partial
 from pathlib import Path
-from typing import Callable, Iterator, List, Optional, Sequence
+from typing import Callable, Iterator, List, Optional, Sequence, Tuple
 
 import pytest
 
 from support import processes
-from support.client import fetch
+from support.client import Connection, fetch, message
 from support.configurations import Configuration, only
 from support.server import READY, Launcher
 from support.variant import BINARY, patience
@@ -72,6 +73,16 @@ class Activated:
                 return self.last
         raise AssertionError(f"no ready line: {self.log}")
 
+    def line(self, part: str) -> str:
+        """Waits for a line in which that is found."""
+        assert self.process.stderr is not None
+        while line := self.process.stderr.readline():
+            self.log += line
+            assert not line.startswith("error"), line
+            if part in line:
+                return line.rstrip("\n")
+        raise AssertionError(f"no {part!r}: {self.log}")
+
     def end(self) -> int:
         """SIGTERM; the exit status."""
         self.process.send_signal(signal.SIGTERM)
@@ -101,6 +112,11 @@ def activate() -> Iterator[Callable[..., Activated]]:
     for one in started:
         if one.process.poll() is None or one.last != 0:
             one.kill()
+
+
+def _answered(address: Tuple[str, int]) -> int:
+    """Requests, as /status counts them."""
+    return int(json.loads(fetch(address, "/status", timeout=20).text)["requests"])
 
 
 def _tcp() -> socket.socket:
@@ -166,6 +182,87 @@ def test_the_socket_that_was_passed_outlives_upgrades(activate: Callable[..., Ac
         eventually("the last server has ended", partial(processes.alive, pid), lambda alive: not alive, within=15)
         with socket.create_connection(listener.getsockname()):  # not refused
             pass
+
+
+MODELS = [
+    ["--model=coro"], ["--model=coro", "--workers=2"],
+    ["--model=threads", "--workers=4"], ["--model=threads", "--workers=4", "--dispatch=connection"],
+    ["--model=prefork", "--workers=4"], ["--model=prefork", "--workers=4", "--dispatch=connection"],
+]
+each_model = pytest.mark.parametrize("options", [
+    pytest.param(options, id=" ".join(options), marks=pytest.mark.skipif(
+        options[0] == "--model=prefork" and os.environ.get("SERVER_VARIANT") == "tsan",
+        reason="prefork does not run under TSan"))
+    for options in MODELS
+])
+
+
+@each_model
+def test_listen_is_not_used_at_a_reload_or_an_upgrade_either(
+    activate: Callable[..., Activated], options: List[str], tmp_path: Path
+) -> None:
+    """The manual: "Then --listen is not used, at a reload or an upgrade neither"."""
+    file = tmp_path / "server.conf"
+    with _tcp() as listener, _tcp() as other:
+        file.write_text("listen = 127.0.0.1:1\n")
+        server = activate([listener], f"--config={file}", *options)
+        passed = server.ready()
+        for port in (1, other.getsockname()[1], 0):
+            file.write_text(f"listen = 127.0.0.1:{port}\n")
+            server.process.send_signal(signal.SIGHUP)
+            assert server.line("reloaded: ").endswith(f" listen={passed}")
+            assert fetch(listener.getsockname(), "/hello").status == 200
+        file.write_text("listen = unix:/nothing/at/all\n")
+        server.process.send_signal(signal.SIGUSR2)
+        pid = server.successor()
+        assert f" listen={passed} " in server.log.splitlines()[-1]
+        assert server.process.wait(patience(15)) == 0
+        assert fetch(listener.getsockname(), "/hello").status == 200
+        os.kill(pid, signal.SIGTERM)
+        eventually("the last server has ended", partial(processes.alive, pid), lambda alive: not alive, within=15)
+
+
+@each_model
+def test_who_waits_at_a_socket_that_was_passed_is_left_to_the_next_server(
+    activate: Callable[..., Activated], options: List[str]
+) -> None:
+    with _tcp() as listener:
+        address = listener.getsockname()
+        server = activate([listener], "--max-connections=1", *options)
+        server.ready()
+        held = Connection(address)
+        assert held.request(message("GET", "/hello")).status == 200  # the one place is taken
+        waiting = [Connection(address) for _ in range(40)]
+        assert server.end() == 0, server.log
+        server = activate([listener], *options)
+        server.ready()
+        for one in waiting:
+            assert one.request(message("GET", "/hello", "Connection: close")).status == 200
+            one.close()
+        held.close()
+        assert server.end() == 0, server.log
+
+
+@each_model
+@pytest.mark.parametrize("target", ["/hello", "/sleep?ms=20"])
+def test_stopping_ends_while_others_connect(
+    activate: Callable[..., Activated], options: List[str], target: str
+) -> None:
+    """The socket is not the server's to shut, so its backlog may never be empty."""
+    with _tcp() as listener:
+        host, port = listener.getsockname()
+        server = activate([listener], "--shutdown-timeout=60", *options)
+        server.ready()
+        load = subprocess.Popen(
+            ["wrk", "-t1", "-c128", "-d120", "-H", "Connection: close", f"http://{host}:{port}{target}"],
+            stdout=subprocess.DEVNULL,
+        )
+        try:
+            eventually("it is under load", lambda: _answered((host, port)) > 500, within=20)
+            assert server.end() == 0, server.log  # within 15 seconds
+        finally:
+            load.kill()
+            load.wait()
 
 
 def test_a_unix_socket_that_was_passed_keeps_its_file(activate: Callable[..., Activated], tmp_path: Path) -> None:
