@@ -54,7 +54,7 @@ VIOLATIONS = [
     ("src/db/postgres.c", '#include "http.h"', "may not include src/http.h"),
     ("src/db/postgres.c", '#include "models/model.h"', "may not include models/model.h"),
     ("src/db/postgres.c", "#include <sqlite3.h>", "exactly one file includes <sqlite3.h>"),
-    ("src/handler/db.c", "#include <libpq-fe.h>", "<postgresql/libpq-fe.h> is for src/db/ only"),
+    ("src/handler/db.c", "#include <libpq-fe.h>", "<postgresql/libpq-fe.h> is for src/db/postgres only"),
     ("src/http/request.c", '#include "db/db.h"', "may not include src/db/db.h"),
     ("src/db/redis.c", 'int a = strcmp(io->ops->model, "coro");', "asks which model"),
     ("src/handler/stream.c", 'int a = strcmp(io->ops->model, "coro");', "asks which model"),

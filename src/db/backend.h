@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "db/db.h"
+#include "db/lookup.h"
 
 struct db_pool;
 
@@ -21,13 +22,14 @@ enum { DB_LEAVE_MAX_MS = 250 };
 
 /* A place for a connection in a process's pool. */
 struct db_conn {
-    const char *uri;       /* where to connect */
-    void *handle;          /* the backend's; NULL: closed */
-    int fd;                /* its socket; -1: none, or closed */
-    bool blocks;           /* its calls may block: io_offload() them (--offload) */
-    bool broken;           /* to be closed instead of used again */
-    bool lost;             /* broken because the other side went away: others may have, too */
-    bool fresh;            /* opened for the present question */
+    const char *uri;            /* where to connect */
+    struct db_lookups *lookups; /* of the names in it */
+    void *handle;               /* the backend's; NULL: closed */
+    int fd;                     /* its socket; -1: none, or closed */
+    bool blocks;                /* its calls may block: io_offload() them (--offload) */
+    bool broken;                /* to be closed instead of used again */
+    bool lost;                  /* broken because the other side went away: others may have, too */
+    bool fresh;                 /* opened for the present question */
     bool trial;            /* used although the last attempt failed: how this one ends counts */
     uint32_t generation;   /* the pool's when it was opened */
     int64_t idle_since_ms; /* while idle */

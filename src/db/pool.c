@@ -32,10 +32,13 @@ int db_pool_init(struct db_pool *pool, const struct db_backend *backend, const c
         .total = total,
         .processes = processes,
         .uri = uri,
+        .lookups = db_lookups_new(),
         .blocks = blocks,
     };
     pool->tail = &pool->head;
     pthread_mutex_init(&pool->mutex, NULL);
+    if (pool->lookups == NULL)
+        return -ENOMEM;
     if (processes > total) {
         pool->permits = db_permits_new(total, 2 * processes);
         if (pool->permits == NULL)
@@ -51,6 +54,7 @@ void db_pool_term(struct db_pool *pool)
             pool->backend->close(&pool->conns[i], NULL);
     free(pool->conns);
     db_permits_free(pool->permits);
+    db_lookups_free(pool->lookups);
     pthread_mutex_destroy(&pool->mutex);
 }
 
@@ -69,7 +73,8 @@ static int share_out(struct db_pool *pool, unsigned process)
     for (unsigned i = 0; i < count; i++) {
         struct db_conn *conn = &pool->conns[i];
 
-        *conn = (struct db_conn){.uri = pool->uri, .fd = -1, .blocks = pool->blocks};
+        *conn = (struct db_conn){
+            .uri = pool->uri, .lookups = pool->lookups, .fd = -1, .blocks = pool->blocks};
         conn->next = pool->idle;
         pool->idle = conn;
     }

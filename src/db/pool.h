@@ -48,6 +48,7 @@ struct db_pool {
     unsigned count;              /* of places */
     struct db_conn *conns;
     const char *uri;
+    struct db_lookups *lookups; /* of names in it; owned */
     bool blocks;
 };
 

@@ -11,10 +11,10 @@
  * --db-connections is a limit on what the server has to do, too. A statement goes on in its backend
  * when its socket is closed, so one that was not answered in time is ended before (take_leave()).
  *
- * Connecting resolves names and reads files, which libpq does blocking: those calls are
- * offloaded, whatever --offload says.
+ * Connecting looks up names and reads files, which libpq does blocking. So it is given addresses
+ * (lookup.h), and those calls are offloaded, whatever --offload says.
  *
- * The one file that includes <libpq-fe.h>.
+ * This file and postgres_uri.c are the two that include <libpq-fe.h>.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,8 +26,8 @@
 
 #include "config.h"
 #include "db/backend.h"
+#include "db/postgres_uri.h"
 #include "db/sqlstate.h"
-#include "db/uri.h"
 #include "io.h"
 #include "server.h"
 
@@ -57,6 +57,7 @@ struct exchange {
 
 struct connecting {
     const char *uri;
+    const struct db_lookup_list *list; /* NULL: as the URI has it */
     PGconn *pg;
     PostgresPollingStatusType status;
 };
@@ -64,8 +65,20 @@ struct connecting {
 static void connect_start(void *arg)
 {
     struct connecting *c = arg;
-    const char *const names[] = {"dbname", "client_encoding", "fallback_application_name", NULL};
-    const char *const values[] = {c->uri, "UTF8", "server", NULL};
+    const char *const names[] = {"dbname",
+                                 "client_encoding",
+                                 "fallback_application_name",
+                                 c->list != NULL ? "host" : NULL,
+                                 "hostaddr",
+                                 "port",
+                                 NULL};
+    const char *const values[] = {c->uri,
+                                  "UTF8",
+                                  "server",
+                                  c->list != NULL ? c->list->hosts : NULL,
+                                  c->list != NULL ? c->list->addresses : NULL,
+                                  c->list != NULL ? c->list->ports : NULL,
+                                  NULL};
 
     c->pg = PQconnectStartParams(names, values, 1);
     c->status = PGRES_POLLING_WRITING;
@@ -109,8 +122,13 @@ static void ignore_notice(void *arg, const PGresult *result)
 static int establish(struct db_conn *conn, struct io *io, int64_t deadline_ms, PGconn **pg)
 {
     struct connecting c = {.uri = conn->uri};
-    int result = connect_step(&c, io, connect_start);
+    struct db_lookup_list *list = NULL;
+    int result = postgres_uri_look_up(conn, io, deadline_ms, &list);
 
+    c.list = list;
+    if (result == 0)
+        result = connect_step(&c, io, connect_start);
+    free(list);
     *pg = c.pg;
     if (result < 0)
         return result;
@@ -487,112 +505,6 @@ static int postgres_fortunes(struct db_conn *conn, struct io *io, struct db_fort
     return result;
 }
 
-static const char *value_of(const PQconninfoOption *options, const char *keyword)
-{
-    while (options->keyword != NULL && strcmp(options->keyword, keyword) != 0)
-        options++;
-    return options->val;
-}
-
-static bool is_whole_number(const char *text)
-{
-    char *end;
-
-    errno = 0;
-    (void)strtol(text, &end, 10);
-    return errno == 0 && end != text && *end == '\0';
-}
-
-/* A password with an @ or a / that is not escaped is cut there, and its rest taken for another
- * part of the URI: one that is shown. */
-static bool holds_cut_password(const char *uri, const char *hosts, const char *database)
-{
-    const char *path = strchr(strstr(uri, "://") + 3, '/');
-
-    if (path != NULL && memchr(path, '@', strcspn(path, "?")) != NULL)
-        return true;
-    /* An abstract socket's name begins with one. */
-    for (const char *p = hosts; p != NULL && *p != '\0'; p++)
-        if (*p == '@' && p > hosts && p[-1] != ',')
-            return true;
-    return database != NULL && strstr(database, "://") != NULL;
-}
-
-/* What libpq looks at only when it connects. Values are not shown: where "@HOST" was forgotten, the
- * port is the password. */
-static int check_values(const char *uri, const PQconninfoOption *options, char *reason, size_t size)
-{
-    static const char *const numbers[] = {"connect_timeout",     "tcp_user_timeout",
-                                          "keepalives",          "keepalives_idle",
-                                          "keepalives_interval", "keepalives_count"};
-    const char *ports = value_of(options, "port");
-    const char *hosts = value_of(options, "host");
-
-    if (ports != NULL && !db_ports_are_valid(ports, hosts)) {
-        snprintf(reason, size, "the port is not a number from 1 to 65535 (or one for each host)");
-        return -EINVAL;
-    }
-    if (holds_cut_password(uri, hosts, value_of(options, "dbname"))) {
-        snprintf(reason, size,
-                 "an @ in the host or the database; in a password @ is %%40, / is %%2F");
-        return -EINVAL;
-    }
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        const char *value = value_of(options, numbers[i]);
-
-        if (value != NULL && !is_whole_number(value)) {
-            snprintf(reason, size, "%s is not a number", numbers[i]);
-            return -EINVAL;
-        }
-    }
-    return 0;
-}
-
-/* What libpq says up to what it quotes, which may be any part of the URI, or all. */
-static void tell(const char *said, char *reason, size_t size)
-{
-    size_t length = strcspn(said, "\"\r\n");
-
-    while (length > 0 && strchr(" :(", said[length - 1]) != NULL)
-        length--;
-    snprintf(reason, size, "%.*s", (int)length, said);
-}
-
-static int postgres_check(const char *uri, char *reason, size_t size)
-{
-    char *said = NULL;
-    PQconninfoOption *options = PQconninfoParse(uri, &said);
-    int result = -EINVAL;
-
-    if (options != NULL)
-        result = check_values(uri, options, reason, size);
-    else
-        tell(said != NULL ? said : "out of memory", reason, size);
-    PQconninfoFree(options);
-    PQfreemem(said);
-    return result;
-}
-
-static void postgres_show(const char *uri, char *out, size_t size)
-{
-    PQconninfoOption *options = PQconninfoParse(uri, NULL);
-    const char *host = options != NULL ? value_of(options, "host") : NULL;
-    const char *port = options != NULL ? value_of(options, "port") : NULL;
-    const char *database = options != NULL ? value_of(options, "dbname") : NULL;
-
-    host = host != NULL ? host : "";
-    port = port != NULL ? port : "";
-    database = database != NULL ? database : "";
-    /* A folder, an IPv6 address, or several. */
-    if (strpbrk(host, "/:,") != NULL)
-        snprintf(out, size, "postgresql:///%s?host=%s%s%s", database, host,
-                 port[0] != '\0' ? "&port=" : "", port);
-    else
-        snprintf(out, size, "postgresql://%s%s%s%s%s", host, port[0] != '\0' ? ":" : "", port,
-                 database[0] != '\0' ? "/" : "", database);
-    PQconninfoFree(options);
-}
-
 const struct db_backend db_postgres = {
     .name = "postgresql",
     .open = postgres_open,
@@ -600,6 +512,6 @@ const struct db_backend db_postgres = {
     .read = postgres_read,
     .update = postgres_update,
     .fortunes = postgres_fortunes,
-    .check = postgres_check,
-    .show = postgres_show,
+    .check = postgres_uri_check,
+    .show = postgres_uri_show,
 };

@@ -28,21 +28,6 @@ enum { BUFFER_SIZE = 4096, LONGEST_REPLY = 64 * 1024 };
 
 /* ---- connecting ---------------------------------------------------------------------------- */
 
-struct resolving {
-    char host[256];
-    const char *port;
-    struct addrinfo *found;
-    int code; /* of getaddrinfo() */
-};
-
-static void resolve(void *arg)
-{
-    struct resolving *r = arg;
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-
-    r->code = getaddrinfo(r->host, r->port, &hints, &r->found);
-}
-
 /* A connected, non-blocking socket, recorded; or a negative errno. */
 static int connect_to(struct io *io, const struct sockaddr *address, socklen_t length,
                       int64_t deadline_ms)
@@ -81,27 +66,41 @@ static int connect_unix(struct io *io, const char *path, int64_t deadline_ms)
     return connect_to(io, (const struct sockaddr *)&address, sizeof address, deadline_ms);
 }
 
+/* number: an address as db_lookup() writes it. */
+static int connect_number(struct io *io, const char *number, const char *port, int64_t deadline_ms)
+{
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    struct addrinfo *found;
+    int code, result;
+
+    io_opening(io); /* the index of an interface takes a socket */
+    code = getaddrinfo(number, port, &hints, &found);
+    io_hold(io, -1);
+    if (code != 0)
+        return -EHOSTUNREACH;
+    result = connect_to(io, found->ai_addr, found->ai_addrlen, deadline_ms);
+    freeaddrinfo(found);
+    return result;
+}
+
 static int connect_tcp(struct db_conn *conn, struct io *io, int64_t deadline_ms)
 {
-    struct resolving r = {.code = 0};
+    char host[DB_LOOKUP_HOST], addresses[DB_LOOKUP_ADDRESSES], *rest = addresses;
+    const char *port, *reason, *number;
     int result;
 
-    if (!db_address_split(conn->uri, r.host, sizeof r.host, &r.port))
+    if (!db_address_split(conn->uri, host, sizeof host, &port))
         return -EINVAL;
-    io_opening(io); /* it may open what it closes again */
-    result = io_offload(io, resolve, &r);
-    io_hold(io, -1);
+    result = db_lookup(conn->lookups, io, host, deadline_ms, addresses, &reason);
+    if (reason != NULL)
+        (void)db_conn_fail(conn, result, "%s: %s", conn->uri, reason);
     if (result < 0)
         return result;
-    if (r.code != 0)
-        return db_conn_fail(conn, -EHOSTUNREACH, "%s: %s", conn->uri, gai_strerror(r.code));
-    result = -EHOSTUNREACH;
-    for (const struct addrinfo *a = r.found; a != NULL && result < 0; a = a->ai_next) {
-        result = connect_to(io, a->ai_addr, a->ai_addrlen, deadline_ms);
-        if (result == -ECANCELED || result == -ETIMEDOUT)
-            break;
-    }
-    freeaddrinfo(r.found);
+    do {
+        number = strsep(&rest, ",");
+        result = connect_number(io, number, port, deadline_ms);
+    } while (result < 0 && result != -ECANCELED && result != -ETIMEDOUT && rest != NULL);
     return result;
 }
 

@@ -22,11 +22,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <linux/close_range.h>
 #include <linux/ptrace.h>
 
 #include "server.h"
 
-enum { SYSCALL_STOP = SIGTRAP | 0x80, PATH_SHOWN = 200 };
+enum { SYSCALL_STOP = SIGTRAP | 0x80, PATH_SHOWN = 200, APART_MAX = 1000 };
 
 /* Calls that make or end a descriptor; path: the argument that holds one, or -1. */
 static const struct {
@@ -140,13 +141,30 @@ static void complain(pid_t pid, const char *name, uint64_t path)
     dprintf(report, "%s %s\n", name, text);
 }
 
+/* Whether the thread has a table of its own, or gets one with this call: what it opens concerns
+ * nobody else. */
+static bool is_apart(pid_t pid, const struct __ptrace_syscall_info *call)
+{
+    static pid_t apart[APART_MAX];
+    static size_t count;
+
+    for (size_t i = 0; i < count; i++)
+        if (apart[i] == pid)
+            return true;
+    if (call->entry.nr != SYS_close_range || (call->entry.args[2] & CLOSE_RANGE_UNSHARE) == 0 ||
+        count == APART_MAX)
+        return false;
+    apart[count++] = pid;
+    return true;
+}
+
 static void judge(pid_t pid)
 {
     struct __ptrace_syscall_info call;
 
     if (pid == master ||
         ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof call, &call) < (long)sizeof call.op ||
-        call.op != PTRACE_SYSCALL_INFO_ENTRY)
+        call.op != PTRACE_SYSCALL_INFO_ENTRY || is_apart(pid, &call))
         return;
     for (size_t i = 0; i < sizeof CALLS / sizeof CALLS[0]; i++) {
         if (call.entry.nr != CALLS[i].number)

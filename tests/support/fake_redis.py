@@ -8,19 +8,26 @@ from typing import Callable, Dict, List, Optional
 
 
 class FakeRedis:
-    """Listens on a Unix socket below folder from the beginning to the end of a with block.
+    """Listens on a Unix socket below folder, or a port of loopback, from the beginning to the end of a
+    with block.
 
     What it answers goes through `spoil`, which is given a command's words and the right reply to it,
     and returns what to send; None: nothing, now or later.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.address = f"unix:{folder}/fake-redis"
+    def __init__(self, folder: Optional[Path] = None) -> None:
         self.rows: Dict[bytes, bytes] = {}
         self.spoil: Callable[[List[bytes], bytes], Optional[bytes]] = lambda _, reply: reply
         self.connections = 0
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.bind(self.address[len("unix:") :])
+        self.port = 0
+        if folder is not None:
+            self.address = f"unix:{folder}/fake-redis"
+            self._socket = socket.socket(socket.AF_UNIX)
+            self._socket.bind(f"{folder}/fake-redis")
+        else:
+            self._socket = socket.create_server(("127.0.0.1", 0))
+            self.port = self._socket.getsockname()[1]
+            self.address = f"127.0.0.1:{self.port}"
 
     def __enter__(self) -> "FakeRedis":
         self._socket.listen(100)
