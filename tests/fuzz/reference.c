@@ -405,6 +405,99 @@ bool ref_query(struct ref_text target, unsigned *value)
     return true;
 }
 
+/* --- Accept: RFC 9110, 12.4.2, 12.5.1 and 5.6.6 ------------------------------------------- */
+
+static bool quoted_string(struct cursor *c);
+
+/* weight = OWS ";" OWS "q=" qvalue; qvalue = "0" [ "." 0*3DIGIT ] / "1" [ "." 0*3"0" ] */
+static bool qvalue(struct ref_text text, unsigned *weight)
+{
+    static const char zeros[] = "000";
+    char digits[4] = "000";
+
+    if (text.length == 0 || text.length > 5 || (text.data[0] != '0' && text.data[0] != '1') ||
+        (text.length > 1 && text.data[1] != '.'))
+        return false;
+    if (text.length > 2)
+        memcpy(digits, text.data + 2, text.length - 2);
+    if (strspn(digits, "0123456789") != 3)
+        return false;
+    *weight = text.data[0] == '1' ? 1000 : (unsigned)strtoul(digits, NULL, 10);
+    return text.data[0] == '0' || strcmp(digits, zeros) == 0;
+}
+
+/* media-range *( OWS ";" OWS [ parameter ] ); parameter = token "=" ( token / quoted-string ) */
+static bool media_range(struct cursor *c, struct ref_text *type, struct ref_text *subtype,
+                        unsigned *weight)
+{
+    *weight = 1000;
+    if (!run(c, is_tchar, type) || !literal(c, "/") || !run(c, is_tchar, subtype))
+        return false;
+    for (;;) {
+        struct cursor after = *c;
+        struct ref_text name, value;
+
+        blanks(&after);
+        if (!literal(&after, ";"))
+            return true;
+        blanks(&after);
+        *c = after;
+        if (!run(&after, is_tchar, &name))
+            continue;
+        if (!literal(&after, "="))
+            return false;
+        value.data = after.at;
+        if (!quoted_string(&after) && !run(&after, is_tchar, &value))
+            return false;
+        value.length = (size_t)(after.at - value.data);
+        if (is_nocase(name, "q") && !qvalue(value, weight))
+            return false;
+        *c = after;
+    }
+}
+
+bool ref_accept(const struct ref_text *lists, unsigned count, const char *type, const char *subtype,
+                unsigned *weight, bool *named)
+{
+    bool seen[3] = {false}; /* the range of all, of the type, of the subtype */
+    unsigned weights[3] = {0};
+
+    for (unsigned i = 0; i < count; i++) {
+        struct cursor c = {lists[i].data, lists[i].data + lists[i].length};
+
+        for (;;) {
+            struct ref_text found_type, found_subtype;
+            unsigned found, rank;
+
+            blanks(&c);
+            if (left(&c) == 0)
+                break;
+            if (literal(&c, ","))
+                continue;
+            if (!media_range(&c, &found_type, &found_subtype, &found))
+                return false;
+            blanks(&c);
+            if (left(&c) > 0 && *c.at != ',')
+                return false;
+            if (is_nocase(found_type, "*") && is_nocase(found_subtype, "*"))
+                rank = 0;
+            else if (is_nocase(found_type, type) && is_nocase(found_subtype, "*"))
+                rank = 1;
+            else if (is_nocase(found_type, type) && is_nocase(found_subtype, subtype))
+                rank = 2;
+            else
+                continue;
+            if (seen[rank])
+                return false;
+            seen[rank] = true;
+            weights[rank] = found;
+        }
+    }
+    *named = seen[2];
+    *weight = count == 0 ? 1000 : seen[2] ? weights[2] : seen[1] ? weights[1] : weights[0];
+    return true;
+}
+
 /* --- chunked bodies: RFC 9112, 7.1 -------------------------------------------------------- */
 
 enum ref_result ref_trailers(const uint8_t *data, size_t size, size_t *used)

@@ -59,6 +59,14 @@ enum ref_result ref_chunked(const uint8_t *data, size_t size, uint8_t *body, siz
  * or to 1000 when it is not there; returns false for any other query. */
 bool ref_query(struct ref_text target, unsigned *value);
 
+/*
+ * Reads the values of all Accept fields (RFC 9110, 12.5.1) and finds the weight, in thousandths,
+ * that they give type/subtype, and whether it is named itself. Returns false where one of them is
+ * not as the grammar has it, or gives the same range twice.
+ */
+bool ref_accept(const struct ref_text *lists, unsigned count, const char *type, const char *subtype,
+                unsigned *weight, bool *named);
+
 /* Reads a trailer section, with the empty line at its end. */
 enum ref_result ref_trailers(const uint8_t *data, size_t size, size_t *used);
 

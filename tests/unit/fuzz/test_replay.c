@@ -93,6 +93,7 @@ static void replay(const char *name, int (*target)(const uint8_t *, size_t))
         replay(#name, fuzz_##name);                                                                \
     }
 
+REPLAY(accept)
 REPLAY(chunked)
 REPLAY(config)
 REPLAY(files)
@@ -103,8 +104,9 @@ REPLAY(stream)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(chunked), cmocka_unit_test(config), cmocka_unit_test(files),
-        cmocka_unit_test(head),    cmocka_unit_test(path),   cmocka_unit_test(stream),
+        cmocka_unit_test(accept), cmocka_unit_test(chunked), cmocka_unit_test(config),
+        cmocka_unit_test(files),  cmocka_unit_test(head),    cmocka_unit_test(path),
+        cmocka_unit_test(stream),
     };
 
     signal(SIGABRT, say_file);
