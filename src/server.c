@@ -85,6 +85,12 @@ static int open_root(struct server *server, char *error, size_t error_size)
     return server->root_fd < 0 ? fail(error, error_size, "open --root", path) : 0;
 }
 
+/* A pipe with more room, where that may be had, so that its reader may be late without a loss. */
+static void widen(int fd)
+{
+    fcntl(fd, F_SETPIPE_SZ, LOG_PIPE_BYTES);
+}
+
 /* Opens whatever is at path, for writes that do not wait. Of a FIFO it becomes a reader too, who
  * never reads: lines that come before the real one, or between two, are kept as far as there is
  * room. */
@@ -98,6 +104,8 @@ static int open_log(const char *path, int flags)
     fd = open(path, flags | (fifo ? O_RDWR : O_WRONLY), 0640);
     if (fd < 0 && errno == EACCES && fifo) /* it may not read there: somebody has to, by now */
         fd = open(path, flags | O_WRONLY, 0640);
+    if (fd >= 0)
+        widen(fd);
     return fd;
 }
 
@@ -111,6 +119,8 @@ static int open_access_log(struct server *server, const struct privileges *privi
         return 0;
     if (strcmp(path, "-") == 0) {
         server->access_log_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+        if (server->access_log_fd >= 0)
+            widen(server->access_log_fd);
     } else {
         server->access_log_fd = open_log(path, O_EXCL);
         if (server->access_log_fd >= 0 && privileges->change &&
@@ -119,11 +129,7 @@ static int open_access_log(struct server *server, const struct privileges *privi
         if (server->access_log_fd < 0 && errno == EEXIST)
             server->access_log_fd = open_log(path, 0);
     }
-    if (server->access_log_fd < 0)
-        return fail(error, error_size, "open the access log", path);
-    /* No more than a try: a pipe with more room, so that its reader may be late without a loss. */
-    fcntl(server->access_log_fd, F_SETPIPE_SZ, LOG_PIPE_BYTES);
-    return 0;
+    return server->access_log_fd < 0 ? fail(error, error_size, "open the access log", path) : 0;
 }
 
 /* What is left of the descriptors for connections of clients; at least half. */
