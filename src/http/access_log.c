@@ -117,8 +117,8 @@ void access_log_write(const struct http_exchange *x, struct http_slice head, int
     escape(agent, sizeof agent, http_field(request, "user-agent"));
     line[0] = '\n';
     length = snprintf(line + 1, sizeof line - 1,
-                      "%s - - [%s] \"%s\" %u %llu \"%s\" \"%s\" %.6f w%u %s\n", client, when, first,
-                      x->status, (unsigned long long)exchange_body_sent(x), referer, agent,
+                      "%s - - [%s] \"%s\" %03u %llu \"%s\" \"%s\" %.6f w%u %s\n", client, when,
+                      first, x->status, (unsigned long long)exchange_body_sent(x), referer, agent,
                       (double)duration_ns / 1e9, conn->worker, x->io->server->config->model);
     if (length >= (int)sizeof line - 1) { /* the NUL gives way */
         length = (int)sizeof line - 1;

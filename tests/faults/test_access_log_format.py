@@ -125,6 +125,14 @@ def test_client_that_resets(launch: Launcher, tmp_path: Path) -> None:
         assert found and (found["client"], found["bytes"]) == ("127.0.0.1", "0"), line
 
 
+def test_client_gone_in_its_request(launch: Launcher, tmp_path: Path) -> None:
+    server = launch(f"--access-log={tmp_path}/log")
+    with server.connect() as connection:
+        connection.send(message("POST", "/echo", "Content-Length: 5"))
+    [line] = _lines(tmp_path / "log", 1)
+    assert (line["request"], line["status"], line["bytes"]) == ("POST /echo HTTP/1.1", "000", "0")
+
+
 def test_bytes_are_those_sent(launch: Launcher, tmp_path: Path) -> None:
     """Not those announced, and without the framing of chunks; of a row of answers each its own."""
     with open(tmp_path / "huge", "wb") as file:
