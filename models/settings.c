@@ -18,7 +18,7 @@ enum { MAX_MODELS = 16 };
 /* One line that names the model asked for, those there are, and the closest. */
 static int unknown_model(const char *name, char *error, size_t error_size)
 {
-    const char *names[MAX_MODELS];
+    const char *names[MAX_MODELS] = {NULL};
     const char *closest;
     char list[128] = "", shown[64];
     size_t count = 0;

@@ -36,11 +36,14 @@ struct server_shared;
 /* True when fd is open for good reason: of the master's own, or because a record names it. */
 typedef bool strays_owned(const void *arg, int fd);
 
+struct strays_known {
+    int fd;
+    ino_t inode;
+};
+
 struct strays {
-    struct strays_known {
-        int fd;
-        ino_t inode;
-    } * known; /* open before there were workers; NULL: not looked yet, or no /proc */
+    struct strays_known
+        *known; /* open before there were workers; NULL: not looked yet, or no /proc */
     size_t known_count;
 };
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from pathlib import Path
-from typing import Any, Mapping, Type, TypeVar
+from typing import Any, Mapping, Type, TypeVar, cast
 
 from . import columns, conclusions, schema, table
 from .document import Run
@@ -67,7 +67,7 @@ def configuration(row: Mapping[str, Any]) -> Configuration:
 
 def _fields(kind: Type[T], data: Mapping[str, Any], **others: Any) -> T:
     """An instance of a dataclass from those items that it has fields for."""
-    names = {field.name for field in dataclasses.fields(kind)}
+    names = {field.name for field in dataclasses.fields(cast(Any, kind))}
     return kind(**{**{k: v for k, v in data.items() if k in names}, **others})
 
 

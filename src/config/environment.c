@@ -39,7 +39,8 @@ static bool environment_name(char name[NAME_LENGTH], const char *variable, size_
 static int judge_unknown(const char *label, const char *name, const struct config_error *error)
 {
     const char *names[CONFIG_OPTIONS_MAX];
-    const char *near = config_suggest(name, names, config_option_names(names, true));
+    size_t count = config_option_names(names, true);
+    const char *near = config_suggest(name, names, count);
 
     if (!near || config_distance(name, near) > (strlen(name) < LONG_NAME ? 1 : 2))
         return 0;

@@ -95,7 +95,8 @@ int config_bad_name(const struct config_error *error, const char *where, const c
                  shown);
         return -EINVAL;
     }
-    const char *near = config_suggest(shown, names, config_option_names(names, in_file));
+    size_t count = config_option_names(names, in_file);
+    const char *near = config_suggest(shown, names, count);
     if (near)
         snprintf(error->text, error->size, "%sunknown %s %s%s%s; did you mean %s%s?", where, kind,
                  dashes, shown, rest, dashes, near);

@@ -43,9 +43,8 @@ static char *append(char *to, const char *end, const char *text)
 
 static void report(const char *what, const char *name, size_t bytes)
 {
-    char line[160], digits[24];
+    char line[160] = "", digits[24] = "";
     char *at = line, *end = line + sizeof line - 1, *digit = digits + sizeof digits - 1;
-    *digit = '\0';
     do
         *--digit = (char)('0' + bytes % 10);
     while ((bytes /= 10) != 0);

@@ -36,9 +36,11 @@ struct bytes {
 static void add(struct bytes *bytes, const void *data, size_t length)
 {
     if (bytes->length + length > bytes->capacity) {
+        char *larger = realloc(bytes->data, (bytes->length + length) * 2);
+
+        FUZZ_CHECK(larger != NULL);
+        bytes->data = larger;
         bytes->capacity = (bytes->length + length) * 2;
-        bytes->data = realloc(bytes->data, bytes->capacity);
-        FUZZ_CHECK(bytes->data != NULL);
     }
     if (length > 0)
         memcpy(bytes->data + bytes->length, data, length);

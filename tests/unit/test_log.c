@@ -143,7 +143,8 @@ static void fill(int fd)
 
 static void nothing_waits_for(int reader, int writer, bool opened_again)
 {
-    const struct iovec line = {(void *)(uintptr_t) "line\n", 5};
+    char text[] = "line\n";
+    const struct iovec line = {text, 5};
     int own = dup(writer);
     char got[4096];
 

@@ -299,7 +299,7 @@ static void *produces(void *arg)
     return arg;
 }
 
-static void *gets(void *arg)
+static void *gets_one(void *arg)
 {
     void *item;
     *(int *)arg = coro_queue_get(&queue, &item, CORO_FOREVER);
@@ -319,7 +319,7 @@ static void *queue_main(void *arg)
     (void)arg;
     assert_int_equal(coro_queue_init(&queue, 3), 0);
     assert_int_equal(coro_queue_get(&queue, &item, coro_now_ms() + 2), -ETIMEDOUT);
-    struct coro_future *f = go(gets, &rc);
+    struct coro_future *f = go(gets_one, &rc);
     assert_int_equal(coro_pause(), 0);
     assert_int_equal(coro_future_cancel(f), 0);
     assert_int_equal(coro_await(f, NULL, CORO_FOREVER), -ECANCELED);

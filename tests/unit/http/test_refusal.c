@@ -18,12 +18,9 @@
 #include "http/guard.h"
 #include "http/refusal.h"
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define LINE         "GET /hello HTTP/1.1\r\n"
-#define ROW(text, words)                                                                           \
-    {                                                                                              \
-        400, (text), sizeof(text) - 1, (words)                                                     \
-    }
+#define COUNT(array)     (sizeof(array) / sizeof((array)[0]))
+#define LINE             "GET /hello HTTP/1.1\r\n"
+#define ROW(text, words) 400, (text), sizeof(text) - 1, (words)
 
 enum { MAX_HEADER = 16384 };
 
@@ -33,47 +30,48 @@ static const struct {
     size_t length;
     const char *reason;
 } rows[] = {
-    ROW("\x16\x03\x01", "a TLS handshake; plain HTTP is spoken here"),
-    ROW(" GET", "white space before the request line"),
-    ROW("\n", "bare LF (without CR) in the request line"),
-    ROW("\x80", "byte 0x80 in the method"),
-    ROW("\0", "NUL in the method"),
-    ROW("GE(T", "byte 0x28 in the method"),
-    ROW("GET\r\n", "no request target in the request line"),
-    ROW("GET\n", "bare LF (without CR) in the request line"),
-    ROW("GET  /", "two spaces before the request target"),
-    ROW("GET /a\r\n", "no HTTP version in the request line"),
-    ROW("GET /a\x7f", "control byte 0x7f in the request target, which must be percent-encoded"),
-    ROW("GET /a\0", "NUL in the request target, which must be percent-encoded"),
-    ROW("GET /a\xc3\xa9", "byte 0xc3 in the request target, which must be percent-encoded"),
-    ROW("GET /a b HTTP/1.1\r\n", "the request target is not followed by a space and \"HTTP/1.1\""),
-    ROW("GET /a  HTTP/1.1\r\n", "two spaces before the HTTP version"),
-    ROW("GET /a http/1.1\r\n", "the request target is not followed by a space and \"HTTP/1.1\""),
-    ROW("GET /a HTTP/1.\r\n", "the request target is not followed by a space and \"HTTP/1.1\""),
-    ROW("GET /a HTTP/0.9\r\n", "HTTP/0.9 is not served here"),
-    ROW("GET /a HTTP/1.1 \r\n", "something follows the HTTP version in the request line"),
-    ROW("GET /a HTTP/1.10\r\n", "something follows the HTTP version in the request line"),
-    ROW("GET /a HTTP/1.1\n", "bare LF (without CR) in the request line"),
-    ROW("GET /a HTTP/1.1\rH", "bare CR (without LF) in the request line"),
-    ROW(LINE " A: b", "white space before the first header field"),
-    ROW(LINE "\tA: b", "white space before the first header field"),
-    ROW(LINE "A: b\r\n c", "folded header line"),
-    ROW(LINE "A: b\r\n\tc", "folded header line"),
-    ROW(LINE ": b", "header field without a name"),
-    ROW(LINE "A\r\n", "header line without a colon"),
-    ROW(LINE "A\n", "bare LF (without CR) in the request head"),
-    ROW(LINE "A : b", "white space before the colon of a header field"),
-    ROW(LINE "A\t: b", "white space before the colon of a header field"),
-    ROW(LINE "A(: b", "byte 0x28 in the name of a header field"),
-    ROW(LINE "A\0: b", "NUL in the name of a header field"),
-    ROW(LINE "\x1b", "control byte 0x1b in the name of a header field"),
-    ROW(LINE "A: \0", "NUL in the value of a header field"),
-    ROW(LINE "A: b\x1b[2J", "control byte 0x1b in the value of a header field"),
-    ROW(LINE "A: b\n", "bare LF (without CR) in a header field"),
-    ROW(LINE "A: b\rc", "bare CR (without LF) in a header field"),
-    ROW(LINE "A: b\r\r\n", "bare CR (without LF) in a header field"),
-    ROW(LINE "A: b\r\n\n", "bare LF (without CR) in the request head"),
-    ROW(LINE "A: b\r\n\rX", "bare CR (without LF) in the request head"),
+    {ROW("\x16\x03\x01", "a TLS handshake; plain HTTP is spoken here")},
+    {ROW(" GET", "white space before the request line")},
+    {ROW("\n", "bare LF (without CR) in the request line")},
+    {ROW("\x80", "byte 0x80 in the method")},
+    {ROW("\0", "NUL in the method")},
+    {ROW("GE(T", "byte 0x28 in the method")},
+    {ROW("GET\r\n", "no request target in the request line")},
+    {ROW("GET\n", "bare LF (without CR) in the request line")},
+    {ROW("GET  /", "two spaces before the request target")},
+    {ROW("GET /a\r\n", "no HTTP version in the request line")},
+    {ROW("GET /a\x7f", "control byte 0x7f in the request target, which must be percent-encoded")},
+    {ROW("GET /a\0", "NUL in the request target, which must be percent-encoded")},
+    {ROW("GET /a\xc3\xa9", "byte 0xc3 in the request target, which must be percent-encoded")},
+    {ROW("GET /a b HTTP/1.1\r\n",
+         "the request target is not followed by a space and \"HTTP/1.1\"")},
+    {ROW("GET /a  HTTP/1.1\r\n", "two spaces before the HTTP version")},
+    {ROW("GET /a http/1.1\r\n", "the request target is not followed by a space and \"HTTP/1.1\"")},
+    {ROW("GET /a HTTP/1.\r\n", "the request target is not followed by a space and \"HTTP/1.1\"")},
+    {ROW("GET /a HTTP/0.9\r\n", "HTTP/0.9 is not served here")},
+    {ROW("GET /a HTTP/1.1 \r\n", "something follows the HTTP version in the request line")},
+    {ROW("GET /a HTTP/1.10\r\n", "something follows the HTTP version in the request line")},
+    {ROW("GET /a HTTP/1.1\n", "bare LF (without CR) in the request line")},
+    {ROW("GET /a HTTP/1.1\rH", "bare CR (without LF) in the request line")},
+    {ROW(LINE " A: b", "white space before the first header field")},
+    {ROW(LINE "\tA: b", "white space before the first header field")},
+    {ROW(LINE "A: b\r\n c", "folded header line")},
+    {ROW(LINE "A: b\r\n\tc", "folded header line")},
+    {ROW(LINE ": b", "header field without a name")},
+    {ROW(LINE "A\r\n", "header line without a colon")},
+    {ROW(LINE "A\n", "bare LF (without CR) in the request head")},
+    {ROW(LINE "A : b", "white space before the colon of a header field")},
+    {ROW(LINE "A\t: b", "white space before the colon of a header field")},
+    {ROW(LINE "A(: b", "byte 0x28 in the name of a header field")},
+    {ROW(LINE "A\0: b", "NUL in the name of a header field")},
+    {ROW(LINE "\x1b", "control byte 0x1b in the name of a header field")},
+    {ROW(LINE "A: \0", "NUL in the value of a header field")},
+    {ROW(LINE "A: b\x1b[2J", "control byte 0x1b in the value of a header field")},
+    {ROW(LINE "A: b\n", "bare LF (without CR) in a header field")},
+    {ROW(LINE "A: b\rc", "bare CR (without LF) in a header field")},
+    {ROW(LINE "A: b\r\r\n", "bare CR (without LF) in a header field")},
+    {ROW(LINE "A: b\r\n\n", "bare LF (without CR) in the request head")},
+    {ROW(LINE "A: b\r\n\rX", "bare CR (without LF) in the request head")},
     {505, "GET /a HTTP/2.0\r\n", 17, "only HTTP/1.0 and HTTP/1.1 are served here"},
 };
 

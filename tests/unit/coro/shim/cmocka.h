@@ -35,10 +35,7 @@ static inline int shim_run(const struct CMUnitTest *tests, size_t n)
     return 0;
 }
 
-#define cmocka_unit_test(f)                                                                        \
-    {                                                                                              \
-#f, f                                                                                      \
-    }
+#define cmocka_unit_test(f) ((struct CMUnitTest){#f, f})
 #define cmocka_run_group_tests(tests, setup, teardown)                                             \
     shim_run(tests, sizeof(tests) / sizeof((tests)[0]))
 #define shim_that(ok)              shim_assert(!!(ok), #ok, __FILE__, __LINE__)
