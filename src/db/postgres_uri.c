@@ -30,21 +30,6 @@ static bool is_whole_number(const char *text)
     return errno == 0 && end != text && *end == '\0';
 }
 
-/* A password with an @ or a / that is not escaped is cut there, and its rest taken for another
- * part of the URI: one that is shown. */
-static bool holds_cut_password(const char *uri, const char *hosts, const char *database)
-{
-    const char *path = strchr(strstr(uri, "://") + 3, '/');
-
-    if (path != NULL && memchr(path, '@', strcspn(path, "?")) != NULL)
-        return true;
-    /* An abstract socket's name begins with one. */
-    for (const char *p = hosts; p != NULL && *p != '\0'; p++)
-        if (*p == '@' && p > hosts && p[-1] != ',')
-            return true;
-    return database != NULL && strstr(database, "://") != NULL;
-}
-
 /* What libpq looks at only when it connects. Values are not shown: where "@HOST" was forgotten, the
  * port is the password. */
 static int check_values(const char *uri, const PQconninfoOption *options, char *reason, size_t size)
@@ -59,9 +44,9 @@ static int check_values(const char *uri, const PQconninfoOption *options, char *
         snprintf(reason, size, "the port is not a number from 1 to 65535 (or one for each host)");
         return -EINVAL;
     }
-    if (holds_cut_password(uri, hosts, value_of(options, "dbname"))) {
+    if (!db_parts_are_names(uri, hosts, value_of(options, "dbname"))) {
         snprintf(reason, size,
-                 "an @ in the host or the database; in a password @ is %%40, / is %%2F");
+                 "an @, & or = in the host or the database; in a password @ is %%40, / is %%2F");
         return -EINVAL;
     }
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {

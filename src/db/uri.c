@@ -65,6 +65,21 @@ bool db_ports_are_valid(const char *ports, const char *hosts)
     return count == 1 || count == count_items(hosts != NULL ? hosts : "");
 }
 
+bool db_parts_are_names(const char *uri, const char *hosts, const char *database)
+{
+    const char *path = strchr(strstr(uri, "://") + 3, '/');
+
+    if (path != NULL && strcspn(path, "@&=") < strcspn(path, "?"))
+        return false;
+    if (hosts != NULL && strpbrk(hosts, "&=") != NULL)
+        return false;
+    /* An abstract socket's name begins with an @. */
+    for (const char *p = hosts; p != NULL && *p != '\0'; p++)
+        if (*p == '@' && p > hosts && p[-1] != ',')
+            return false;
+    return database == NULL || strstr(database, "://") == NULL;
+}
+
 /* The colon before the port, or NULL: the only one, or the one behind "[ADDR]". */
 static const char *find_port(const char *address)
 {

@@ -37,4 +37,11 @@ bool db_address_split(const char *address, char *host, size_t host_size, const c
  * the default. */
 bool db_ports_are_valid(const char *ports, const char *hosts);
 
+/*
+ * True when a PostgreSQL URI's hosts and database, as they were read from it (NULL: none), can be
+ * shown. A password with an @ or a / that is not escaped is cut there and its rest taken for one of
+ * them; so are parameters without the '?' before them.
+ */
+bool db_parts_are_names(const char *uri, const char *hosts, const char *database);
+
 #endif

@@ -36,6 +36,7 @@ int fuzz_files(const uint8_t *data, size_t size);
 int fuzz_head(const uint8_t *data, size_t size);
 int fuzz_path(const uint8_t *data, size_t size);
 int fuzz_stream(const uint8_t *data, size_t size);
+int fuzz_uri(const uint8_t *data, size_t size);
 
 /* How an input is cut up: the same for the same bytes, so that a finding can be repeated. */
 struct fuzz_cuts {

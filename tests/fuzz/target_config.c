@@ -2,7 +2,8 @@
  *
  * The configuration. The input is lines: those that begin with "-" or "+" (which is taken off) are
  * arguments, those with "SERVER_" the environment, all others the file. What is accepted can be
- * printed and read back to the same settings; what is not gives one printable line.
+ * printed and read back to the same settings; what is not gives one printable line, which quotes
+ * no URI.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -32,16 +33,37 @@ static void file_clear(const struct file *file)
     FUZZ_CHECK(ftruncate(file->fd, 0) == 0 && lseek(file->fd, 0, SEEK_SET) == 0);
 }
 
-static int load(struct config *config, int argc, char **argv, char **environment)
+/* What follows "://" may be a password: the message has none of it, where that is in the input once
+ * and cannot be part of a message of ours. */
+static void check_quotes_no_uri(const uint8_t *data, size_t size, const char *error)
 {
-    char error[ERROR_SIZE];
+    enum { MARK = 3, KEY = 8 };
+
+    for (size_t at = 0; at + MARK + KEY <= size; at++) {
+        const char *key = (const char *)data + at + MARK;
+        char text[KEY + 1] = "";
+        size_t found = 0;
+
+        memcpy(text, key, KEY);
+        if (memcmp(data + at, "://", MARK) != 0 || strlen(text) < KEY ||
+            strpbrk(text, "0123456789") == NULL || strchr(text, '\n') != NULL)
+            continue;
+        for (size_t i = 0; i + KEY <= size; i++)
+            found += memcmp(data + i, key, KEY) == 0;
+        FUZZ_CHECK(found > 1 || strstr(error, text) == NULL);
+    }
+}
+
+static int load(struct config *config, int argc, char **argv, char **environment,
+                char error[ERROR_SIZE])
+{
     enum config_action action;
     int result;
 
-    memset(error, 0xff, sizeof error);
+    memset(error, 0xff, ERROR_SIZE);
     argv[argc] = NULL;
-    result = config_load(config, argc, argv, environment, &action, error, sizeof error);
-    FUZZ_CHECK(memchr(error, '\0', sizeof error) != NULL);
+    result = config_load(config, argc, argv, environment, &action, error, ERROR_SIZE);
+    FUZZ_CHECK(memchr(error, '\0', ERROR_SIZE) != NULL);
     FUZZ_CHECK((result == 0) == (error[0] == '\0'));
     FUZZ_CHECK(result == 0 || result == -EINVAL || result == -EFBIG);
     for (const char *p = error; *p != '\0'; p++)
@@ -65,7 +87,7 @@ static void check_round_trip(const struct config *config)
 {
     static char program[] = "server";
     static struct file printed;
-    char *argv[] = {program, printed.option, NULL};
+    char *argv[] = {program, printed.option, NULL}, error[ERROR_SIZE];
     struct config again;
 
     if (printed.option[0] == '\0')
@@ -74,7 +96,7 @@ static void check_round_trip(const struct config *config)
     FUZZ_CHECK(config_print(config, printed.fd) == 0);
     if (lseek(printed.fd, 0, SEEK_END) > FILE_LIMIT)
         return;
-    FUZZ_CHECK(load(&again, 2, argv, NULL) == 0);
+    FUZZ_CHECK(load(&again, 2, argv, NULL, error) == 0);
     check_same(config, &again);
     config_free(&again);
 }
@@ -102,7 +124,7 @@ int fuzz_config(const uint8_t *data, size_t size)
     char *argv[MAX_LINES + 1] = {program, file.option};
     char *environment[MAX_LINES + 1] = {NULL};
     size_t variables = 0, length = 0;
-    char *text = malloc(size + 1), *content = malloc(size + 1);
+    char error[ERROR_SIZE], *text = malloc(size + 1), *content = malloc(size + 1);
     struct config config;
     int argc = 2;
 
@@ -126,9 +148,11 @@ int fuzz_config(const uint8_t *data, size_t size)
     file_clear(&file);
     FUZZ_CHECK(write(file.fd, content, length) == (ssize_t)length);
     free(content);
-    if (load(&config, argc, argv, environment) == 0) {
+    if (load(&config, argc, argv, environment, error) == 0) {
         check_round_trip(&config);
         config_free(&config);
+    } else {
+        check_quotes_no_uri(data, size, error);
     }
     free(text);
     return 0;

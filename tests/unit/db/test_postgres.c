@@ -70,6 +70,10 @@ static void bad(void **state)
         {"postgresql://u:1?host=2/secret@h/d", "%40"},
         {"postgresql://a,b@secret@c/d", "%40"},
         {"postgresql:///?dbname=postgresql://u:secret@h/d", "database"},
+        {"postgresql://h&password=secret", "%40"},
+        {"postgresql://h/d&password=secret", "%40"},
+        {"postgresql://h/d password=secret", "%40"},
+        {"postgresql://h password=secret", "%40"},
     };
 
     (void)state;

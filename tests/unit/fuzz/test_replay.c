@@ -100,13 +100,14 @@ REPLAY(files)
 REPLAY(head)
 REPLAY(path)
 REPLAY(stream)
+REPLAY(uri)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accept), cmocka_unit_test(chunked), cmocka_unit_test(config),
         cmocka_unit_test(files),  cmocka_unit_test(head),    cmocka_unit_test(path),
-        cmocka_unit_test(stream),
+        cmocka_unit_test(stream), cmocka_unit_test(uri),
     };
 
     signal(SIGABRT, say_file);
