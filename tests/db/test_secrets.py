@@ -68,6 +68,8 @@ SLIPS = [
     [f"--db=postgresql://app:12@{SECRET}@h/d"],
     [f"--db=postgresql://app:{SECRET}%zz@h/d"],
     [f"--db=postgresql://h/d?pasword={SECRET}"],
+    [f"--db=postgresql://h/d&password={SECRET}"],
+    [f"--db=postgresql://h password={SECRET}"],
     [f"--db=postgresql://app:1?{SECRET}=2/3@h/d"],
     [f"--redis=redis://:{SECRET}@h:6379"],
     [f"--redis={SECRET}@h:6379"],
