@@ -99,7 +99,7 @@ void strays_close(const struct strays *strays, struct server_shared *shared, str
         return;
     count = list_open(&list);
     for (ssize_t i = 0; i < count; i++)
-        if (!is_known(strays, &list[i]) && !owned(arg, list[i].fd))
+        if (list[i].fd > STDERR_FILENO && !is_known(strays, &list[i]) && !owned(arg, list[i].fd))
             all &= settle(shared, owned, arg, list[i].fd);
     free(list);
     shared->strays = !all || count < 0;

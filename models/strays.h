@@ -21,6 +21,7 @@
  *    and nothing changed meanwhile. No living worker has just opened it, then; and as no call
  * returns a number that is open, nobody will have it before it is closed. While a worker is on its
  * way in or out, or a library resolves a name, the look waits.
+ *  - Standard input, output and error are never looked at: something is open there from the start.
  *  - What was open before there were workers is known by number and inode, so that a connection
  *    which gets the number of a log file closed since is not taken for it.
  */

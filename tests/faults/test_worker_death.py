@@ -82,6 +82,7 @@ def test_all_die_at_once(launch: Launcher, tmp_path: Path) -> None:
             server.signal(signal.SIGSTOP)
             for victim in workers:
                 _kill(victim)
+            eventually("all are dead", lambda: not any(map(processes.alive, workers)))
             server.signal(signal.SIGCONT)
             server.wait_for_workers(but=workers)
             for connection in idle:
