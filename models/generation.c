@@ -207,12 +207,11 @@ unsigned generation_alive(const struct generation *g)
     return alive;
 }
 
-int32_t generation_connections(const struct generation *g)
+/* Of workers that keep them: each counts its own. */
+static int32_t kept_connections(const struct generation *g)
 {
     uint64_t count = 0;
 
-    if (g->plan.share_descriptors)
-        return g->superseded ? 0 : g->plan.connections(g->plan.arg);
     for (const struct process *p = g->processes; p != NULL; p = p->next)
         for (unsigned i = p->first; i < p->first + g->plan.slots_each; i++) {
             const struct worker_stats *stats = &g->server.shared->workers[i];
@@ -220,6 +219,18 @@ int32_t generation_connections(const struct generation *g)
             count += stats_get(&stats->accepted) - stats_get(&stats->closed);
         }
     return (int32_t)count;
+}
+
+int32_t generation_connections(const void *newest)
+{
+    int32_t count = 0;
+
+    for (const struct generation *g = newest; g != NULL; g = g->before)
+        if (!g->plan.share_descriptors)
+            count += kept_connections(g);
+        else if (!g->superseded) /* else another goes on with its pool */
+            count += g->plan.connections(g->plan.arg);
+    return count;
 }
 
 void generation_begin(struct generation *g)

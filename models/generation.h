@@ -92,9 +92,9 @@ bool generation_is_ready(const struct generation *g);
 
 unsigned generation_alive(const struct generation *g);
 
-/* The connections it has, as its workers have recorded or counted them; none where another goes on
- * with its pool. */
-int32_t generation_connections(const struct generation *g);
+/* The connections that it and all before it have, as their workers have recorded or counted them.
+ * newest: a generation; for server_recount(). */
+int32_t generation_connections(const void *newest);
 
 /* Lets its workers begin. */
 void generation_begin(struct generation *g);

@@ -143,13 +143,6 @@ static unsigned retiring(const struct master *m)
     return count;
 }
 
-/* Before workers that share the master's descriptors begin: what is open now is none of theirs. */
-static void know_descriptors(struct master *m, const struct generation *g)
-{
-    if (g->plan.share_descriptors && strays_init(&m->strays) < 0)
-        log_line(LOG_WARN, "no /proc: what killed workers had just opened stays open");
-}
-
 /* No other generation than g attends that socket. */
 static bool is_last_on(const struct master *m, const struct generation *g)
 {
@@ -256,7 +249,8 @@ static void begin_reload(struct master *m)
                            sizeof error, &result);
         if (g != NULL) {
             m->newest = g;
-            know_descriptors(m, g);
+            if (g->plan.share_descriptors)
+                strays_init(&m->strays);
             return;
         }
     }
@@ -409,16 +403,6 @@ static bool is_owned(const void *arg, int fd)
     return false;
 }
 
-static int32_t connections(const void *arg)
-{
-    const struct master *m = arg;
-    int32_t count = 0;
-
-    for (const struct generation *g = m->newest; g != NULL; g = g->before)
-        count += generation_connections(g);
-    return count;
-}
-
 static void tick(struct master *m)
 {
     int64_t now = io_now_ms();
@@ -429,7 +413,7 @@ static void tick(struct master *m)
     for (struct generation *g = m->newest; g != NULL; g = g->before)
         if (g->plan.tick != NULL && !g->superseded)
             g->plan.tick(&g->server, g->plan.arg);
-    server_recount(m->newest->server.shared, connections, m);
+    server_recount(m->newest->server.shared, generation_connections, m->newest);
     strays_close(&m->strays, m->newest->server.shared, is_owned, m);
     for (struct generation *g = m->newest; g != NULL; g = g->before)
         if (g->phase == RETIRING || m->workers.stopping)
@@ -578,7 +562,8 @@ static int run(struct master *m, struct settings *settings)
         log_line(LOG_ERROR, "%s", error);
         return result;
     }
-    know_descriptors(m, m->newest);
+    if (m->newest->plan.share_descriptors)
+        strays_init(&m->strays);
     loop(m);
     service_end(&m->service);
     if (m->workers.failed < 0 &&

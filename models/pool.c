@@ -149,11 +149,11 @@ static void close_record(struct pool *pool, struct pool_record *record, struct i
     int fd = record->conn.fd;
 
     clean(pool, record);
-    server_toggle_changing(io->stats);
+    server_begin_change(io->stats);
     yield(record, OWNER_NONE); /* before close(): the number may be taken again at once */
     close(fd);
     server_count_closed(io->server, io->stats);
-    server_toggle_changing(io->stats);
+    server_end_change(io->stats);
     if (atomic_load_explicit(&pool->accept_paused, memory_order_relaxed))
         resume_accepting(pool, io->server);
 }
@@ -266,7 +266,7 @@ static struct pool_record *open_record(struct pool *pool, struct io *io)
     struct in6_addr client;
     int fd;
 
-    server_toggle_changing(io->stats); /* before the look at `closed`: see pool_drain() */
+    server_begin_change(io->stats); /* before the look at `closed`: see pool_drain() */
     fd = atomic_load(&pool->closed) ? -EINVAL : listen_accept(pool->listen_fd, &client);
     if (fd >= 0) {
         record = &pool->records[fd];
@@ -280,7 +280,7 @@ static struct pool_record *open_record(struct pool *pool, struct io *io)
         server_count_opened(server, io->stats);
         yield(record, owner_of(io));
     }
-    server_toggle_changing(io->stats);
+    server_end_change(io->stats);
     if (fd < 0)
         errno = -fd;
     return record;
@@ -471,7 +471,7 @@ bool pool_drain(struct pool *pool, struct io *io)
 
     /* Whoever opens a record is either seen to be changing now, or will see this. */
     atomic_store(&pool->closed, true);
-    empty = server_is_settled(pool->shared, &changes);
+    empty = (server_unsettled(pool->shared, &changes) & SERVER_CHANGING) == 0;
     high = atomic_load(&pool->high);
     if (look)
         pool->looked_ms = now;
@@ -536,7 +536,7 @@ bool pool_owns(const struct pool *pool, int fd)
 
 void pool_opening(struct io *io)
 {
-    server_toggle_changing(io->stats);
+    server_begin_change(io->stats);
 }
 
 void pool_hold(struct pool *pool, struct io *io, int fd)
@@ -546,20 +546,20 @@ void pool_hold(struct pool *pool, struct io *io, int fd)
         if (!claim_from(&pool->records[fd], OWNER_NONE, owner_of(io) | OWNER_HELD))
             abort(); /* as in open_record() */
     }
-    server_toggle_changing(io->stats);
+    server_end_change(io->stats);
 }
 
 void pool_unhold(struct pool *pool, struct io *io, int fd)
 {
-    server_toggle_changing(io->stats);
+    server_begin_change(io->stats);
     if (fd >= 0)
         yield(&pool->records[fd], OWNER_NONE); /* before it can be closed: see open_record() */
 }
 
 void pool_close(struct pool *pool, struct io *io, int fd)
 {
-    server_toggle_changing(io->stats);
+    server_begin_change(io->stats);
     yield(&pool->records[fd], OWNER_NONE);
     close(fd);
-    server_toggle_changing(io->stats);
+    server_end_change(io->stats);
 }

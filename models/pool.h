@@ -14,6 +14,19 @@
  * record first. So events may be lost, late or double (a worker killed between
  * epoll_wait() and claiming, an entry armed twice) without two workers ever
  * serving the same connection.
+ *
+ * A worker process may be killed between any two instructions. What that leaves, and what puts it
+ * right:
+ *
+ *     an event taken, the record not claimed     the next sweep arms all that are parked
+ *     that of the listening socket               pool_release() arms it
+ *     accepted or opened, not recorded           a stray (strays.h)
+ *     recorded, or claimed                       closed by pool_release(), as all that is its own
+ *     parked, not armed                          the next sweep
+ *     LEAVING, not noted in `leaving`            the sweep looks at all of these
+ *     given up, not closed                       a stray
+ *     opened or closed, not counted              server_recount()
+ *     its turn, its wait for a client            begun anew with the next in its place
  */
 #ifndef MODELS_POOL_H
 #define MODELS_POOL_H

@@ -113,15 +113,15 @@ static int work_by_request(struct server *server, const struct master_worker *se
     struct prefork_io context = {.pool = prefork->pool};
     int result = blocking_io_init(&context.io, &REQUEST_OPS, server, self->first);
 
-    io_opening(&context.io); /* what libraries do by themselves on the way in: see strays.h */
+    server_toggle_passing(context.io.stats); /* see strays.h */
     if (result < 0)
         return EXIT_FAILURE;
     blocking_report_overflows("process", self->first);
     server_worker_begins(server, self->first, getpid(), gettid());
-    io_hold(&context.io, -1); /* of that nothing stays open */
+    server_toggle_passing(context.io.stats); /* of what libraries opened nothing is open any more */
     master_worker_ready(server, self);
     pool_work(prefork->pool, &context.io);
-    io_opening(&context.io); /* and on the way out, to the end */
+    server_toggle_passing(context.io.stats); /* to the end */
     blocking_io_term(&context.io);
     return EXIT_SUCCESS;
 }

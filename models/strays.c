@@ -47,13 +47,14 @@ static ssize_t list_open(struct strays_known **list)
     return (ssize_t)count;
 }
 
-int strays_init(struct strays *strays)
+void strays_init(struct strays *strays)
 {
     ssize_t count = strays->known != NULL ? 0 : list_open(&strays->known);
 
     if (count > 0)
         strays->known_count = (size_t)count;
-    return count < 0 ? (int)count : 0;
+    if (count < 0)
+        log_line(LOG_WARN, "no /proc: what killed workers had just opened stays open");
 }
 
 void strays_term(struct strays *strays)
@@ -76,10 +77,10 @@ static bool settle(const struct server_shared *shared, strays_owned *owned, cons
     uint64_t before, after;
     bool stray;
 
-    if (!server_is_settled(shared, &before))
+    if (server_unsettled(shared, &before) != 0)
         return false;
     stray = !owned(arg, fd) && fcntl(fd, F_GETFD) >= 0;
-    if (!server_is_settled(shared, &after) || before != after)
+    if (server_unsettled(shared, &after) != 0 || before != after)
         return false;
     if (stray) { /* and stays so: no call can return a number that is open */
         log_line(LOG_INFO, "closing descriptor %d, left open by a killed worker", fd);

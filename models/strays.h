@@ -7,20 +7,21 @@
  * no record names. That must never hit what a living worker is about to record. So each announces,
  * in worker_stats.changing, the times in which what it has open may differ from what is recorded:
  *
- *     cloned ──► odd: libraries may open what they like ──► even, ready to serve
- *     in a request: odd, open, record, even               (io_hold(); pool.c for connections)
- *                   odd, give the record up, close, even
- *     told to finish ──► odd until it is reaped            (leak checks and the like open files)
+ *     cloned ──────────────── SERVER_PASSING ───────────────► ready
+ *     in a request            SERVER_CHANGING: open, record   (io_hold(); pool.c for connections)
+ *                             SERVER_CHANGING: give the record up, close
+ *     told to finish ──────── SERVER_PASSING ───────────────► reaped
  *
- * Outside of these times it opens nothing: tests/faults/test_announced.py holds that. What follows:
+ * On the way in and out libraries may open what they like; a leak check does. Outside of these
+ * times a worker opens nothing: tests/faults/test_announced.py holds that. What follows:
  *
- *  - A worker killed while its word was even has left no stray; nobody looks for one.
- *  - One killed while it was odd may have: between opening and recording, or between giving the
- *    record up and closing; before, the record is released as the dead worker's (pool_release()).
- *  - The look closes a number only if it was open and nobody's at a moment when all words were even
- *    and nothing changed meanwhile. No living worker has just opened it, then; and as no call
- * returns a number that is open, nobody will have it before it is closed. While a worker is on its
- * way in or out, or a library resolves a name, the look waits.
+ *  - A worker killed outside of them has left no stray; nobody looks for one.
+ *  - One killed in them may have: between opening and recording, or between giving the record up
+ *    and closing; before, the record is released as the dead worker's (pool_release()).
+ *  - The look closes a number only if it was open and nobody's at a moment when no worker was in
+ *    such a time, and none began or ended meanwhile. No living worker has just opened it, then; and
+ *    as no call returns a number that is open, nobody will have it before it is closed. While a
+ *    worker is on its way in or out, or a library resolves a name, the look waits.
  *  - Standard input, output and error are never looked at: something is open there from the start.
  *  - What was open before there were workers is known by number and inode, so that a connection
  *    which gets the number of a log file closed since is not taken for it.
@@ -48,9 +49,10 @@ struct strays {
     size_t known_count;
 };
 
-/* Notes what is open, before any worker shares the table; again does nothing. Returns 0; or -errno,
- * after which strays_close() does nothing: a leak is better than closing what is in use. */
-int strays_init(struct strays *strays) __attribute__((warn_unused_result));
+/* Notes what is open, before any worker shares the table; again does nothing. Where that cannot be
+ * found out, which is logged, strays_close() does nothing: a leak is better than closing what is in
+ * use. */
+void strays_init(struct strays *strays);
 void strays_term(struct strays *strays);
 
 /* One look, if shared->strays says that there is reason: closes what is certainly stray. To be

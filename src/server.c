@@ -460,19 +460,19 @@ void server_reopen_log(struct server *server)
     errno = saved;
 }
 
-bool server_is_settled(const struct server_shared *shared, uint64_t *changes)
+unsigned server_unsettled(const struct server_shared *shared, uint64_t *changes)
 {
     unsigned slots = atomic_load(&shared->slots_used);
+    unsigned found = 0;
 
     *changes = 0;
     for (unsigned i = 0; i < slots; i++) {
         uint32_t changing = atomic_load(&shared->workers[i].changing);
 
-        if (changing % 2 != 0)
-            return false;
+        found |= changing % SERVER_CHANGE;
         *changes += changing;
     }
-    return true;
+    return found;
 }
 
 void server_recount(struct server_shared *shared, int32_t (*connections)(const void *arg),
@@ -481,10 +481,10 @@ void server_recount(struct server_shared *shared, int32_t (*connections)(const v
     int32_t counted = atomic_load(&shared->open_connections), seen;
     uint64_t before, after;
 
-    if (!shared->recount || !server_is_settled(shared, &before))
+    if (!shared->recount || (server_unsettled(shared, &before) & SERVER_CHANGING) != 0)
         return;
     seen = connections(arg);
-    if (server_is_settled(shared, &after) && before == after)
+    if ((server_unsettled(shared, &after) & SERVER_CHANGING) == 0 && before == after)
         shared->recount =
             !atomic_compare_exchange_strong(&shared->open_connections, &counted, seen);
 }
@@ -495,22 +495,22 @@ bool server_connection_reserve(struct server *server, struct worker_stats *stats
     int32_t seen = atomic_load_explicit(open, memory_order_relaxed);
     bool reserved = false;
 
-    server_toggle_changing(stats);
+    server_begin_change(stats);
     while (!reserved && seen < (int32_t)server->max_connections)
         reserved = atomic_compare_exchange_weak_explicit(
             open, &seen, seen + 1, memory_order_relaxed, memory_order_relaxed);
     if (reserved)
         stats_add(&stats->accepted, 1);
-    server_toggle_changing(stats);
+    server_end_change(stats);
     return reserved;
 }
 
 void server_connection_unreserve(struct server *server, struct worker_stats *stats)
 {
-    server_toggle_changing(stats);
+    server_begin_change(stats);
     atomic_fetch_sub_explicit(&server->shared->open_connections, 1, memory_order_relaxed);
     stats_add(&stats->accepted, (uint64_t)-1);
-    server_toggle_changing(stats);
+    server_end_change(stats);
 }
 
 void server_count_opened(struct server *server, struct worker_stats *stats)
@@ -527,16 +527,16 @@ void server_count_closed(struct server *server, struct worker_stats *stats)
 
 void server_connection_opened(struct server *server, struct worker_stats *stats)
 {
-    server_toggle_changing(stats);
+    server_begin_change(stats);
     server_count_opened(server, stats);
-    server_toggle_changing(stats);
+    server_end_change(stats);
 }
 
 void server_connection_closed(struct server *server, struct worker_stats *stats)
 {
-    server_toggle_changing(stats);
+    server_begin_change(stats);
     server_count_closed(server, stats);
-    server_toggle_changing(stats);
+    server_end_change(stats);
 }
 
 void server_worker_begins(struct server *server, unsigned worker, int32_t pid, int32_t tid)
@@ -553,15 +553,16 @@ void server_worker_died(struct server *server, unsigned worker)
 {
     struct worker_stats *stats = &server->shared->workers[worker];
     int32_t contexts = (int32_t)stats_get(&stats->contexts);
+    uint32_t left = atomic_load(&stats->changing) % SERVER_CHANGE;
 
     atomic_fetch_sub_explicit(&server->shared->contexts, contexts, memory_order_relaxed);
     atomic_store_explicit(&stats->contexts, 0, memory_order_relaxed);
     atomic_fetch_sub_explicit(&server->shared->read_ahead, (int64_t)stats_get(&stats->read_ahead),
                               memory_order_relaxed);
     atomic_store_explicit(&stats->read_ahead, 0, memory_order_relaxed);
-    if (atomic_load(&stats->changing) % 2 != 0) {
+    if (left != 0) {
         server->shared->strays = server->shared->recount = true;
-        server_toggle_changing(stats);
+        atomic_fetch_add(&stats->changing, SERVER_CHANGE - left);
     }
     atomic_store_explicit(&stats->pid, 0, memory_order_relaxed);
     atomic_store_explicit(&stats->tid, 0, memory_order_relaxed);

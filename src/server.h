@@ -65,9 +65,9 @@ struct worker_stats {
     stats_counter requests_before; /* of `requests`, served by earlier workers in this place */
     _Atomic int32_t pid;           /* 0: no such worker now */
     _Atomic int32_t tid;
-    _Atomic uint32_t changing; /* odd while what the worker has open or counted may disagree with
-                                  what is recorded of it; it only grows. See models/strays.h */
-    stats_counter stack_peak;  /* bytes of coroutine stack ever used; 0 in the pools */
+    _Atomic uint32_t
+        changing;             /* SERVER_CHANGING, SERVER_PASSING, and how often they have changed */
+    stats_counter stack_peak; /* bytes of coroutine stack ever used; 0 in the pools */
     struct worker_control control;
 };
 
@@ -89,8 +89,7 @@ struct server_shared {
     _Atomic bool log_torn;            /* the last line in the access log lacks its end */
     _Atomic uint32_t slots_used;      /* one more than the highest slot any worker has had */
     _Atomic bool database_named;      /* the log has said where the one is that nobody named */
-    bool strays;  /* the master's own: one died while `changing` was odd; what it opened may be left
-                   */
+    bool strays;  /* the master's own: one died while `changing` said so; see models/strays.h */
     bool recount; /* the same: and open_connections may be wrong */
     struct worker_stats master;    /* what the master does to connections */
     struct worker_stats workers[]; /* the slots, SERVER_SLOTS of them */
@@ -248,7 +247,7 @@ bool server_connection_reserve(struct server *server, struct worker_stats *stats
 void server_connection_unreserve(struct server *server, struct worker_stats *stats);
 
 /* A connection was accepted, or closed. server_count_: the same within a time that the caller has
- * begun with server_toggle_changing(). */
+ * begun with server_begin_change(). */
 void server_connection_opened(struct server *server, struct worker_stats *stats);
 void server_connection_closed(struct server *server, struct worker_stats *stats);
 void server_count_opened(struct server *server, struct worker_stats *stats);
@@ -279,16 +278,29 @@ void server_worker_died(struct server *server, unsigned worker);
 /* The connections it had accepted and not closed died with it. */
 void server_worker_lost_connections(struct server *server, unsigned worker);
 
-/* Begins and ends a time in which what a worker has open or counted may disagree with what is
- * recorded of it. Such times do not overlap. */
-static inline void server_toggle_changing(struct worker_stats *stats)
+/* What a worker has open or counted may disagree with what is recorded of it: for a moment, while
+ * it changes both; or on its way in and out, while libraries open what they like. The two do not
+ * overlap, nor does either with itself. models/strays.h says what for. */
+enum { SERVER_CHANGING = 1, SERVER_PASSING = 2, SERVER_CHANGE = 4 };
+
+static inline void server_begin_change(struct worker_stats *stats)
 {
-    atomic_fetch_add(&stats->changing, 1);
+    atomic_fetch_add(&stats->changing, SERVER_CHANGING);
+}
+static inline void server_end_change(struct worker_stats *stats)
+{
+    atomic_fetch_add(&stats->changing, SERVER_CHANGE - SERVER_CHANGING);
+}
+/* Begins the one or ends it. */
+static inline void server_toggle_passing(struct worker_stats *stats)
+{
+    atomic_fetch_add(&stats->changing, SERVER_PASSING);
 }
 
-/* False while a living worker is in such a time. *changes grows whenever one begins or ends: what
- * was seen between two calls that return true with the same *changes was settled. */
-bool server_is_settled(const struct server_shared *shared, uint64_t *changes);
+/* Which of these some living worker is in, or'ed; 0: none. *changes grows whenever one begins or
+ * ends: what was seen between two calls that do not return a thing, with the same *changes, was
+ * settled as far as that goes. */
+unsigned server_unsettled(const struct server_shared *shared, uint64_t *changes);
 
 /* The counters of a worker, or of the master for SERVER_MASTER. */
 static inline struct worker_stats *server_stats(const struct server *server, unsigned worker)

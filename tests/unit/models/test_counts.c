@@ -66,14 +66,9 @@ static int32_t counted(const struct scene *s)
     return atomic_load(&s->g.server.shared->open_connections);
 }
 
-static int32_t connections(const void *arg)
-{
-    return generation_connections(arg);
-}
-
 static void recount(struct scene *s)
 {
-    server_recount(s->g.server.shared, connections, &s->g);
+    server_recount(s->g.server.shared, generation_connections, &s->g);
 }
 
 static void die(struct scene *s)
@@ -113,7 +108,7 @@ static void one_that_died_between_two_counts_is_put_right(void **state)
 
         server_connection_opened(&s->g.server, stats(s, LIVING));
         server_connection_opened(&s->g.server, dead);
-        server_toggle_changing(dead);
+        server_begin_change(dead);
         switch (step) {
         case 0:
             stats_add(&dead->accepted, 1);
@@ -130,10 +125,10 @@ static void one_that_died_between_two_counts_is_put_right(void **state)
         }
         die(s);
         assert_int_not_equal(counted(s), step + 1);
-        server_toggle_changing(stats(s, LIVING)); /* who lives is about to change it */
+        server_begin_change(stats(s, LIVING)); /* who lives is about to change it */
         recount(s);
         assert_int_not_equal(counted(s), step + 1);
-        server_toggle_changing(stats(s, LIVING));
+        server_end_change(stats(s, LIVING));
         recount(s);
         assert_int_equal(counted(s), step + 1);
         assert_false(s->g.server.shared->recount);
