@@ -425,12 +425,13 @@ static void tick(struct master *m)
 
 /* What a death may have left unarmed waits for a tick. Where many die, most do so within moments,
  * and one tick does for all. */
-static void tick_soon(struct master *m)
+static void reap(struct master *m)
 {
     int64_t soon = io_now_ms() + DRAIN_TICK_MS;
 
-    if (m->next_tick_ms > soon)
-        m->next_tick_ms = soon;
+    for (struct generation *g = m->newest; g != NULL; g = g->before)
+        if (supervisor_reap(&m->workers, g) && m->next_tick_ms > soon)
+            m->next_tick_ms = soon;
 }
 
 /* Nothing is left of any generation, nor of a new server that was told to stop. */
@@ -450,9 +451,7 @@ static bool turn(struct master *m)
     read_signals(m);
     if (read(m->wake_fd, &count, sizeof count) < 0)
         count = 0; /* nobody has anything to say */
-    for (struct generation *g = m->newest; g != NULL; g = g->before)
-        if (supervisor_reap(&m->workers, g))
-            tick_soon(m);
+    reap(m);
     if (m->workers.failed != 0 || m->stop)
         return false;
     if (!m->workers.stopping && !m->succeeded) {
