@@ -320,6 +320,15 @@ static void take_backlog(struct loop_process *p)
         master_backlog_taken(p->server);
 }
 
+static void begin_draining(struct loop_process *p)
+{
+    p->draining = true;
+    coro_watch_stop(p->loop, &p->stop);
+    loop_accept_end(p);
+    take_backlog(p);
+    coro_timer_start(p->loop, &p->tick, 0, DRAIN_TICK_MS);
+}
+
 static void on_tick(struct coro_loop *loop, struct coro_timer *timer)
 {
     struct loop_process *p = timer->data;
@@ -332,7 +341,9 @@ static void on_tick(struct coro_loop *loop, struct coro_timer *timer)
     atomic_store_explicit(&p->stats->stack_peak, coro_loop_stack_peak(loop), memory_order_relaxed);
     if (most > 0 && stats_get(&p->stats->requests) - stats_get(&p->stats->requests_before) >= most)
         server_worker_spent(p->server);
-    if (p->draining)
+    if (!p->draining && server_told_to_finish(p->server))
+        begin_draining(p);
+    else if (p->draining)
         take_backlog(p);
     if (p->draining && !p->stopping &&
         (p->open == 0 || io_now_ms() >= server_drain_deadline(p->server))) {
@@ -345,14 +356,9 @@ static void on_tick(struct coro_loop *loop, struct coro_timer *timer)
 
 static void on_stop(struct coro_loop *loop, struct coro_watch *watch, int events)
 {
-    struct loop_process *p = watch->data;
-
+    (void)loop;
     (void)events;
-    p->draining = true;
-    coro_watch_stop(loop, watch);
-    loop_accept_end(p);
-    take_backlog(p);
-    coro_timer_start(loop, &p->tick, 0, DRAIN_TICK_MS);
+    begin_draining(watch->data);
 }
 
 /* ---- the process ------------------------------------------------------------------------ */

@@ -26,7 +26,7 @@ enum {
     PAUSE_MS = 500,     /* after running out of descriptors or memory */
     FULL_PAUSE_MS = 50, /* while there are --max-connections */
     DRAIN_LOOK_MS = 50, /* between looks whether an idle connection may still stay */
-    LOOK_MS = 250,      /* see above; at least */
+    LOOK_MS = 250,      /* see above; at least, and for the order to finish */
     LOOK_MS_EACH = 1,   /* of all workers: thousands would wake the machine without end */
 };
 
@@ -48,6 +48,12 @@ static void note_spent(const struct dedicated *d)
         server_worker_spent(d->io->server);
 }
 
+/* Once it is, no descriptor tells it to finish, as it may have to do so alone: it looks. */
+static bool is_spent(const struct dedicated *d)
+{
+    return atomic_load_explicit(&d->io->server->control->spent, memory_order_relaxed);
+}
+
 /* Waits until the parked connection is readable, its deadline has passed or the worker is to
  * finish, and says what becomes of it. */
 static enum conn_next wait_parked(struct dedicated *d, struct conn *conn)
@@ -65,10 +71,12 @@ static enum conn_next wait_parked(struct dedicated *d, struct conn *conn)
             left = 0; /* input has come in time, and is seen at once; or the deadline is another */
         if (d->stopping && left > DRAIN_LOOK_MS)
             left = DRAIN_LOOK_MS;
+        if (is_spent(d) && left > LOOK_MS)
+            left = LOOK_MS;
         ready = poll(fds, 2, left > INT_MAX ? INT_MAX : (int)left);
         if (ready > 0 && fds[0].revents != 0)
             return connection_serve(conn, d->io);
-        if (ready > 0)
+        if (ready > 0 || server_told_to_finish(d->io->server))
             d->stopping = true;
         if (d->stopping && connection_drain(conn, d->io) == CONN_CLOSE)
             return CONN_CLOSE;
@@ -206,14 +214,21 @@ void dedicated_free(struct dedicated *d)
     free(d);
 }
 
+static int look_ms(const struct dedicated *d)
+{
+    const struct server *server = d->io->server;
+    int of_all_ms = (int)server->workers * LOOK_MS_EACH;
+
+    return is_spent(d) || of_all_ms < LOOK_MS ? LOOK_MS : of_all_ms;
+}
+
 void dedicated_work(struct dedicated *d)
 {
-    int look_ms = (int)d->io->server->workers * LOOK_MS_EACH;
-
     while (!d->stopping) {
         struct epoll_event events[2]; /* both, as the stop comes first */
-        int count = epoll_wait(d->epoll_fd, events, 2, look_ms > LOOK_MS ? look_ms : LOOK_MS);
+        int count = epoll_wait(d->epoll_fd, events, 2, look_ms(d));
 
+        d->stopping = server_told_to_finish(d->io->server);
         for (int i = 0; i < count; i++)
             d->stopping |= events[i].data.fd == d->stop_fd;
         if (count >= 0 && !d->stopping)

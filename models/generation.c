@@ -5,6 +5,7 @@
 #include "models/generation.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -39,7 +40,9 @@ static int take_slots(struct slots *slots, unsigned count)
 {
     unsigned run = 0;
 
-    for (unsigned i = 0; i < SERVER_SLOTS; i++) {
+    while (slots->from < SERVER_SLOTS && slots->used[slots->from])
+        slots->from++;
+    for (unsigned i = slots->from; i < SERVER_SLOTS; i++) {
         run = slots->used[i] ? 0 : run + 1;
         if (run < count)
             continue;
@@ -49,65 +52,60 @@ static int take_slots(struct slots *slots, unsigned count)
     return -ENOSPC;
 }
 
-/* The lowest number that no process of the generation has. */
-static unsigned free_number(const struct generation *g)
+static void give_slots(struct slots *slots, unsigned first, unsigned count)
 {
-    unsigned number = 0;
-    const struct process *p = g->processes;
+    memset(&slots->used[first], false, count);
+    if (first < slots->from)
+        slots->from = first;
+}
 
-    while (p != NULL) {
-        if (p->number == number) {
-            number++;
-            p = g->processes;
-        } else {
-            p = p->next;
-        }
-    }
-    return number;
+struct process *generation_next(const struct generation *g, const struct process *p)
+{
+    unsigned number = p == NULL ? 0 : (unsigned)(p - g->places) + 1;
+
+    while (number < g->places_end && !g->places[number].used)
+        number++;
+    return number < g->places_end ? &g->places[number] : NULL;
 }
 
 int generation_add_place(struct generation *g, struct process *old, struct slots *slots)
 {
     struct server_shared *shared = g->server.shared;
-    unsigned number = free_number(g);
+    unsigned most = 2 * g->plan.processes;
     struct process *p;
     int first;
 
+    while (g->places_from < most && g->places[g->places_from].used)
+        g->places_from++;
     /* One that replaces another may be spent while that still finishes, and so on. */
-    if (number >= 2 * g->plan.processes)
+    if (g->places_from == most)
         return -EAGAIN;
     first = take_slots(slots, g->plan.slots_each);
     if (first < 0)
         return first;
-    p = process_new((unsigned)first, g->plan.share_descriptors);
-    if (p == NULL) {
-        int result = -errno;
-
-        memset(&slots->used[first], false, g->plan.slots_each);
-        return result;
-    }
     if ((unsigned)first + g->plan.slots_each > atomic_load(&shared->slots_used))
         atomic_store(&shared->slots_used, (unsigned)first + g->plan.slots_each);
-    p->number = number;
-    p->replaces = old;
-    p->next = g->processes;
-    g->processes = p;
+    p = &g->places[g->places_from];
+    *p = (struct process){
+        .used = true, .first = (unsigned)first, .number = g->places_from, .replaces = old};
+    if (old != NULL)
+        old->successor = p;
+    if (p->number >= g->places_end)
+        g->places_end = p->number + 1;
     return 0;
 }
 
 void generation_remove(struct generation *g, struct process *p, struct slots *slots)
 {
-    struct process **link = &g->processes;
-
-    while (*link != p)
-        link = &(*link)->next;
-    *link = p->next;
     g->backlog_taken |= atomic_load(&process_control(p, &g->server)->backlog_taken);
-    for (struct process *other = g->processes; other != NULL; other = other->next)
-        if (other->replaces == p)
-            other->replaces = NULL;
-    memset(&slots->used[p->first], false, g->plan.slots_each);
-    process_free(p);
+    if (p->successor != NULL)
+        p->successor->replaces = NULL;
+    if (p->replaces != NULL)
+        p->replaces->successor = NULL;
+    give_slots(slots, p->first, g->plan.slots_each);
+    p->used = false;
+    if (p->number < g->places_from)
+        g->places_from = p->number;
 }
 
 static int open_server(struct generation *g, const struct generation *running,
@@ -131,6 +129,26 @@ static const struct master_plan *plan_before(const struct generation *g,
     return same ? &running->plan : NULL;
 }
 
+/* What its workers need to be started with, and their places. */
+static int open_workers(struct generation *g, const struct generation *running, struct slots *slots)
+{
+    int result = g->gate_fd = master_stop_new();
+
+    if (result >= 0)
+        result = g->stop_fd = master_stop_new();
+    if (result >= 0)
+        result = g->settings.model->open(&g->server, plan_before(g, running), &g->plan);
+    if (result >= 0)
+        result = db_new(&g->server.db, &g->settings.config, g->plan.processes);
+    if (result >= 0) {
+        g->places = calloc(2 * (size_t)g->plan.processes, sizeof *g->places);
+        result = g->places == NULL ? -ENOMEM : 0;
+    }
+    for (unsigned i = 0; result >= 0 && i < g->plan.processes; i++)
+        result = generation_add_place(g, NULL, slots);
+    return result;
+}
+
 struct generation *generation_new(struct settings *settings, struct generation *running,
                                   const struct server_inherited *inherited, int master_fd,
                                   struct slots *slots, char *error, size_t error_size, int *result)
@@ -144,7 +162,7 @@ struct generation *generation_new(struct settings *settings, struct generation *
         return NULL;
     }
     g->settings = *settings;
-    g->gate_fd = -1;
+    g->gate_fd = g->stop_fd = -1;
     g->before = running;
     *result = open_server(g, running, inherited, error, error_size);
     if (*result < 0) {
@@ -155,13 +173,7 @@ struct generation *generation_new(struct settings *settings, struct generation *
     g->server.master_fd = master_fd;
     g->server.control = &g->control;
     request_set_max_header(g->settings.config.max_header);
-    *result = g->gate_fd = master_stop_new();
-    if (*result >= 0)
-        *result = g->settings.model->open(&g->server, plan_before(g, running), &g->plan);
-    if (*result >= 0)
-        *result = db_new(&g->server.db, &g->settings.config, g->plan.processes);
-    for (unsigned i = 0; *result >= 0 && i < g->plan.processes; i++)
-        *result = generation_add_place(g, NULL, slots);
+    *result = open_workers(g, running, slots);
     if (*result < 0) {
         snprintf(error, error_size, "cannot start --model=%s: %s", g->settings.model->name,
                  strerror(-*result));
@@ -176,8 +188,9 @@ struct generation *generation_new(struct settings *settings, struct generation *
 
 void generation_free(struct generation *g, bool last, struct slots *slots)
 {
-    while (g->processes != NULL)
-        generation_remove(g, g->processes, slots);
+    for (struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+        generation_remove(g, p, slots);
+    free(g->places);
     g->settings.model->close(&g->plan);
     db_free(g->server.db);
     if (last)
@@ -186,13 +199,15 @@ void generation_free(struct generation *g, bool last, struct slots *slots)
     server_close(&g->server);
     if (g->gate_fd >= 0)
         close(g->gate_fd);
+    if (g->stop_fd >= 0)
+        close(g->stop_fd);
     settings_free(&g->settings);
     free(g);
 }
 
 bool generation_is_ready(const struct generation *g)
 {
-    for (const struct process *p = g->processes; p != NULL; p = p->next)
+    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
         if (p->pid == 0 || !atomic_load(&process_control(p, &g->server)->ready))
             return false;
     return true;
@@ -202,7 +217,7 @@ unsigned generation_alive(const struct generation *g)
 {
     unsigned alive = 0;
 
-    for (const struct process *p = g->processes; p != NULL; p = p->next)
+    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
         alive += p->pid != 0;
     return alive;
 }
@@ -212,7 +227,7 @@ static int32_t kept_connections(const struct generation *g)
 {
     uint64_t count = 0;
 
-    for (const struct process *p = g->processes; p != NULL; p = p->next)
+    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
         for (unsigned i = p->first; i < p->first + g->plan.slots_each; i++) {
             const struct worker_stats *stats = &g->server.shared->workers[i];
 
@@ -231,6 +246,15 @@ int32_t generation_connections(const void *newest)
         else if (!g->superseded) /* else another goes on with its pool */
             count += g->plan.connections(g->plan.arg);
     return count;
+}
+
+struct process *generation_find(const struct generation *g, pid_t pid)
+{
+    struct process *p = NULL;
+
+    while ((p = generation_next(g, p)) != NULL && p->pid != pid)
+        ;
+    return p;
 }
 
 void generation_begin(struct generation *g)
@@ -269,9 +293,10 @@ void generation_retire(struct generation *g, const struct generation *successor,
         else
             g->plan.retire(&g->server, g->plan.arg);
     }
-    for (struct process *p = g->processes; p != NULL; p = p->next)
+    for (struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
         process_retire(p, &g->server, g->superseded, take_backlog, times.cut_ms, times.kill_ms,
                        times.idle_until_ms);
+    master_stop(g->stop_fd);
 }
 
 void generation_hasten(struct generation *g)
@@ -279,14 +304,14 @@ void generation_hasten(struct generation *g)
     if (g->superseded)
         return;
     atomic_store(&g->control.idle_until_ms, 0);
-    for (const struct process *p = g->processes; p != NULL; p = p->next)
+    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
         atomic_store(&process_control(p, &g->server)->idle_until_ms, 0);
 }
 
 static bool backlog_is_taken(const struct generation *g)
 {
     /* They all accept from one socket: one that found it empty has seen all that waited. */
-    for (const struct process *p = g->processes; p != NULL; p = p->next)
+    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
         if (atomic_load(&process_control(p, &g->server)->backlog_taken))
             return true;
     return g->backlog_taken || generation_alive(g) == 0 || io_now_ms() >= g->shut_ms;
@@ -302,7 +327,7 @@ void generation_leave_listener(struct generation *g)
 
 void generation_drain(struct generation *g)
 {
-    for (const struct process *p = g->processes; p != NULL; p = p->next)
+    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
         process_nudge(p, &g->server);
     if (!g->plan.share_descriptors || g->superseded || g->finishing)
         return;
@@ -314,10 +339,10 @@ void generation_drain(struct generation *g)
 
 void generation_kill(struct generation *g)
 {
-    for (const struct process *p = g->processes; p != NULL; p = p->next)
+    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
         if (p->pid != 0)
             kill(p->pid, SIGKILL);
-    for (struct process *p = g->processes; p != NULL; p = p->next) {
+    for (struct process *p = NULL; (p = generation_next(g, p)) != NULL;) {
         if (p->pid == 0)
             continue;
         while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
@@ -334,19 +359,19 @@ void generation_reopen_log(struct generation *g)
     server_reopen_log(&g->server);
     if (g->plan.share_descriptors)
         return; /* it is theirs too */
-    for (const struct process *p = g->processes; p != NULL; p = p->next)
+    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
         if (p->pid != 0)
             kill(p->pid, SIGUSR1);
 }
 
-bool generation_owns(const struct generation *g, int fd)
+int generation_next_owned(const struct generation *g, int from)
 {
     const struct server *s = &g->server;
+    const int own[] = {s->listen_fd, s->root_fd, s->access_log_fd, g->gate_fd, g->stop_fd};
+    int next = s->db == NULL ? INT_MAX : db_next_owned(s->db, from);
 
-    if (fd == s->listen_fd || fd == s->root_fd || fd == s->access_log_fd || fd == g->gate_fd)
-        return true;
-    for (const struct process *p = g->processes; p != NULL; p = p->next)
-        if (p->stop_fd == fd)
-            return true;
-    return g->server.db != NULL && db_owns(g->server.db, fd);
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (own[i] >= from && own[i] < next)
+            next = own[i];
+    return next;
 }

@@ -10,7 +10,8 @@
  * generation that fails is killed at once and nobody has lost anything.
  *
  * A SERVING generation keeps plan.processes of its places filled. Beside those it has, for
- * some moments, places of processes that retire because they have served --max-requests.
+ * some moments, places of processes that retire because they have served --max-requests; as many
+ * again at most.
  *
  * Two generations may share a pool (the same plan.arg): connections then pass from one to
  * the other, and the old one's workers only have to leave.
@@ -21,6 +22,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "models/master.h"
 #include "models/settings.h"
@@ -42,12 +44,15 @@ struct generation {
     struct settings settings; /* owned */
     struct server server;     /* its workers work on a copy of this, as forked */
     struct master_plan plan;
-    struct process *processes;
-    int gate_fd;
-    unsigned failures; /* while STARTING: processes that did not become ready */
-    int64_t end_ms;    /* while STARTING: when that takes too long */
-    bool superseded;   /* a later generation goes on with its pool */
-    bool finishing;    /* of a pool of its own: its workers have been told to leave */
+    struct process *places; /* 2 * plan.processes of them */
+    unsigned places_from;   /* all below are used */
+    unsigned places_end;    /* none from here on has been */
+    int gate_fd, stop_fd;   /* its workers': see struct master_worker */
+    unsigned failures;      /* while STARTING: processes that did not become ready */
+    int64_t end_ms;         /* while STARTING: when that takes too long */
+    bool bereaved;          /* processes have died whose descriptors are still to be closed */
+    bool superseded;        /* a later generation goes on with its pool */
+    bool finishing;         /* of a pool of its own: its workers have been told to leave */
     enum generation_listener listener;
     int64_t shut_ms;               /* LISTENER_LEFT: when to shut it at the latest */
     bool backlog_taken;            /* by a process that has ended since */
@@ -57,6 +62,7 @@ struct generation {
 
 /* Which slots are in use, of all generations. */
 struct slots {
+    unsigned from; /* all below are used */
     bool used[SERVER_SLOTS];
 };
 
@@ -80,6 +86,9 @@ struct generation *generation_new(struct settings *settings, struct generation *
 /* Frees it; it has no process any more. `last`: no other generation uses its listening socket. */
 void generation_free(struct generation *g, bool last, struct slots *slots);
 
+/* The place in use behind p, NULL: the first. NULL when there is none. p may have been removed. */
+struct process *generation_next(const struct generation *g, const struct process *p);
+
 /* Opens one more place, of a process that is to replace `old`. 0 or a negative errno: -EAGAIN while
  * as many processes that retire as there are places have not ended. */
 int generation_add_place(struct generation *g, struct process *old, struct slots *slots);
@@ -90,7 +99,9 @@ void generation_remove(struct generation *g, struct process *p, struct slots *sl
 /* True when each place has a process that has said it is ready. */
 bool generation_is_ready(const struct generation *g);
 
+/* How many of its processes live; the one with that pid, or NULL. */
 unsigned generation_alive(const struct generation *g);
+struct process *generation_find(const struct generation *g, pid_t pid);
 
 /* The connections that it and all before it have, as their workers have recorded or counted them.
  * newest: a generation; for server_recount(). */
@@ -122,7 +133,7 @@ void generation_kill(struct generation *g);
 /* Opens the access log anew, here and in the workers. */
 void generation_reopen_log(struct generation *g);
 
-/* True when fd was opened for it. */
-bool generation_owns(const struct generation *g, int fd);
+/* The lowest descriptor from `from` on that was opened for it; INT_MAX: none. */
+int generation_next_owned(const struct generation *g, int from);
 
 #endif

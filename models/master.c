@@ -10,7 +10,9 @@
  */
 #include "models/master.h"
 
+#include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,6 +20,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "io.h"
@@ -29,6 +32,7 @@
 #include "models/supervisor.h"
 #include "models/upgrade.h"
 #include "service.h"
+#include "shortage.h"
 
 enum {
     ERROR_SIZE = 512,
@@ -40,6 +44,11 @@ enum {
     /* So many generations may retire beside one another; a reload then waits for one to go. */
     RETIRING_MOST = 4,
 };
+
+/* Each of these, and the one that serves, may have two worker processes to a place, one that starts
+ * beside them has one; and each of threads' has a slot more than it has workers. */
+static_assert(SERVER_SLOTS >= (2 * (RETIRING_MOST + 1) + 1) * (CONFIG_MAX_WORKERS + 1),
+              "a reload never lacks slots");
 
 struct master {
     const struct command *command;
@@ -89,16 +98,26 @@ void master_backlog_taken(const struct server *server)
     server_wake_master(server);
 }
 
+int master_next_owned(const struct master *m, int from)
+{
+    const int own[] = {m->signal_fd, m->wake_fd, m->upgrade.ready_fd, m->inherited.ready_fd,
+                       m->service.pid_file.path != NULL ? m->service.pid_file.fd : -1};
+    int next = INT_MAX;
+
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (own[i] >= from && own[i] < next)
+            next = own[i];
+    for (const struct generation *g = m->newest; g != NULL; g = g->before) {
+        int its = generation_next_owned(g, from);
+
+        next = its < next ? its : next;
+    }
+    return next;
+}
+
 bool master_owns(const struct master *m, int fd)
 {
-    if (fd == m->signal_fd || fd == m->wake_fd || fd == m->upgrade.ready_fd ||
-        fd == m->inherited.ready_fd ||
-        (m->service.pid_file.path != NULL && fd == m->service.pid_file.fd))
-        return true;
-    for (const struct generation *g = m->newest; g != NULL; g = g->before)
-        if (generation_owns(g, fd))
-            return true;
-    return false;
+    return master_next_owned(m, fd) == fd;
 }
 
 void master_close_others(const struct master *m, const struct generation *g)
@@ -272,7 +291,6 @@ static void begin_upgrade(struct master *m)
         log_line(LOG_WARN, "upgrade: one is under way already");
         return;
     }
-    (void)upgrade_is_gone(&m->upgrade);
     result = upgrade_start(&m->upgrade, m->command, &running->server, &m->workers.mask,
                            running->settings.config.start_timeout_ms);
     if (result < 0)
@@ -419,7 +437,7 @@ static void tick(struct master *m)
         if (g->phase == RETIRING || m->workers.stopping)
             generation_drain(g);
         else
-            for (struct process *p = g->processes; p != NULL; p = p->next)
+            for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
                 process_nudge(p, &g->server);
 }
 
@@ -435,12 +453,32 @@ static void reap(struct master *m)
 }
 
 /* Nothing is left of any generation, nor of a new server that was told to stop. */
-static bool is_over(struct master *m)
+static bool is_over(const struct master *m)
 {
     const struct generation *last = m->newest;
 
     return last == NULL || (last->before == NULL && generation_alive(last) == 0 &&
                             (!m->workers.stopping || upgrade_is_gone(&m->upgrade)));
+}
+
+/* Takes note of all children that ended, stopped or go on. As process 1 of a container the master
+ * is given those of others too: that they are waited for is all they need. */
+static void reap(struct master *m)
+{
+    int status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
+        struct generation *g = m->newest;
+
+        while (g != NULL && !supervisor_note(&m->workers, g, pid, status))
+            g = g->before;
+        if (g == NULL && (WIFEXITED(status) || WIFSIGNALED(status)))
+            upgrade_note_end(&m->upgrade, pid, status);
+    }
+    for (struct generation *g = m->newest; g != NULL; g = g->before)
+        if (supervisor_release(g))
+            tick_soon(m);
 }
 
 /* One look at everything. Returns false when the server has ended. */
@@ -468,7 +506,7 @@ static bool turn(struct master *m)
         supervisor_look(&m->workers, g);
         if (g->phase != RETIRING)
             supervisor_start(&m->workers, g);
-        else if (g->processes == NULL && m->newest != g)
+        else if (generation_next(g, NULL) == NULL && m->newest != g)
             remove_generation(m, g);
     }
     tick(m); /* last: after many deaths it has much to do, and replacing them comes first */
@@ -487,7 +525,7 @@ static int next_wait(const struct master *m)
     if (wait > m->next_tick_ms - now)
         wait = m->next_tick_ms > now ? m->next_tick_ms - now : 0;
     for (const struct generation *g = m->newest; g != NULL; g = g->before)
-        for (const struct process *p = g->processes; p != NULL; p = p->next) {
+        for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;) {
             if (p->retiring && wait > DRAIN_TICK_MS)
                 wait = DRAIN_TICK_MS;
             if (p->pid == 0 && p->due_ms - now < wait)
@@ -567,7 +605,8 @@ static int run(struct master *m, struct settings *settings)
     service_end(&m->service);
     if (m->workers.failed < 0 &&
         m->workers.failed != -ECHILD) /* -ECHILD: said already which worker and how */
-        log_line(LOG_ERROR, "cannot start --model=%s: %s", model, strerror(-m->workers.failed));
+        log_line(LOG_ERROR, "cannot start --model=%s: %s", model,
+                 shortage_of_tasks(-m->workers.failed));
     return m->workers.failed;
 }
 

@@ -13,7 +13,7 @@
  *
  * Master and worker talk through the worker's control block (struct worker_control in
  * server.h), in memory they share, and three descriptors that become readable and stay so
- * (master_stop_new()): the worker's stop descriptor, its generation's gate, and the
+ * (master_stop_new()): its generation's gate and stop descriptor, and the
  * master's own, which wakes it. Each fact has a word of its own which one side writes, so
  * nothing is counted and nothing can be taken for another's.
  *
@@ -58,7 +58,7 @@ struct settings;
 /* What a worker process is given. */
 struct master_worker {
     unsigned first; /* slot of its first worker; the others follow */
-    int stop_fd;    /* readable: finish. Not used by the workers of a shared pool */
+    int stop_fd;    /* readable: all of its generation finish. Not used by those of a shared pool */
     int gate_fd;    /* private */
 };
 
@@ -70,9 +70,10 @@ struct master_plan {
 
     /*
      * The worker process, from start to exit; the result is its exit status. Calls
-     * master_worker_ready() once it can serve; finishes when its stop descriptor is readable: stops
-     * accepting, first taking what waits to be when control->take_backlog (then
-     * master_backlog_taken()); cuts off at server_drain_deadline().
+     * master_worker_ready() once it can serve; finishes when its stop descriptor is readable, or,
+     * once it is spent, when it finds server_told_to_finish(): stops accepting, first taking what
+     * waits to be when control->take_backlog (then master_backlog_taken()); cuts off at
+     * server_drain_deadline().
      */
     int (*work)(struct server *server, const struct master_worker *self, void *arg);
 
@@ -84,12 +85,10 @@ struct master_plan {
      * Workers get the master's descriptor table itself instead of a copy, so a descriptor
      * opened by one is open in all (clone(2) with CLONE_FILES), and parked connections are
      * the master's as well. The members below are for such plans, NULL in others: the master, not
-     * each worker, stops accepting and closes idle connections. All but `starts` and
+     * each worker, stops accepting and closes idle connections. All but
      * `finish` may be called at any time between open() and close().
      */
     bool share_descriptors;
-    /* Before a process is started in that slot. 0 or a negative errno. */
-    int (*starts)(struct server *server, unsigned first, void *arg);
     /* After died(), of one or of many: close what those held. Before any is started in their place.
      */
     void (*release)(struct server *server, void *arg);
@@ -112,7 +111,9 @@ struct master_plan {
  */
 int master_run(const struct command *command, struct settings *settings);
 
-/* True when fd is one that the master itself holds, as do all that share its table. */
+/* The lowest descriptor from `from` on that the master itself holds, as do all that share its
+ * table; INT_MAX: there is none. And whether fd is one. */
+int master_next_owned(const struct master *master, int from);
 bool master_owns(const struct master *master, int fd);
 
 /* In a new process of g with a descriptor table of its own: closes the files of other generations,

@@ -64,7 +64,7 @@ struct pool *pool_new(const struct server *server, int stop_fd)
         mmap(NULL, pool->descriptors * pool->spill_size, PROT_READ | PROT_WRITE, flags, -1, 0);
     pool->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     event.data.fd = stop_fd;
-    if (waiters_init(pool->waiters, server->workers, SERVER_SLOTS, pool->epoll_fd) < 0 ||
+    if (waiters_init(pool->waiters, server->workers, pool->epoll_fd) < 0 ||
         pool->spill == MAP_FAILED || pool->epoll_fd < 0 ||
         epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, stop_fd, &event) < 0)
         goto fail;

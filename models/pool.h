@@ -87,9 +87,8 @@ struct pool {
 };
 
 /*
- * Makes a pool whose memory forked and cloned processes share. stop_fd stays the caller's. There is
- * room for workers 0 to SERVER_SLOTS - 1; the first server->workers may work at once, others after
- * waiters_add(). Returns NULL with errno set.
+ * Makes a pool whose memory forked and cloned processes share, for workers 0 to SERVER_SLOTS - 1.
+ * stop_fd stays the caller's. Returns NULL with errno set.
  */
 struct pool *pool_new(const struct server *server, int stop_fd);
 void pool_free(struct pool *pool);

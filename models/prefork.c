@@ -155,14 +155,6 @@ static struct io *master_io(struct prefork *prefork, struct server *server)
     return &prefork->master_io;
 }
 
-static int starts(struct server *server, unsigned first, void *arg)
-{
-    struct prefork *prefork = arg;
-
-    (void)server;
-    return waiters_add(prefork->pool->waiters, first);
-}
-
 static void died_by_request(struct server *server, unsigned first, bool killed, void *arg)
 {
     struct prefork *prefork = arg;
@@ -317,7 +309,6 @@ static int open_by_request(struct server *server, const struct master_plan *befo
         .died = died_by_request,
         .release = release,
         .share_descriptors = true,
-        .starts = starts,
         .tick = tick,
         .owns = owns,
         .connections = connections,

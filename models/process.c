@@ -28,29 +28,6 @@ enum {
     LONGEST_PAUSE_MS = 500,
 };
 
-struct process *process_new(unsigned first, bool shares)
-{
-    struct process *p = calloc(1, sizeof *p);
-
-    if (p == NULL)
-        return NULL;
-    p->first = first;
-    p->stop_fd = shares ? -1 : master_stop_new();
-    if (!shares && p->stop_fd < 0) {
-        errno = -p->stop_fd;
-        free(p);
-        return NULL;
-    }
-    return p;
-}
-
-void process_free(struct process *p)
-{
-    if (p->stop_fd >= 0)
-        close(p->stop_fd);
-    free(p);
-}
-
 static void do_nothing(int number)
 {
     (void)number;
@@ -188,26 +165,18 @@ int process_start(struct process *p, struct generation *g, const struct master *
                   const sigset_t *mask)
 {
     pid_t master_pid = getpid();
-    int result = 0;
-    pid_t pid = -1;
+    pid_t pid;
 
     reset(p, g);
     heartbeat_init(&p->heart);
-    if (g->plan.starts != NULL)
-        result = g->plan.starts(&g->server, p->first, g->plan.arg);
-    if (result == 0) {
-        pid = new_process(g->plan.share_descriptors);
-        result = pid < 0 ? -errno : 0;
-    }
+    pid = new_process(g->plan.share_descriptors);
+    if (pid < 0)
+        return -errno;
     if (pid == 0) {
-        struct master_worker self = {p->first, p->stop_fd, g->gate_fd};
+        struct master_worker self = {p->first, g->stop_fd, g->gate_fd};
 
         become_worker(p, g, m, mask, master_pid);
         exit(g->plan.work(&g->server, &self, g->plan.arg));
-    }
-    if (result < 0) {
-        p->due_ms = io_now_ms() + LONGEST_PAUSE_MS;
-        return result;
     }
     p->pid = pid;
     p->started_ms = io_now_ms();
@@ -232,8 +201,6 @@ void process_retire(struct process *p, struct server *server, bool leave, bool t
     atomic_store(&control->idle_until_ms, idle_until_ms);
     atomic_store(&control->take_backlog, take_backlog);
     atomic_store(&control->draining, true);
-    if (p->stop_fd >= 0)
-        master_stop(p->stop_fd);
 }
 
 void process_nudge(const struct process *p, const struct server *server)

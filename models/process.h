@@ -21,10 +21,10 @@ struct generation;
 struct master;
 
 struct process {
+    bool used;       /* there is such a place */
     pid_t pid;       /* 0: none now */
     unsigned first;  /* its slots */
-    unsigned number; /* among its generation's, from 0; below 2 * plan.processes */
-    int stop_fd;     /* its own; -1: the plan shares descriptors */
+    unsigned number; /* among its generation's places, from 0 */
     bool retiring;   /* was told to finish: it is not started again */
     bool nudge;      /* was idle when told to leave its pool: see pool_leave() */
     int64_t started_ms;
@@ -32,13 +32,9 @@ struct process {
     int64_t end_ms; /* while retiring: when it is killed */
     int pause_ms;   /* before the next start, if this one dies soon */
     struct heartbeat heart;
-    struct process *replaces; /* is to finish once this one is ready; or NULL */
-    struct process *next;
+    struct process *replaces;  /* is to finish once this one is ready; or NULL */
+    struct process *successor; /* the one that replaces this; or NULL */
 };
-
-/* A place in those slots, of a plan that does or does not share descriptors. NULL with errno. */
-struct process *process_new(unsigned first, bool shares);
-void process_free(struct process *p);
 
 static inline struct worker_control *process_control(const struct process *p,
                                                      const struct server *server)
@@ -53,8 +49,8 @@ int process_start(struct process *p, struct generation *g, const struct master *
 
 /*
  * Tells it to finish: cut_ms, kill_ms, idle_until_ms as in worker_control and end_ms.
- * leave: it is a worker of a shared pool that goes on without it. May be called again to shorten
- * the times.
+ * leave: it is a worker of a shared pool that goes on without it. Else it sees that when it next
+ * looks, or at once by its generation's stop descriptor. May be called again to shorten the times.
  */
 void process_retire(struct process *p, struct server *server, bool leave, bool take_backlog,
                     int64_t cut_ms, int64_t kill_ms, int64_t idle_until_ms);

@@ -14,36 +14,38 @@
 #include "io.h"
 #include "log.h"
 #include "models/process.h"
+#include "shortage.h"
+
+enum { SHORT_PAUSE_MS = 500 }; /* after a process could not be made, until the next is tried */
 
 /* Starts what is due. Only a failure at the very start is an error. */
 void supervisor_start(struct supervisor *s, struct generation *g)
 {
     int64_t now = io_now_ms();
+    int result = 0;
 
-    for (struct process *p = g->processes; p != NULL && s->failed == 0; p = p->next) {
-        int result;
-
+    for (struct process *p = NULL; result == 0 && (p = generation_next(g, p)) != NULL;) {
         if (p->pid != 0 || p->retiring || p->due_ms > now)
             continue;
         result = process_start(p, g, s->master, &s->mask);
-        if (result < 0 && !s->announced)
-            s->failed = result;
-        else if (result < 0)
-            log_line(LOG_ERROR, "cannot start worker process %u: %s", p->first, strerror(-result));
-        if (result < 0)
-            g->failures++;
+        if (result < 0 && s->announced)
+            log_line(LOG_ERROR, "cannot start worker process %u: %s", p->first,
+                     shortage_of_tasks(-result));
     }
+    if (result == 0)
+        return;
+    g->failures++;
+    if (!s->announced)
+        s->failed = result;
+    for (struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+        if (p->pid == 0) /* the others would not fare better now */
+            p->due_ms = now + SHORT_PAUSE_MS;
 }
 
 /* One that a generation can do without: it was told to finish, or another stands in for it. */
 static bool is_spare(const struct generation *g, const struct process *p)
 {
-    if (p->retiring || g->phase == RETIRING)
-        return true;
-    for (const struct process *other = g->processes; other != NULL; other = other->next)
-        if (other->replaces == p)
-            return true;
-    return false;
+    return p->retiring || g->phase == RETIRING || p->successor != NULL;
 }
 
 /* Says how it ended, and what is done about it. */
@@ -87,28 +89,29 @@ static void worker_ended(struct supervisor *s, struct generation *g, struct proc
         generation_remove(g, p, &s->slots);
 }
 
-/* Looks at each worker rather than for any child: a master that is process 1 of a container
- * inherits others. */
-bool supervisor_reap(struct supervisor *s, struct generation *g)
+bool supervisor_note(struct supervisor *s, struct generation *g, pid_t pid, int status)
 {
-    bool ended = false;
+    struct process *p = generation_find(g, pid);
 
-    for (struct process *p = g->processes, *next; p != NULL; p = next) {
-        int status;
-
-        next = p->next;
-        while (p->pid != 0 && waitpid(p->pid, &status, WNOHANG | WUNTRACED | WCONTINUED) > 0) {
-            if (WIFEXITED(status) || WIFSIGNALED(status)) {
-                worker_ended(s, g, p, status);
-                ended = true;
-                break;
-            }
-            heartbeat_report(&p->heart, WIFSTOPPED(status));
-        }
+    if (p == NULL)
+        return false;
+    if (WIFEXITED(status) || WIFSIGNALED(status)) {
+        worker_ended(s, g, p, status);
+        g->bereaved = true;
+    } else {
+        heartbeat_report(&p->heart, WIFSTOPPED(status));
     }
-    if (ended && g->plan.release != NULL)
+    return true;
+}
+
+bool supervisor_release(struct generation *g)
+{
+    bool bereaved = g->bereaved;
+
+    g->bereaved = false;
+    if (bereaved && g->plan.release != NULL)
         g->plan.release(&g->server, g->plan.arg);
-    return ended;
+    return bereaved;
 }
 
 static void look_at_heart(struct generation *g, struct process *p, int64_t now)
@@ -148,15 +151,17 @@ static void look_at_heart(struct generation *g, struct process *p, int64_t now)
 /* Those that have served their share: another is started first, then they are told to finish. */
 static void replace_spent(struct supervisor *s, struct generation *g, struct process *p)
 {
-    struct retirement times = generation_times(g);
+    const struct worker_control *control = process_control(p, &g->server);
     struct process *old = p->replaces;
 
-    if (old != NULL && p->pid != 0 && atomic_load(&process_control(p, &g->server)->ready)) {
-        p->replaces = NULL;
+    if (old != NULL && atomic_load(&control->ready)) {
+        struct retirement times = generation_times(g);
+
+        p->replaces = old->successor = NULL;
         process_retire(old, &g->server, g->plan.share_descriptors, false, times.cut_ms,
                        times.kill_ms, times.idle_until_ms);
     }
-    if (p->pid != 0 && !is_spare(g, p) && atomic_load(&process_control(p, &g->server)->spent) &&
+    if (atomic_load(&control->spent) && !is_spare(g, p) &&
         generation_add_place(g, p, &s->slots) < 0)
         return; /* tried again at the next turn */
 }
@@ -165,8 +170,7 @@ void supervisor_look(struct supervisor *s, struct generation *g)
 {
     int64_t now = io_now_ms();
 
-    for (struct process *p = g->processes, *next; p != NULL; p = next) {
-        next = p->next;
+    for (struct process *p = NULL; (p = generation_next(g, p)) != NULL;) {
         if (p->pid == 0) {
             if (g->phase == RETIRING)
                 generation_remove(g, p, &s->slots);

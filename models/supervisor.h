@@ -9,6 +9,7 @@
 
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "models/generation.h"
 
@@ -25,9 +26,13 @@ struct supervisor {
 /* Starts what is due. */
 void supervisor_start(struct supervisor *s, struct generation *g);
 
-/* Takes note of processes that ended, stopped or go on, and releases what the ended ones held. True
- * when there were any. */
-bool supervisor_reap(struct supervisor *s, struct generation *g);
+/* Takes note that a child of the master ended, stopped or goes on, as waitpid() said. False: it is
+ * no process of g. */
+bool supervisor_note(struct supervisor *s, struct generation *g, pid_t pid, int status);
+
+/* After all that have ended were noted: releases what they held, once for all. True when there were
+ * any. */
+bool supervisor_release(struct generation *g);
 
 /* Looks at those that run: kills those that are stopped, hung or late, replaces those that have
  * served --max-requests. */

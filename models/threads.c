@@ -29,6 +29,7 @@
 #include "models/model.h"
 #include "models/pool.h"
 #include "server.h"
+#include "shortage.h"
 
 enum {
     THREAD_STACK = 256 * 1024, /* bytes of address space; a handler uses a few pages of it */
@@ -231,7 +232,7 @@ static int start_threads(struct team *team)
     pthread_attr_destroy(&attributes);
     if (result < 0)
         log_line(LOG_ERROR, "cannot start thread %u of %u: %s", team->count + 1,
-                 team->server->workers, strerror(-result));
+                 team->server->workers, shortage_of_tasks(-result));
     return result;
 }
 
@@ -277,7 +278,7 @@ static bool keep_time(const struct team *team, const struct master_worker *self,
 
     do
         tick(team, io);
-    while (!wait_for(self->stop_fd, TICK_MS));
+    while (!server_told_to_finish(team->server) && !wait_for(self->stop_fd, TICK_MS));
     if (team->pool == NULL)
         return true;
     pool_retire(team->pool);

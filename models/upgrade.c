@@ -68,18 +68,28 @@ static void forget(struct upgrade *u, pid_t child)
     close(u->ready_fd);
     u->ready_fd = -1;
     u->pid = 0;
+    u->ended = false;
     u->child = child;
+}
+
+void upgrade_note_end(struct upgrade *u, pid_t pid, int status)
+{
+    if (pid == u->child)
+        u->child = 0;
+    if (pid != u->pid)
+        return;
+    u->ended = true;
+    u->status = status;
 }
 
 enum upgrade_state upgrade_look(struct upgrade *u, bool *adopted, char *why, size_t why_size)
 {
     char answer;
     ssize_t count;
-    int status = 0;
 
     if (u->pid == 0)
         return UPGRADE_NONE;
-    count = read(u->ready_fd, &answer, 1);
+    count = u->ended ? 0 : read(u->ready_fd, &answer, 1); /* nobody serves, whatever it said */
     if (count == 1) {
         *adopted = answer == UPGRADE_ADOPTED;
         forget(u, 0); /* its end is nothing to this server any more */
@@ -89,11 +99,12 @@ enum upgrade_state upgrade_look(struct upgrade *u, bool *adopted, char *why, siz
         return UPGRADE_PENDING;
     if (count < 0)
         snprintf(why, why_size, "was not ready within --start-timeout");
-    kill(u->pid, SIGKILL); /* it may have closed the pipe and live on */
-    while (waitpid(u->pid, &status, 0) < 0 && errno == EINTR)
+    if (!u->ended)
+        kill(u->pid, SIGKILL); /* it may have closed the pipe and live on */
+    while (!u->ended && waitpid(u->pid, &u->status, 0) < 0 && errno == EINTR)
         ;
     if (count >= 0)
-        process_describe_end(why, why_size, status);
+        process_describe_end(why, why_size, u->status);
     forget(u, 0);
     return UPGRADE_FAILED;
 }
@@ -106,14 +117,12 @@ void upgrade_cancel(struct upgrade *u)
     forget(u, u->pid);
 }
 
-bool upgrade_is_gone(struct upgrade *u)
+bool upgrade_is_gone(const struct upgrade *u)
 {
-    if (u->child != 0 && waitpid(u->child, NULL, WNOHANG) != 0)
-        u->child = 0;
     return u->child == 0;
 }
 
-void upgrade_end(struct upgrade *u)
+void upgrade_end(const struct upgrade *u)
 {
     if (!upgrade_is_gone(u))
         kill(u->child, SIGKILL);

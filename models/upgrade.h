@@ -33,8 +33,10 @@ enum { UPGRADE_ADOPTED = 'a', UPGRADE_OPENED = 'o' };
 /* ---- the old server ---- */
 
 struct upgrade {
-    pid_t pid;      /* of the new server; 0: none is being started */
-    pid_t child;    /* of one that is being started no more, but not reaped yet; 0: none */
+    pid_t pid;  /* of the new server; 0: none is being started */
+    bool ended; /* it has ended, with this status */
+    int status;
+    pid_t child;    /* of one that was told to stop and has not ended yet; 0: none */
     int ready_fd;   /* the pipe's end to read; -1 */
     int64_t end_ms; /* when it has taken too long */
 };
@@ -46,6 +48,9 @@ enum upgrade_state { UPGRADE_NONE, UPGRADE_PENDING, UPGRADE_READY, UPGRADE_FAILE
 int upgrade_start(struct upgrade *u, const struct command *command, const struct server *server,
                   const sigset_t *mask, int64_t timeout_ms);
 
+/* Takes note that a child of the master has ended: perhaps that one. */
+void upgrade_note_end(struct upgrade *u, pid_t pid, int status);
+
 /* How it is getting on; does not wait. READY: *adopted says which socket it serves, and it
  * is its own master now. FAILED: it was reaped, why holds a few words. */
 enum upgrade_state upgrade_look(struct upgrade *u, bool *adopted, char *why, size_t why_size);
@@ -53,8 +58,8 @@ enum upgrade_state upgrade_look(struct upgrade *u, bool *adopted, char *why, siz
 /* The old server is being stopped, so the new one is told to stop too. It may have served by then:
  * upgrade_is_gone() says whether it has ended, upgrade_end() kills it. */
 void upgrade_cancel(struct upgrade *u);
-bool upgrade_is_gone(struct upgrade *u);
-void upgrade_end(struct upgrade *u);
+bool upgrade_is_gone(const struct upgrade *u);
+void upgrade_end(const struct upgrade *u);
 
 /* ---- the new server ---- */
 

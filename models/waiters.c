@@ -8,50 +8,28 @@
 #include <errno.h>
 #include <limits.h>
 #include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-enum { LOOK_AGAIN_MS = 10 }; /* while too many wait */
+enum {
+    LOOK_AGAIN_MS = 10,  /* while too many wait */
+    LOOK_ALONE_MS = 100, /* whether it was given up, by one that has no bell */
+    LOOKERS_PER_MS = 16, /* and later where thousands look, since each looks at all */
+};
 
 size_t waiters_size(unsigned room)
 {
     return sizeof(struct waiters) + room * sizeof(struct waiter);
 }
 
-int waiters_init(struct waiters *w, unsigned workers, unsigned room, int work_fd)
+int waiters_init(struct waiters *w, unsigned workers, int work_fd)
 {
-    int result = 0;
-
     w->work_fd = work_fd;
-    w->room = room;
     waiters_expect(w, workers);
-    for (unsigned i = 0; i < workers && result == 0; i++)
-        result = waiters_add(w, i);
-    return result;
+    return bells_init(&w->bells);
 }
 
 void waiters_term(struct waiters *w)
 {
-    for (unsigned i = 0; i < w->count; i++)
-        if (w->each[i].wake_fd > 0)
-            close(w->each[i].wake_fd);
-}
-
-int waiters_add(struct waiters *w, unsigned worker)
-{
-    int fd;
-
-    if (worker >= w->room)
-        return -ENOSPC;
-    if (w->each[worker].wake_fd > 0)
-        return 0;
-    fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (fd < 0)
-        return -errno;
-    w->each[worker].wake_fd = fd;
-    if (worker >= w->count)
-        w->count = worker + 1;
-    return 0;
+    bells_term(&w->bells);
 }
 
 void waiters_expect(struct waiters *w, unsigned workers)
@@ -63,24 +41,24 @@ void waiters_expect(struct waiters *w, unsigned workers)
 
 bool waiters_own(const struct waiters *w, int fd)
 {
-    for (unsigned i = 0; i < w->count; i++)
-        if (w->each[i].wake_fd == fd)
-            return true;
-    return false;
+    return bells_next_owned(&w->bells, fd) == fd;
 }
 
 void waiters_died(struct waiters *w, unsigned worker)
 {
     atomic_store(&w->each[worker].since_ms, 0);
+    bells_give(&w->bells, worker);
 }
 
 static void give_up(struct waiter *victim)
 {
-    uint64_t one = 1;
-
     atomic_store(&victim->given_up, atomic_load(&victim->turn));
-    if (write(victim->wake_fd, &one, sizeof one) < 0)
-        return; /* EAGAIN: it is readable already */
+    bell_ring(atomic_load(&victim->bell));
+}
+
+static bool is_given_up(const struct waiter *waiter)
+{
+    return atomic_load(&waiter->given_up) == atomic_load(&waiter->turn);
 }
 
 static bool work_waits(const struct waiters *w)
@@ -101,7 +79,7 @@ static bool too_many(struct waiters *w)
     for (unsigned i = 0; i < w->count; i++) {
         int64_t its = atomic_load(&w->each[i].since_ms);
 
-        if (its == 0 || atomic_load(&w->each[i].given_up) == atomic_load(&w->each[i].turn))
+        if (its == 0 || is_given_up(&w->each[i]))
             continue;
         waiting++;
         if (its < since) {
@@ -117,46 +95,70 @@ static bool too_many(struct waiters *w)
     return waiting - 1 > w->limit;
 }
 
-/* Waits until fd is ready (its events), the worker's turn is given up (-EBUSY) or the deadline has
- * passed (-ETIMEDOUT). */
-static int wait_turn(struct waiters *w, struct waiter *self, struct pollfd *fds,
-                     int64_t deadline_ms)
+/* Waits until fds[0] is ready (its events), the worker's turn is given up (-EBUSY) or the deadline
+ * has passed (-ETIMEDOUT). */
+static int wait_turn(struct waiters *w, unsigned worker, struct pollfd *fds, int64_t deadline_ms)
 {
+    struct waiter *self = &w->each[worker];
+
     for (;;) {
-        int64_t left = deadline_ms - io_now_ms();
-        uint64_t count;
+        int64_t left = deadline_ms - io_now_ms(), look_ms = left;
+        bool given_up;
         int ready;
 
         if (left <= 0)
             return -ETIMEDOUT;
-        if (too_many(w) && left > LOOK_AGAIN_MS)
-            left = LOOK_AGAIN_MS;
+        if (atomic_load(&self->bell) == 0) /* before the looks: what comes after them rings it */
+            atomic_store(&self->bell, bells_take(&w->bells, worker));
+        fds[1].fd = atomic_load(&self->bell) == 0 ? -1 : atomic_load(&self->bell);
+        if (too_many(w))
+            look_ms = LOOK_AGAIN_MS + w->count / LOOKERS_PER_MS;
+        else if (fds[1].fd < 0)
+            look_ms = LOOK_ALONE_MS + w->count / LOOKERS_PER_MS;
+        given_up = is_given_up(self);
+        if (given_up)
+            look_ms = 0;
+        left = look_ms < left ? look_ms : left;
         ready = poll(fds, 2, left > INT_MAX ? INT_MAX : (int)left);
         if (ready > 0 && fds[0].revents != 0)
             return fds[0].revents;
-        if (ready > 0 && read(self->wake_fd, &count, sizeof count) > 0 &&
-            atomic_load(&self->given_up) == atomic_load(&self->turn))
+        if (given_up)
             return -EBUSY;
+        if (ready > 0)
+            bell_heard(fds[1].fd);
         if (ready < 0 && errno != EINTR)
             return -errno;
     }
+}
+
+/* So that all who wait are looked at. */
+static void raise_count(struct waiters *w, unsigned worker)
+{
+    unsigned count = atomic_load(&w->count);
+
+    while (count <= worker && !atomic_compare_exchange_weak(&w->count, &count, worker + 1))
+        ;
 }
 
 int waiters_wait(struct waiters *w, unsigned worker, int fd, int events, int64_t deadline_ms,
                  int64_t spent_ms)
 {
     struct waiter *self = &w->each[worker];
-    struct pollfd fds[2] = {{.fd = fd}, {.fd = self->wake_fd, .events = POLLIN}};
+    struct pollfd fds[2] = {{.fd = fd}, {.fd = -1, .events = POLLIN}};
     int result, ready = 0;
 
     if (events & IO_READ)
         fds[0].events |= POLLIN;
     if (events & IO_WRITE)
         fds[0].events |= POLLOUT;
+    raise_count(w, worker);
+    atomic_store(&self->bell, 0); /* of one killed in this place */
     atomic_fetch_add(&self->turn, 1);
     atomic_store(&self->since_ms, io_now_ms() - spent_ms);
-    result = wait_turn(w, self, fds, deadline_ms);
+    result = wait_turn(w, worker, fds, deadline_ms);
     atomic_store(&self->since_ms, 0);
+    atomic_store(&self->bell, 0);
+    bells_give(&w->bells, worker);
     if (result < 0)
         return result;
     if (result & (POLLIN | POLLERR | POLLHUP | POLLNVAL))

@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bells.h"
 #include "io.h"
 
 /* Nobody is given up before it was waited for so long: more than most round trips, so that an
@@ -27,30 +28,26 @@ struct waiter {
     _Atomic int64_t since_ms;  /* when its client began to be slow; 0: not waiting */
     _Atomic uint32_t turn;     /* number of the wait */
     _Atomic uint32_t given_up; /* number of the last wait that was to end */
-    int wake_fd; /* eventfd, 0: not made yet: readable when it is to look at given_up */
+    _Atomic int bell;          /* rings when it is to look at given_up; 0: it has none */
 };
 
 /* Lies in memory that all workers share. */
 struct waiters {
     int work_fd;            /* readable while a connection waits for a worker; not owned */
-    unsigned room;          /* workers there is memory for */
-    _Atomic unsigned count; /* one more than the highest worker there has been */
+    _Atomic unsigned count; /* one more than the highest worker that has ever waited */
     _Atomic unsigned limit; /* that may wait at a time */
+    struct bells bells;
     struct waiter each[];
 };
 
 /* Bytes that waiters of up to `room` workers take. */
 size_t waiters_size(unsigned room);
 
-/* Makes them, for workers 0 to workers - 1, in zeroed memory of waiters_size(room) bytes. Returns 0
- * or a negative errno; waiters_term() in either case. */
-int waiters_init(struct waiters *waiters, unsigned workers, unsigned room, int work_fd)
+/* Makes them, for a pool of so many workers, in zeroed memory of waiters_size(room) bytes. Returns
+ * 0 or a negative errno; waiters_term() in either case. */
+int waiters_init(struct waiters *waiters, unsigned workers, int work_fd)
     __attribute__((warn_unused_result));
 void waiters_term(struct waiters *waiters);
-
-/* Makes room for worker number `worker`, where there may be none yet: -errno when that fails. To be
- * called by the one process that starts workers, before it starts that one. */
-int waiters_add(struct waiters *waiters, unsigned worker) __attribute__((warn_unused_result));
 
 /* From now on so many workers serve at a time. */
 void waiters_expect(struct waiters *waiters, unsigned workers);

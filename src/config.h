@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { CONFIG_MAX_WORKERS = 4096 };
+enum { CONFIG_MAX_WORKERS = 10000 };
 enum config_dispatch { DISPATCH_REQUEST, DISPATCH_CONNECTION };
 enum config_scheduling { SCHEDULING_AUTO, SCHEDULING_BATCH, SCHEDULING_NORMAL };
 

@@ -26,7 +26,7 @@ struct model;
 
 enum {
     SERVER_CACHE_LINE = 64,
-    SERVER_SLOTS = 16384,         /* for workers that live at the same time: of all generations */
+    SERVER_SLOTS = 131072,        /* for workers that live at the same time: of all generations */
     SERVER_MASTER = SERVER_SLOTS, /* io.worker of the master */
 };
 
@@ -134,6 +134,12 @@ static inline uint64_t stats_get(const stats_counter *counter)
 static inline bool server_stopping(const struct server *server)
 {
     return atomic_load_explicit(&server->shared->draining, memory_order_relaxed);
+}
+
+/* The calling process has been given its orders to finish, all of them. */
+static inline bool server_told_to_finish(const struct server *server)
+{
+    return atomic_load(&server->control->draining);
 }
 
 /* The calling process is to finish: answers say Connection: close. */

@@ -15,6 +15,14 @@
 
 enum { INTERVAL_MS = 1000 };
 
+const char *shortage_of_tasks(int error)
+{
+    if (error != EAGAIN)
+        return strerror(error);
+    return "no more processes or threads are allowed (ulimit -u and -v, pids.max of the cgroup, "
+           "kernel.pid_max, kernel.threads-max or vm.max_map_count)";
+}
+
 /* True for one caller in each interval. */
 static bool may_speak(_Atomic int64_t *last_ms)
 {

@@ -10,6 +10,10 @@
 
 struct server;
 
+/* Why no process or thread could be made, in words, for a positive errno of fork(), clone() or
+ * pthread_create(): names the limits that it may be. */
+const char *shortage_of_tasks(int error);
+
 /*
  * Logs "what: reason; connections wait until it can be done", at most once a second for all workers
  * together. Safe in any process, thread or coroutine; does not suspend.

@@ -89,9 +89,9 @@ def settings(text: str) -> dict[str, str]:
         (["--listen=8080"], ['"8080"', "--listen", "ADDR:PORT", "unix:/path"]),
         (["--listen=127.0.0.1:65536"], ["--listen"]),
         (["--listen=[::1:80"], ["--listen"]),
-        (["--workers=0"], ['"0"', "--workers", "1 to 4096"]),
+        (["--workers=0"], ['"0"', "--workers", "1 to 10000"]),
         (["--workers", "-1"], ['"-1"', "--workers"]),
-        (["--workers"], ["no value for --workers", "1 to 4096"]),
+        (["--workers"], ["no value for --workers", "1 to 10000"]),
         (["--dispatch=requst"], ["requst", "--dispatch", "did you mean request?"]),
         (["--gil=maybe"], ["maybe", "--gil", "on or off"]),
         (["--max-connections=many"], ["many", "--max-connections"]),
@@ -126,7 +126,7 @@ def test_a_mistake_exits_with_64_and_one_line(arguments: list[str], parts: list[
 @pytest.mark.parametrize(
     ("name", "value", "parts"),
     [
-        ("SERVER_WORKERS", "x", ['"x"', "SERVER_WORKERS", "1 to 4096"]),
+        ("SERVER_WORKERS", "x", ['"x"', "SERVER_WORKERS", "1 to 10000"]),
         ("SERVER_MODEL", "thread", ["thread", "did you mean threads?"]),
         ("SERVER_MODLE", "coro", ["SERVER_MODLE", "did you mean SERVER_MODEL?"]),
         ("SERVER_MAX_HEADERS", "1k", ["did you mean SERVER_MAX_HEADER?"]),
@@ -156,7 +156,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, name: str, reason: str) -> N
 @pytest.mark.parametrize(
     ("text", "number", "parts"),
     [
-        ("# c\n\nworkers = 0\n", 3, ['"0"', "workers", "1 to 4096"]),
+        ("# c\n\nworkers = 0\n", 3, ['"0"', "workers", "1 to 10000"]),
         ("wokers = 1\n", 1, ["unknown setting wokers", "did you mean workers?"]),
         ("gil\n", 1, ["name = value"]),
         ("gil = on\ngil = on\n", 2, ["gil", "second time", "line 1"]),

@@ -98,10 +98,16 @@ void db_free(struct db *db)
     free(db);
 }
 
-bool db_owns(const struct db *db, int fd)
+static int next_owned(const struct db_pool *pool, int from)
 {
-    return (db->world.permits != NULL && db_permits_own(db->world.permits, fd)) ||
-           (db->has_cache && db->cache.permits != NULL && db_permits_own(db->cache.permits, fd));
+    return pool->permits != NULL ? db_permits_next_owned(pool->permits, from) : INT_MAX;
+}
+
+int db_next_owned(const struct db *db, int from)
+{
+    int world = next_owned(&db->world, from), cache = next_owned(&db->cache, from);
+
+    return world < cache ? world : cache;
 }
 
 void db_process_died(struct db *db, unsigned process)

@@ -68,8 +68,8 @@ int db_new(struct db **out, const struct config *config, unsigned processes)
 /* Closes what the calling process has open and frees everything. NULL allowed. */
 void db_free(struct db *db);
 
-/* True when fd was opened by db_new() for all processes. */
-bool db_owns(const struct db *db, int fd);
+/* The lowest descriptor from `from` on that db_new() opened for all processes; INT_MAX: none. */
+int db_next_owned(const struct db *db, int from);
 
 /* In the master: a worker process has died; what it had borrowed goes to those who wait. */
 void db_process_died(struct db *db, unsigned process);

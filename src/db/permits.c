@@ -16,16 +16,19 @@
 #include <fcntl.h>
 #include <stdalign.h>
 #include <stdatomic.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <unistd.h>
+
+#include "bells.h"
 
 enum {
     CACHE_LINE = 64,
-    FIRST_LOOK_MS = 5,   /* how often the first in line looks for an idle permit */
-    OTHERS_LOOK_MS = 100 /* how often the others look whether they are first: wake-ups get lost when
-                            a process is killed between its two steps */
+    FIRST_LOOK_MS = 5, /* how often the first in line looks for an idle permit */
+    /* How often the others look where they stand, for each process before them, and at most: those
+     * behind the first few have no bell, and a ring gets lost when a process is killed between its
+     * two steps. */
+    EACH_LOOK_MS = 2,
+    OTHERS_LOOK_MS = 1000,
 };
 
 enum phase { FREE = 0, BUSY = 1, IDLE = 2, REVOKING = 3 };
@@ -44,7 +47,7 @@ struct permit {
 /* A process's place in the line. */
 struct claim {
     alignas(CACHE_LINE) _Atomic uint64_t ticket; /* 0: does not wait */
-    int wake_fd;                                 /* eventfd: look again */
+    _Atomic int bell;                            /* rings when it is to look again; 0: none */
     _Atomic int32_t copy; /* while a permit is REVOKING(this): the socket to shut down; -1: none */
 };
 
@@ -52,6 +55,7 @@ struct db_permits {
     unsigned count, processes;
     size_t size; /* bytes mapped */
     _Atomic uint64_t tickets;
+    struct bells bells;
     struct claim *claims; /* behind the permits */
     struct permit permits[];
 };
@@ -80,6 +84,7 @@ struct db_permits *db_permits_new(unsigned count, unsigned processes)
     size_t permits = sizeof(struct db_permits) + count * sizeof(struct permit);
     size_t size;
     struct db_permits *p;
+    int result;
 
     permits = (permits + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
     size = permits + processes * sizeof(struct claim);
@@ -89,17 +94,12 @@ struct db_permits *db_permits_new(unsigned count, unsigned processes)
     p->count = count;
     p->size = size;
     p->claims = (struct claim *)((char *)p + permits);
-    while (p->processes < processes) {
-        int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-
-        if (fd < 0) {
-            int saved = errno;
-
-            db_permits_free(p);
-            errno = saved;
-            return NULL;
-        }
-        p->claims[p->processes++].wake_fd = fd;
+    p->processes = processes;
+    result = bells_init(&p->bells);
+    if (result < 0) {
+        db_permits_free(p);
+        errno = -result;
+        return NULL;
     }
     return p;
 }
@@ -108,17 +108,13 @@ void db_permits_free(struct db_permits *p)
 {
     if (p == NULL)
         return;
-    for (unsigned i = 0; i < p->processes; i++)
-        close(p->claims[i].wake_fd);
+    bells_term(&p->bells);
     munmap(p, p->size);
 }
 
-bool db_permits_own(const struct db_permits *p, int fd)
+int db_permits_next_owned(const struct db_permits *p, int from)
 {
-    for (unsigned i = 0; i < p->processes; i++)
-        if (p->claims[i].wake_fd == fd)
-            return true;
-    return false;
+    return bells_next_owned(&p->bells, from);
 }
 
 /* The process that has waited longest, or NULL. */
@@ -138,6 +134,20 @@ static struct claim *first_in_line(const struct db_permits *p)
     return first;
 }
 
+/* How many have waited for longer than that claim. */
+static unsigned count_ahead(const struct db_permits *p, const struct claim *claim)
+{
+    uint64_t own = atomic_load(&claim->ticket);
+    unsigned ahead = 0;
+
+    for (unsigned i = 0; i < p->processes; i++) {
+        uint64_t ticket = atomic_load(&p->claims[i].ticket);
+
+        ahead += ticket != 0 && ticket < own;
+    }
+    return ahead;
+}
+
 unsigned db_permits_waiting(const struct db_permits *p)
 {
     unsigned count = 0;
@@ -150,10 +160,9 @@ unsigned db_permits_waiting(const struct db_permits *p)
 static void wake_first(const struct db_permits *p)
 {
     const struct claim *first = first_in_line(p);
-    uint64_t one = 1;
 
-    if (first != NULL && write(first->wake_fd, &one, sizeof one) < 0)
-        return; /* EAGAIN: it is readable already */
+    if (first != NULL)
+        bell_ring(atomic_load(&first->bell));
 }
 
 /* A descriptor of the caller's own for what fd is at this moment; -1: there is none. */
@@ -221,28 +230,49 @@ static bool resume(const struct db_borrower *b)
     return is(seen, IDLE) && owned_by(seen, b->process) && change(permit, seen, b->process, BUSY);
 }
 
+/* How long to wait for a ring, with that many ahead in line. */
+static int64_t wait_ms(unsigned ahead)
+{
+    int64_t ms = ahead == 0 ? FIRST_LOOK_MS : (int64_t)ahead * EACH_LOOK_MS;
+
+    return ms < OTHERS_LOOK_MS ? ms : OTHERS_LOOK_MS;
+}
+
 static int wait_in_line(struct db_borrower *b, struct io *io, int64_t deadline_ms)
 {
     struct db_permits *p = b->permits;
     struct claim *self = &p->claims[b->process];
 
     for (;;) {
-        bool first = first_in_line(p) == self;
-        int64_t now = io_now_ms();
-        int64_t look = now + (first ? FIRST_LOOK_MS : OTHERS_LOOK_MS);
-        uint64_t count;
-        int result;
+        unsigned ahead = count_ahead(p, self);
+        int64_t now = io_now_ms(), look;
+        int bell = atomic_load(&self->bell), result;
 
-        if (first && grab(b, io))
+        if (bell == 0 && ahead < BELLS_COUNT) { /* then there is one, as others take none */
+            bell = bells_take(&p->bells, b->process);
+            atomic_store(&self->bell, bell);
+            ahead = count_ahead(p, self); /* of what comes after this look it rings */
+        }
+        if (ahead == 0 && grab(b, io))
             return 0;
         if (now >= deadline_ms)
             return -ETIMEDOUT;
-        result = io_wait(io, self->wake_fd, IO_READ, look < deadline_ms ? look : deadline_ms);
+        look = now + wait_ms(ahead);
+        if (look > deadline_ms)
+            look = deadline_ms;
+        result = bell != 0 ? io_wait(io, bell, IO_READ, look) : io_sleep(io, look - now);
         if (result < 0 && result != -ETIMEDOUT)
             return result;
-        if (result > 0 && read(self->wake_fd, &count, sizeof count) < 0 && errno != EAGAIN)
-            return -errno;
+        if (result > 0)
+            bell_heard(bell);
     }
+}
+
+static void leave_line(struct db_permits *p, unsigned process)
+{
+    atomic_store(&p->claims[process].ticket, 0);
+    atomic_store(&p->claims[process].bell, 0);
+    bells_give(&p->bells, process);
 }
 
 int db_permit_take(struct db_borrower *b, struct io *io, int64_t deadline_ms, bool *kept)
@@ -257,7 +287,7 @@ int db_permit_take(struct db_borrower *b, struct io *io, int64_t deadline_ms, bo
     b->slot = 0;
     atomic_store(&self->ticket, atomic_fetch_add(&p->tickets, 1) + 1);
     result = wait_in_line(b, io, deadline_ms);
-    atomic_store(&self->ticket, 0);
+    leave_line(p, b->process);
     wake_first(p); /* the next may find another one */
     return result;
 }
@@ -292,7 +322,7 @@ void db_permits_died(struct db_permits *p, unsigned process)
 {
     int copy = atomic_load(&p->claims[process].copy);
 
-    atomic_store(&p->claims[process].ticket, 0);
+    leave_line(p, process);
     for (unsigned i = 0; i < p->count; i++) {
         struct permit *permit = &p->permits[i];
         uint64_t seen = atomic_load(&permit->word);

@@ -48,8 +48,8 @@ struct db_permits;
 struct db_permits *db_permits_new(unsigned count, unsigned processes);
 void db_permits_free(struct db_permits *permits);
 
-/* True when fd was opened by db_permits_new(). */
-bool db_permits_own(const struct db_permits *permits, int fd);
+/* The lowest descriptor from `from` on that db_permits_new() opened; INT_MAX: none. */
+int db_permits_next_owned(const struct db_permits *permits, int from);
 
 /* A process's own view; at most one permit each, used by one context at a time. Zero `slot` is
  * "none". */

@@ -23,12 +23,12 @@ static const struct {
      "bad value \"requst\" for --dispatch; accepted: request or connection; did you mean request?"},
     {{"--gil=maybe"}, "bad value \"maybe\" for --gil; accepted: on or off"},
     {{"--gil", "maybe"}, "bad value \"maybe\" for --gil; accepted: on or off"},
-    {{"--workers", "-1"}, "bad value \"-1\" for --workers; accepted: 1 to 4096, or auto"},
+    {{"--workers", "-1"}, "bad value \"-1\" for --workers; accepted: 1 to 10000, or auto"},
     {{"--body-timeout=x\ny"},
      "bad value \"x\\x0ay\" for --body-timeout; accepted: seconds from 0.001 to 86400"},
     {{"--max-header=1"},
      "bad value \"1\" for --max-header; accepted: bytes from 256 to 1M, suffixes k, M, G"},
-    {{"--workers"}, "no value for --workers; accepted: 1 to 4096, or auto"},
+    {{"--workers"}, "no value for --workers; accepted: 1 to 10000, or auto"},
     {{"--root", "--gil"}, "no value for --root; accepted: a DIR"},
     {{"--config"}, "no value for --config; accepted: a FILE"},
     {{"--config="}, "bad value \"\" for --config; accepted: a FILE"},
@@ -64,7 +64,8 @@ static const struct {
     {{"--db=postgresql://u:my", "secret", "word@h/d"},
      "unexpected argument \"...\"; accepted: --name=value"},
     /* What is overridden is checked all the same. */
-    {{"--workers=x", "--workers=1"}, "bad value \"x\" for --workers; accepted: 1 to 4096, or auto"},
+    {{"--workers=x", "--workers=1"},
+     "bad value \"x\" for --workers; accepted: 1 to 10000, or auto"},
 };
 
 static void each_bad_command_line_earns_its_message(void **state)
@@ -90,7 +91,7 @@ static void a_long_argument_is_cut_in_the_message(void **state)
     assert_int_equal(loaded.result, -EINVAL);
     load(&loaded, ARGUMENTS(value), NULL);
     assert_int_equal(loaded.result, -EINVAL);
-    assert_non_null(strstr(loaded.error, "for --workers; accepted: 1 to 4096"));
+    assert_non_null(strstr(loaded.error, "for --workers; accepted: 1 to 10000"));
 }
 
 static void a_small_error_buffer_is_terminated(void **state)
@@ -250,7 +251,7 @@ static void unknown_variables_are_ignored_unless_misspelt(void **state)
                                            "postgresql://[USER[:PASSWORD]@]HOST/DATABASE or auto"},
         {"SERVER_REDIS=:secret@h:1",
          "bad value for SERVER_REDIS; accepted: HOST:PORT, [ADDR]:PORT or unix:/path"},
-        {"SERVER_WORKERS=x", "bad value \"x\" for SERVER_WORKERS; accepted: 1 to 4096, or auto"},
+        {"SERVER_WORKERS=x", "bad value \"x\" for SERVER_WORKERS; accepted: 1 to 10000, or auto"},
         {"SERVER_MAX_HEADER=1k", NULL},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

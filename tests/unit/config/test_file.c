@@ -55,8 +55,8 @@ static void a_bad_line_is_reported_with_its_number(void **state)
         {"db = \"postgresql://u:secret@h/d", "1: bad line; accepted: name = value"},
         {"db = postgresq://u:secret@h/d", "1: bad value for db; accepted: sqlite:PATH, "
                                           "postgresql://[USER[:PASSWORD]@]HOST/DATABASE or auto"},
-        {"#\n#\nworkers = 0", "3: bad value \"0\" for workers; accepted: 1 to 4096, or auto"},
-        {"workers =", "1: bad value \"\" for workers; accepted: 1 to 4096, or auto"},
+        {"#\n#\nworkers = 0", "3: bad value \"0\" for workers; accepted: 1 to 10000, or auto"},
+        {"workers =", "1: bad value \"\" for workers; accepted: 1 to 10000, or auto"},
         {"wokers = 1", "1: unknown setting wokers; did you mean workers?"},
         {"--workers = 1", "1: unknown setting --workers; did you mean workers?"},
         {"hlep = 1", "1: unknown setting hlep; accepted: those that --help lists"},
@@ -130,7 +130,7 @@ static void what_is_printed_reads_back(void **state)
     (void)state;
     static const char *const lines[][ARGUMENTS_MAX] = {
         {NULL},
-        {"--model=x y", "--listen=[::1]:0", "--workers=4096", "--dispatch=connection", "--gil"},
+        {"--model=x y", "--listen=[::1]:0", "--workers=10000", "--dispatch=connection", "--gil"},
         {"--root= a \"#\\ \n\t", "--access-log=-", "--max-body=0", "--max-header=257"},
         {"--root=#", "--access-log=\\n", "--header-timeout=.001", "--body-timeout=86400"},
         {"--root=a\\b", "--write-timeout=1.5", "--stack-size=65k", "--max-body=1025k"},

@@ -81,7 +81,7 @@ static const struct {
     {"listen", "[127.0.0.1]:80", NULL},
     {"listen", "a b:80", NULL},
     {"workers", "1", "1"},
-    {"workers", "4096", "4096"},
+    {"workers", "10000", "10000"},
     {"workers", "007", "7"},
     {"workers", "auto", "auto"},
     {"workers", "0", NULL},
