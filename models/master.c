@@ -98,7 +98,8 @@ void master_backlog_taken(const struct server *server)
     server_wake_master(server);
 }
 
-int master_next_owned(const struct master *m, int from)
+/* The lowest from `from` on of those that the master has besides its generations'. */
+static int next_own(const struct master *m, int from)
 {
     const int own[] = {m->signal_fd, m->wake_fd, m->upgrade.ready_fd, m->inherited.ready_fd,
                        m->service.pid_file.path != NULL ? m->service.pid_file.fd : -1};
@@ -107,34 +108,14 @@ int master_next_owned(const struct master *m, int from)
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
         if (own[i] >= from && own[i] < next)
             next = own[i];
-    for (const struct generation *g = m->newest; g != NULL; g = g->before) {
-        int its = generation_next_owned(g, from);
-
-        next = its < next ? its : next;
-    }
     return next;
 }
 
-bool master_owns(const struct master *m, int fd)
+int master_next_kept(const struct master *m, const struct generation *g, int from)
 {
-    return master_next_owned(m, fd) == fd;
-}
+    int its = generation_next_owned(g, from), own = next_own(m, from);
 
-void master_close_others(const struct master *m, const struct generation *g)
-{
-    for (const struct generation *other = m->newest; other != NULL; other = other->before)
-        if (other != g) {
-            close(other->server.root_fd);
-            close(other->server.access_log_fd);
-        }
-}
-
-bool master_shares_descriptors(const struct master *m)
-{
-    for (const struct generation *g = m->newest; g != NULL; g = g->before)
-        if (g->plan.share_descriptors)
-            return true;
-    return false;
+    return its < own ? its : own;
 }
 
 /* ---- generations ------------------------------------------------------------------------- */
@@ -413,10 +394,9 @@ static bool is_owned(const void *arg, int fd)
 {
     const struct master *m = arg;
 
-    if (master_owns(m, fd))
-        return true;
     for (const struct generation *g = m->newest; g != NULL; g = g->before)
-        if (g->plan.owns != NULL && g->plan.owns(g->plan.arg, fd))
+        if (master_next_kept(m, g, fd) == fd ||
+            (g->plan.owns != NULL && g->plan.owns(g->plan.arg, fd)))
             return true;
     return false;
 }

@@ -111,17 +111,9 @@ struct master_plan {
  */
 int master_run(const struct command *command, struct settings *settings);
 
-/* The lowest descriptor from `from` on that the master itself holds, as do all that share its
- * table; INT_MAX: there is none. And whether fd is one. */
-int master_next_owned(const struct master *master, int from);
-bool master_owns(const struct master *master, int fd);
-
-/* In a new process of g with a descriptor table of its own: closes the files of other generations,
- * which it would keep open, and their disk space taken, long after these have gone. */
-void master_close_others(const struct master *master, const struct generation *g);
-
-/* True when the master's table has connections of workers that share it. */
-bool master_shares_descriptors(const struct master *master);
+/* The lowest descriptor from `from` on that a process of g with a descriptor table of its own is to
+ * keep of the master's; INT_MAX: none. */
+int master_next_kept(const struct master *master, const struct generation *g, int from);
 
 /* Makes a descriptor that is not readable, owned by the caller; -errno. master_stop() makes it
  * readable for good. */

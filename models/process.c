@@ -4,8 +4,8 @@
  */
 #include "models/process.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,22 +42,27 @@ static void reopen_log(int number)
     server_reopen_log(logging);
 }
 
-/* Closes what the master holds for workers that share its table: a process that got a copy would
- * keep their connections open. */
-static void close_foreign(const struct master *m)
+/* Where the kernel has no close_range(). */
+static void close_each(int first, int last, int most)
 {
-    DIR *directory = opendir("/proc/self/fd");
-    const struct dirent *entry;
+    for (int fd = first; fd <= last && fd < most; fd++)
+        close(fd);
+}
 
-    if (directory == NULL)
-        return;
-    while ((entry = readdir(directory)) != NULL) {
-        int fd = (int)strtol(entry->d_name, NULL, 10);
+/* In a process with a descriptor table of its own, which is a copy of the master's: closes what is
+ * others'. Connections of workers that share the master's table would be kept open by it, and so
+ * would logs of other generations, and their disk space taken. What is to stay is known, so this
+ * needs no descriptor, and no /proc, to find the rest. */
+static void close_foreign(const struct master *m, const struct generation *g)
+{
+    int from = STDERR_FILENO + 1, kept;
 
-        if (fd > STDERR_FILENO && fd != dirfd(directory) && !master_owns(m, fd))
-            close(fd);
-    }
-    closedir(directory);
+    do {
+        kept = master_next_kept(m, g, from);
+        if (kept > from && close_range((unsigned)from, (unsigned)kept - 1, 0) < 0)
+            close_each(from, kept - 1, (int)g->server.descriptors);
+        from = kept + (kept < INT_MAX);
+    } while (kept < INT_MAX);
 }
 
 /*
@@ -125,9 +130,7 @@ static void become_worker(const struct process *p, struct generation *g, const s
     g->server.control = process_control(p, &g->server);
     g->server.process = p->number;
     if (!g->plan.share_descriptors)
-        master_close_others(m, g);
-    if (!g->plan.share_descriptors && master_shares_descriptors(m))
-        close_foreign(m);
+        close_foreign(m, g);
 }
 
 static pid_t new_process(bool share_descriptors)
