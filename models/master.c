@@ -268,6 +268,12 @@ static void begin_upgrade(struct master *m)
     if (!m->want_upgrade || running == NULL || m->newest != running)
         return;
     m->want_upgrade = false;
+    if (getpid() == 1) {
+        log_line(LOG_ERROR,
+                 "upgrade: refused: this server is process 1 of its container, which ends "
+                 "with it; start another container, or send SIGHUP for new settings");
+        return;
+    }
     if (m->upgrade.pid != 0) {
         log_line(LOG_WARN, "upgrade: one is under way already");
         return;
