@@ -24,6 +24,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "http/connection.h"
 #include "log.h"
 #include "models/blocking.h"
@@ -363,18 +364,9 @@ static void on_stop(struct coro_loop *loop, struct coro_watch *watch, int events
 
 /* ---- the process ------------------------------------------------------------------------ */
 
-static void *map(size_t size)
-{
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    return memory == MAP_FAILED ? NULL : memory;
-}
-
 static int open_process(struct loop_process *p, const struct master_worker *self)
 {
     struct coro_loop_config config = {.stack_bytes = p->server->config->stack_size,
-                                      .max_tasks = p->server->process_connections + MAX_GATHERED,
                                       .offload_threads = OFFLOAD_THREADS};
     int result = blocking_io_init(&p->loop_io, &blocking_never_ops, p->server, self->first);
 
@@ -387,11 +379,14 @@ static int open_process(struct loop_process *p, const struct master_worker *self
     p->leaving_end = &p->leaving;
     p->rush.least = RUSH_LEAST;
     coro_sem_init(&p->movers, 1);
-    p->conns = map(p->server->descriptors * sizeof *p->conns);
-    p->spill_size = connection_spill_size(p->server->config);
-    p->spill = map(p->server->descriptors * p->spill_size);
-    if (p->conns == NULL || p->spill == NULL)
+    p->spill_size = connection_spill_size(p->server->config); /* whole pages */
+    p->spill =
+        descriptors_map(p->server, 0, p->spill_size + sizeof *p->conns, MAP_PRIVATE, &p->mapped);
+    if (p->spill == NULL)
         return -ENOMEM;
+    p->conns = (struct loop_conn *)(p->spill + p->server->descriptors * p->spill_size);
+    descriptors_resolve(p->server, p->server->workers, 0);
+    config.max_tasks = p->server->process_connections + MAX_GATHERED;
     p->loop = coro_loop_new(&config);
     if (p->loop == NULL)
         return -errno;
@@ -406,10 +401,8 @@ static void close_process(struct loop_process *p)
 {
     coro_loop_free(p->loop);
     free(p->rivals);
-    if (p->conns != NULL)
-        munmap(p->conns, p->server->descriptors * sizeof *p->conns);
     if (p->spill != NULL)
-        munmap(p->spill, p->server->descriptors * p->spill_size);
+        munmap(p->spill, p->mapped);
     blocking_io_term(&p->loop_io);
 }
 
@@ -450,7 +443,7 @@ static int coro_open(struct server *server, const struct master_plan *before,
                      struct master_plan *plan)
 {
     (void)before;
-    server_resolve_connections(server, server->workers);
+    descriptors_resolve(server, server->workers, 0);
     *plan = (struct master_plan){
         .processes = server->workers, .slots_each = 1, .work = work, .died = died};
     return 0;

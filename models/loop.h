@@ -59,7 +59,8 @@ struct loop_process {
     struct loop_conn *conns;         /* server->descriptors of them; untouched ones cost nothing */
     unsigned high;                   /* one more than the highest descriptor used */
     unsigned open;                   /* connections */
-    char *spill;                     /* spill_size bytes for each descriptor */
+    char *spill;                     /* spill_size bytes for each descriptor; behind it, conns */
+    size_t mapped;                   /* bytes of both */
     size_t spill_size;               /* connection_spill_size() */
     struct loop_context *idle;       /* last in, first out: the warmest stack first */
     unsigned idle_count, idle_least; /* now, and the fewest since the last trim */

@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#include "listen.h"
+#include "descriptors.h"
 #include "models/loop.h"
 #include "shortage.h"
 
@@ -134,7 +134,7 @@ static int accept_one(struct loop_process *p, struct in6_addr *client)
 
     if (!server_connection_reserve(p->server, p->stats))
         return -EDQUOT;
-    fd = listen_accept(p->server->listen_fd, client);
+    fd = descriptors_accept(p->server->listen_fd, p->server->descriptors, client);
     if (fd < 0)
         server_connection_unreserve(p->server, p->stats);
     return fd;
@@ -262,7 +262,7 @@ bool loop_accept_rest(struct loop_process *p)
 {
     for (unsigned left = LISTEN_MOST_WAIT; left > 0; left--) {
         struct in6_addr client;
-        int fd = listen_accept(p->server->listen_fd, &client);
+        int fd = descriptors_accept(p->server->listen_fd, p->server->descriptors, &client);
         enum accept_failure failure;
 
         if (fd >= 0) {

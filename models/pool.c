@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "http/connection.h"
-#include "listen.h"
+#include "descriptors.h"
 #include "log.h"
 #include "server.h"
 #include "shortage.h"
@@ -42,30 +42,41 @@ static int control(int epoll_fd, int operation, int fd, struct epoll_event *even
     return (int)syscall(SYS_epoll_ctl, epoll_fd, operation, fd, event);
 }
 
-struct pool *pool_new(const struct server *server, int stop_fd)
+/* The pool, its records, the waiters, and from a new page on the spills. */
+static struct pool *map_pool(struct server *server)
 {
-    size_t records = sizeof(struct pool) + server->descriptors * sizeof(struct pool_record);
-    size_t size = records + waiters_size(SERVER_SLOTS);
-    struct epoll_event event = {.events = EPOLLIN};
-    int flags = MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE;
-    struct pool *pool = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+    size_t spill_size = connection_spill_size(server->config); /* whole pages */
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t before = sizeof(struct pool) + waiters_size(SERVER_SLOTS) + page;
+    size_t size, spills;
+    struct pool *pool =
+        descriptors_map(server, before, sizeof(struct pool_record) + spill_size, MAP_SHARED, &size);
 
-    if (pool == MAP_FAILED)
+    if (pool == NULL)
+        return NULL;
+    pool->size = size;
+    pool->descriptors = server->descriptors;
+    pool->waiters = (struct waiters *)&pool->records[pool->descriptors];
+    pool->spill_size = spill_size;
+    spills = size - pool->descriptors * spill_size;
+    pool->spill = (char *)pool + spills / page * page;
+    return pool;
+}
+
+struct pool *pool_new(struct server *server, int stop_fd)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    struct pool *pool = map_pool(server);
+
+    if (pool == NULL)
         return NULL;
     pool->shared = server->shared;
-    pool->descriptors = server->descriptors;
     pool->listen_fd = server->listen_fd;
     pool->rush.least = RUSH_LEAST;
     pool->stop_fd = stop_fd;
-    pool->size = size;
-    pool->waiters = (struct waiters *)((char *)pool + records);
-    pool->spill_size = connection_spill_size(server->config);
-    pool->spill =
-        mmap(NULL, pool->descriptors * pool->spill_size, PROT_READ | PROT_WRITE, flags, -1, 0);
     pool->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     event.data.fd = stop_fd;
-    if (waiters_init(pool->waiters, server->workers, pool->epoll_fd) < 0 ||
-        pool->spill == MAP_FAILED || pool->epoll_fd < 0 ||
+    if (waiters_init(pool->waiters, server->workers, pool->epoll_fd) < 0 || pool->epoll_fd < 0 ||
         epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, stop_fd, &event) < 0)
         goto fail;
     event.events = EPOLLIN | EPOLLONESHOT;
@@ -85,8 +96,6 @@ void pool_free(struct pool *pool)
     waiters_term(pool->waiters);
     if (pool->epoll_fd >= 0)
         close(pool->epoll_fd);
-    if (pool->spill != MAP_FAILED)
-        munmap(pool->spill, pool->descriptors * pool->spill_size);
     munmap(pool, pool->size);
     errno = saved;
 }
@@ -267,7 +276,9 @@ static struct pool_record *open_record(struct pool *pool, struct io *io)
     int fd;
 
     server_begin_change(io->stats); /* before the look at `closed`: see pool_drain() */
-    fd = atomic_load(&pool->closed) ? -EINVAL : listen_accept(pool->listen_fd, &client);
+    fd = atomic_load(&pool->closed)
+             ? -EINVAL
+             : descriptors_accept(pool->listen_fd, pool->descriptors, &client);
     if (fd >= 0) {
         record = &pool->records[fd];
         /* Who had the number before gave the record up before it closed the descriptor. */
@@ -530,7 +541,8 @@ void pool_release(struct pool *pool, struct io *io)
 
 bool pool_owns(const struct pool *pool, int fd)
 {
-    return fd == pool->epoll_fd || waiters_own(pool->waiters, fd) ||
+    return (unsigned)fd >= pool->descriptors || /* nobody can say whose it is */
+           fd == pool->epoll_fd || waiters_own(pool->waiters, fd) ||
            atomic_load(&pool->records[fd].owner) != OWNER_NONE;
 }
 
@@ -539,11 +551,20 @@ void pool_opening(struct io *io)
     server_begin_change(io->stats);
 }
 
+/* The record of a descriptor that a worker has opened for itself; NULL: it has none, as somebody
+ * has raised the limit meanwhile, and is left open should the worker be killed. */
+static struct pool_record *record_of(struct pool *pool, int fd)
+{
+    return fd >= 0 && descriptors_have(pool->descriptors, fd) ? &pool->records[fd] : NULL;
+}
+
 void pool_hold(struct pool *pool, struct io *io, int fd)
 {
-    if (fd >= 0) {
+    struct pool_record *record = record_of(pool, fd);
+
+    if (record != NULL) {
         raise_high(pool, (unsigned)fd);
-        if (!claim_from(&pool->records[fd], OWNER_NONE, owner_of(io) | OWNER_HELD))
+        if (!claim_from(record, OWNER_NONE, owner_of(io) | OWNER_HELD))
             abort(); /* as in open_record() */
     }
     server_end_change(io->stats);
@@ -551,15 +572,16 @@ void pool_hold(struct pool *pool, struct io *io, int fd)
 
 void pool_unhold(struct pool *pool, struct io *io, int fd)
 {
+    struct pool_record *record = record_of(pool, fd);
+
     server_begin_change(io->stats);
-    if (fd >= 0)
-        yield(&pool->records[fd], OWNER_NONE); /* before it can be closed: see open_record() */
+    if (record != NULL)
+        yield(record, OWNER_NONE); /* before it can be closed: see open_record() */
 }
 
 void pool_close(struct pool *pool, struct io *io, int fd)
 {
-    server_begin_change(io->stats);
-    yield(&pool->records[fd], OWNER_NONE);
+    pool_unhold(pool, io, fd);
     close(fd);
     server_end_change(io->stats);
 }

@@ -77,8 +77,8 @@ struct pool {
     struct rush rush;               /* of connections that end by agreement */
     _Atomic unsigned left;          /* connections left unarmed so far; see leave() */
     _Atomic int leaving[POOL_LEFT]; /* the last of them: descriptors, perhaps others' by now */
-    size_t size;                    /* bytes mapped */
-    struct waiters *waiters;        /* behind the records */
+    size_t size;                    /* bytes mapped, records, waiters and spills included */
+    struct waiters *waiters;
     char *spill;       /* spill_size bytes for each descriptor, untouched until needed */
     size_t spill_size; /* connection_spill_size() */
     alignas(SERVER_CACHE_LINE)
@@ -88,9 +88,10 @@ struct pool {
 
 /*
  * Makes a pool whose memory forked and cloned processes share, for workers 0 to SERVER_SLOTS - 1.
- * stop_fd stays the caller's. Returns NULL with errno set.
+ * stop_fd stays the caller's. server->descriptors may be fewer afterwards: see descriptors_map().
+ * Returns NULL with errno set.
  */
-struct pool *pool_new(const struct server *server, int stop_fd);
+struct pool *pool_new(struct server *server, int stop_fd);
 void pool_free(struct pool *pool);
 
 /* One worker: serves connections through io until pool->stop_fd is readable or pool_leave() was
@@ -146,7 +147,8 @@ bool pool_drain(struct pool *pool, struct io *io);
 void pool_died(struct pool *pool, unsigned worker, bool killed);
 void pool_release(struct pool *pool, struct io *io);
 
-/* True when fd is the pool's, or a record names it. Not of what the caller of pool_new() gave. */
+/* True when fd is the pool's, or a record names it, or it is beyond the records. Not of what the
+ * caller of pool_new() gave. */
 bool pool_owns(const struct pool *pool, int fd);
 
 /* io_ops.opening, .hold, .unhold and .close of workers that share a descriptor table. */

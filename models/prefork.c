@@ -26,6 +26,7 @@
 #include <unistd.h>
 
 #include "coro/overflow.h"
+#include "descriptors.h"
 #include "io.h"
 #include "log.h"
 #include "models/blocking.h"
@@ -275,6 +276,17 @@ static int try_sharing(void)
     return 0;
 }
 
+/* By all workers together, which share a table: each a file that it is sending and, where there are
+ * more of them than connections to the database, what it asked with last, its permit lent to
+ * another meanwhile. */
+static unsigned descriptors_kept(const struct server *server)
+{
+    unsigned connections = server->config->db_connections;
+
+    return server->workers +
+           (server->workers > connections ? server->workers - connections : 0) * DESCRIPTORS_FOR_DB;
+}
+
 static int open_by_request(struct server *server, const struct master_plan *before,
                            struct master_plan *plan)
 {
@@ -296,6 +308,8 @@ static int open_by_request(struct server *server, const struct master_plan *befo
     }
     if (prefork == NULL)
         return -errno;
+    server->descriptors = prefork->pool->descriptors;
+    descriptors_resolve(server, 1, descriptors_kept(server));
     /* For its workers, whose stack is at the same place: to ask for it opens a file. */
     result = coro_overflow_register_self("the master");
     if (result < 0)
@@ -326,6 +340,7 @@ static int prefork_open(struct server *server, const struct master_plan *before,
 {
     if (server->config->dispatch == DISPATCH_REQUEST)
         return open_by_request(server, before, plan);
+    descriptors_resolve(server, 1, 0);
     *plan = (struct master_plan){
         .processes = server->workers,
         .slots_each = 1,

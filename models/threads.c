@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "descriptors.h"
 #include "io.h"
 #include "log.h"
 #include "models/blocking.h"
@@ -328,6 +329,15 @@ static void free_team(struct team *team, struct io *io)
     gil_term(&team->gil);
 }
 
+/* Each thread may have a file open that it sends; with --dispatch=connection it has an epoll set.
+ */
+static void resolve_connections(struct server *server)
+{
+    unsigned each = server->config->dispatch == DISPATCH_CONNECTION ? 2 : 1;
+
+    descriptors_resolve(server, 1, server->workers * each);
+}
+
 /* Everything but the threads. Returns 0 or a negative errno; free_team() in either case. */
 static int open_team(struct team *team, struct io *io)
 {
@@ -342,10 +352,12 @@ static int open_team(struct team *team, struct io *io)
         return result < 0 ? result : team->stop_fd;
     if (team->members == NULL)
         return -ENOMEM;
-    if (server->config->dispatch == DISPATCH_CONNECTION)
-        return 0;
-    team->pool = pool_new(server, team->stop_fd);
-    return team->pool == NULL ? -errno : 0;
+    if (server->config->dispatch == DISPATCH_REQUEST) {
+        team->pool = pool_new(server, team->stop_fd);
+        result = team->pool == NULL ? -errno : 0;
+    }
+    resolve_connections(server);
+    return result;
 }
 
 static int work(struct server *server, const struct master_worker *self, void *arg)
@@ -389,6 +401,7 @@ static int threads_open(struct server *server, const struct master_plan *before,
                         struct master_plan *plan)
 {
     (void)before;
+    resolve_connections(server);
     *plan = (struct master_plan){
         .processes = 1,
         .slots_each = server->workers + 1,

@@ -10,12 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "activation.h"
+#include "descriptors.h"
 #include "io.h"
 #include "listen.h"
 #include "log.h"
@@ -23,12 +23,6 @@
 #include "privileges.h"
 
 enum {
-    /* Descriptors beside connections: the log, the root, files being sent, loops' own. */
-    DESCRIPTOR_RESERVE = 64,
-    /* For each connection to a database: its file, log and index (SQLite), and one to the cache. */
-    DESCRIPTORS_PER_DB_CONNECTION = 4,
-    /* More are not asked for: the parking lot reserves address space for each. */
-    MAX_DESCRIPTORS = 1 << 20,
     PATH_SHOWN = 200,
     LOG_PIPE_BYTES = 1 << 20, /* what users may ask for as a rule: fs.pipe-max-size */
 };
@@ -41,25 +35,6 @@ static int fail(char *error, size_t error_size, const char *what, const char *na
     log_escape(shown, sizeof shown, name, strlen(name));
     snprintf(error, error_size, "cannot %s %s: %s", what, shown, strerror(code));
     return -code;
-}
-
-/* Raises the soft descriptor limit as far as it goes and is useful. */
-static int raise_descriptors(struct server *server, char *error, size_t error_size)
-{
-    struct rlimit limit;
-    rlim_t wanted;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return fail(error, error_size, "read", "RLIMIT_NOFILE");
-    wanted = limit.rlim_max < MAX_DESCRIPTORS ? limit.rlim_max : MAX_DESCRIPTORS;
-    if (wanted != limit.rlim_cur) { /* lowered as well: no descriptor is to be above MAX */
-        limit.rlim_cur = wanted;
-        if (setrlimit(RLIMIT_NOFILE, &limit) < 0 && getrlimit(RLIMIT_NOFILE, &limit) < 0)
-            return fail(error, error_size, "raise", "RLIMIT_NOFILE");
-    }
-    server->descriptors =
-        limit.rlim_cur < MAX_DESCRIPTORS ? (unsigned)limit.rlim_cur : MAX_DESCRIPTORS;
-    return 0;
 }
 
 static int map_shared(struct server *server, char *error, size_t error_size)
@@ -130,16 +105,6 @@ static int open_access_log(struct server *server, const struct privileges *privi
             server->access_log_fd = open_log(path, 0);
     }
     return server->access_log_fd < 0 ? fail(error, error_size, "open the access log", path) : 0;
-}
-
-/* What is left of the descriptors for connections of clients; at least half. */
-static unsigned descriptors_for_clients(const struct server *server)
-{
-    unsigned reserve =
-        DESCRIPTOR_RESERVE + DESCRIPTORS_PER_DB_CONNECTION * server->config->db_connections;
-
-    return server->descriptors > 2 * reserve ? server->descriptors - reserve
-                                             : server->descriptors / 2;
 }
 
 /* As root, other machines are served only when that was allowed. */
@@ -230,12 +195,6 @@ static int open_and_drop(struct server *server, const struct server_inherited *i
     return result;
 }
 
-static void limit_connections(struct server *server)
-{
-    server->process_connections = descriptors_for_clients(server);
-    server_resolve_connections(server, 1);
-}
-
 int server_open(struct server *server, const struct config *config, const struct model *model,
                 unsigned workers, const struct server_inherited *inherited, char *error,
                 size_t error_size)
@@ -252,12 +211,13 @@ int server_open(struct server *server, const struct config *config, const struct
         .started_ms = io_now_ms(),
         .master_fd = -1,
     };
-    result = raise_descriptors(server, error, error_size);
+    result = descriptors_raise(&server->descriptors);
+    if (result < 0)
+        snprintf(error, error_size, "cannot raise RLIMIT_NOFILE: %s", strerror(-result));
     if (result == 0)
         result = map_shared(server, error, error_size);
     if (result == 0)
         result = open_and_drop(server, inherited, error, error_size);
-    limit_connections(server);
     if (result < 0) {
         if (server->listen_fd == inherited->listen_fd)
             server->listen_fd = -1; /* stays the caller's */
@@ -325,19 +285,9 @@ int server_succeed(struct server *server, const struct server *running, const st
         server->listen_fd = running->listen_fd;
     else if (result == 0)
         result = open_listener(server, geteuid() == 0, error, error_size);
-    limit_connections(server);
     if (result < 0)
         server_close(server);
     return result;
-}
-
-void server_resolve_connections(struct server *server, unsigned tables)
-{
-    uint64_t most = (uint64_t)server->process_connections * tables;
-
-    if (server->config->max_connections > 0 && server->config->max_connections < most)
-        most = server->config->max_connections;
-    server->max_connections = most < INT32_MAX ? (unsigned)most : INT32_MAX;
 }
 
 bool server_listener_is_others(const struct server *server)

@@ -195,10 +195,6 @@ int server_succeed(struct server *server, const struct server *running, const st
  * goes on with it. */
 void server_close(struct server *server);
 
-/* Sets max_connections for a model whose workers have `tables` descriptor tables between them; 1
- * until called. Before any worker is made. */
-void server_resolve_connections(struct server *server, unsigned tables);
-
 /* Unmaps the shared counters, after the last generation was closed. */
 void server_unmap(struct server *server);
 

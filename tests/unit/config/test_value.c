@@ -85,7 +85,7 @@ static const struct {
     {"workers", "007", "7"},
     {"workers", "auto", "auto"},
     {"workers", "0", NULL},
-    {"workers", "4097", NULL},
+    {"workers", "10001", NULL},
     {"workers", "-1", NULL},
     {"workers", "+1", NULL},
     {"workers", " 1", NULL},
