@@ -325,10 +325,15 @@ void generation_leave_listener(struct generation *g)
     g->listener = LISTENER_SHUT;
 }
 
-void generation_drain(struct generation *g)
+void generation_nudge(const struct generation *g)
 {
     for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
         process_nudge(p, &g->server);
+}
+
+void generation_drain(struct generation *g)
+{
+    generation_nudge(g);
     if (!g->plan.share_descriptors || g->superseded || g->finishing)
         return;
     if (g->plan.drained(&g->server, g->plan.arg)) {

@@ -124,6 +124,9 @@ void generation_hasten(struct generation *g);
  * each turn of the master. */
 void generation_leave_listener(struct generation *g);
 
+/* Tells those that are to leave a pool, and were idle, once more. */
+void generation_nudge(const struct generation *g);
+
 /* What is to be done for a retiring generation now and then. */
 void generation_drain(struct generation *g);
 

@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -28,6 +27,7 @@
 #include "models/generation.h"
 #include "models/model.h"
 #include "models/process.h"
+#include "models/signals.h"
 #include "models/strays.h"
 #include "models/supervisor.h"
 #include "models/upgrade.h"
@@ -66,37 +66,6 @@ struct master {
     int64_t end_ms; /* while stopping: when what is left is killed */
     int signal_fd, wake_fd;
 };
-
-int master_stop_new(void)
-{
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-
-    return fd < 0 ? -errno : fd;
-}
-
-void master_stop(int stop_fd)
-{
-    uint64_t one = 1;
-
-    if (write(stop_fd, &one, sizeof one) < 0)
-        return; /* EAGAIN: it is readable already */
-}
-
-void master_worker_ready(const struct server *server, const struct master_worker *self)
-{
-    struct pollfd gate = {.fd = self->gate_fd, .events = POLLIN};
-
-    atomic_store(&server->control->ready, true);
-    server_wake_master(server);
-    while (poll(&gate, 1, -1) < 0 && errno == EINTR)
-        ;
-}
-
-void master_backlog_taken(const struct server *server)
-{
-    atomic_store(&server->control->backlog_taken, true);
-    server_wake_master(server);
-}
 
 /* The lowest from `from` on of those that the master has besides its generations'. */
 static int next_own(const struct master *m, int from)
@@ -423,8 +392,7 @@ static void tick(struct master *m)
         if (g->phase == RETIRING || m->workers.stopping)
             generation_drain(g);
         else
-            for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
-                process_nudge(p, &g->server);
+            generation_nudge(g);
 }
 
 /* What a death may have left unarmed waits for a tick. Where many die, most do so within moments,
@@ -541,32 +509,6 @@ static void loop(struct master *m)
     }
 }
 
-static int open_descriptors(struct master *m)
-{
-    static const int TAKEN[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGCHLD};
-    sigset_t set;
-
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* for the workers too: a file that may not grow is an error, EFBIG */
-    signal(SIGTTOU, SIG_IGN); /* nor does a line for a terminal stop a server in the background */
-    signal(SIGCHLD, SIG_DFL); /* ignored, as one may inherit it, nobody's death would be told */
-    sigemptyset(&set);
-    for (size_t i = 0; i < sizeof TAKEN / sizeof TAKEN[0]; i++)
-        sigaddset(&set, TAKEN[i]);
-    sigprocmask(SIG_BLOCK, &set, &m->workers.mask);
-    m->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    m->wake_fd = master_stop_new();
-    return m->signal_fd < 0 || m->wake_fd < 0 ? -errno : 0;
-}
-
-static bool told_to_stop(void)
-{
-    sigset_t pending;
-
-    return sigpending(&pending) == 0 &&
-           (sigismember(&pending, SIGTERM) == 1 || sigismember(&pending, SIGINT) == 1);
-}
-
 /* Runs the first generation and what follows it. */
 static int run(struct master *m, struct settings *settings)
 {
@@ -579,7 +521,7 @@ static int run(struct master *m, struct settings *settings)
 
     m->newest = generation_new(settings, NULL, &inherited, m->wake_fd, &m->workers.slots, error,
                                sizeof error, &result);
-    if (m->newest == NULL && inherited.upgrading && told_to_stop())
+    if (m->newest == NULL && inherited.upgrading && signals_told_to_stop())
         return 0; /* so was the server it was to replace, which has shut the socket by now */
     if (m->newest == NULL) {
         log_line(LOG_ERROR, "%s", error);
@@ -611,7 +553,9 @@ int master_run(const struct command *command, struct settings *settings)
     m->workers.master = m;
     m->upgrade.ready_fd = -1;
     m->inherited = upgrade_inherit(settings->config.listen);
-    result = open_descriptors(m);
+    m->signal_fd = signals_take(&m->workers.mask);
+    m->wake_fd = master_stop_new();
+    result = m->signal_fd < 0 ? m->signal_fd : m->wake_fd;
     if (result < 0)
         log_line(LOG_ERROR, "cannot take signals: %s", strerror(-result));
     else
