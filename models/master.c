@@ -168,7 +168,6 @@ static void announce(struct master *m, struct generation *g)
     }
     m->workers.announced = true;
     service_ready(&m->service, s);
-    upgrade_ready(&m->inherited);
     s->handed_over = false; /* whose socket it was leaves it to this one */
 }
 
@@ -186,6 +185,10 @@ static void finish_start(struct master *m)
     } else if (generation_is_ready(g)) {
         struct generation *old = serving(m);
 
+        if (!upgrade_commit(&m->inherited)) {
+            m->workers.failed = -ECHILD;
+            return;
+        }
         generation_begin(g);
         announce(m, g);
         if (old != NULL)
@@ -532,7 +535,7 @@ static int run(struct master *m, struct settings *settings)
     loop(m);
     service_end(&m->service);
     if (m->workers.failed < 0 &&
-        m->workers.failed != -ECHILD) /* -ECHILD: said already which worker and how */
+        m->workers.failed != -ECHILD) /* -ECHILD: it was said what went wrong */
         log_line(LOG_ERROR, "cannot start --model=%s: %s", model,
                  shortage_of_tasks(-m->workers.failed));
     return m->workers.failed;

@@ -8,8 +8,8 @@
 #include <signal.h>
 #include <stdbool.h>
 
-/* Makes that descriptor, which does not block and is the caller's; -errno. *before: the signal mask until
- * now, which workers are to have. */
+/* Makes that descriptor, which does not block and is the caller's; -errno. *before: the signal mask
+ * until now, which workers are to have. */
 int signals_take(sigset_t *before);
 
 /* Whether a signal has come that says to stop, and nobody has read it. */

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -46,7 +47,7 @@ int upgrade_start(struct upgrade *u, const struct command *command, const struct
 {
     int ends[2], result = 0;
 
-    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
         return -errno;
     u->pid = fork();
     if (u->pid == 0)
@@ -86,24 +87,30 @@ enum upgrade_state upgrade_look(struct upgrade *u, bool *adopted, char *why, siz
 {
     char answer;
     ssize_t count;
+    bool late;
 
     if (u->pid == 0)
         return UPGRADE_NONE;
     count = u->ended ? 0 : read(u->ready_fd, &answer, 1); /* nobody serves, whatever it said */
+    late = count < 0 && io_now_ms() >= u->end_ms;
+    if (late) {
+        shutdown(u->ready_fd, SHUT_RD);
+        count = read(u->ready_fd, &answer, 1);
+    }
     if (count == 1) {
         *adopted = answer == UPGRADE_ADOPTED;
         forget(u, 0); /* its end is nothing to this server any more */
         return UPGRADE_READY;
     }
-    if (count < 0 && io_now_ms() < u->end_ms)
-        return UPGRADE_PENDING;
     if (count < 0)
+        return UPGRADE_PENDING;
+    if (late)
         snprintf(why, why_size, "was not ready within --start-timeout");
     if (!u->ended)
-        kill(u->pid, SIGKILL); /* it may have closed the pipe and live on */
+        kill(u->pid, SIGKILL); /* it may have closed its end and live on */
     while (!u->ended && waitpid(u->pid, &u->status, 0) < 0 && errno == EINTR)
         ;
-    if (count >= 0)
+    if (!late)
         process_describe_end(why, why_size, u->status);
     forget(u, 0);
     return UPGRADE_FAILED;
@@ -181,14 +188,21 @@ struct inherited upgrade_inherit(const char *listen)
     return inherited;
 }
 
-void upgrade_ready(struct inherited *inherited)
+bool upgrade_commit(struct inherited *inherited)
 {
     char answer = inherited->listen_fd >= 0 ? UPGRADE_ADOPTED : UPGRADE_OPENED;
+    bool sent, waits = false;
 
     if (inherited->ready_fd < 0)
-        return;
-    if (write(inherited->ready_fd, &answer, 1) != 1)
-        log_line(LOG_WARN, "the server that started this one is gone");
+        return true;
+    sent = write(inherited->ready_fd, &answer, 1) == 1;
+    if (!sent) /* the end of one that has died is closed in both directions */
+        waits = read(inherited->ready_fd, &answer, 1) < 0 && errno == EAGAIN;
     close(inherited->ready_fd);
     inherited->ready_fd = -1;
+    if (waits)
+        log_line(LOG_ERROR, "upgrade: the server that started this one has given it up");
+    else if (!sent)
+        log_line(LOG_WARN, "the server that started this one is gone");
+    return !waits;
 }

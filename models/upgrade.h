@@ -5,7 +5,7 @@
  * The master starts the program anew: the path and arguments it was started with, its
  * environment, and beside that one variable, SERVER_UPGRADE=READY:LISTEN:SHARED:TEXT:
  *
- *     READY    descriptor of a pipe: to be written to once the new server serves
+ *     READY    descriptor of a stream socket: to be written to once the new server can serve
  *     LISTEN   descriptor of the listening socket
  *     SHARED   1: a service manager has that socket too, so it is never shut; 0: nobody else
  *     TEXT     the --listen that it was opened for
@@ -13,8 +13,12 @@
  * A new server whose --listen is TEXT goes on with that socket, any other opens its own.
  * Once all its workers can serve it writes one byte to READY, UPGRADE_ADOPTED or
  * UPGRADE_OPENED, and the old one finishes as after SIGTERM, but that it leaves the socket, and
- * a Unix socket's path, to the new one. A pipe that is closed before, or a time without an
+ * a Unix socket's path, to the new one. READY closed before, or a time without an
  * answer, means failure: the new server is killed and the old one goes on.
+ *
+ * The byte decides, for both: before it the new server accepts nobody and neither writes the pid
+ * file nor tells a service manager of itself. An old one that has waited long enough shuts READY
+ * for reading, after which no byte can be sent, and takes the one that came just before.
  */
 #ifndef MODELS_UPGRADE_H
 #define MODELS_UPGRADE_H
@@ -37,7 +41,7 @@ struct upgrade {
     bool ended; /* it has ended, with this status */
     int status;
     pid_t child;    /* of one that was told to stop and has not ended yet; 0: none */
-    int ready_fd;   /* the pipe's end to read; -1 */
+    int ready_fd;   /* its end of READY; -1 */
     int64_t end_ms; /* when it has taken too long */
 };
 
@@ -73,7 +77,8 @@ struct inherited {
  * ignored with a warning. listen: this server's --listen. */
 struct inherited upgrade_inherit(const char *listen);
 
-/* Tells the old server that this one serves. */
-void upgrade_ready(struct inherited *inherited);
+/* Tells the old server, if there is one, that this one serves from now on. False: that one has
+ * given it up, and goes on itself. */
+bool upgrade_commit(struct inherited *inherited);
 
 #endif

@@ -66,12 +66,14 @@ void service_stopping(const struct service *service)
 void service_hand_over(struct service *service, pid_t successor)
 {
     judge(notify_main_pid(successor));
-    pid_file_abandon(&service->pid_file);
     service->watchdog_ms = 0;
     service->handed_over = true;
 }
 
 void service_end(struct service *service)
 {
-    pid_file_remove(&service->pid_file);
+    if (service->handed_over)
+        pid_file_abandon(&service->pid_file);
+    else
+        pid_file_remove(&service->pid_file);
 }

@@ -4,8 +4,11 @@
 import os
 import shutil
 import signal
+import socket
+import subprocess
 import sys
 import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import List
@@ -14,11 +17,11 @@ import pytest
 
 from support import processes
 from support.client import message
-from support.configurations import only
+from support.configurations import Configuration, only
 from support.flood import clients_of, flood
 from support.load import Load
 from support.server import Launcher, Server
-from support.variant import BINARY, VARIANT, fewer
+from support.variant import BINARY, VARIANT, fewer, patience
 from support.waiting import eventually
 
 UPGRADES = int(os.environ.get("SERVER_UPGRADES", "5"))
@@ -254,6 +257,65 @@ def test_both_at_once(launch: Launcher) -> None:
             answers = fresh.answers
             eventually("the flood goes on", lambda: fresh.answers > answers + 20)
     assert fresh.failures + kept.failures == []
+
+
+def _fill(name: str) -> socket.socket:
+    """Sends into a datagram socket until it takes no more; to be kept open."""
+    sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sender.setblocking(False)
+    sender.connect(name)
+    try:
+        while True:
+            sender.send(b"STATUS=full")
+    except BlockingIOError:
+        return sender
+
+
+@only("prefork", "threads", "coro")
+def test_the_pid_file_names_who_serves(launch: Launcher, tmp_path: Path) -> None:
+    """However late an upgrade fails: here a service manager is slow to listen to the new server, for
+    longer than --start-timeout allows."""
+    file, name = tmp_path / "pid", str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(name)
+        server = launch(f"--pid-file={file}", "--start-timeout=0.5", "--shutdown-timeout=1",
+                        environment={"NOTIFY_SOCKET": name}, expected=["upgrade: "])
+        assert file.read_text() == f"{server.pid}\n"
+        with _fill(name):
+            known = len(server.ready_pids())
+            server.signal(signal.SIGUSR2)
+            eventually("the upgrade has succeeded or failed", lambda: len(server.ready_pids()) > known
+                       or any("this one goes on" in line for line in server.lines))
+            if len(server.ready_pids()) > known:  # unless this machine is too slow for the time-out
+                server.follow_upgrade(known)
+            eventually("the pid file names it", file.read_text, lambda t: t == f"{server.pid}\n")
+            time.sleep(1)  # by when it would have been given up
+            assert processes.alive(server.pid) and server.get("/hello").status == 200
+            assert file.read_text() == f"{server.pid}\n"
+
+
+@only("prefork", "threads", "coro")
+def test_a_server_that_was_given_up_serves_nobody(configuration: Configuration, tmp_path: Path) -> None:
+    """The one it was to replace waits no longer and goes on: the byte that decides cannot be sent."""
+    file = tmp_path / "pid"
+    file.write_text("1\n")
+    waiting, ready = socket.socketpair()
+    with waiting, ready, socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        name = f"127.0.0.1:{listener.getsockname()[1]}"
+        waiting.shutdown(socket.SHUT_RD)
+        ready.setblocking(False)
+        done = subprocess.run(
+            [BINARY, *configuration.options, f"--listen={name}", f"--pid-file={file}"],
+            env={**os.environ, "SERVER_UPGRADE": f"{ready.fileno()}:{listener.fileno()}:0:{name}"},
+            pass_fds=(ready.fileno(), listener.fileno()), stderr=subprocess.PIPE, text=True,
+            timeout=patience(20), check=False)
+        assert done.returncode == 1, done.stderr
+        assert "the server that started this one has given it up" in done.stderr
+        assert "ready " not in done.stderr and file.read_text() == "1\n"
+        with socket.create_connection(listener.getsockname()):  # it was not shut either
+            listener.accept()[0].close()
 
 
 @only("coro")
