@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: MIT
+"""As process 1 of a container: it is given the orphans of others, and all end with it."""
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+from typing import Callable, Iterator, List
+
+import pytest
+
+from support.client import fetch
+from support.configurations import Configuration
+from support.processes import state
+from support.server import READY
+from support.variant import BINARY, patience
+from support.waiting import eventually
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a process 1")
+
+
+
+class Contained:
+    """A server that is process 1 of a namespace of its own."""
+
+    def __init__(self, log: Path, *options: str, before: str = "") -> None:
+        self._log = log
+        with log.open("w") as stderr:
+            self._process = subprocess.Popen(
+                ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child=KILL",
+                 "sh", "-c", f'{before}exec "$@"', "sh", BINARY, *options, "--listen=127.0.0.1:0"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr)
+        ready = eventually("it is ready", self._ready, within=10)
+        host, port = ready[3].rsplit(":", 1)
+        assert int(ready[4]) == 1
+        self.address = host, int(port)
+        self.pid = self._children(self._process.pid)[0]
+
+    def _ready(self) -> "re.Match[str] | None":
+        found = [READY.match(line) for line in self.lines()]
+        return next((match for match in found if match), None)
+
+    @staticmethod
+    def _children(pid: int) -> List[int]:
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+    def lines(self) -> List[str]:
+        return self._log.read_text().splitlines()
+
+    def children(self) -> List[int]:
+        """Zombies too."""
+        return self._children(self.pid)
+
+    def signal(self, number: int) -> None:
+        os.kill(self.pid, number)
+
+    def stop(self) -> None:
+        self.signal(signal.SIGTERM)
+        assert self._process.wait(patience(15)) == 0, self.lines()
+
+    def kill(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+
+Contain = Callable[..., Contained]
+
+
+@pytest.fixture
+def contain(configuration: Configuration, tmp_path: Path) -> Iterator[Contain]:
+    started: List[Contained] = []
+
+    def start(**keywords: str) -> Contained:
+        started.append(Contained(tmp_path / "log", *configuration.options, **keywords))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.kill()
+
+
+def _adopt(server: Contained, script: str) -> None:
+    """Runs the script beside it; what that leaves behind becomes the server's child."""
+    subprocess.run(["nsenter", "-t", str(server.pid), "-p", "-m", "sh", "-c", script], check=True)
+
+
+def test_orphans_are_reaped(contain: Contain, configuration: Configuration) -> None:
+    """Those that were there before it and those that come, however they end; no worker is missed."""
+    server = contain(before="(sleep 0.1 & sleep 0.2 &) ; sleep 0 & ")
+    own = configuration.worker_processes
+    eventually("those from before are gone", server.children, lambda c: len(c) == own)
+    workers = set(server.children())
+    _adopt(server, "(sleep 0.1 &); (sleep 0.05 &); (sh -c 'kill -9 $$' &)")
+    _adopt(server, "(sh -c 'sleep 0.1; kill -STOP $$; exit 7' &)")
+    stopped = eventually("one has stopped", lambda: [
+        pid for pid in server.children() if pid not in workers and state(pid) == "T"])
+    os.kill(stopped[0], signal.SIGCONT)
+    eventually("all of them are gone", server.children, lambda c: set(c) == workers)
+    assert fetch(server.address, "/hello").status == 200
+    assert len(server.lines()) == 1, "nothing is said of them"
+
+
+def test_an_orphan_is_no_worker(contain: Contain, configuration: Configuration) -> None:
+    """A worker that dies is replaced while orphans come and go."""
+    server = contain()
+    before = server.children()
+    for _ in range(3):
+        _adopt(server, "(sleep 0.01 &); (sleep 0.02 &)")
+        workers = eventually("all workers", server.children,
+                             lambda c: len(c) == configuration.worker_processes)
+        os.kill(workers[0], signal.SIGKILL)
+        eventually("it is replaced", server.children,
+                   lambda c: len(c) == len(workers) and workers[0] not in c)
+    assert set(server.children()) != set(before)
+    assert sum("worker process" in line for line in server.lines()) == 3
+    server.stop()
+
+
+def test_an_upgrade_is_refused(contain: Contain) -> None:
+    """The new server would end with the old one: that is said, in one line, and this one goes on."""
+    server = contain()
+    workers = server.children()
+    server.signal(signal.SIGUSR2)
+    eventually("it is said", lambda: any("upgrade: refused" in line for line in server.lines()))
+    assert fetch(server.address, "/hello").status == 200
+    assert server.children() == workers and len(server.lines()) == 2
+    server.signal(signal.SIGHUP)
+    eventually("a reload works", lambda: any("reloaded:" in line for line in server.lines()))
+    server.stop()
