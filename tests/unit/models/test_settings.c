@@ -35,7 +35,7 @@ static unsigned workers(char *model, char *option)
 
 static void the_default_goes_by_the_cores(void **state)
 {
-    static const unsigned many[] = {256, 257, 1024, 1025, 1 << 20, UINT32_MAX};
+    static const unsigned many[] = {625, 626, 1024, 1025, 1 << 20, UINT32_MAX};
     char threads[] = "--model=threads", prefork[] = "--model=prefork", coro[] = "--model=coro";
     char seven[] = "--workers=7";
 
