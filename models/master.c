@@ -398,17 +398,6 @@ static void tick(struct master *m)
             generation_nudge(g);
 }
 
-/* What a death may have left unarmed waits for a tick. Where many die, most do so within moments,
- * and one tick does for all. */
-static void reap(struct master *m)
-{
-    int64_t soon = io_now_ms() + DRAIN_TICK_MS;
-
-    for (struct generation *g = m->newest; g != NULL; g = g->before)
-        if (supervisor_reap(&m->workers, g) && m->next_tick_ms > soon)
-            m->next_tick_ms = soon;
-}
-
 /* Nothing is left of any generation, nor of a new server that was told to stop. */
 static bool is_over(const struct master *m)
 {
@@ -422,6 +411,7 @@ static bool is_over(const struct master *m)
  * is given those of others too: that they are waited for is all they need. */
 static void reap(struct master *m)
 {
+    int64_t soon = io_now_ms() + DRAIN_TICK_MS;
     int status;
     pid_t pid;
 
@@ -433,9 +423,11 @@ static void reap(struct master *m)
         if (g == NULL && (WIFEXITED(status) || WIFSIGNALED(status)))
             upgrade_note_end(&m->upgrade, pid, status);
     }
+    /* What a death may have left unarmed waits for a tick. Where many die, most do so within
+     * moments, and one tick does for all. */
     for (struct generation *g = m->newest; g != NULL; g = g->before)
-        if (supervisor_release(g))
-            tick_soon(m);
+        if (supervisor_release(g) && m->next_tick_ms > soon)
+            m->next_tick_ms = soon;
 }
 
 /* One look at everything. Returns false when the server has ended. */
