@@ -39,9 +39,10 @@ static int begin(void **state)
     scene.g.server.shared = shared;
     scene.g.server.max_connections = 100;
     scene.g.plan.slots_each = 1;
+    scene.g.places = scene.processes;
+    scene.g.places_end = WORKERS;
     for (unsigned i = 0; i < WORKERS; i++) {
-        scene.processes[i] = (struct process){.first = i, .next = scene.g.processes};
-        scene.g.processes = &scene.processes[i];
+        scene.processes[i] = (struct process){.used = true, .first = i, .number = i};
         server_worker_begins(&scene.g.server, i, getpid(), gettid());
     }
     *state = &scene;
