@@ -40,6 +40,7 @@ EX_SRC    := $(wildcard examples/*.c)
 obj        = $(patsubst %.c,$(B)/%.o,$(1))
 UNITS     := $(patsubst %.c,$(B)/%,$(UNIT_SRC))
 FUZZ_SRC  := $(wildcard tests/fuzz/target_*.c)
+FUZZ_REF  := $(wildcard tests/fuzz/reference*.c)
 FUZZERS   := $(patsubst tests/fuzz/target_%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC))
 EXAMPLES  := $(patsubst examples/%.c,build/examples/%,$(EX_SRC))
 
@@ -82,9 +83,9 @@ $(B)/tests/unit/coro/%: $(B)/tests/unit/coro/%.o $(B)/libcoro.a
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libserver.a $(B)/libcoro.a
 	$(call quiet,LINK)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(LIBS)
 # That one calls every fuzz target; make fuzz links each of them with libFuzzer as well.
-$(B)/tests/unit/fuzz/test_replay: $(call obj,$(FUZZ_SRC) tests/fuzz/reference.c)
+$(B)/tests/unit/fuzz/test_replay: $(call obj,$(FUZZ_SRC) $(FUZZ_REF))
 units: $(UNITS)
-$(B)/tests/fuzz/%: tests/fuzz/libfuzzer.c $(call obj,tests/fuzz/target_%.c tests/fuzz/reference.c) \
+$(B)/tests/fuzz/%: tests/fuzz/libfuzzer.c $(call obj,tests/fuzz/target_%.c $(FUZZ_REF)) \
                    $(B)/libserver.a $(B)/libcoro.a
 	$(call quiet,LINK)$(CC) $(BASE_CFLAGS) -fsanitize=fuzzer -DFUZZ_TARGET=fuzz_$* $(CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.h,$^) $(LIBS)
 fuzzers: $(FUZZERS)
