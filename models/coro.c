@@ -24,6 +24,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "db/db.h"
 #include "descriptors.h"
 #include "http/connection.h"
 #include "log.h"
@@ -464,6 +465,13 @@ static int coro_check(const struct config *config, char *error, size_t error_siz
         snprintf(error, error_size,
                  "--dispatch=connection: only --model=prefork and --model=threads have a pool; "
                  "coro takes a coroutine for each request");
+        return -EINVAL;
+    }
+    if (config->stack_size < db_stack_bytes(config)) {
+        snprintf(error, error_size,
+                 "--stack-size=%zu: expected %zuk or more, as the library for --db needs with%s "
+                 "--no-offload",
+                 config->stack_size, db_stack_bytes(config) / 1024, config->offload ? "out" : "");
         return -EINVAL;
     }
     return 0;

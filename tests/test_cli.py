@@ -112,6 +112,9 @@ def settings(text: str) -> dict[str, str]:
         (["--model=coro", "--gil"], ["gil", "threads"]),
         (["--model=prefork", "--gil"], ["gil", "threads"]),
         (["--model=coro", "--dispatch=connection"], ["dispatch"]),
+        (["--no-offload", "--stack-size=16k"], ["--stack-size", "16384", "64k", "--no-offload"]),
+        (["--no-offload", "--stack-size=65535", "--db=sqlite:/x"], ["--stack-size", "65535", "64k"]),
+        (["--stack-size=31k", "--db=postgresql://h/d"], ["--stack-size", "31744", "32k", "--db"]),
         # A mistake is a mistake whatever else is asked for.
         (["--check-config", "--workers=x"], ["--workers"]),
         (["--print-config", "--model=nothing"], ["nothing", "--model"]),

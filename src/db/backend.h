@@ -43,6 +43,10 @@ struct db_backend {
     bool look_always; /* its answers do not say what they answer: a connection on which something
                          waits that nobody asked for is never used */
 
+    /* The stack that its library was seen to take in the context that asks, twice over, where calls
+     * that block are offloaded, and where they are not. 0: what every route needs will do. */
+    size_t stack_bytes, stack_bytes_blocking;
+
     /* Opens conn, which is closed: sets handle, fd. On failure it stays closed. */
     int (*open)(struct db_conn *conn, struct io *io, int64_t deadline_ms);
 

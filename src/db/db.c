@@ -57,6 +57,13 @@ void db_show(const struct config *config, char *shown, size_t size)
         backend->show(config->db, shown, size);
 }
 
+size_t db_stack_bytes(const struct config *config)
+{
+    const struct db_backend *backend = backend_of(config->db);
+
+    return config->offload ? backend->stack_bytes : backend->stack_bytes_blocking;
+}
+
 int db_new(struct db **out, const struct config *config, unsigned processes)
 {
     struct db *db = calloc(1, sizeof *db);

@@ -56,6 +56,9 @@ int db_check(const struct config *config, char *error, size_t error_size)
  * anybody may know: host, port and database. */
 void db_show(const struct config *config, char *shown, size_t size);
 
+/* Bytes of stack that a context needs for what config->db asks of it; 0: nothing special. */
+size_t db_stack_bytes(const struct config *config);
+
 /*
  * Makes the pools of a server whose workers are that many processes, before they are forked; each
  * gets its share of --db-connections. Processes are told apart by server->process: numbers from 0

@@ -507,6 +507,8 @@ static int postgres_fortunes(struct db_conn *conn, struct io *io, struct db_fort
 
 const struct db_backend db_postgres = {
     .name = "postgresql",
+    .stack_bytes = 32 * 1024, /* 17 KB with TLS */
+    .stack_bytes_blocking = 32 * 1024,
     .open = postgres_open,
     .close = postgres_close,
     .read = postgres_read,

@@ -427,6 +427,7 @@ static int sqlite_fortunes(struct db_conn *conn, struct io *io, struct db_fortun
 
 const struct db_backend db_sqlite = {
     .name = "sqlite",
+    .stack_bytes_blocking = 64 * 1024, /* 24 KB, and who made the file may have put triggers in */
     .open = sqlite_open,
     .close = sqlite_close,
     .read = sqlite_read,
