@@ -52,20 +52,30 @@ static void io_resume_task(struct io *io)
 
 /* Those who move much go on one in a turn of the loop: however many they are, whoever wants little
  * waits for one of them. */
+/* Whoever yields is not told of a cancellation, so that one that came meanwhile, which is told only
+ * once, must be told at the next wait. */
+static void tell_later(int result)
+{
+    if (result == -ECANCELED)
+        (void)coro_task_cancel(coro_task_self());
+}
+
 static void io_yield_turn(struct io *io)
 {
     struct coro_sem *movers = &((struct loop_context *)io)->process->movers;
+    int result = coro_sem_acquire(movers, CORO_FOREVER);
 
-    if (coro_sem_acquire(movers, CORO_FOREVER) < 0)
-        return; /* a cancellation is told again at the next wait */
-    (void)!coro_pause();
-    coro_sem_release(movers);
+    if (result == 0) {
+        result = coro_pause();
+        coro_sem_release(movers);
+    }
+    tell_later(result);
 }
 
 static bool io_give_way_turn(struct io *io)
 {
     (void)io;
-    (void)!coro_pause();
+    tell_later(coro_pause());
     return false;
 }
 
