@@ -114,6 +114,34 @@ def test_the_manual_has_every_option_as_help_says() -> None:
     assert {name.lstrip("-") for name in described} == {name for name, _, _ in _help()}
 
 
+def test_help_fits_100_columns() -> None:
+    text = subprocess.run([BINARY, "--help"], capture_output=True, text=True, check=True).stdout
+    assert [line for line in text.splitlines() if len(line) > 100] == []
+    assert subprocess.run([BINARY, "-h"], capture_output=True, text=True, check=True).stdout == text
+
+
+def _formatted(width: int) -> str:
+    done = subprocess.run(
+        ["man", "-E", "UTF-8", "-l", "-Tutf8", str(ROOT / "share/man/server.1")],
+        capture_output=True, text=True, check=True,
+        env={**os.environ, "LC_ALL": "C.UTF-8", "MANWIDTH": str(width), "MANPAGER": "cat", "MAN_KEEP_FORMATTING": ""},
+    )
+    return re.sub("\x1b\\[[0-9;]*m|.\b", "", done.stdout)
+
+
+@pytest.mark.skipif(not shutil.which("man"), reason="no man here")
+def test_the_manual_breaks_no_command_at_80_columns() -> None:
+    source = _unformatted((ROOT / "share/man/server.1").read_text())
+    page = _formatted(80)
+    assert [line for line in page.splitlines() if len(line) > 80] == []
+    assert "\N{HYPHEN}\n" not in page
+    lines = [line.strip() for line in page.splitlines()]
+    commands = re.findall(r"^\.B (server .*)$", source.partition(".SH EXAMPLES")[2], re.MULTILINE)
+    assert len(commands) >= 3
+    for command in commands:
+        assert command in lines, f"{command} is broken"
+
+
 @pytest.mark.skipif(not shutil.which("man"), reason="no man here")
 def test_the_manual_is_formatted_without_a_warning() -> None:
     done = subprocess.run(

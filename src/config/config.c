@@ -95,7 +95,7 @@ static int unexpected(const char *argument, const char *before, const struct con
 static int take_argument(struct config *config, struct request *request, char **argv, int *index,
                          const struct config_error *error)
 {
-    const char *argument = argv[*index];
+    const char *argument = strcmp(argv[*index], "-h") == 0 ? "--help" : argv[*index];
     char label[NAME_LENGTH];
 
     if (strncmp(argument, "--", 2) != 0 || argument[2] == '\0')

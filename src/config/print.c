@@ -17,7 +17,7 @@
 
 #include "config/option.h"
 
-enum { ACCEPTED_SIZE = 128, HELP_COLUMN = 30 };
+enum { ACCEPTED_SIZE = 128, HELP_COLUMN = 30, HELP_WIDTH = 100 };
 
 /* A stream on a copy of fd, so that closing it reports errors and leaves fd open. */
 static FILE *open_stream(int fd)
@@ -46,19 +46,20 @@ static int close_stream(FILE *out)
 
 static void print_option(FILE *out, const struct config_option *option)
 {
-    char accepted[ACCEPTED_SIZE];
+    char accepted[ACCEPTED_SIZE] = "";
     int width = fprintf(out, "  --%s%s%s", option->name, option->metavar ? "=" : "",
                         option->metavar ? option->metavar : "");
 
     fprintf(out, "%*s%s\n", width < HELP_COLUMN ? HELP_COLUMN - width : 1, "", option->help);
     if (!config_option_is_setting(option))
         return;
-    fprintf(out, "%*s(", HELP_COLUMN, "");
-    if (option->kind != KIND_TEXT) {
+    const char *initial = option->initial[0] ? option->initial : "empty";
+    if (option->kind != KIND_TEXT)
         config_option_accepted(option, accepted, sizeof(accepted));
-        fprintf(out, "%s; ", accepted);
-    }
-    fprintf(out, "default %s)\n", option->initial[0] ? option->initial : "empty");
+    const char *between = accepted[0] ? "; " : "";
+    int room = HELP_WIDTH - snprintf(NULL, 0, "(%s%sdefault %s)", accepted, between, initial);
+    fprintf(out, "%*s(%s%sdefault %s)\n", room < HELP_COLUMN ? room : HELP_COLUMN, "", accepted,
+            between, initial);
 }
 
 int config_print_help(int fd)
