@@ -52,6 +52,8 @@ static int check_access_log(const char *path, char *error, size_t error_size)
         result = errno == ENOENT ? folder_check(path) : -errno;
     else if (S_ISDIR(st.st_mode))
         result = -EISDIR;
+    else if (S_ISSOCK(st.st_mode))
+        result = -ENXIO;
     else if (faccessat(AT_FDCWD, path, W_OK, AT_EACCESS) < 0)
         result = -errno;
     return result < 0 ? refuse(result, "the access log", path, error, error_size) : 0;

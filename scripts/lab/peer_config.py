@@ -105,7 +105,7 @@ def lighttpd(folder: Path, port: int, loops: int) -> str:
         "server.listen-backlog = 4096",
         f"server.max-connections = {CONNECTIONS}",
         f"server.max-fds = {CONNECTIONS + 1024}",
-        "server.max-keep-alive-requests = 1000000000",
+        "server.max-keep-alive-requests = 65535",  # the most that every release takes
         f"server.max-keep-alive-idle = {KEEPALIVE_S}",
         f'server.upload-dirs = ( "{folder}" )',
         'mimetype.assign = ( "" => "application/octet-stream" )',

@@ -63,7 +63,7 @@ static void test_order(void **state)
     for (unsigned seed = 1; seed <= 20; seed++) {
         struct coro_loop *loop = coro_loop_new(NULL);
         struct record *r = record_new(seed);
-        int64_t expected[MANY];
+        int64_t expected[MANY] = {0};
         size_t count = 0;
 
         assert_non_null(loop);
