@@ -7,6 +7,7 @@ import importlib.machinery
 import importlib.util
 import os
 import re
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -128,3 +129,9 @@ def test_compiling_is_a_short_line_unless_v_is_set(tmp_path: Path, whole: bool) 
     )  # fmt: skip
     assert ("-Wall" in done.stdout) == whole
     assert (f"  CC   {made}" in done.stdout) != whole
+
+
+def test_files_may_be_opened_as_far_as_allowed() -> None:
+    """A login shell's soft limit is 1,024; thousands of connections need more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert soft == hard
