@@ -225,6 +225,13 @@ static int attempt_tcp(const char *text, const char *shown, bool local_only,
     return result;
 }
 
+static void explain_unix(const char *shown, int result, char *error, size_t error_size)
+{
+    snprintf(error, error_size, "cannot listen on %s: %s", shown,
+             result == -ENOTSOCK ? "what is there is no socket, and is left alone"
+                                 : strerror(-result));
+}
+
 int listen_open(const char *text, const struct listen_options *options, char *name,
                 size_t name_size, char *error, size_t error_size)
 {
@@ -242,7 +249,7 @@ int listen_open(const char *text, const struct listen_options *options, char *na
     if (strncmp(text, UNIX_PREFIX, sizeof UNIX_PREFIX - 1) == 0) {
         fd = listen_unix_open(text + sizeof UNIX_PREFIX - 1, options->mode, LISTEN_BACKLOG);
         if (fd < 0)
-            snprintf(error, error_size, "cannot listen on %s: %s", shown, strerror(-fd));
+            explain_unix(shown, fd, error, error_size);
         else
             snprintf(name, name_size, "%s", text);
         return fd;
@@ -285,7 +292,7 @@ int listen_probe(const char *text, bool local_only, char *error, size_t error_si
         return attempt_tcp(text, shown, local_only, probe_one, error, error_size);
     result = listen_unix_probe(text + sizeof UNIX_PREFIX - 1);
     if (result < 0)
-        snprintf(error, error_size, "cannot listen on %s: %s", shown, strerror(-result));
+        explain_unix(shown, result, error, error_size);
     return result;
 }
 

@@ -85,6 +85,13 @@ static int bind_with_mode(int fd, const struct sockaddr_un *address, unsigned mo
     return result;
 }
 
+static bool is_no_socket(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode);
+}
+
 int listen_unix_open(const char *path, unsigned mode, int backlog)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -98,6 +105,8 @@ int listen_unix_open(const char *path, unsigned mode, int backlog)
     if (is_stale(&address))
         unlink(address.sun_path);
     result = bind_with_mode(fd, &address, mode);
+    if (result == -EADDRINUSE && is_no_socket(path))
+        result = -ENOTSOCK;
     if (result == 0 && listen(fd, backlog) < 0) {
         result = -errno;
         unlink(address.sun_path);
@@ -112,11 +121,7 @@ int listen_unix_open(const char *path, unsigned mode, int backlog)
 
 int listen_unix_probe(const char *path)
 {
-    struct stat st;
-
-    if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
-        return -EADDRINUSE;
-    return folder_check(path);
+    return is_no_socket(path) ? -ENOTSOCK : folder_check(path);
 }
 
 struct listen_file listen_file_of(const char *name)

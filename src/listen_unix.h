@@ -11,12 +11,12 @@
  * Binds a Unix socket to path, which must fit a struct sockaddr_un, and listens; see
  * listen_open() for what happens to a file that is there. mode: permission bits of the file, 0: by
  * the umask. Returns the descriptor, or a negative errno: -EADDRINUSE when somebody
- * listens there or the path is no socket.
+ * listens there, -ENOTSOCK when what is there is no socket.
  */
 int listen_unix_open(const char *path, unsigned mode, int backlog)
     __attribute__((warn_unused_result));
 
-/* Whether the file could be made: 0, or a negative errno; -EADDRINUSE when the path is no socket.
+/* Whether the file could be made: 0, or a negative errno; -ENOTSOCK when what is there is none.
  * One that somebody listens on is none of this function's business. Makes nothing. */
 int listen_unix_probe(const char *path) __attribute__((warn_unused_result));
 
