@@ -5,7 +5,10 @@
 # Variants (release, asan, tsan, fuzz) build into build/<variant>/ and never mix.
 # V=1 prints each command whole.
 
-VERSION   := $(shell cat VERSION)$(shell git describe --always --dirty --exclude='*' 2>/dev/null | sed 's/^/+g/')
+# Of a checkout git knows the commit; in an archive git wrote it into that file; else make COMMIT=...
+COMMIT    := $(or $(if $(wildcard .git),$(shell git describe --always --dirty --exclude='*' 2>/dev/null)),\
+                  $(filter-out $$Format:%,$(shell cat share/commit)))
+VERSION   := $(shell cat VERSION)$(addprefix +g,$(COMMIT))
 VARIANT   ?= release
 B         := build/$(VARIANT)
 PREFIX    ?= /usr/local

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -268,17 +268,66 @@ def test_the_image_has_every_library() -> None:
     assert extra and extra <= _installed(_dockerfile()[1])
 
 
-def test_the_health_check_of_the_image() -> None:
-    line = next(line for line in _dockerfile()[1] if line.startswith("HEALTHCHECK"))
-    command: list[str] = json.loads(line[line.index("CMD") + 3 :])
-    server = Server(CORO)
+def _health(server: Server) -> int:
+    """What the image's health check says of it."""
+    done = subprocess.run([ROOT / "share/docker/health", str(server.pid)], capture_output=True, timeout=patience(10),
+                          check=False)
+    return done.returncode
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:0", "127.0.0.2:0", "0.0.0.0:0", "[::1]:0", "[::]:0", "unix:"])
+def test_the_health_check_of_the_image_follows_listen(listen: str, tmp_path: Path) -> None:
+    lines = "\n".join(_dockerfile()[1])
+    assert 'CMD ["server-health"]' in lines and "COPY share/docker/health /usr/local/bin/server-health" in lines
+    if listen == "unix:":
+        listen += str(tmp_path / "socket")
+    server = Server(CORO, "--allow-root", listen=listen)
     try:
-        assert not isinstance(server.address, str)
-        here = [word.replace("127.0.0.1/8080", f"127.0.0.1/{server.address[1]}") for word in command]
-        assert here != command
-        assert subprocess.run(here, timeout=patience(10), check=False).returncode == 0
+        assert _health(server) == 0
         server.stop()
     finally:
         server.kill()
-    gone = subprocess.run(here, capture_output=True, timeout=patience(10), check=False)
-    assert gone.returncode != 0
+    assert _health(server) != 0
+
+
+@pytest.mark.parametrize(("answer", "expected"), [(b"HTTP/1.1 200 OK\r\n\r\n", 0), (b"HTTP/1.1 503 No\r\n\r\n", 1), (b"", 1)])
+def test_the_health_check_reads_the_answer(answer: bytes, expected: int) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        check = subprocess.Popen([ROOT / "share/docker/health", str(os.getpid())])
+        with listener.accept()[0] as client:
+            assert client.recv(100).startswith(b"GET /hello HTTP/1.")
+            client.sendall(answer)
+        assert check.wait(patience(10)) == expected
+
+
+def test_the_image_ends_before_docker_kills_it() -> None:
+    """docker stop waits ten seconds; the server's own limit is the same, which is too late."""
+    found = re.search(r"\bSERVER_SHUTDOWN_TIMEOUT=(\d+)\b", "\n".join(_dockerfile()[1]))
+    assert found and 0 < int(found[1]) < 10
+
+
+def _version(folder: Path, *arguments: str) -> str:
+    """The version that a build in that folder would have."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "MFLAGS", "COMMIT"))}
+    subprocess.run(["make", "-s", "-C", folder, "build/release/version", *arguments], check=True, env=clean)
+    return (folder / "build/release/version").read_text().strip()
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="no checkout")
+def test_the_version_carries_the_commit(tmp_path: Path) -> None:
+    """Of a checkout, of an archive of it, and of files alone, where it is said."""
+    commit = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True,
+                            check=True).stdout.strip()
+    said = subprocess.run([ROOT / "server", "--version"], capture_output=True, text=True, check=True).stdout
+    assert re.search(r"\+g[0-9a-f]{7,}(-dirty)?$", said.strip())
+    archive = subprocess.run(["git", "-C", ROOT, "archive", "HEAD", "Makefile", "VERSION", "share/commit"],
+                             capture_output=True, check=True).stdout
+    subprocess.run(["tar", "-x", "-C", tmp_path], input=archive, check=True)
+    plain = (ROOT / "VERSION").read_text().strip()
+    assert _version(tmp_path) == f"{plain}+g{commit}"
+    shutil.copy(ROOT / "share/commit", tmp_path / "share/commit")  # as in a copy of a checkout's files
+    assert _version(tmp_path) == plain
+    assert _version(tmp_path, "COMMIT=abc1234") == f"{plain}+gabc1234"
+    assert _version(tmp_path, "COMMIT=") == plain
+    build = "\n".join(_dockerfile()[0])
+    assert "ARG COMMIT" in build and 'COMMIT="$COMMIT"' in build
