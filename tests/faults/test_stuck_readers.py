@@ -15,7 +15,7 @@ from support import processes
 from support.client import fetch
 from support.configurations import Configuration, only
 from support.server import READY, Launcher
-from support.sinks import KINDS, Sink
+from support.sinks import KINDS, Sink, Terminal
 from support.variant import BINARY, patience
 from support.waiting import eventually
 
@@ -145,6 +145,28 @@ def test_many_workers_fill_it(configuration: Configuration, sink: Sink) -> None:
         assert sum(LINE.fullmatch(line) is None for line in lines) <= 1, "lines are whole, but for a terminal's last"
 
 
+@only("coro")
+def test_terminal_that_stops_the_background(configuration: Configuration) -> None:
+    """With `stty tostop` a line would stop the server (SIGTTOU), and nobody be served."""
+    sink = Terminal()
+    command = ["setpriv", "--pdeathsig", "KILL", BINARY, *configuration.options, "--listen=127.0.0.1:0"]
+    shell = subprocess.Popen(
+        ["setsid", "--ctty", "bash", "-c", 'set -m; stty tostop; "$@" & wait', "bash", *command],
+        stdin=sink.fd, stdout=subprocess.DEVNULL, stderr=sink.fd,
+    )
+    try:
+        ready = READY.match(sink.read_line())
+        assert ready
+        host, port = ready.group(3).rsplit(":", 1)
+        assert fetch((host, int(port)), "/hello").status == 200
+        os.kill(int(ready.group(4)), signal.SIGTERM)
+        assert shell.wait(patience(15)) == 0
+    finally:
+        shell.kill()
+        shell.wait()
+        sink.close()
+
+
 def _read(reader: BinaryIO) -> bytes:
     return reader.read() or b""
 
@@ -183,7 +205,7 @@ def test_fifo_as_configuration(launch: Launcher, tmp_path: Path) -> None:
     server.signal(signal.SIGHUP)
     path.write_text("max-header = 4k\n")
     server.wait_for_line("reloaded")
-    eventually("a new worker answers", server.status, lambda said: said["settings"]["max-header"] == "4k")
+    eventually("a new worker answers", lambda: server.status()["settings"]["max-header"] == "4k")
 
 
 def test_file_that_may_not_grow(launch: Launcher, tmp_path: Path) -> None:

@@ -75,6 +75,9 @@ static void kept_alive(void **state)
     assert_false(a->x.close);
     assert_int_equal(a->x.status, 200);
     assert_int_equal(a->x.body_sent, 5);
+    assert_int_equal(exchange_body_sent(&a->x), 0);
+    assert_int_equal(http_flush(&a->x), 0);
+    assert_int_equal(exchange_body_sent(&a->x), 5);
     finish(a, "HTTP/1.1 200 OK\r\n" RIG_DATE TEXT "Content-Length: 5\r\n\r\nhello");
 }
 
@@ -301,6 +304,9 @@ static void chunks(void **state)
     assert_int_equal(http_write(&a->x, "", 0), 0); /* would end the body */
     assert_int_equal(http_write(&a->x, "0123456789abcdef", 16), 0);
     assert_int_equal(a->x.body_sent, 21);
+    assert_int_equal(exchange_body_sent(&a->x), 0);
+    assert_int_equal(http_flush(&a->x), 0);
+    assert_int_equal(exchange_body_sent(&a->x), 21); /* without sizes and line ends */
     finish(a, "HTTP/1.1 200 OK\r\n" RIG_DATE TEXT "Transfer-Encoding: chunked\r\n\r\n"
               "5\r\nhello\r\n10\r\n0123456789abcdef\r\n0\r\n\r\n");
 }
