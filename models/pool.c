@@ -20,10 +20,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "cores.h"
 #include "http/connection.h"
 #include "descriptors.h"
 #include "log.h"
-#include "models/crowd.h"
 #include "server.h"
 #include "shortage.h"
 
@@ -43,12 +43,13 @@ static int control(int epoll_fd, int operation, int fd, struct epoll_event *even
     return (int)syscall(SYS_epoll_ctl, epoll_fd, operation, fd, event);
 }
 
-/* The pool, its records, the waiters, and from a new page on the spills. */
+/* The pool, its records, leaders and waiters, and from a new page on the spills. */
 static struct pool *map_pool(struct server *server)
 {
     size_t spill_size = connection_spill_size(server->config); /* whole pages */
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
-    size_t before = sizeof(struct pool) + waiters_size(SERVER_SLOTS) + page;
+    size_t before =
+        sizeof(struct pool) + leaders_size(SERVER_SLOTS) + waiters_size(SERVER_SLOTS) + page;
     size_t size, spills;
     struct pool *pool =
         descriptors_map(server, before, sizeof(struct pool_record) + spill_size, MAP_SHARED, &size);
@@ -57,7 +58,8 @@ static struct pool *map_pool(struct server *server)
         return NULL;
     pool->size = size;
     pool->descriptors = server->descriptors;
-    pool->waiters = (struct waiters *)&pool->records[pool->descriptors];
+    pool->leaders = (struct leaders *)&pool->records[pool->descriptors];
+    pool->waiters = (struct waiters *)((char *)pool->leaders + leaders_size(SERVER_SLOTS));
     pool->spill_size = spill_size;
     spills = size - pool->descriptors * spill_size;
     pool->spill = (char *)pool + spills / page * page;
@@ -77,6 +79,7 @@ struct pool *pool_new(struct server *server, int stop_fd)
     pool->stop_fd = stop_fd;
     pool->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     event.data.fd = stop_fd;
+    leaders_init(pool->leaders, pool->shared, SERVER_SLOTS, cores_available(), pool->epoll_fd);
     if (waiters_init(pool->waiters, server->workers, pool->epoll_fd) < 0 || pool->epoll_fd < 0 ||
         epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, stop_fd, &event) < 0)
         goto fail;
@@ -341,11 +344,6 @@ static void accept_one(struct pool *pool, struct io *io)
     serve(pool, record, io);
 }
 
-static bool turn(struct worker_control *control, uint32_t from, uint32_t to)
-{
-    return atomic_compare_exchange_strong(&control->turn, &from, to);
-}
-
 /* Asks for a successor once the worker has served as many requests as it may. */
 static void note_spent(const struct io *io)
 {
@@ -370,24 +368,29 @@ static void serve_event(struct pool *pool, const struct epoll_event *event, stru
 void pool_work(struct pool *pool, struct io *io)
 {
     struct worker_control *control = &io->stats->control;
+    struct leaders *leaders = pool->leaders;
 
-    while (turn(control, POOL_BUSY, POOL_IDLE)) {
+    leaders_enter(leaders, io->worker);
+    while (leaders_join(leaders, io->worker) && leaders_turn(control, TURN_BUSY, TURN_IDLE)) {
         struct epoll_event event;
         int count = epoll_wait(pool->epoll_fd, &event, 1, -1);
-        bool leaving = !turn(control, POOL_IDLE, POOL_BUSY);
+        bool leaving = !leaders_turn(control, TURN_IDLE, TURN_BUSY);
 
         if (count < 0 && errno != EINTR) {
             log_line(LOG_ERROR, "epoll_wait: %s", strerror(errno));
-            return;
+            break;
         }
         if (count > 0 && event.data.fd == pool->stop_fd)
-            return;
-        if (count > 0)
+            break;
+        if (count > 0) {
+            leaders_note(leaders, io->worker);
             serve_event(pool, &event, io);
+        }
         if (leaving)
-            return;
+            break;
         note_spent(io);
     }
+    leaders_quit(leaders, io->worker);
 }
 
 bool pool_work_waits(const struct pool *pool)
@@ -395,16 +398,6 @@ bool pool_work_waits(const struct pool *pool)
     struct pollfd work = {.fd = pool->epoll_fd, .events = POLLIN};
 
     return poll(&work, 1, 0) > 0;
-}
-
-bool pool_leave(struct worker_control *control)
-{
-    for (;;) {
-        if (turn(control, POOL_IDLE, POOL_LEAVING))
-            return true;
-        if (turn(control, POOL_BUSY, POOL_LEAVING) || atomic_load(&control->turn) == POOL_LEAVING)
-            return false;
-    }
 }
 
 void pool_retire(struct pool *pool)
@@ -421,32 +414,18 @@ static bool has_watch(const struct pool *pool, unsigned fd)
     return epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, (int)fd, &nothing) == 0 || errno == EEXIST;
 }
 
-static void make_room(struct pool *pool, const struct crowd *crowd, struct io *io)
-{
-    for (unsigned i = 0; i < crowd->count; i++) {
-        struct pool_record *record = &pool->records[crowd->idle[i].fd];
-
-        if (claim(record, owner_of(io)))
-            put_back(pool, record, connection_make_room(&record->conn, io), io);
-    }
-}
-
 void pool_sweep(struct pool *pool, struct io *io)
 {
     bool rearm = atomic_exchange(&pool->rearm, false);
     unsigned high = atomic_load_explicit(&pool->high, memory_order_relaxed);
     int64_t now = io_now_ms();
-    struct crowd crowd;
 
-    crowd_begin(&crowd, io->server);
     for (unsigned fd = 0; fd < high; fd++) {
         struct pool_record *record = &pool->records[fd];
         uint32_t owner = atomic_load_explicit(&record->owner, memory_order_relaxed);
 
         if (owner == OWNER_LEAVING)
             look_after(pool, record, io);
-        if (owner == OWNER_PARKED)
-            crowd_offer(&crowd, &record->conn, (int)fd);
         if (owner != OWNER_PARKED ||
             (atomic_load_explicit(&record->conn.deadline_ms, memory_order_relaxed) > now &&
              !rearm) ||
@@ -458,7 +437,6 @@ void pool_sweep(struct pool *pool, struct io *io)
         else /* to be armed again; or served and parked again between the two looks */
             put_back(pool, record, CONN_PARK, io);
     }
-    make_room(pool, &crowd, io);
     if (atomic_load(&pool->accept_paused))
         resume_accepting(pool, io->server);
 }
@@ -520,6 +498,7 @@ bool pool_drain(struct pool *pool, struct io *io)
 void pool_died(struct pool *pool, unsigned worker, bool killed)
 {
     waiters_died(pool->waiters, worker);
+    leaders_died(pool->leaders, worker, killed);
     if (!killed)
         return;
     atomic_store(&pool->rearm, true);         /* it may have got an event and not claimed it */

@@ -3,11 +3,11 @@
  * The pool of prefork and threads: workers that are taken for one request and go
  * back when it is done.
  *
- * All workers wait on one epoll set. A parked connection is in it with
- * EPOLLONESHOT, so the kernel hands it, once readable, to one idle worker; that
- * worker serves it and arms it again. The parking lot is an array of records
- * indexed by descriptor: a descriptor number is unique among the workers, so
- * finding, making and freeing a record needs neither lock nor allocation.
+ * There is one epoll set, in which those workers wait that lead (leaders.h). A parked
+ * connection is in it with EPOLLONESHOT, so the kernel hands it, once readable, to one of them;
+ * that worker serves it and arms it again. The parking lot is an array of records indexed by
+ * descriptor: a descriptor number is unique among the workers, so finding, making and freeing a
+ * record needs neither lock nor allocation.
  *
  * Who may touch a connection is decided by its record's owner word alone, by
  * compare-and-swap. An event is only a hint: whoever gets one must win the
@@ -38,6 +38,7 @@
 
 #include "http/conn.h"
 #include "io.h"
+#include "models/leaders.h"
 #include "models/rush.h"
 #include "models/waiters.h"
 #include "server.h"
@@ -77,7 +78,8 @@ struct pool {
     struct rush rush;               /* of connections that end by agreement */
     _Atomic unsigned left;          /* connections left unarmed so far; see leave() */
     _Atomic int leaving[POOL_LEFT]; /* the last of them: descriptors, perhaps others' by now */
-    size_t size;                    /* bytes mapped, records, waiters and spills included */
+    size_t size;                    /* bytes mapped, all that follows included */
+    struct leaders *leaders;
     struct waiters *waiters;
     char *spill;       /* spill_size bytes for each descriptor, untouched until needed */
     size_t spill_size; /* connection_spill_size() */
@@ -94,29 +96,12 @@ struct pool {
 struct pool *pool_new(struct server *server, int stop_fd);
 void pool_free(struct pool *pool);
 
-/* One worker: serves connections through io until pool->stop_fd is readable or pool_leave() was
- * called for it. */
+/* One worker: serves connections through io until pool->stop_fd is readable or it was
+ * dismissed (leaders_dismiss()). */
 void pool_work(struct pool *pool, struct io *io);
 
 /* Whether a connection waits for a worker, as far as can be seen at the moment. */
 bool pool_work_waits(const struct pool *pool);
-
-/*
- * Whose turn it is to act on a worker process, in worker_control.turn; only a compare-and-swap from
- * the state seen changes it, so that a worker told to leave either serves the event it has already
- * got or never gets one: an event taken along unserved would be lost, as the kernel tells
- * of a connection once.
- *
- *     BUSY ◄──────► IDLE      by the worker, around epoll_wait()
- *       │             │       by the master
- *       └──► LEAVING ◄┘       it returns when it next looks; seen after an event, that is served
- */
-enum pool_turn { POOL_BUSY, POOL_IDLE, POOL_LEAVING };
-
-/* Tells one worker to return from pool_work() when it has finished what it serves. True if it was
- * idle: then it waits in epoll_wait(), or is about to, and must be interrupted by a signal,
- * again and again until it has gone, as one sent before the call has no effect on it. */
-bool pool_leave(struct worker_control *control);
 
 /* Accepts nothing more from the pool's listening socket, which another attends. A worker may be
  * accepting one more connection right now. */

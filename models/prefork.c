@@ -33,7 +33,7 @@
 #include "models/dedicated.h"
 #include "models/master.h"
 #include "models/model.h"
-#include "models/pool.h"
+#include "models/pool_io.h"
 #include "server.h"
 
 /* What two generations share when connections pass from one to the other. */
@@ -45,47 +45,30 @@ struct prefork {
     struct io master_io; /* for expiring connections; never waits */
 };
 
-/* A worker's context. */
-struct prefork_io {
-    struct io io; /* first: the io functions below are given this */
-    struct pool *pool;
-};
-
-static int wait_client(struct io *io, int fd, int events, int64_t deadline_ms, int64_t spent_ms)
-{
-    return waiters_wait(((struct prefork_io *)io)->pool->waiters, io->worker, fd, events,
-                        deadline_ms, spent_ms);
-}
-
-static bool give_way(struct io *io)
-{
-    return pool_work_waits(((struct prefork_io *)io)->pool);
-}
-
 static void hold(struct io *io, int fd)
 {
-    pool_hold(((struct prefork_io *)io)->pool, io, fd);
+    pool_hold(((struct pool_io *)io)->pool, io, fd);
 }
 
 static void unhold(struct io *io, int fd)
 {
-    pool_unhold(((struct prefork_io *)io)->pool, io, fd);
+    pool_unhold(((struct pool_io *)io)->pool, io, fd);
 }
 
 static void close_held(struct io *io, int fd)
 {
-    pool_close(((struct prefork_io *)io)->pool, io, fd);
+    pool_close(((struct pool_io *)io)->pool, io, fd);
 }
 
 static const struct io_ops REQUEST_OPS = {
-    .wait = blocking_wait,
-    .wait_client = wait_client,
-    .sleep = blocking_sleep,
-    .suspend = blocking_suspend,
+    .wait = pool_io_wait,
+    .wait_client = pool_io_wait_client,
+    .sleep = pool_io_sleep,
+    .suspend = pool_io_suspend,
     .resume = blocking_resume,
     .gather = blocking_gather,
-    .offload = blocking_offload,
-    .give_way = give_way,
+    .offload = pool_io_offload,
+    .give_way = pool_io_give_way,
     .opening = pool_opening,
     .hold = hold,
     .unhold = unhold,
@@ -111,7 +94,7 @@ static const struct io_ops CONNECTION_OPS = {
 static int work_by_request(struct server *server, const struct master_worker *self, void *arg)
 {
     struct prefork *prefork = arg;
-    struct prefork_io context = {.pool = prefork->pool};
+    struct pool_io context = {.pool = prefork->pool, .waiter = self->first};
     int result = blocking_io_init(&context.io, &REQUEST_OPS, server, self->first);
 
     server_toggle_passing(context.io.stats); /* see strays.h */

@@ -152,7 +152,7 @@ static void reset(const struct process *p, const struct generation *g)
         /* Where connections pass between workers, these do not add up. */
         atomic_store(&stats->closed, atomic_load(&stats->accepted));
         /* Each thread has a turn of its own, and who was killed while idle has left it so. */
-        atomic_store(&stats->control.turn, POOL_BUSY);
+        atomic_store(&stats->control.turn, TURN_BUSY);
     }
     atomic_store(&control->draining, false);
     atomic_store(&control->take_backlog, false);
@@ -196,7 +196,7 @@ void process_retire(struct process *p, struct server *server, bool leave, bool t
     p->retiring = true;
     p->end_ms = kill_ms;
     if (leave) {
-        p->nudge |= pool_leave(control);
+        p->nudge |= leaders_dismiss(control);
         process_nudge(p, server);
         return;
     }
@@ -208,7 +208,7 @@ void process_retire(struct process *p, struct server *server, bool leave, bool t
 
 void process_nudge(const struct process *p, const struct server *server)
 {
-    if (p->nudge && p->pid != 0 && atomic_load(&process_control(p, server)->turn) == POOL_LEAVING)
+    if (p->nudge && p->pid != 0 && atomic_load(&process_control(p, server)->turn) == TURN_LEAVING)
         kill(p->pid, SIGUSR2);
 }
 

@@ -28,7 +28,7 @@
 #include "models/gil.h"
 #include "models/master.h"
 #include "models/model.h"
-#include "models/pool.h"
+#include "models/pool_io.h"
 #include "server.h"
 #include "shortage.h"
 
@@ -42,7 +42,7 @@ enum {
 struct team; /* the process: its threads and what they share */
 
 struct member {
-    struct io io; /* first: the io functions below are given this */
+    struct pool_io pool_io; /* first: the io functions below are given this */
     struct team *team;
     struct dedicated *dedicated; /* owned; with --dispatch=connection */
     pthread_t thread;
@@ -65,32 +65,15 @@ static struct gil *gil_of(struct io *io)
     return &((struct member *)io)->team->gil;
 }
 
-static int wait_client(struct io *io, int fd, int events, int64_t deadline_ms, int64_t spent_ms)
-{
-    const struct team *team = ((struct member *)io)->team;
-
-    if (team->pool == NULL)
-        return blocking_wait(io, fd, events, deadline_ms);
-    return waiters_wait(team->pool->waiters, io->worker - team->first, fd, events, deadline_ms,
-                        spent_ms);
-}
-
-static bool give_way(struct io *io)
-{
-    const struct pool *pool = ((struct member *)io)->team->pool;
-
-    return pool != NULL && pool_work_waits(pool);
-}
-
 static const struct io_ops FREE_OPS = {
-    .wait = blocking_wait,
-    .wait_client = wait_client,
-    .sleep = blocking_sleep,
-    .suspend = blocking_suspend,
+    .wait = pool_io_wait,
+    .wait_client = pool_io_wait_client,
+    .sleep = pool_io_sleep,
+    .suspend = pool_io_suspend,
     .resume = blocking_resume,
     .gather = blocking_gather,
-    .offload = blocking_offload,
-    .give_way = give_way,
+    .offload = pool_io_offload,
+    .give_way = pool_io_give_way,
     .model = "threads",
     .gather_how = "one after another",
     .context_is = "thread",
@@ -123,7 +106,7 @@ static bool gil_leave(struct io *io)
 static int gil_wait(struct io *io, int fd, int events, int64_t deadline_ms)
 {
     bool had = gil_leave(io);
-    int result = blocking_wait(io, fd, events, deadline_ms);
+    int result = pool_io_wait(io, fd, events, deadline_ms);
 
     if (had)
         gil_begin(io);
@@ -133,7 +116,7 @@ static int gil_wait(struct io *io, int fd, int events, int64_t deadline_ms)
 static int gil_wait_client(struct io *io, int fd, int events, int64_t deadline_ms, int64_t spent_ms)
 {
     bool had = gil_leave(io);
-    int result = wait_client(io, fd, events, deadline_ms, spent_ms);
+    int result = pool_io_wait_client(io, fd, events, deadline_ms, spent_ms);
 
     if (had)
         gil_begin(io);
@@ -143,7 +126,7 @@ static int gil_wait_client(struct io *io, int fd, int events, int64_t deadline_m
 static int gil_sleep(struct io *io, int64_t ms)
 {
     bool had = gil_leave(io);
-    int result = blocking_sleep(io, ms);
+    int result = pool_io_sleep(io, ms);
 
     if (had)
         gil_begin(io);
@@ -153,7 +136,7 @@ static int gil_sleep(struct io *io, int64_t ms)
 static int gil_suspend(struct io *io, int64_t deadline_ms)
 {
     bool had = gil_leave(io);
-    int result = blocking_suspend(io, deadline_ms);
+    int result = pool_io_suspend(io, deadline_ms);
 
     if (had)
         gil_begin(io);
@@ -164,7 +147,7 @@ static int gil_offload(struct io *io, void (*call)(void *arg), void *arg)
 {
     bool had = gil_leave(io);
 
-    call(arg);
+    (void)pool_io_offload(io, call, arg);
     if (had)
         gil_begin(io);
     return 0;
@@ -183,7 +166,7 @@ static const struct io_ops GIL_OPS = {
     .resume = blocking_resume,
     .gather = blocking_gather,
     .offload = gil_offload,
-    .give_way = give_way,
+    .give_way = pool_io_give_way,
     .checkpoint = gil_offer,
     .begin = gil_begin,
     .end = gil_end,
@@ -197,12 +180,12 @@ static void *thread_main(void *arg)
     struct member *self = arg;
     struct team *team = self->team;
 
-    blocking_report_overflows("thread", self->io.worker);
-    server_worker_begins(team->server, self->io.worker, getpid(), gettid());
+    blocking_report_overflows("thread", self->pool_io.io.worker);
+    server_worker_begins(team->server, self->pool_io.io.worker, getpid(), gettid());
     pthread_barrier_wait(&team->started);
     pthread_barrier_wait(&team->started);
     if (team->pool != NULL)
-        pool_work(team->pool, &self->io);
+        pool_work(team->pool, &self->pool_io.io);
     else
         dedicated_work(self->dedicated);
     return NULL;
@@ -220,9 +203,12 @@ static int start_threads(struct team *team)
         struct member *member = &team->members[team->count];
 
         member->team = team;
-        result = blocking_io_init(&member->io, ops, team->server, team->first + team->count);
+        member->pool_io.pool = team->pool;
+        member->pool_io.waiter = team->count;
+        result =
+            blocking_io_init(&member->pool_io.io, ops, team->server, team->first + team->count);
         if (result == 0 && team->pool == NULL) {
-            member->dedicated = dedicated_new(&member->io, team->stop_fd);
+            member->dedicated = dedicated_new(&member->pool_io.io, team->stop_fd);
             result = member->dedicated == NULL ? -errno : 0;
         }
         if (result == 0)
@@ -254,7 +240,7 @@ static void note_spent(const struct team *team)
     if (most == 0)
         return;
     for (unsigned i = 0; i < team->count; i++) {
-        const struct worker_stats *stats = team->members[i].io.stats;
+        const struct worker_stats *stats = team->members[i].pool_io.io.stats;
 
         served += stats_get(&stats->requests) - stats_get(&stats->requests_before);
     }
@@ -317,7 +303,7 @@ static void free_team(struct team *team, struct io *io)
 {
     for (unsigned i = 0; i < team->count; i++) {
         dedicated_free(team->members[i].dedicated);
-        blocking_io_term(&team->members[i].io);
+        blocking_io_term(&team->members[i].pool_io.io);
     }
     free(team->members);
     blocking_io_term(io);

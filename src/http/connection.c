@@ -34,7 +34,6 @@ enum {
     CLOSE_LINGER_MS = 2000, /* the same after an answer that closes by agreement */
     LINGER_DRAIN_MS = 500,  /* the same once the server is being stopped */
     RECENT_MS = 250,        /* who had an answer, or connected, so lately may be asking just now */
-    ROOM_IDLE_MS = 1000,    /* who has been idle for less makes no room for others */
     LINGER_READS = 32,      /* reads of one such client before others get their turn */
     BODY_WINDOW = 8 * 1024, /* room to read on behind the largest head */
 };
@@ -58,11 +57,6 @@ static void set_deadline(struct conn *c, int64_t deadline_ms)
     atomic_store_explicit(&c->deadline_ms, deadline_ms, memory_order_relaxed);
 }
 
-static void set_phase(struct conn *c, enum conn_phase phase)
-{
-    atomic_store_explicit(&c->phase, (uint8_t)phase, memory_order_relaxed);
-}
-
 static int64_t deadline_of(const struct conn *c)
 {
     return atomic_load_explicit(&c->deadline_ms, memory_order_relaxed);
@@ -74,11 +68,10 @@ void connection_init(struct conn *c, int fd, const struct in6_addr *client, char
     c->fd = fd;
     c->worker = 0;
     c->client = *client;
-    set_phase(c, CONN_IDLE);
+    c->phase = CONN_IDLE;
     c->dirty = false;
     c->spilled = 0;
     c->requests = 0;
-    c->untaken_kb = 0;
     c->spill = spill;
     guard_init_head(&c->guard);
     set_deadline(c, io_now_ms() + config->header_timeout_ms);
@@ -91,7 +84,7 @@ static enum conn_next linger(struct conn *c, int64_t ms)
 {
     if (shutdown(c->fd, SHUT_WR) < 0)
         return CONN_CLOSE;
-    set_phase(c, CONN_LINGER);
+    c->phase = CONN_LINGER;
     c->spilled = 0;
     set_deadline(c, io_now_ms() + ms);
     return CONN_PARK;
@@ -99,7 +92,7 @@ static enum conn_next linger(struct conn *c, int64_t ms)
 
 static enum conn_next linger_on(struct conn *c, struct io *io)
 {
-    set_phase(c, CONN_LINGER);
+    c->phase = CONN_LINGER;
     for (int i = 0; i < LINGER_READS; i++) {
         ssize_t count = recv(c->fd, io->in, io->in_size, 0);
 
@@ -111,15 +104,6 @@ static enum conn_next linger_on(struct conn *c, struct io *io)
             return CONN_PARK;
     }
     return CONN_PARK;
-}
-
-/* Has closing the socket drop what is on its way to the client. A socket that is only closed keeps
- * it, megabytes perhaps, for as long as the client acknowledges that it has no room. */
-static void reset(const struct conn *c)
-{
-    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
-
-    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 static inline void count_request(struct io *io, const struct http_exchange *x)
@@ -239,11 +223,13 @@ static int run_handler(const struct route *route, struct http_exchange *x)
  * the connection's: then only a reset shows it. */
 static enum conn_next break_off(struct connection_stream *s, const struct http_exchange *x)
 {
+    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
+
     if (stream_flush(s, false) < 0)
         return CONN_CLOSE;
     if (x->status == 0 || x->chunked || x->body_remaining != HTTP_UNKNOWN_LENGTH)
         return linger(s->conn, LINGER_MS);
-    reset(s->conn);
+    setsockopt(s->conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     return CONN_CLOSE;
 }
 
@@ -270,17 +256,18 @@ static bool finish(struct connection_stream *s, struct http_exchange *x, enum co
 
         *next = linger(s->conn, agreed ? CLOSE_LINGER_MS : LINGER_MS);
         if (agreed && s->start == s->end)
-            set_phase(s->conn, CONN_LEAVING);
+            s->conn->phase = CONN_LEAVING;
     }
     return false;
 }
 
-/* Writes the log's line of a request that is finished. What the line says was sent has left by
- * then: with a log each answer goes by itself. Returns whether further requests are still served.
- */
-static bool log_request(struct connection_stream *s, struct http_exchange *x,
-                        struct http_slice head, int64_t started_ns, bool more, enum conn_next *next)
+/* finish(), and the log's line. What the line says was sent has left by then: with a log each
+ * answer goes by itself. */
+static bool finish_and_log(struct connection_stream *s, struct http_exchange *x,
+                           struct http_slice head, int64_t started_ns, enum conn_next *next)
 {
+    bool more = finish(s, x, next);
+
     if (more && stream_flush(s, false) < 0) {
         *next = CONN_CLOSE;
         more = false;
@@ -298,7 +285,6 @@ static inline bool serve_request(struct connection_stream *s, size_t length, enu
     const struct route *route;
     struct http_slice head = {s->io->in + s->start, length};
     int result;
-    bool more;
     int64_t started_ns = s->io->server->access_log_fd >= 0 ? io_now_ns() : 0;
 
     error = request_parse(&request, head.data, length);
@@ -316,7 +302,6 @@ static inline bool serve_request(struct connection_stream *s, size_t length, enu
         return false;
     }
     exchange_init(&x, s, &request);
-    s->answer_from = s->sent + s->out_length;
     s->conn->requests++;
     if (error.status != 0) {
         result = http_error(&x, error.status, "%s", error.reason);
@@ -332,12 +317,10 @@ static inline bool serve_request(struct connection_stream *s, size_t length, enu
     if (result < 0 || x.status == 0)
         answer_failure(&x, result);
     count_request(s->io, &x);
-    more = finish(s, &x, next);
-    if (started_ns != 0)
-        more = log_request(s, &x, head, started_ns, more, next);
-    if (more)
-        s->floor = 0;
-    return more;
+    if (!(started_ns != 0 ? finish_and_log(s, &x, head, started_ns, next) : finish(s, &x, next)))
+        return false;
+    s->floor = 0;
+    return true;
 }
 
 static bool has_input(const struct conn *c)
@@ -368,14 +351,14 @@ static enum conn_next park(struct connection_stream *s)
         c->dirty = true;
         if (c->phase != CONN_HEAD && c->requests > 0) /* a first head's time runs since accept */
             set_deadline(c, io_now_ms() + s->config->header_timeout_ms);
-        set_phase(c, CONN_HEAD);
+        c->phase = CONN_HEAD;
         if (deadline_of(c) <= io_now_ms())
             return refuse_raw(s, 408, LATE_HEAD);
         return CONN_PARK;
     }
     if (c->requests > 0)
         set_deadline(c, io_now_ms() + s->config->keepalive_timeout_ms);
-    set_phase(c, CONN_IDLE);
+    c->phase = CONN_IDLE;
     return CONN_PARK;
 }
 
@@ -409,7 +392,7 @@ static enum conn_next give_way(struct connection_stream *s)
     c->spilled = (uint32_t)(s->end - s->start);
     memcpy(c->spill, s->io->in + s->start, c->spilled);
     c->dirty = true;
-    set_phase(c, CONN_MORE);
+    c->phase = CONN_MORE;
     set_deadline(c, io_now_ms() + s->config->write_timeout_ms);
     return CONN_PARK;
 }
@@ -449,7 +432,7 @@ static enum conn_next serve_requests(struct connection_stream *s)
             if (!serve_request(s, scanned, &next))
                 return next;
             guard_init_head(&c->guard);
-            set_phase(c, CONN_IDLE);
+            c->phase = CONN_IDLE;
             if (turn_is_over(s))
                 return give_way(s);
             scanned = 0;
@@ -468,16 +451,6 @@ static enum conn_next serve_requests(struct connection_stream *s)
     }
 }
 
-/* The client was given up. What is on its way of the answer that was broken off is of no use; those
- * before it are delivered as long as the client takes them: see connection_expire(). */
-static enum conn_next let_go(struct connection_stream *s)
-{
-    if (s->sent < s->answer_from + stream_untaken(s->conn))
-        return linger(s->conn, 0);
-    reset(s->conn);
-    return CONN_CLOSE;
-}
-
 enum conn_next connection_serve(struct conn *c, struct io *io)
 {
     struct connection_stream s;
@@ -488,29 +461,8 @@ enum conn_next connection_serve(struct conn *c, struct io *io)
     c->worker = (uint16_t)io->worker;
     stream_open(&s, c, io);
     next = serve_requests(&s);
-    if (s.given_up && next == CONN_CLOSE)
-        next = let_go(&s);
     stream_close(&s);
     return next;
-}
-
-/* Whether answers are on their way and the client has taken some since the last look, if there was
- * one. */
-static bool is_taking(struct conn *c)
-{
-    uint32_t now_kb = (stream_untaken(c) + 1023) / 1024;
-    uint16_t before_kb = c->untaken_kb;
-
-    c->untaken_kb = now_kb < UINT16_MAX ? (uint16_t)now_kb : UINT16_MAX;
-    return before_kb == 0 ? now_kb > 0 : c->untaken_kb < before_kb;
-}
-
-/* How long a connection may stay parked whose client has taken answers since the last look. */
-static int64_t patience_ms(const struct conn *c, const struct config *config)
-{
-    if (c->untaken_kb > 0)
-        return config->write_timeout_ms;
-    return c->phase == CONN_IDLE ? config->keepalive_timeout_ms : CLOSE_LINGER_MS;
 }
 
 enum conn_next connection_expire(struct conn *c, struct io *io)
@@ -523,36 +475,20 @@ enum conn_next connection_expire(struct conn *c, struct io *io)
         return CONN_PARK;
     if ((c->phase == CONN_IDLE || c->phase == CONN_HEAD) && has_input(c))
         return CONN_PARK;
-    if (c->phase == CONN_HEAD) {
-        stream_open(&s, c, io);
-        return refuse_raw(&s, 408, LATE_HEAD);
-    }
-    if (server_draining(io->server)) /* the kernel delivers what it has, but to nobody's account */
+    if (c->phase != CONN_HEAD)
         return CONN_CLOSE;
-    if (is_taking(c)) {
-        set_deadline(c, io_now_ms() + patience_ms(c, io->server->config));
-        return CONN_PARK;
-    }
-    if (c->untaken_kb > 0)
-        reset(c);
-    return CONN_CLOSE;
-}
-
-/* For how long an idle connection has been so; below 0 where a reload has changed the time-out. */
-static int64_t idle_ms(const struct conn *c, const struct config *config)
-{
-    int64_t timeout_ms = c->requests > 0 ? config->keepalive_timeout_ms : config->header_timeout_ms;
-
-    return io_now_ms() - (deadline_of(c) - timeout_ms);
+    stream_open(&s, c, io);
+    return refuse_raw(&s, 408, LATE_HEAD);
 }
 
 /* Idle, but so lately used that the next request is likely to be on its way: closing now would lose
  * it (RFC 9112, 9.6). It is served, and its answer says that it is the last. */
 static bool is_recent(const struct conn *c, const struct config *config)
 {
-    int64_t ms = idle_ms(c, config);
+    int64_t timeout_ms = c->requests > 0 ? config->keepalive_timeout_ms : config->header_timeout_ms;
+    int64_t idle_ms = io_now_ms() - (deadline_of(c) - timeout_ms);
 
-    return ms >= 0 && ms < RECENT_MS;
+    return idle_ms >= 0 && idle_ms < RECENT_MS; /* below 0: a reload has changed the time-out */
 }
 
 enum conn_next connection_drain(struct conn *c, struct io *io)
@@ -567,15 +503,5 @@ enum conn_next connection_drain(struct conn *c, struct io *io)
     if (server_idle_may_stay(io->server) || c->phase == CONN_HEAD || c->phase == CONN_MORE ||
         is_recent(c, io->server->config) || has_input(c))
         return CONN_PARK; /* a request under way: its deadline ends it at the latest */
-    return CONN_CLOSE;
-}
-
-enum conn_next connection_make_room(struct conn *c, struct io *io)
-{
-    const struct server *server = io->server;
-
-    if (c->phase != CONN_IDLE || idle_ms(c, server->config) < ROOM_IDLE_MS || has_input(c) ||
-        stream_untaken(c) > 0 || !server_give_place(&server->shared->places_of_idle))
-        return CONN_PARK;
     return CONN_CLOSE;
 }

@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Places, marks and the time; leaders.h has the idea.
+ *
+ * No wake-up is lost: whoever frees a place looks for a mark afterwards, and whoever stands by
+ * looks for a free place after it has set its mark. In sequentially consistent order one of them
+ * sees the other. The same holds for the keeper's name and the marks, and for `resting` and the
+ * count of events.
+ */
+#include "models/leaders.h"
+
+#include <linux/futex.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    TICK_NS = 1000000,
+    SLOW = 1,          /* events in a tick: of a leader that computes or waits */
+    CALM_TICKS = 250,  /* before the limit falls by a step */
+    QUIET_TICKS = 100, /* before the keeper rests */
+    WORD = 64,         /* marks in a word */
+    NOWHERE = 0,
+};
+
+static struct worker_control *control_of(const struct leaders *l, unsigned worker)
+{
+    return &l->shared->workers[worker].control;
+}
+
+static unsigned words(unsigned most)
+{
+    return most / WORD + 1;
+}
+
+size_t leaders_size(unsigned most)
+{
+    size_t size = sizeof(struct leaders) + (most + 1) * sizeof(struct leaders_place) +
+                  2 * words(most) * sizeof(uint64_t);
+
+    return (size + SERVER_CACHE_LINE - 1) / SERVER_CACHE_LINE * SERVER_CACHE_LINE;
+}
+
+void leaders_init(struct leaders *l, struct server_shared *shared, unsigned most, unsigned cores,
+                  int work_fd)
+{
+    uintptr_t behind = (uintptr_t)&l->place[most];
+
+    l->shared = shared;
+    l->work_fd = work_fd;
+    l->most = most;
+    l->cores = cores < most ? cores : most;
+    l->limit = l->cores;
+    l->marks = (_Atomic uint64_t *)((behind + 7) & ~(uintptr_t)7);
+    l->members = l->marks + words(most);
+}
+
+bool leaders_turn(struct worker_control *control, enum leaders_turn from, enum leaders_turn to)
+{
+    uint32_t seen = from;
+
+    return atomic_compare_exchange_strong(&control->turn, &seen, to);
+}
+
+static void wake(struct worker_control *control)
+{
+    syscall(SYS_futex, &control->turn, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+bool leaders_dismiss(struct worker_control *control)
+{
+    for (;;) {
+        if (leaders_turn(control, TURN_IDLE, TURN_LEAVING))
+            return true;
+        if (leaders_turn(control, TURN_STANDBY, TURN_LEAVING)) {
+            wake(control);
+            return false;
+        }
+        if (leaders_turn(control, TURN_BUSY, TURN_LEAVING) ||
+            atomic_load(&control->turn) == TURN_LEAVING)
+            return false;
+    }
+}
+
+static void mark(_Atomic uint64_t *marks, unsigned worker)
+{
+    atomic_fetch_or(&marks[worker / WORD], UINT64_C(1) << worker % WORD);
+}
+
+/* True if it was marked. */
+static bool unmark(_Atomic uint64_t *marks, unsigned worker)
+{
+    uint64_t bit = UINT64_C(1) << worker % WORD;
+
+    return atomic_fetch_and(&marks[worker / WORD], ~bit) & bit;
+}
+
+static bool is_marked(const _Atomic uint64_t *marks, unsigned worker)
+{
+    return atomic_load(&marks[worker / WORD]) >> worker % WORD & 1;
+}
+
+static bool wake_standby(const struct leaders *l, unsigned worker)
+{
+    struct worker_control *control = control_of(l, worker);
+
+    if (!leaders_turn(control, TURN_STANDBY, TURN_BUSY))
+        return false;
+    wake(control);
+    return true;
+}
+
+/* Wakes one of those who stand by, the keeper last; false: nobody does. The lowest number first:
+ * so the same few work, whose memory is warm. */
+static bool wake_one(struct leaders *l)
+{
+    unsigned slots = atomic_load(&l->shared->slots_used);
+    uint32_t keeper;
+
+    for (unsigned i = 0; i * WORD < slots; i++)
+        for (uint64_t marks = atomic_load(&l->marks[i]); marks != 0; marks &= marks - 1) {
+            unsigned worker = i * WORD + (unsigned)__builtin_ctzll(marks);
+
+            if (unmark(l->marks, worker) && wake_standby(l, worker))
+                return true;
+        }
+    keeper = atomic_load(&l->keeper);
+    return keeper != 0 && wake_standby(l, keeper - 1);
+}
+
+/* A free place, counted from 1, or NOWHERE. */
+static unsigned free_place(const struct leaders *l)
+{
+    unsigned limit = atomic_load(&l->limit);
+
+    for (unsigned i = 0; i < limit; i++)
+        if (atomic_load(&l->place[i].holder) == 0)
+            return i + 1;
+    return NOWHERE;
+}
+
+static bool take_place(struct leaders *l, unsigned worker)
+{
+    unsigned place;
+
+    while ((place = free_place(l)) != NOWHERE) {
+        uint32_t nobody = 0;
+
+        if (atomic_compare_exchange_strong(&l->place[place - 1].holder, &nobody, worker + 1)) {
+            control_of(l, worker)->place = place;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* --- the time --------------------------------------------------------------------- */
+
+/* What the keeper saw of the places in use. */
+struct look {
+    unsigned free;
+    unsigned idle; /* leaders that wait for an event */
+    unsigned slow; /* that are at one request, and have been for most of a tick */
+    bool quiet;    /* no event was taken, no place has changed hands */
+};
+
+static struct look look_at(struct leaders *l, unsigned limit)
+{
+    struct look look = {.quiet = true};
+
+    for (unsigned i = 0; i < limit; i++) {
+        struct leaders_place *place = &l->place[i];
+        uint32_t holder = atomic_load(&place->holder), events;
+        const struct worker_control *control;
+        bool same = place->watched == holder;
+
+        place->watched = holder;
+        if (holder == 0) {
+            look.free++;
+            continue;
+        }
+        control = control_of(l, holder - 1);
+        events = atomic_load(&control->events);
+        if (atomic_load(&control->turn) == TURN_IDLE)
+            look.idle++;
+        else if (same && events - place->seen <= SLOW)
+            look.slow++;
+        if (!same || events != place->seen)
+            look.quiet = false;
+        place->seen = events;
+    }
+    return look;
+}
+
+/* By one, so that somebody waits for what comes; where connections wait already, twofold. */
+static void raise_limit(struct leaders *l, unsigned limit)
+{
+    struct pollfd work = {.fd = l->work_fd, .events = POLLIN};
+    unsigned more = poll(&work, 1, 0) > 0 ? limit : 1;
+
+    if (more > l->most - limit)
+        more = l->most - limit;
+    atomic_store(&l->limit, limit + more);
+    while (more-- > 0 && wake_one(l))
+        ;
+}
+
+static void tick(struct leaders *l)
+{
+    unsigned limit = atomic_load(&l->limit);
+    struct look look = look_at(l, limit);
+
+    if (look.free > 0)
+        (void)wake_one(l); /* by who freed it, usually */
+    if (look.slow == limit) {
+        raise_limit(l, limit);
+        l->calm = 0;
+    } else if (++l->calm >= CALM_TICKS) {
+        atomic_store(&l->limit, limit - (limit - l->cores + 3) / 4);
+        l->calm = 0;
+    }
+    l->quiet = look.quiet && look.idle == limit ? l->quiet + 1 : 0;
+    if (l->quiet < QUIET_TICKS)
+        return;
+    atomic_store(&l->limit, l->cores);
+    atomic_store(&l->resting, true);
+    if (!look_at(l, limit).quiet)
+        atomic_store(&l->resting, false);
+}
+
+/* --- a worker's life ---------------------------------------------------------------- */
+
+static bool keep_time(struct leaders *l, unsigned worker)
+{
+    uint32_t nobody = 0;
+
+    if (!atomic_compare_exchange_strong(&l->keeper, &nobody, worker + 1))
+        return false;
+    l->quiet = 0;
+    atomic_store(&l->resting, false);
+    return true;
+}
+
+/* Until the worker's turn is another's doing. */
+static void sleep_on(struct leaders *l, unsigned worker, bool keeps)
+{
+    const struct timespec a_tick = {.tv_nsec = TICK_NS};
+    struct worker_control *control = control_of(l, worker);
+
+    while (atomic_load(&control->turn) == TURN_STANDBY) {
+        bool timed = keeps && !atomic_load(&l->resting);
+
+        syscall(SYS_futex, &control->turn, FUTEX_WAIT, TURN_STANDBY, timed ? &a_tick : NULL, NULL,
+                0);
+        if (timed)
+            tick(l);
+    }
+}
+
+/* Returns when there may be a place, or the worker is to leave. */
+static void stand_by(struct leaders *l, unsigned worker)
+{
+    struct worker_control *control = control_of(l, worker);
+    bool keeps;
+
+    if (!leaders_turn(control, TURN_BUSY, TURN_STANDBY))
+        return;
+    mark(l->marks, worker);
+    keeps = keep_time(l, worker);
+    if (keeps)
+        (void)unmark(l->marks, worker);
+    if (free_place(l) == NOWHERE || !leaders_turn(control, TURN_STANDBY, TURN_BUSY))
+        sleep_on(l, worker, keeps);
+    (void)unmark(l->marks, worker);
+    if (keeps) {
+        atomic_store(&l->keeper, 0);
+        (void)wake_one(l); /* finding no place, it keeps the time */
+    }
+}
+
+void leaders_enter(struct leaders *l, unsigned worker)
+{
+    control_of(l, worker)->place = NOWHERE;
+    mark(l->members, worker);
+}
+
+bool leaders_join(struct leaders *l, unsigned worker)
+{
+    struct worker_control *control = control_of(l, worker);
+
+    if (control->place > atomic_load_explicit(&l->limit, memory_order_relaxed))
+        leaders_quit(l, worker);
+    while (control->place == NOWHERE && !take_place(l, worker)) {
+        stand_by(l, worker);
+        if (atomic_load(&control->turn) == TURN_LEAVING)
+            return false;
+    }
+    return true;
+}
+
+void leaders_note(struct leaders *l, unsigned worker)
+{
+    atomic_fetch_add(&control_of(l, worker)->events, 1);
+    if (atomic_load(&l->resting) && atomic_exchange(&l->resting, false)) {
+        uint32_t keeper = atomic_load(&l->keeper);
+
+        if (keeper != 0)
+            wake(control_of(l, keeper - 1));
+    }
+}
+
+void leaders_quit(struct leaders *l, unsigned worker)
+{
+    struct worker_control *control = control_of(l, worker);
+    unsigned place = control->place;
+
+    if (place == NOWHERE)
+        return;
+    control->place = NOWHERE;
+    atomic_store(&l->place[place - 1].holder, 0);
+    if (place <= atomic_load(&l->limit))
+        (void)wake_one(l);
+}
+
+void leaders_died(struct leaders *l, unsigned worker, bool killed)
+{
+    unsigned slots = atomic_load(&l->shared->slots_used);
+    uint32_t keeper = worker + 1;
+
+    (void)unmark(l->members, worker);
+    (void)unmark(l->marks, worker);
+    atomic_compare_exchange_strong(&l->keeper, &keeper, 0);
+    for (unsigned i = 0; i < l->most && i < slots; i++) {
+        uint32_t holder = worker + 1;
+
+        atomic_compare_exchange_strong(&l->place[i].holder, &holder, 0);
+    }
+    for (unsigned i = 0; killed && i < slots; i++) {
+        struct worker_control *control = control_of(l, i);
+
+        if (!is_marked(l->members, i))
+            continue;
+        if (atomic_load(&control->turn) == TURN_STANDBY && atomic_load(&l->keeper) != i + 1)
+            mark(l->marks, i);
+        else if (atomic_load(&control->turn) == TURN_BUSY)
+            wake(control);
+    }
+    (void)wake_one(l);
+}

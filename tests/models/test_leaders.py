@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: MIT
+"""A pool's workers: few look for work at a time, and somebody always does."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import List
+
+import pytest
+
+from support.client import Connection, message
+from support.configurations import only
+from support.load import Load
+from support.server import Launcher, Server
+from support.variant import VARIANT, fewer, patience
+
+MANY = 64
+CORE = ["taskset", "-c", "0"]
+KILLED = ["worker"]  # the log may say that one has died
+
+
+def tasks(server: Server) -> List[Path]:
+    return [task for pid in server.worker_pids() for task in Path(f"/proc/{pid}/task").iterdir()]
+
+
+def waited_s(server: Server) -> float:
+    """The time for which its workers stood in a run queue so far, added up."""
+    return sum(int((task / "schedstat").read_text().split()[1]) for task in tasks(server)) / 1e9
+
+
+@only("prefork", "threads")
+@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
+@pytest.mark.skipif(VARIANT != "release", reason="a sanitizer's threads are not the server's")
+@pytest.mark.skipif(not Path("/proc/self/schedstat").exists(), reason="the kernel does not count")
+def test_few_of_many_workers_stand_in_the_run_queue(launch: Launcher) -> None:
+    """Sixteen clients keep one core busy; there 64 workers of old stood 50 deep. The bound leaves
+    room for one that leads, one that keeps the time, and a few more on a busy machine."""
+    server = launch(f"--workers={MANY}", prefix=CORE)
+    assert isinstance(server.address, tuple)
+    url = f"http://127.0.0.1:{server.address[1]}/hello"
+    before, begun = waited_s(server), time.monotonic()
+    subprocess.run(["wrk", "-t1", "-c16", "-d2", url], stdout=subprocess.DEVNULL, check=True)
+    depth = (waited_s(server) - before) / (time.monotonic() - begun)
+    assert depth < 5
+
+
+def in_time(server: Server, connection: Connection) -> None:
+    begun = time.monotonic()
+    assert connection.get("/hello").status == 200
+    assert time.monotonic() - begun < patience(2)
+
+
+@only("prefork", "threads")
+@pytest.mark.parametrize("target", ["/cpu?n=4000000", "/block?ms=4000"])
+def test_a_worker_that_does_not_say_that_it_waits_holds_up_nobody(
+    launch: Launcher, target: str
+) -> None:
+    """More of them than cores, one after the other; another worker soon looks for work."""
+    server = launch(f"--workers={MANY}", "--shutdown-timeout=0.1", prefix=CORE)
+    busy = [server.connect() for _ in range(8)]
+    try:
+        for connection in busy:
+            connection.send(message("GET", target))
+            with server.connect() as other:
+                in_time(server, other)
+        assert server.contexts() == len(busy)
+    finally:
+        for connection in busy:
+            connection.close()
+
+
+@only("prefork")
+def test_workers_killed_at_any_moment_leave_nobody_waiting(launch: Launcher) -> None:
+    """Between any two words: then a free place, or one told to work and not woken, would be left,
+    and connections that nobody looks at though workers stand by."""
+    server = launch(expected=KILLED)
+    chance = random.Random(17)
+    with Load(server.address, 16, pause=0.001) as load, \
+            Load(server.address, 8, message("GET", "/sleep?ms=3"), pause=0.001) as waiting:
+        for _ in range(fewer(60)):
+            pids = server.worker_pids()
+            if pids:
+                os.kill(chance.choice(pids), signal.SIGKILL)
+            time.sleep(chance.random() * 0.05)
+        server.wait_for_workers()
+        before = [client.answers for client in load.clients + waiting.clients]
+        deadline = time.monotonic() + patience(10)
+        while time.monotonic() < deadline and any(
+            client.answers <= count
+            for client, count in zip(load.clients + waiting.clients, before)
+        ):
+            time.sleep(0.01)
+    for client, count in zip(load.clients + waiting.clients, before):
+        assert client.answers > count, f"client {client.number} was forgotten"
+        assert client.longest < patience(5)
