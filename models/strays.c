@@ -28,7 +28,8 @@ static ssize_t list_open(struct strays_known **list)
         int fd = (int)strtol(entry->d_name, NULL, 10);
         struct stat found;
 
-        if (entry->d_name[0] == '.' || fd == dirfd(directory) || fstat(fd, &found) < 0)
+        if (entry->d_name[0] == '.' || fd == dirfd(directory) ||
+            fstatat(dirfd(directory), entry->d_name, &found, 0) < 0)
             continue;
         if (count == room) {
             struct strays_known *more = realloc(*list, (room = 2 * room + 64) * sizeof **list);
