@@ -32,6 +32,7 @@
 int fuzz_accept(const uint8_t *data, size_t size);
 int fuzz_chunked(const uint8_t *data, size_t size);
 int fuzz_config(const uint8_t *data, size_t size);
+int fuzz_database(const uint8_t *data, size_t size);
 int fuzz_files(const uint8_t *data, size_t size);
 int fuzz_head(const uint8_t *data, size_t size);
 int fuzz_path(const uint8_t *data, size_t size);
