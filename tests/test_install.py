@@ -72,6 +72,13 @@ def test_the_installed_program_runs(tmp_path: Path) -> None:
     ).stdout
 
 
+@pytest.mark.parametrize("unit", ["server.service", "server.socket"])
+def test_the_units_set_nothing_twice(unit: str) -> None:
+    lines = (ROOT / "share/systemd" / unit).read_text().splitlines()
+    names = [line.partition("=")[0] for line in lines if re.match("[A-Z]", line)]
+    assert len(names) == len(set(names)), names
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze here")
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     _make("install", f"PREFIX={tmp_path}", f"UNITDIR={tmp_path}/units")

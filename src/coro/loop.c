@@ -151,6 +151,18 @@ static void set_clock(struct coro_loop *loop)
     (void)timerfd_settime(loop->clock_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
+/* libev is about to wait for events, even where a watch has just failed and its callback is due:
+ * then the clock ends the wait at once. */
+static void on_wait(struct ev_loop *ev)
+{
+    const struct itimerspec now = {.it_value = {0, 1}};
+    struct coro_loop *loop = ev_userdata(ev);
+    if (ev_pending_count(ev) == 0)
+        return;
+    loop->clock_ns = now.it_value.tv_nsec;
+    (void)timerfd_settime(loop->clock_fd, TFD_TIMER_ABSTIME, &now, NULL);
+}
+
 /* ---- wake-ups from other threads ---- */
 
 struct coro_notifier {
@@ -263,6 +275,7 @@ struct coro_loop *coro_loop_new(const struct coro_loop_config *config)
         goto fail;
     }
     loop->active--; /* the clock wakes nobody by itself */
+    ev_set_loop_release_cb(loop->ev, on_wait, NULL);
     coro_timer_init(&loop->grace, on_grace_over, NULL);
     return loop;
 fail:;
