@@ -548,6 +548,46 @@ static void a_full_table_of_descriptors(void **state)
     close(client);
 }
 
+/* Somebody has raised the limit meanwhile: there are numbers beyond the records. */
+static void a_number_without_a_record(void **state)
+{
+    struct lot *lot = *state;
+    struct io *io = &lot->workers[1].io;
+    unsigned records = lot->pool->descriptors;
+    struct rlimit before, after;
+    int client = lot_connect(lot), lowest = dup(STDIN_FILENO);
+
+    assert_true(lowest >= 0);
+    assert_return_code(getrlimit(RLIMIT_NOFILE, &before), errno);
+    lot->pool->descriptors = (unsigned)lowest; /* as if there were no more */
+    pool_opening(io);
+    pool_hold(lot->pool, io, lowest);
+    assert_int_equal(lot_owner(lot, lowest), OWNER_NONE);
+    assert_true(pool_owns(lot->pool, lowest)); /* nobody closes it as a stray */
+    assert_return_code(getrlimit(RLIMIT_NOFILE, &after), errno);
+    assert_int_equal(after.rlim_cur, lowest);
+    assert_return_code(setrlimit(RLIMIT_NOFILE, &before), errno);
+    pool_close(lot->pool, io, lowest);
+
+    assert_return_code(setrlimit(RLIMIT_NOFILE, &before), errno);
+    lot_start(lot, 1);
+    lot_wait(atomic_load(&lot->pool->accept_paused));
+    lot_expect_end(client); /* there is nowhere to put it */
+    assert_int_equal(lot_open(lot), 0);
+    assert_int_equal(lot_owner(lot, lowest), OWNER_NONE);
+    assert_return_code(getrlimit(RLIMIT_NOFILE, &after), errno);
+    assert_int_equal(after.rlim_cur, lowest);
+    assert_return_code(setrlimit(RLIMIT_NOFILE, &before), errno);
+    close(client);
+
+    lot->pool->descriptors = records;
+    client = lot_connect(lot);
+    lot_send(client, lot_request);
+    pool_sweep(lot->pool, &lot->master_io);
+    lot_answer(client);
+    close(client);
+}
+
 /* The kernel may have no room to watch one more (here: the set is none). The connection waits for
  * the next sweep, which arms it, and is not closed for that. */
 static void what_cannot_be_armed_is_armed_later(void **state)
@@ -850,6 +890,7 @@ int main(void)
         TEST(settled_means_between_changes),
         TEST(no_more_than_the_allowed_connections),
         TEST(a_full_table_of_descriptors),
+        TEST(a_number_without_a_record),
         TEST(draining_closes_the_idle_and_waits_for_the_rest),
         TEST(draining_does_not_touch_what_may_stay),
         TEST(nobody_accepts_once_it_has_drained),
