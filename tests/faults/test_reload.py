@@ -226,6 +226,29 @@ def test_workers_and_model_may_change(launch: Launcher, tmp_path: Path) -> None:
     assert server.status()["requests"] >= fresh.answers + kept.answers
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide /proc")
+@only("coro")
+def test_no_worker_keeps_what_is_others(launch: Launcher, tmp_path: Path) -> None:
+    """Neither /proc nor a free descriptor is needed for that: an idle connection of the model before
+    ends for its client when that closes it, whatever processes have been made meanwhile."""
+    file = tmp_path / "server.conf"
+    hide = 'mount -t tmpfs tmpfs /proc && exec "$@"'
+    for model in ("coro", "threads", "prefork\ndispatch = connection"):
+        file.write_text("model = prefork\nworkers = 4\n")
+        server = launch(f"--config={file}", "--shutdown-timeout=1", model_options=[],
+                        prefix=["unshare", "--mount", "sh", "-c", hide, "sh"])
+        with server.connect(10) as idle:
+            assert idle.get("/hello").status == 200
+            file.write_text(f"model = {model}\nworkers = 2\n")
+            reload(server)
+            assert idle.read_to_end() == b""  # times out if one keeps a copy
+            for pid in server.worker_pids():
+                kinds = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+                sockets = sum(kind.startswith("socket:") for kind in kinds)
+                assert sockets == 1, f"one to listen on: {kinds}"
+        server.stop()
+
+
 def test_listening_elsewhere(launch: Launcher, tmp_path: Path) -> None:
     """What can be opened is; those who came by the old address are served to the end."""
     file = tmp_path / "server.conf"
