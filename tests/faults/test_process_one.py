@@ -2,11 +2,10 @@
 """As process 1 of a container: it is given the orphans of others, and all end with it."""
 
 import os
-import re
 import signal
 import subprocess
 from pathlib import Path
-from typing import Callable, Iterator, List
+from typing import Callable, Iterator, List, Tuple
 
 import pytest
 
@@ -31,15 +30,16 @@ class Contained:
                 ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child=KILL",
                  "sh", "-c", f'{before}exec "$@"', "sh", BINARY, *options, "--listen=127.0.0.1:0"],
                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr)
-        ready = eventually("it is ready", self._ready, within=10)
-        host, port = ready[3].rsplit(":", 1)
-        assert int(ready[4]) == 1
+        listen, pid = eventually("it is ready", self._ready, within=10)
+        assert pid == "1"
+        host, port = listen.rsplit(":", 1)
         self.address = host, int(port)
         self.pid = self._children(self._process.pid)[0]
 
-    def _ready(self) -> "re.Match[str] | None":
+    def _ready(self) -> Tuple[str, ...]:
+        """Where it listens and its number, once it says so."""
         found = [READY.match(line) for line in self.lines()]
-        return next((match for match in found if match), None)
+        return next((match.group(3, 4) for match in found if match), ())
 
     @staticmethod
     def _children(pid: int) -> List[int]:
