@@ -205,7 +205,7 @@ def test_fifo_as_configuration(launch: Launcher, tmp_path: Path) -> None:
     server.signal(signal.SIGHUP)
     path.write_text("max-header = 4k\n")
     server.wait_for_line("reloaded")
-    eventually("a new worker answers", lambda: server.status()["settings"]["max-header"] == "4k")
+    eventually("a new worker answers", lambda: bool(server.status()["settings"]["max-header"] == "4k"))
 
 
 def test_file_that_may_not_grow(launch: Launcher, tmp_path: Path) -> None:
