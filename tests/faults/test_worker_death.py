@@ -87,6 +87,7 @@ def test_all_die_at_once(launch: Launcher, tmp_path: Path) -> None:
             server.wait_for_workers(but=workers)
             for connection in idle:
                 assert connection.get("/hello").status == 200
+            eventually("all are armed", lambda: calls.read_text().count("epoll_ctl(") >= len(idle))
             tracer.terminate()
     finally:
         for connection in idle:
