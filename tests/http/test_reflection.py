@@ -67,8 +67,9 @@ NAMES = {
     "ETag", "Last-Modified", "Accept-Ranges", "Content-Range", "Retry-After",
 }  # fmt: skip
 
+# The request line is as it came, however malformed, but for what is escaped.
 LINE = re.compile(
-    rb"127\.0\.0\.1 - - \[[^]\"]+\] \"[^ \"]+ [^ \"]+ HTTP/1\.[01]\" [1-5][0-9][0-9] [0-9]+"
+    rb"127\.0\.0\.1 - - \[[^]\"]+\] \"[^\"]*\" [1-5][0-9][0-9] [0-9]+"
     rb" \"[^\"]*\" \"[^\"]*\" [0-9.]+ w[0-9]+ [a-z]+"
 )
 

@@ -131,12 +131,16 @@ def test_status_counts_connections(server: Server) -> None:
 
 
 def test_index_says_what_runs(server: Server) -> None:
-    page = server.get("/").text
-    assert f"{server.configuration.model}" in page
+    with server.connect() as connection:
+        text = connection.get("/", "Accept: */*").text
+        page = connection.get("/", "Accept: text/html,*/*;q=0.8").text
+    assert text.startswith(f"This is {server.configuration.model}, ")
+    assert server.configuration.model in page
     for route in ["/hello", "/json", "/cpu", "/sleep", "/block", "/mix", "/fanout", "/stream",
                   "/files/", "/echo", "/whoami", "/status"]:
-        assert route in page
+        assert route in page and route in text
     assert 'href="/cpu?n=' in page
+    assert "/cpu?n=1000'\n" in text
 
 
 def test_date_on_every_answer(server: Server) -> None:
