@@ -261,13 +261,12 @@ static bool finish(struct connection_stream *s, struct http_exchange *x, enum co
     return false;
 }
 
-/* finish(), and the log's line. What the line says was sent has left by then: with a log each
- * answer goes by itself. */
-static bool finish_and_log(struct connection_stream *s, struct http_exchange *x,
-                           struct http_slice head, int64_t started_ns, enum conn_next *next)
+/* Writes the log's line of a request that is finished. What the line says was sent has left by
+ * then: with a log each answer goes by itself. Returns whether further requests are still served.
+ */
+static bool log_request(struct connection_stream *s, struct http_exchange *x,
+                        struct http_slice head, int64_t started_ns, bool more, enum conn_next *next)
 {
-    bool more = finish(s, x, next);
-
     if (more && stream_flush(s, false) < 0) {
         *next = CONN_CLOSE;
         more = false;
@@ -285,6 +284,7 @@ static inline bool serve_request(struct connection_stream *s, size_t length, enu
     const struct route *route;
     struct http_slice head = {s->io->in + s->start, length};
     int result;
+    bool more;
     int64_t started_ns = s->io->server->access_log_fd >= 0 ? io_now_ns() : 0;
 
     error = request_parse(&request, head.data, length);
@@ -317,10 +317,12 @@ static inline bool serve_request(struct connection_stream *s, size_t length, enu
     if (result < 0 || x.status == 0)
         answer_failure(&x, result);
     count_request(s->io, &x);
-    if (!(started_ns != 0 ? finish_and_log(s, &x, head, started_ns, next) : finish(s, &x, next)))
-        return false;
-    s->floor = 0;
-    return true;
+    more = finish(s, &x, next);
+    if (started_ns != 0)
+        more = log_request(s, &x, head, started_ns, more, next);
+    if (more)
+        s->floor = 0;
+    return more;
 }
 
 static bool has_input(const struct conn *c)
