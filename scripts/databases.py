@@ -240,7 +240,11 @@ def psql(uri: str, sql: str) -> str:
         check=False,
     )
     if done.returncode != 0:
-        raise Trouble(f"psql: {done.stderr.strip()}")
+        said = done.stderr.strip()
+        if "connection to server" not in said and "ERROR:" not in said:
+            # Of a URI that it cannot read it quotes what may be a password.
+            said = said.split('"', 1)[0].rstrip(": ")
+        raise Trouble(f"psql: {said}")
     return done.stdout
 
 
@@ -331,7 +335,7 @@ def _check_rows(where: str, rows: dict[int, int]) -> None:
 
 def verify(uri: str) -> None:
     """Raises Trouble unless the database holds the data set."""
-    _check_rows(uri, world(uri))
+    _check_rows("world", world(uri))
     if uri.startswith("sqlite:"):
         with sqlite3.connect(uri[len("sqlite:") :]) as file:
             found = dict(file.execute("SELECT id, message FROM fortune").fetchall())
@@ -340,7 +344,7 @@ def verify(uri: str) -> None:
         lines = psql(uri, "SELECT id, message FROM fortune").splitlines()
         found = {int(line.split("|", 1)[0]): line.split("|", 1)[1] for line in lines}
     if found != fortunes():
-        raise Trouble(f"{uri}: fortune does not hold the rows of src/db/fortunes.def")
+        raise Trouble("fortune does not hold the rows of src/db/fortunes.def")
 
 
 def verify_redis(address: str) -> None:

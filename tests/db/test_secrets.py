@@ -9,7 +9,7 @@ import pytest
 from support.client import message
 from support.configurations import per_request
 from support.server import Launcher
-from support.variant import BINARY
+from support.variant import BINARY, ROOT
 
 SECRET = "S3cret"
 HERE = "127.0.0.1:1/world"  # nobody listens there
@@ -92,3 +92,17 @@ def test_a_slip_does_not_print_it(arguments: "list[str]", tmp_path: Path) -> Non
         for line in (f"{name} = {value}", f"{name} {value}", f"{name}: {value}", value, f'{name} = "{value}'):
             path.write_text(line)
             assert SECRET not in _refused(f"--config={path}"), line
+
+
+@pytest.mark.parametrize("uri", [
+    f"postgresql://app:{SECRET}@[::1/d",
+    f"postgresql://app:{SECRET}%zz@h/d",
+    f"postgresql://h/d?pasword={SECRET}",
+    f"postgresql://app:{SECRET}@{HERE}",
+])
+def test_what_fills_and_verifies_does_not_print_it(uri: str) -> None:
+    for action in ("fill", "verify"):
+        done = subprocess.run([ROOT / "scripts/db", action, f"--db={uri}"], capture_output=True, text=True,
+                              timeout=60, check=False)
+        assert done.returncode == 1 and "scripts/db: psql" in done.stderr
+        assert SECRET not in done.stdout + done.stderr
