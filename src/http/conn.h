@@ -35,8 +35,9 @@ struct conn {
     bool dirty;      /* spill has been written since the connection was opened */
     uint16_t worker; /* that served it last, below SERVER_SLOTS */
     struct guard guard;
-    uint32_t spilled;  /* bytes in spill */
-    uint32_t requests; /* served on this connection */
+    uint16_t untaken_kb; /* of answers on their way when its deadline last passed; 0: it has not */
+    uint32_t spilled;    /* bytes in spill */
+    uint32_t requests;   /* served on this connection */
     /* The other end, as it was accepted from: a connection that was reset has none any more. */
     struct in6_addr client;
     /* When the parking lot is to call connection_expire(), in io_now_ms() time. Written by the

@@ -72,6 +72,7 @@ void connection_init(struct conn *c, int fd, const struct in6_addr *client, char
     c->dirty = false;
     c->spilled = 0;
     c->requests = 0;
+    c->untaken_kb = 0;
     c->spill = spill;
     guard_init_head(&c->guard);
     set_deadline(c, io_now_ms() + config->header_timeout_ms);
@@ -104,6 +105,15 @@ static enum conn_next linger_on(struct conn *c, struct io *io)
             return CONN_PARK;
     }
     return CONN_PARK;
+}
+
+/* Has closing the socket drop what is on its way to the client. A socket that is only closed keeps
+ * it, megabytes perhaps, for as long as the client acknowledges that it has no room. */
+static void reset(const struct conn *c)
+{
+    const struct linger at_once = {.l_onoff = 1, .l_linger = 0};
+
+    setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
 }
 
 static inline void count_request(struct io *io, const struct http_exchange *x)
@@ -223,13 +233,11 @@ static int run_handler(const struct route *route, struct http_exchange *x)
  * the connection's: then only a reset shows it. */
 static enum conn_next break_off(struct connection_stream *s, const struct http_exchange *x)
 {
-    const struct linger reset = {.l_onoff = 1, .l_linger = 0};
-
     if (stream_flush(s, false) < 0)
         return CONN_CLOSE;
     if (x->status == 0 || x->chunked || x->body_remaining != HTTP_UNKNOWN_LENGTH)
         return linger(s->conn, LINGER_MS);
-    setsockopt(s->conn->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    reset(s->conn);
     return CONN_CLOSE;
 }
 
@@ -302,6 +310,7 @@ static inline bool serve_request(struct connection_stream *s, size_t length, enu
         return false;
     }
     exchange_init(&x, s, &request);
+    s->answer_from = s->sent + s->out_length;
     s->conn->requests++;
     if (error.status != 0) {
         result = http_error(&x, error.status, "%s", error.reason);
@@ -453,6 +462,16 @@ static enum conn_next serve_requests(struct connection_stream *s)
     }
 }
 
+/* The client was given up. What is on its way of the answer that was broken off is of no use; those
+ * before it are delivered as long as the client takes them: see connection_expire(). */
+static enum conn_next let_go(struct connection_stream *s)
+{
+    if (s->sent < s->answer_from + stream_untaken(s->conn))
+        return linger(s->conn, 0);
+    reset(s->conn);
+    return CONN_CLOSE;
+}
+
 enum conn_next connection_serve(struct conn *c, struct io *io)
 {
     struct connection_stream s;
@@ -463,8 +482,29 @@ enum conn_next connection_serve(struct conn *c, struct io *io)
     c->worker = (uint16_t)io->worker;
     stream_open(&s, c, io);
     next = serve_requests(&s);
+    if (s.given_up && next == CONN_CLOSE)
+        next = let_go(&s);
     stream_close(&s);
     return next;
+}
+
+/* Whether answers are on their way and the client has taken some since the last look, if there was
+ * one. */
+static bool is_taking(struct conn *c)
+{
+    uint32_t now_kb = (stream_untaken(c) + 1023) / 1024;
+    uint16_t before_kb = c->untaken_kb;
+
+    c->untaken_kb = now_kb < UINT16_MAX ? (uint16_t)now_kb : UINT16_MAX;
+    return before_kb == 0 ? now_kb > 0 : c->untaken_kb < before_kb;
+}
+
+/* How long a connection may stay parked whose client has taken answers since the last look. */
+static int64_t patience_ms(const struct conn *c, const struct config *config)
+{
+    if (c->untaken_kb > 0)
+        return config->write_timeout_ms;
+    return c->phase == CONN_IDLE ? config->keepalive_timeout_ms : CLOSE_LINGER_MS;
 }
 
 enum conn_next connection_expire(struct conn *c, struct io *io)
@@ -477,10 +517,19 @@ enum conn_next connection_expire(struct conn *c, struct io *io)
         return CONN_PARK;
     if ((c->phase == CONN_IDLE || c->phase == CONN_HEAD) && has_input(c))
         return CONN_PARK;
-    if (c->phase != CONN_HEAD)
+    if (c->phase == CONN_HEAD) {
+        stream_open(&s, c, io);
+        return refuse_raw(&s, 408, LATE_HEAD);
+    }
+    if (server_draining(io->server)) /* the kernel delivers what it has, but to nobody's account */
         return CONN_CLOSE;
-    stream_open(&s, c, io);
-    return refuse_raw(&s, 408, LATE_HEAD);
+    if (is_taking(c)) {
+        set_deadline(c, io_now_ms() + patience_ms(c, io->server->config));
+        return CONN_PARK;
+    }
+    if (c->untaken_kb > 0)
+        reset(c);
+    return CONN_CLOSE;
 }
 
 /* Idle, but so lately used that the next request is likely to be on its way: closing now would lose

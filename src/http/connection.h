@@ -38,8 +38,9 @@ void connection_init(struct conn *conn, int fd, const struct in6_addr *client, c
 enum conn_next connection_serve(struct conn *conn, struct io *io);
 
 /* The deadline of a parked connection has passed: answers 408 where a request has begun,
- * and lingers; else closes. What waits for the server and not for the client stays parked. Does not
- * wait. */
+ * and lingers; else closes. What waits for the server and not for the client stays parked, and so
+ * does what the client is still taking answers of; answers that it takes no more are dropped. Does
+ * not wait. */
 enum conn_next connection_expire(struct conn *conn, struct io *io);
 
 /* The worker is to finish: closes a parked connection that is idle, unless such may still stay

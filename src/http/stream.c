@@ -38,6 +38,8 @@ void stream_open(struct connection_stream *s, struct conn *c, struct io *io)
     s->moved = 0;
     s->sent = 0;
     s->given_up = false;
+    s->answer_from = 0;
+    c->untaken_kb = 0;
     s->ahead = (struct ahead){0};
     s->body_done = true;
     s->body_chunked = s->continue_due = false;
@@ -119,13 +121,11 @@ ssize_t stream_fill(struct connection_stream *s)
     return count;
 }
 
-/* What the client has not taken yet of all that was sent: not acknowledged, or on a Unix socket not
- * read (there in memory used, a little more than the bytes). */
-static int64_t untaken(const struct connection_stream *s)
+uint32_t stream_untaken(const struct conn *c)
 {
     int count;
 
-    return ioctl(s->conn->fd, SIOCOUTQ, &count) < 0 ? 0 : count;
+    return ioctl(c->fd, SIOCOUTQ, &count) < 0 ? 0 : (uint32_t)count;
 }
 
 /* Waits for the client until the deadline, at which it has been silent for too long. Returns as
@@ -133,7 +133,7 @@ static int64_t untaken(const struct connection_stream *s)
 static int wait_silence(struct connection_stream *s, int events, int64_t deadline_ms)
 {
     bool looks = events & IO_WRITE;
-    int64_t before = looks ? untaken(s) : 0, taken = 0;
+    int64_t before = looks ? stream_untaken(s->conn) : 0, taken = 0;
     int64_t from = io_now_ms(), now = from, began, until;
     int result;
 
@@ -143,7 +143,7 @@ static int wait_silence(struct connection_stream *s, int events, int64_t deadlin
         result =
             io_wait_client(s->io, s->conn->fd, events, until, pace_slow_ms(&s->pace) + now - from);
         if (looks)
-            taken = before - untaken(s);
+            taken = before - stream_untaken(s->conn);
         now = io_now_ms(); /* as before: a context that must not wait has not done so */
     } while (result == -ETIMEDOUT && taken <= 0 && until < deadline_ms && now > began);
     pace_waited(&s->pace, now - from);

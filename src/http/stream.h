@@ -36,11 +36,12 @@ struct connection_stream {
     size_t out_length; /* unsent output is io->out[0, out_length) */
     size_t answer_at;  /* where in it an answer begun amid the request's body begins, see below */
     struct client_pace pace;
-    size_t moved;       /* bytes since others last had their turn */
-    uint64_t sent;      /* bytes of answers that the kernel has taken */
-    bool given_up;      /* its client did not take what it was sent */
-    int64_t turn_ms;    /* when this client's turn was last looked at; 0: not yet */
-    struct ahead ahead; /* input behind io->in, read while output could not be sent */
+    size_t moved;         /* bytes since others last had their turn */
+    uint64_t sent;        /* bytes of answers that the kernel has taken */
+    bool given_up;        /* its client did not take what it was sent */
+    uint64_t answer_from; /* of the bytes sent: where the answer to the last request begins */
+    int64_t turn_ms;      /* when this client's turn was last looked at; 0: not yet */
+    struct ahead ahead;   /* input behind io->in, read while output could not be sent */
 
     /* The body of the request being served. */
     bool body_chunked;
@@ -76,6 +77,10 @@ ssize_t stream_read(struct connection_stream *s, void *buffer, size_t capacity);
  * what is waited for nor acknowledges: a full socket is ready only when a third of it is free
  * again, which takes a steady reader long. */
 int stream_wait(struct connection_stream *s, int events);
+
+/* What the client has not taken yet of all that was sent: not acknowledged, or on a Unix socket not
+ * read (there in memory used, a little more than the bytes). */
+uint32_t stream_untaken(const struct conn *c);
 
 /* Adds to the output: copies what fits, else sends all of it at once. */
 int stream_put(struct connection_stream *s, const void *data, size_t length);

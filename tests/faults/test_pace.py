@@ -5,13 +5,15 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import List
 
 import pytest
 
 from support.client import Connection, message
 from support.configurations import only
-from support.server import Launcher
+from support.server import Launcher, Server
 from support.variant import patience
+from support.waiting import eventually
 
 BIG_BYTES = 64 << 20
 WRITE_TIMEOUT = 0.5
@@ -116,3 +118,57 @@ def test_a_trickle_is_ended_by_the_rate(launch: Launcher) -> None:
         finally:
             stop.set()
             sender.join()
+
+
+def _sockets_of(server: Server) -> List[str]:
+    """The states of the server's TCP connections that hold bytes of answers, closed ones too."""
+    port = f":{int(server.listen.rsplit(':', 1)[1]):04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return [row[3] for row in rows if row[1].endswith(port) and not row[4].startswith("00000000:")]
+
+
+def test_what_was_sent_to_a_lost_reader_is_dropped(launch: Launcher, big_site: Path) -> None:
+    """Megabytes of the kernel's would else be kept for as long as the client likes."""
+    server = launch(f"--root={big_site}", f"--write-timeout={WRITE_TIMEOUT}")
+    with server.connect(20) as connection:
+        connection.send(message("GET", "/files/big"))
+        eventually("bytes wait for the client", lambda: _sockets_of(server))
+        eventually("the client is given up", server.open_connections, lambda n: n == 0, within=15)
+        assert not _sockets_of(server)
+
+
+@only("prefork", "threads", "coro", "threads-connection")
+def test_answers_that_nobody_takes_are_dropped(launch: Launcher, big_site: Path) -> None:
+    """Complete ones too, at a connection that ends by agreement and at one that is idle."""
+    options = [f"--write-timeout={WRITE_TIMEOUT}", "--keepalive-timeout=0.5"]
+    server = launch(f"--root={big_site}", *options)
+    part = "Range: bytes=0-1999999"  # more than the client's buffer takes, less than the server's
+    with server.connect(20) as ends, server.connect(20) as stays:
+        for connection in (ends, stays):
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
+        ends.send(message("GET", "/files/big", part, "Connection: close"))
+        stays.send(message("GET", "/files/big", part))
+        eventually("bytes wait for both", lambda: len(_sockets_of(server)), lambda n: n == 2)
+        eventually("they are given up", server.open_connections, lambda n: n == 0, within=15)
+        assert not _sockets_of(server)
+
+
+@only("prefork", "threads", "coro", "threads-connection")
+@pytest.mark.parametrize("ends", ["", "Connection: close"])
+def test_an_answer_that_is_taken_slowly_is_delivered(
+    launch: Launcher, big_site: Path, ends: str
+) -> None:
+    """Though the server has handed all of it to the kernel long ago, and would close by now."""
+    options = [f"--write-timeout={WRITE_TIMEOUT}", "--keepalive-timeout=0.5"]
+    server = launch(f"--root={big_site}", *options)
+    size = 2000000
+    with server.connect(20) as connection:
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
+        connection.send(message("GET", "/files/big", f"Range: bytes=0-{size - 1}", *filter(None, [ends])))
+        began = time.monotonic()
+        taken = 0
+        while taken < size:
+            piece = connection.socket.recv(size // 40)
+            assert piece, f"the answer ends after {taken} bytes"
+            taken += len(piece)
+            time.sleep(max(0.0, taken / size * 4 - (time.monotonic() - began)))

@@ -572,6 +572,43 @@ static void expire_before_a_request(void **state)
     rig_expect(rig, "");
 }
 
+/* Answers that are on their way keep a connection for as long as the client goes on taking them,
+ * whatever it is parked for; then they are dropped with it. */
+static void expire_with_answers_on_their_way(void **state)
+{
+    static const struct {
+        const char *request;
+        int64_t then_ms; /* once all has been taken */
+    } rows[] = {
+        {GET_HI GET_HI GET_HI, RIG_KEEPALIVE_MS},
+        {GET_HI GET_HI "GET /hi HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", CLOSE_LINGER_MS},
+        {GET_HI GET_HI "BAD\r\n\r\n", CLOSE_LINGER_MS},
+    };
+
+    for (size_t i = 0; i < 2 * COUNT(rows); i++) {
+        struct rig *rig = *state;
+        char bytes[8192];
+
+        rig_term(rig);
+        rig_init(rig, SOCK_STREAM);
+        for (int sends = 0; sends < 3; sends++) /* each of them can be read alone */
+            assert_int_equal(send(rig->conn.fd, bytes, sizeof bytes, 0), sizeof bytes);
+        rig_send(rig, rows[i / 2].request);
+        assert_int_equal(rig_serve(rig), CONN_PARK);
+        for (int looks = 0; looks < 3; looks++) {
+            assert_int_equal(connection_expire(&rig->conn, &rig->io), CONN_PARK);
+            assert_int_equal(rig_deadline(rig), rig_now() + RIG_WRITE_MS);
+            assert_int_equal(recv(rig->client, bytes, sizeof bytes, 0), sizeof bytes);
+        }
+        if (i % 2 == 0)
+            rig_receive(rig);
+        assert_int_equal(connection_expire(&rig->conn, &rig->io), CONN_PARK);
+        assert_int_equal(rig_deadline(rig),
+                         rig_now() + (i % 2 == 0 ? rows[i / 2].then_ms : RIG_WRITE_MS));
+        assert_int_equal(connection_expire(&rig->conn, &rig->io), CONN_CLOSE);
+    }
+}
+
 static void expire_within_a_head(void **state)
 {
     static const struct {
@@ -754,6 +791,7 @@ int main(void)
         PLAIN(a_refused_client_is_read_on),
         PLAIN(lingering_ends_at_its_deadline),
         PLAIN(expire_before_a_request),
+        PLAIN(expire_with_answers_on_their_way),
         PLAIN(expire_within_a_head),
         PLAIN(expire_with_input_that_waits),
         PLAIN(a_late_head_is_refused_when_it_is_read),

@@ -23,6 +23,8 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <linux/sockios.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -267,6 +269,15 @@ static inline int lot_find(const struct lot *lot, int client)
 static inline uint32_t lot_owner(const struct lot *lot, int fd)
 {
     return atomic_load(&lot->pool->records[fd].owner);
+}
+
+/* Bytes sent on fd that its client has not acknowledged yet. */
+static inline int lot_untaken(int fd)
+{
+    int count = 0;
+
+    assert_return_code(ioctl(fd, SIOCOUTQ, &count), errno);
+    return count;
 }
 
 static inline int32_t lot_open(const struct lot *lot)

@@ -228,7 +228,7 @@ static void being_served_moves_the_deadline(void **state)
     clocks_advance(LOT_KEEPALIVE_MS - 1);
     pool_sweep(lot->pool, &lot->master_io);
     lot_ask(client);
-    lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
+    lot_wait(lot_owner(lot, fd) == OWNER_PARKED && lot_untaken(fd) == 0);
     clocks_advance(LOT_KEEPALIVE_MS);
     pool_sweep(lot->pool, &lot->master_io);
     lot_expect_end(client);
@@ -268,7 +268,7 @@ static void lingering_ends_with_a_sweep(void **state)
     client = lot_connect_parked(lot, &fd);
     lot_send(client, "BAD\r\n");
     assert_true(recv(client, text, sizeof text, 0) > 0);
-    lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
+    lot_wait(lot_owner(lot, fd) == OWNER_PARKED && lot_untaken(fd) == 0);
     clocks_advance(60000);
     pool_sweep(lot->pool, &lot->master_io);
     assert_int_equal(lot_owner(lot, fd), OWNER_NONE);
