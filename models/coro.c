@@ -29,6 +29,7 @@
 #include "http/connection.h"
 #include "log.h"
 #include "models/blocking.h"
+#include "models/crowd.h"
 #include "models/loop.h"
 #include "models/master.h"
 #include "models/model.h"
@@ -297,9 +298,11 @@ static bool is_parked(const struct loop_conn *c)
 static void sweep(struct loop_process *p)
 {
     int64_t now = io_now_ms();
+    struct crowd crowd;
 
     while (p->leaving != NULL)
         look_after(p);
+    crowd_begin(&crowd, p->server);
     for (unsigned fd = 0; fd < p->high; fd++) {
         struct loop_conn *c = &p->conns[fd];
 
@@ -309,6 +312,14 @@ static void sweep(struct loop_process *p)
             put_back(p, c, connection_drain(&c->conn, &p->loop_io));
         if (is_parked(c) && !coro_watch_active(&c->watch))
             loop_serve(p, c); /* the kernel had no room for its watch */
+        if (is_parked(c))
+            crowd_offer(&crowd, &c->conn, (int)fd);
+    }
+    for (unsigned i = 0; i < crowd.count; i++) {
+        struct loop_conn *c = &p->conns[crowd.idle[i].fd];
+
+        if (is_parked(c))
+            put_back(p, c, connection_make_room(&c->conn, &p->loop_io));
     }
 }
 

@@ -26,7 +26,7 @@ enum {
     PAUSE_MS = 500,     /* after running out of descriptors or memory */
     FULL_PAUSE_MS = 50, /* while there are --max-connections */
     DRAIN_LOOK_MS = 50, /* between looks whether an idle connection may still stay */
-    LOOK_MS = 250,      /* see above; at least, and for the order to finish */
+    LOOK_MS = 250,      /* see above, for the order to finish, for who needs a place; at least */
     LOOK_MS_EACH = 1,   /* of all workers: thousands would wake the machine without end */
 };
 
@@ -54,6 +54,14 @@ static bool is_spent(const struct dedicated *d)
     return atomic_load_explicit(&d->io->server->control->spent, memory_order_relaxed);
 }
 
+static int look_ms(const struct dedicated *d)
+{
+    const struct server *server = d->io->server;
+    int of_all_ms = (int)server->workers * LOOK_MS_EACH;
+
+    return is_spent(d) || of_all_ms < LOOK_MS ? LOOK_MS : of_all_ms;
+}
+
 /* Waits until the parked connection is readable, its deadline has passed or the worker is to
  * finish, and says what becomes of it. */
 static enum conn_next wait_parked(struct dedicated *d, struct conn *conn)
@@ -69,16 +77,18 @@ static enum conn_next wait_parked(struct dedicated *d, struct conn *conn)
             return CONN_CLOSE;
         if (left < 0)
             left = 0; /* input has come in time, and is seen at once; or the deadline is another */
+        if (left > look_ms(d))
+            left = look_ms(d);
         if (d->stopping && left > DRAIN_LOOK_MS)
             left = DRAIN_LOOK_MS;
-        if (is_spent(d) && left > LOOK_MS)
-            left = LOOK_MS;
         ready = poll(fds, 2, left > INT_MAX ? INT_MAX : (int)left);
         if (ready > 0 && fds[0].revents != 0)
             return connection_serve(conn, d->io);
         if (ready > 0 || server_told_to_finish(d->io->server))
             d->stopping = true;
         if (d->stopping && connection_drain(conn, d->io) == CONN_CLOSE)
+            return CONN_CLOSE;
+        if (ready == 0 && connection_make_room(conn, d->io) == CONN_CLOSE)
             return CONN_CLOSE;
     }
 }
@@ -212,14 +222,6 @@ void dedicated_free(struct dedicated *d)
         close(d->epoll_fd);
     free(d->spill);
     free(d);
-}
-
-static int look_ms(const struct dedicated *d)
-{
-    const struct server *server = d->io->server;
-    int of_all_ms = (int)server->workers * LOOK_MS_EACH;
-
-    return is_spent(d) || of_all_ms < LOOK_MS ? LOOK_MS : of_all_ms;
 }
 
 void dedicated_work(struct dedicated *d)

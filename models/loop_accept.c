@@ -16,8 +16,6 @@
  * wherever the loops have time to accept, and no connection waits long for one that has not.
  */
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -63,13 +61,8 @@ static bool comes(struct loop_process *p, unsigned i, bool over)
  * as on a Unix socket. */
 static unsigned part_of_backlog(const struct loop_process *p)
 {
-    struct tcp_info info;
-    socklen_t size = sizeof info;
-    unsigned part;
+    unsigned part = listen_backlog(p->server->listen_fd) / p->server->workers;
 
-    if (getsockopt(p->server->listen_fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
-        return 0;
-    part = info.tcpi_unacked / p->server->workers; /* of a listening socket: its backlog */
     return part > ACCEPT_BATCH ? part : 0;
 }
 

@@ -24,6 +24,7 @@
 #include "http/connection.h"
 #include "descriptors.h"
 #include "log.h"
+#include "models/crowd.h"
 #include "server.h"
 #include "shortage.h"
 
@@ -414,18 +415,32 @@ static bool has_watch(const struct pool *pool, unsigned fd)
     return epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, (int)fd, &nothing) == 0 || errno == EEXIST;
 }
 
+static void make_room(struct pool *pool, const struct crowd *crowd, struct io *io)
+{
+    for (unsigned i = 0; i < crowd->count; i++) {
+        struct pool_record *record = &pool->records[crowd->idle[i].fd];
+
+        if (claim(record, owner_of(io)))
+            put_back(pool, record, connection_make_room(&record->conn, io), io);
+    }
+}
+
 void pool_sweep(struct pool *pool, struct io *io)
 {
     bool rearm = atomic_exchange(&pool->rearm, false);
     unsigned high = atomic_load_explicit(&pool->high, memory_order_relaxed);
     int64_t now = io_now_ms();
+    struct crowd crowd;
 
+    crowd_begin(&crowd, io->server);
     for (unsigned fd = 0; fd < high; fd++) {
         struct pool_record *record = &pool->records[fd];
         uint32_t owner = atomic_load_explicit(&record->owner, memory_order_relaxed);
 
         if (owner == OWNER_LEAVING)
             look_after(pool, record, io);
+        if (owner == OWNER_PARKED)
+            crowd_offer(&crowd, &record->conn, (int)fd);
         if (owner != OWNER_PARKED ||
             (atomic_load_explicit(&record->conn.deadline_ms, memory_order_relaxed) > now &&
              !rearm) ||
@@ -437,6 +452,7 @@ void pool_sweep(struct pool *pool, struct io *io)
         else /* to be armed again; or served and parked again between the two looks */
             put_back(pool, record, CONN_PARK, io);
     }
+    make_room(pool, &crowd, io);
     if (atomic_load(&pool->accept_paused))
         resume_accepting(pool, io->server);
 }

@@ -12,6 +12,7 @@
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@
 #include "log.h"
 
 enum {
+    A_FEW = 8,        /* for how many wait on a socket that does not tell */
     LOOPBACK_ZONE = 1 /* the number that the kernel gives to lo, in every network namespace */
 };
 
@@ -345,6 +347,19 @@ int listen_inherit(int fd, const struct listen_options *options, char *name, siz
     if (options != NULL && options->local_only && !is_local((struct sockaddr *)&address))
         return refuse_remote(name, error, error_size);
     return 0;
+}
+
+unsigned listen_backlog(int fd)
+{
+    struct pollfd listener = {.fd = fd, .events = POLLIN};
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+
+    if (poll(&listener, 1, 0) <= 0)
+        return 0;
+    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
+        return A_FEW;
+    return info.tcpi_unacked > 0 ? info.tcpi_unacked : 1; /* of a listening socket: its backlog */
 }
 
 int listen_turn_away(int fd)

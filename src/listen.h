@@ -70,6 +70,9 @@ int listen_inherit(int fd, const struct listen_options *options, char *name, siz
  */
 int listen_accept(int fd, struct in6_addr *client) __attribute__((warn_unused_result));
 
+/* How many connections wait to be accepted; of a Unix socket, which does not tell, a few if any. */
+unsigned listen_backlog(int fd);
+
 /* Checks the form of text only. Returns 0 or -EINVAL. */
 int listen_check(const char *text);
 

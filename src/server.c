@@ -475,6 +475,21 @@ void server_count_closed(struct server *server, struct worker_stats *stats)
     stats_add(&stats->closed, 1);
 }
 
+void server_seek_places(struct server *server)
+{
+    struct server_shared *shared = server->shared;
+    int32_t waiting = server_is_full(server) ? (int32_t)listen_backlog(server->listen_fd) : 0;
+    int32_t left = atomic_exchange(&shared->places_of_idle, waiting);
+    uint64_t accepted = 0;
+
+    for (unsigned i = 0; waiting > 0 && i < server_slots(server); i++)
+        accepted += stats_get(&shared->workers[i].accepted);
+    if (accepted != shared->accepted_before)
+        left = 0; /* somebody was let in */
+    shared->accepted_before = accepted;
+    atomic_store(&shared->places_of_any, left < waiting ? left : waiting);
+}
+
 void server_connection_opened(struct server *server, struct worker_stats *stats)
 {
     server_begin_change(stats);

@@ -79,6 +79,10 @@ struct server_shared {
     alignas(SERVER_CACHE_LINE) _Atomic bool draining;
     _Atomic int64_t drain_deadline_ms; /* when to give up waiting for requests */
     _Atomic uint32_t log_generation;   /* grows with each order to reopen the access log */
+    /* Places that who waits to be accepted at a full house is to get: from idle connections, and
+     * from any whose next answer then is its last. Set by server_seek_places(). */
+    _Atomic int32_t places_of_idle, places_of_any;
+    uint64_t accepted_before; /* the master's own: connections, at its last look */
     alignas(SERVER_CACHE_LINE) _Atomic int32_t open_connections;
     _Atomic int64_t read_ahead;       /* bytes of body held by http/ahead.c, of all workers */
     _Atomic int32_t contexts;         /* contexts serving a request now, of all workers */
@@ -249,6 +253,23 @@ static inline void server_context_leave(struct server *server, struct worker_sta
 bool server_connection_reserve(struct server *server, struct worker_stats *stats)
     __attribute__((warn_unused_result));
 void server_connection_unreserve(struct server *server, struct worker_stats *stats);
+
+/* When --max-connections are open and others wait to be accepted, some of those who are in are to
+ * make room: idle ones, as many as wait; and where that let nobody in since the last look, whoever
+ * is answered next. To be called by the master a few times a second. */
+void server_seek_places(struct server *server);
+
+/* Whether a connection is to give up its place: one of those counted by *places. */
+static inline bool server_give_place(_Atomic int32_t *places)
+{
+    int32_t count = atomic_load_explicit(places, memory_order_relaxed);
+
+    while (count > 0)
+        if (atomic_compare_exchange_weak_explicit(places, &count, count - 1, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return true;
+    return false;
+}
 
 /* A connection was accepted, or closed. server_count_: the same within a time that the caller has
  * begun with server_begin_change(). */

@@ -31,7 +31,9 @@ enum conn_phase {
 
 struct conn {
     int fd;
-    uint8_t phase;   /* enum conn_phase */
+    /* enum conn_phase; written by the context that serves the connection, read by whoever looks for
+     * idle ones. */
+    _Atomic uint8_t phase;
     bool dirty;      /* spill has been written since the connection was opened */
     uint16_t worker; /* that served it last, below SERVER_SLOTS */
     struct guard guard;

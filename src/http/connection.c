@@ -34,6 +34,7 @@ enum {
     CLOSE_LINGER_MS = 2000, /* the same after an answer that closes by agreement */
     LINGER_DRAIN_MS = 500,  /* the same once the server is being stopped */
     RECENT_MS = 250,        /* who had an answer, or connected, so lately may be asking just now */
+    ROOM_IDLE_MS = 1000,    /* who has been idle for less makes no room for others */
     LINGER_READS = 32,      /* reads of one such client before others get their turn */
     BODY_WINDOW = 8 * 1024, /* room to read on behind the largest head */
 };
@@ -57,6 +58,11 @@ static void set_deadline(struct conn *c, int64_t deadline_ms)
     atomic_store_explicit(&c->deadline_ms, deadline_ms, memory_order_relaxed);
 }
 
+static void set_phase(struct conn *c, enum conn_phase phase)
+{
+    atomic_store_explicit(&c->phase, (uint8_t)phase, memory_order_relaxed);
+}
+
 static int64_t deadline_of(const struct conn *c)
 {
     return atomic_load_explicit(&c->deadline_ms, memory_order_relaxed);
@@ -68,7 +74,7 @@ void connection_init(struct conn *c, int fd, const struct in6_addr *client, char
     c->fd = fd;
     c->worker = 0;
     c->client = *client;
-    c->phase = CONN_IDLE;
+    set_phase(c, CONN_IDLE);
     c->dirty = false;
     c->spilled = 0;
     c->requests = 0;
@@ -85,7 +91,7 @@ static enum conn_next linger(struct conn *c, int64_t ms)
 {
     if (shutdown(c->fd, SHUT_WR) < 0)
         return CONN_CLOSE;
-    c->phase = CONN_LINGER;
+    set_phase(c, CONN_LINGER);
     c->spilled = 0;
     set_deadline(c, io_now_ms() + ms);
     return CONN_PARK;
@@ -93,7 +99,7 @@ static enum conn_next linger(struct conn *c, int64_t ms)
 
 static enum conn_next linger_on(struct conn *c, struct io *io)
 {
-    c->phase = CONN_LINGER;
+    set_phase(c, CONN_LINGER);
     for (int i = 0; i < LINGER_READS; i++) {
         ssize_t count = recv(c->fd, io->in, io->in_size, 0);
 
@@ -264,7 +270,7 @@ static bool finish(struct connection_stream *s, struct http_exchange *x, enum co
 
         *next = linger(s->conn, agreed ? CLOSE_LINGER_MS : LINGER_MS);
         if (agreed && s->start == s->end)
-            s->conn->phase = CONN_LEAVING;
+            set_phase(s->conn, CONN_LEAVING);
     }
     return false;
 }
@@ -362,14 +368,14 @@ static enum conn_next park(struct connection_stream *s)
         c->dirty = true;
         if (c->phase != CONN_HEAD && c->requests > 0) /* a first head's time runs since accept */
             set_deadline(c, io_now_ms() + s->config->header_timeout_ms);
-        c->phase = CONN_HEAD;
+        set_phase(c, CONN_HEAD);
         if (deadline_of(c) <= io_now_ms())
             return refuse_raw(s, 408, LATE_HEAD);
         return CONN_PARK;
     }
     if (c->requests > 0)
         set_deadline(c, io_now_ms() + s->config->keepalive_timeout_ms);
-    c->phase = CONN_IDLE;
+    set_phase(c, CONN_IDLE);
     return CONN_PARK;
 }
 
@@ -403,7 +409,7 @@ static enum conn_next give_way(struct connection_stream *s)
     c->spilled = (uint32_t)(s->end - s->start);
     memcpy(c->spill, s->io->in + s->start, c->spilled);
     c->dirty = true;
-    c->phase = CONN_MORE;
+    set_phase(c, CONN_MORE);
     set_deadline(c, io_now_ms() + s->config->write_timeout_ms);
     return CONN_PARK;
 }
@@ -443,7 +449,7 @@ static enum conn_next serve_requests(struct connection_stream *s)
             if (!serve_request(s, scanned, &next))
                 return next;
             guard_init_head(&c->guard);
-            c->phase = CONN_IDLE;
+            set_phase(c, CONN_IDLE);
             if (turn_is_over(s))
                 return give_way(s);
             scanned = 0;
@@ -532,14 +538,21 @@ enum conn_next connection_expire(struct conn *c, struct io *io)
     return CONN_CLOSE;
 }
 
+/* For how long an idle connection has been so; below 0 where a reload has changed the time-out. */
+static int64_t idle_ms(const struct conn *c, const struct config *config)
+{
+    int64_t timeout_ms = c->requests > 0 ? config->keepalive_timeout_ms : config->header_timeout_ms;
+
+    return io_now_ms() - (deadline_of(c) - timeout_ms);
+}
+
 /* Idle, but so lately used that the next request is likely to be on its way: closing now would lose
  * it (RFC 9112, 9.6). It is served, and its answer says that it is the last. */
 static bool is_recent(const struct conn *c, const struct config *config)
 {
-    int64_t timeout_ms = c->requests > 0 ? config->keepalive_timeout_ms : config->header_timeout_ms;
-    int64_t idle_ms = io_now_ms() - (deadline_of(c) - timeout_ms);
+    int64_t ms = idle_ms(c, config);
 
-    return idle_ms >= 0 && idle_ms < RECENT_MS; /* below 0: a reload has changed the time-out */
+    return ms >= 0 && ms < RECENT_MS;
 }
 
 enum conn_next connection_drain(struct conn *c, struct io *io)
@@ -554,5 +567,15 @@ enum conn_next connection_drain(struct conn *c, struct io *io)
     if (server_idle_may_stay(io->server) || c->phase == CONN_HEAD || c->phase == CONN_MORE ||
         is_recent(c, io->server->config) || has_input(c))
         return CONN_PARK; /* a request under way: its deadline ends it at the latest */
+    return CONN_CLOSE;
+}
+
+enum conn_next connection_make_room(struct conn *c, struct io *io)
+{
+    const struct server *server = io->server;
+
+    if (c->phase != CONN_IDLE || idle_ms(c, server->config) < ROOM_IDLE_MS || has_input(c) ||
+        stream_untaken(c) > 0 || !server_give_place(&server->shared->places_of_idle))
+        return CONN_PARK;
     return CONN_CLOSE;
 }

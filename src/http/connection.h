@@ -43,6 +43,10 @@ enum conn_next connection_serve(struct conn *conn, struct io *io);
  * not wait. */
 enum conn_next connection_expire(struct conn *conn, struct io *io);
 
+/* Others wait for a place: closes a parked connection that has been idle for a while, if so many
+ * are wanted (server_seek_places()). Does not wait. */
+enum conn_next connection_make_room(struct conn *conn, struct io *io);
+
 /* The worker is to finish: closes a parked connection that is idle, unless such may still stay
  * (server_idle_may_stay()) or it was used a moment ago; one with a request under way, or unread
  * input, stays parked. To be called again every few milliseconds. Does not wait. */

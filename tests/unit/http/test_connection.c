@@ -677,6 +677,64 @@ static void a_late_head_is_refused_when_it_is_read(void **state)
     assert_int_equal(rig->conn.phase, CONN_LINGER);
 }
 
+/* --- making room for others ----------------------------------------------------- */
+
+/* An idle connection goes when a place is wanted, and takes it once; any other stays. */
+static void who_makes_room(void **state)
+{
+    static const struct {
+        const char *input;
+        int64_t idle_ms;
+        int32_t wanted, left;
+        enum conn_next next;
+        bool takes_answers, asks;
+    } rows[] = {
+        {"", 1000, 1, 0, CONN_CLOSE, true, false},
+        {GET_HI, 1000, 2, 1, CONN_CLOSE, true, false},
+        {GET_HI, 1000, 0, 0, CONN_PARK, true, false},  /* no place is wanted */
+        {GET_HI, 999, 1, 1, CONN_PARK, true, false},   /* it was in use a moment ago */
+        {GET_HI, 1000, 1, 1, CONN_PARK, false, false}, /* its answer is on its way */
+        {GET_HI, 1000, 1, 1, CONN_PARK, true, true},   /* it has just asked again */
+        {"GET /h", 1000, 1, 1, CONN_PARK, true, false},
+        {"BAD\r\n\r\n", 1000, 1, 1, CONN_PARK, true, false},
+    };
+    struct rig *rig = *state;
+
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        _Atomic int32_t *wanted;
+
+        again(rig);
+        wanted = &rig->server.shared->places_of_idle;
+        atomic_store(wanted, rows[i].wanted);
+        rig_send(rig, rows[i].input);
+        if (rows[i].input[0] != '\0')
+            assert_int_equal(rig_serve(rig), CONN_PARK);
+        if (rows[i].takes_answers)
+            rig_receive(rig);
+        clocks_advance(rows[i].idle_ms);
+        if (rows[i].asks)
+            rig_send(rig, GET_HI);
+        if (connection_make_room(&rig->conn, &rig->io) != rows[i].next ||
+            atomic_load(wanted) != rows[i].left)
+            fail_msg("row %zu", i);
+    }
+}
+
+/* Where that is not enough the next answers are the last of their connections, one for each place.
+ */
+static void an_answer_gives_up_its_place(void **state)
+{
+    struct rig *rig = *state;
+
+    atomic_store(&rig->server.shared->places_of_any, 1);
+    rig_send(rig, GET_HI GET_HI);
+    assert_int_equal(rig_serve(rig), CONN_PARK);
+    assert_int_equal(rig->conn.phase, CONN_LINGER);
+    assert_non_null(strstr(rig_receive(rig), "\r\nConnection: close\r\n"));
+    assert_int_equal(rig->conn.requests, 1);
+    assert_int_equal(atomic_load(&rig->server.shared->places_of_any), 0);
+}
+
 /* --- draining ------------------------------------------------------------------- */
 
 static void drain_closes_what_is_idle(void **state)
@@ -791,6 +849,8 @@ int main(void)
         PLAIN(a_refused_client_is_read_on),
         PLAIN(lingering_ends_at_its_deadline),
         PLAIN(expire_before_a_request),
+        PLAIN(who_makes_room),
+        PLAIN(an_answer_gives_up_its_place),
         PLAIN(expire_with_answers_on_their_way),
         PLAIN(expire_within_a_head),
         PLAIN(expire_with_input_that_waits),
