@@ -23,7 +23,7 @@
 enum {
     PACE_GRACE_MS = 5000,
     PACE_MS_PER_BYTE = 2,  /* the minimum rate: 500 bytes/s */
-    PACE_GOOD_PER_MS = 32, /* bytes: who is faster is never given up in favour of others */
+    PACE_GOOD_PER_MS = 32, /* bytes: a pace at which nothing is held against a client */
 };
 
 /* All zero: nothing was waited for. No member is ever below 0. */
