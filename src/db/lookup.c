@@ -62,12 +62,12 @@ static void leave(struct db_lookups *all)
     }
 }
 
-void db_lookups_free(struct db_lookups *all)
+void db_lookups_free(struct db_lookups *lookups)
 {
-    if (all == NULL)
+    if (lookups == NULL)
         return;
-    pthread_mutex_lock(&all->mutex);
-    leave(all);
+    pthread_mutex_lock(&lookups->mutex);
+    leave(lookups);
 }
 
 /* ---- looking up ---------------------------------------------------------------------------- */
@@ -204,7 +204,7 @@ static bool can_be_apart(void)
     return close_range(UINT_MAX, UINT_MAX, 0) == 0;
 }
 
-int db_lookup(struct db_lookups *all, struct io *io, const char *host, int64_t deadline_ms,
+int db_lookup(struct db_lookups *lookups, struct io *io, const char *host, int64_t deadline_ms,
               char addresses[DB_LOOKUP_ADDRESSES], const char **reason)
 {
     struct lookup *lookup;
@@ -219,9 +219,9 @@ int db_lookup(struct db_lookups *all, struct io *io, const char *host, int64_t d
     code = find(host, on_the_spot ? 0 : AI_NUMERICHOST, addresses);
     io_hold(io, -1);
     if (code != 0 && !on_the_spot) {
-        pthread_mutex_lock(&all->mutex);
-        result = join(all, host, &lookup);
-        pthread_mutex_unlock(&all->mutex);
+        pthread_mutex_lock(&lookups->mutex);
+        result = join(lookups, host, &lookup);
+        pthread_mutex_unlock(&lookups->mutex);
         if (result == 0)
             result = wait_for(lookup, io, deadline_ms, addresses, &code);
     }
@@ -268,7 +268,15 @@ static int look_up_item(struct db_lookups *all, struct io *io, const char *item,
     return db_lookup(all, io, host, deadline_ms, addresses, reason);
 }
 
-int db_lookup_list(struct db_lookups *all, struct io *io, const char *hosts, const char *ports,
+/* The end of the first of that many equal parts of the time that is left. */
+static int64_t share(int64_t deadline_ms, int64_t parts)
+{
+    int64_t now = io_now_ms();
+
+    return parts > 1 ? now + (deadline_ms - now) / parts : deadline_ms;
+}
+
+int db_lookup_list(struct db_lookups *lookups, struct io *io, const char *hosts, const char *ports,
                    int64_t deadline_ms, struct db_lookup_list *list, const char **reason)
 {
     const char *one_port = ports != NULL && strchr(ports, ',') == NULL ? ports : NULL;
@@ -281,15 +289,14 @@ int db_lookup_list(struct db_lookups *all, struct io *io, const char *hosts, con
     for (const char *p = hosts; *p != '\0'; p++)
         left += *p == ',';
     left += left > 1; /* and time to connect */
-    for (const char *host = hosts, *next = hosts; host != NULL; host = next, left--) {
+    for (const char *host = hosts, *next = hosts; host != NULL; host = next) {
         size_t length = next_item(&next);
         const char *its_port = one_port != NULL ? one_port : port;
         size_t port_length = strcspn(its_port, ",");
-        int64_t now = io_now_ms();
         char addresses[DB_LOOKUP_ADDRESSES];
 
-        result = look_up_item(all, io, host, length, now + (deadline_ms - now) / left, addresses,
-                              reason);
+        result =
+            look_up_item(lookups, io, host, length, share(deadline_ms, left--), addresses, reason);
         if (result == -ECANCELED)
             return result;
         for (const char *a = addresses, *more = addresses; result == 0 && a != NULL; a = more) {

@@ -275,7 +275,7 @@ static int receive_reply(struct db_conn *conn, struct io *io, bool set, int *num
     redisReply *reply = NULL;
     int result = receive(conn, io, &reply, deadline_ms);
 
-    if (result < 0)
+    if (reply == NULL)
         return result;
     *number = number_of(reply);
     if (reply->type == REDIS_REPLY_ERROR)
