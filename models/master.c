@@ -43,6 +43,7 @@ enum {
     START_FAILURES = 3,
     /* So many generations may retire beside one another; a reload then waits for one to go. */
     RETIRING_MOST = 4,
+    WAKING_MOST = 256, /* processes that may wake the master as they become ready */
 };
 
 /* Each of these, and the one that serves, may have two worker processes to a place, one that starts
@@ -485,11 +486,18 @@ static int next_wait(const struct master *m)
     return has_hurry(m) && wait == 0 ? 1 : (int)wait;
 }
 
+/* Each of thousands that start would have the master look at all of them: it looks when it next
+ * does. */
+static bool may_wake(const struct master *m)
+{
+    return starting(m) == NULL || starting(m)->plan.processes <= WAKING_MOST;
+}
+
 static void loop(struct master *m)
 {
     while (turn(m)) {
         struct pollfd fds[3] = {{.fd = m->signal_fd, .events = POLLIN},
-                                {.fd = m->wake_fd, .events = POLLIN},
+                                {.fd = may_wake(m) ? m->wake_fd : -1, .events = POLLIN},
                                 {.fd = m->upgrade.ready_fd, .events = POLLIN}};
 
         poll(fds, 3, next_wait(m));
