@@ -316,7 +316,7 @@ static inline bool serve_request(struct connection_stream *s, size_t length, enu
         return false;
     }
     exchange_init(&x, s, &request);
-    s->answer_from = s->sent + s->out_length;
+    stream_begin_answer(s);
     s->conn->requests++;
     if (error.status != 0) {
         result = http_error(&x, error.status, "%s", error.reason);

@@ -269,7 +269,6 @@ int stream_flush(struct connection_stream *s, bool more)
     if (iov.iov_len == 0)
         return 0;
     s->out_length = 0;
-    s->answer_at = SIZE_MAX;
     sent = send(s->conn->fd, iov.iov_base, iov.iov_len, flags); /* nearly always all of it */
     if (sent > 0) {
         sent_bytes(s, (size_t)sent);
@@ -291,7 +290,6 @@ int stream_put(struct connection_stream *s, const void *data, size_t length)
         return 0;
     }
     s->out_length = 0;
-    s->answer_at = SIZE_MAX;
     return send_all(s, (struct iovec[]){{s->io->out, before}, {(void *)(uintptr_t)data, length}}, 2,
                     MSG_NOSIGNAL);
 }

@@ -34,7 +34,6 @@ struct connection_stream {
     size_t floor;      /* io->in[0, floor) is in use (the head being served) */
     bool drained;      /* the last read came back short: no more input is there now */
     size_t out_length; /* unsent output is io->out[0, out_length) */
-    size_t answer_at;  /* where in it an answer begun amid the request's body begins, see below */
     struct client_pace pace;
     size_t moved;         /* bytes since others last had their turn */
     uint64_t sent;        /* bytes of answers that the kernel has taken */
@@ -92,15 +91,18 @@ int stream_flush(struct connection_stream *s, bool more);
 /* Notes that an answer begins here, so that it can be taken back. */
 static inline void stream_begin_answer(struct connection_stream *s)
 {
-    s->answer_at = s->out_length;
+    s->answer_from = s->sent + s->out_length;
 }
 
-/* Drops the output since stream_begin_answer(). False: some of it may have left. */
+/* Drops the output since stream_begin_answer(). False: some of it has left, or what comes before it
+ * could not be sent. */
 static inline bool stream_take_back(struct connection_stream *s)
 {
-    if (s->answer_at > s->out_length)
+    uint64_t before = s->answer_from - s->sent; /* unsent; beyond any length if it has left */
+
+    if (before > s->out_length)
         return false;
-    s->out_length = s->answer_at;
+    s->out_length = (size_t)before;
     return true;
 }
 

@@ -270,6 +270,28 @@ static void an_answer_that_has_not_left_is_taken_back(void **state)
     }
 }
 
+/* 100 has left by then, and is not part of what is taken back. */
+static void an_answer_behind_100_is_taken_back(void **state)
+{
+    struct rig *rig = *state;
+    static char text[20000];
+    struct pieces p = {.text = text};
+
+    for (int chunk = 0; chunk < 12; chunk++)
+        p.length += (size_t)sprintf(text + p.length, "3e8\r\n%01000d\r\n", 0);
+    text[p.length++] = 'x';
+    p.piece = p.length;
+    rig->on_wait = wait_for_piece;
+    rig->script = &p;
+    rig_send(rig, GET_HI "POST /through HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n"
+                         "Transfer-Encoding: chunked\r\n\r\n");
+    assert_int_equal(rig_serve(rig), CONN_PARK);
+    rig_receive(rig);
+    assert_memory_equal(rig->received, HI CONTINUE, strlen(HI CONTINUE));
+    assert_memory_equal(rig->received + strlen(HI CONTINUE), "HTTP/1.1 400 ", 13);
+    assert_null(strstr(rig->received + strlen(HI CONTINUE) + 1, "HTTP/1.1"));
+}
+
 /* The 200 leaves while the handler waits for more. */
 static void an_answer_that_has_left_is_broken_off(void **state)
 {
@@ -340,6 +362,7 @@ int main(void)
         PLAIN(the_largest_body),
         PLAIN(what_has_come_is_judged_before_the_handler),
         PLAIN(an_answer_that_has_not_left_is_taken_back),
+        PLAIN(an_answer_behind_100_is_taken_back),
         PLAIN(an_answer_that_has_left_is_broken_off),
         PLAIN(errors_in_mid_answer_break_it_off),
         PLAIN(a_handler_that_gives_up_without_an_answer),
