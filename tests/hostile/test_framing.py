@@ -44,8 +44,8 @@ def _extension(size: int) -> bytes:
 @per_request
 @pytest.mark.parametrize("target, refusal", [("/echo", 400), ("/nothing", 404), ("/hello", 405)])
 def test_huge_chunk_extensions(server: Server, target: str, refusal: int) -> None:
-    """Refused at the cap with an answer that a client reads who sends 10 MB of them; where the
-    route is refused anyway nobody reads on for them."""
+    """Refused at the cap with an answer that a client reads who sends 10 MB of them. Where the
+    route is refused anyway nobody reads on for them: what has come by then is judged, no more."""
 
     def converse(connection: Connection) -> None:
         try:
@@ -53,7 +53,7 @@ def test_huge_chunk_extensions(server: Server, target: str, refusal: int) -> Non
         except (ConnectionResetError, BrokenPipeError):
             pass  # it sent for longer than the server listens
         answer = connection.read_response("POST")
-        assert answer.status == refusal
+        assert answer.status in (400, refusal)
         assert answer.body
 
     before = server.memory()
