@@ -88,12 +88,9 @@ static void mark(_Atomic uint64_t *marks, unsigned worker)
     atomic_fetch_or(&marks[worker / WORD], UINT64_C(1) << worker % WORD);
 }
 
-/* True if it was marked. */
-static bool unmark(_Atomic uint64_t *marks, unsigned worker)
+static void unmark(_Atomic uint64_t *marks, unsigned worker)
 {
-    uint64_t bit = UINT64_C(1) << worker % WORD;
-
-    return atomic_fetch_and(&marks[worker / WORD], ~bit) & bit;
+    atomic_fetch_and(&marks[worker / WORD], ~(UINT64_C(1) << worker % WORD));
 }
 
 static bool is_marked(const _Atomic uint64_t *marks, unsigned worker)
@@ -101,32 +98,39 @@ static bool is_marked(const _Atomic uint64_t *marks, unsigned worker)
     return atomic_load(&marks[worker / WORD]) >> worker % WORD & 1;
 }
 
-static bool wake_standby(const struct leaders *l, unsigned worker)
+/* Wakes that one, if it stands by, and notes that it is on its way. */
+static bool summon(struct leaders *l, unsigned worker)
 {
     struct worker_control *control = control_of(l, worker);
+    uint32_t nobody = 0;
 
-    if (!leaders_turn(control, TURN_STANDBY, TURN_BUSY))
-        return false;
-    wake(control);
-    return true;
+    if (!atomic_compare_exchange_strong(&l->summoned, &nobody, worker + 1))
+        return true; /* another is */
+    if (leaders_turn(control, TURN_STANDBY, TURN_BUSY)) {
+        wake(control);
+        return true;
+    }
+    atomic_store(&l->summoned, 0);
+    return false;
 }
 
-/* Wakes one of those who stand by, the keeper last; false: nobody does. The lowest number first:
- * so the same few work, whose memory is warm. */
-static bool wake_one(struct leaders *l)
+/* Has one of those who stand by look for a place, the keeper last. The lowest number first: so the
+ * same few work, whose memory is warm. One on its way is enough, though others may be faster than
+ * it: when it comes to a place and there is another, it summons the next. */
+static void wake_one(struct leaders *l)
 {
     unsigned slots = atomic_load(&l->shared->slots_used);
     uint32_t keeper;
 
     for (unsigned i = 0; i * WORD < slots; i++)
         for (uint64_t marks = atomic_load(&l->marks[i]); marks != 0; marks &= marks - 1) {
-            unsigned worker = i * WORD + (unsigned)__builtin_ctzll(marks);
-
-            if (unmark(l->marks, worker) && wake_standby(l, worker))
-                return true;
+            if (atomic_load(&l->summoned) != 0 ||
+                summon(l, i * WORD + (unsigned)__builtin_ctzll(marks)))
+                return;
         }
     keeper = atomic_load(&l->keeper);
-    return keeper != 0 && wake_standby(l, keeper - 1);
+    if (keeper != 0)
+        (void)summon(l, keeper - 1);
 }
 
 /* A free place, counted from 1, or NOWHERE. */
@@ -149,6 +153,8 @@ static bool take_place(struct leaders *l, unsigned worker)
 
         if (atomic_compare_exchange_strong(&l->place[place - 1].holder, &nobody, worker + 1)) {
             control_of(l, worker)->place = place;
+            if (free_place(l) != NOWHERE)
+                wake_one(l);
             return true;
         }
     }
@@ -202,8 +208,7 @@ static void raise_limit(struct leaders *l, unsigned limit)
     if (more > l->most - limit)
         more = l->most - limit;
     atomic_store(&l->limit, limit + more);
-    while (more-- > 0 && wake_one(l))
-        ;
+    wake_one(l);
 }
 
 static void tick(struct leaders *l)
@@ -212,7 +217,7 @@ static void tick(struct leaders *l)
     struct look look = look_at(l, limit);
 
     if (look.free > 0)
-        (void)wake_one(l); /* by who freed it, usually */
+        wake_one(l); /* by who freed it, usually */
     if (look.slow == limit) {
         raise_limit(l, limit);
         l->calm = 0;
@@ -262,6 +267,7 @@ static void sleep_on(struct leaders *l, unsigned worker, bool keeps)
 static void stand_by(struct leaders *l, unsigned worker)
 {
     struct worker_control *control = control_of(l, worker);
+    uint32_t name = worker + 1;
     bool keeps;
 
     if (!leaders_turn(control, TURN_BUSY, TURN_STANDBY))
@@ -269,34 +275,52 @@ static void stand_by(struct leaders *l, unsigned worker)
     mark(l->marks, worker);
     keeps = keep_time(l, worker);
     if (keeps)
-        (void)unmark(l->marks, worker);
+        unmark(l->marks, worker);
     if (free_place(l) == NOWHERE || !leaders_turn(control, TURN_STANDBY, TURN_BUSY))
         sleep_on(l, worker, keeps);
-    (void)unmark(l->marks, worker);
+    unmark(l->marks, worker);
+    atomic_compare_exchange_strong(&l->summoned, &name, 0);
     if (keeps) {
         atomic_store(&l->keeper, 0);
-        (void)wake_one(l); /* finding no place, it keeps the time */
+        wake_one(l); /* finding no place, it keeps the time */
     }
 }
 
 void leaders_enter(struct leaders *l, unsigned worker)
 {
     control_of(l, worker)->place = NOWHERE;
+    control_of(l, worker)->waited = false;
     mark(l->members, worker);
 }
 
-bool leaders_join(struct leaders *l, unsigned worker)
+static void give_up_place(struct leaders *l, struct worker_control *control)
+{
+    unsigned place = control->place;
+
+    if (place == NOWHERE)
+        return;
+    control->place = NOWHERE;
+    atomic_store(&l->place[place - 1].holder, 0);
+    if (place <= atomic_load(&l->limit))
+        wake_one(l);
+}
+
+enum leaders_way leaders_join(struct leaders *l, unsigned worker)
 {
     struct worker_control *control = control_of(l, worker);
+    bool back = control->waited;
 
+    control->waited = false;
     if (control->place > atomic_load_explicit(&l->limit, memory_order_relaxed))
-        leaders_quit(l, worker);
+        give_up_place(l, control);
     while (control->place == NOWHERE && !take_place(l, worker)) {
+        if (back)
+            return LEADERS_LOOK;
         stand_by(l, worker);
         if (atomic_load(&control->turn) == TURN_LEAVING)
-            return false;
+            return LEADERS_LEAVE;
     }
-    return true;
+    return LEADERS_WAIT;
 }
 
 void leaders_note(struct leaders *l, unsigned worker)
@@ -313,38 +337,34 @@ void leaders_note(struct leaders *l, unsigned worker)
 void leaders_quit(struct leaders *l, unsigned worker)
 {
     struct worker_control *control = control_of(l, worker);
-    unsigned place = control->place;
 
-    if (place == NOWHERE)
-        return;
-    control->place = NOWHERE;
-    atomic_store(&l->place[place - 1].holder, 0);
-    if (place <= atomic_load(&l->limit))
-        (void)wake_one(l);
+    control->waited = true;
+    give_up_place(l, control);
 }
 
 void leaders_died(struct leaders *l, unsigned worker, bool killed)
 {
     unsigned slots = atomic_load(&l->shared->slots_used);
-    uint32_t keeper = worker + 1;
+    uint32_t name = worker + 1;
 
-    (void)unmark(l->members, worker);
-    (void)unmark(l->marks, worker);
-    atomic_compare_exchange_strong(&l->keeper, &keeper, 0);
+    unmark(l->members, worker);
+    unmark(l->marks, worker);
+    atomic_compare_exchange_strong(&l->keeper, &name, 0);
     for (unsigned i = 0; i < l->most && i < slots; i++) {
         uint32_t holder = worker + 1;
 
         atomic_compare_exchange_strong(&l->place[i].holder, &holder, 0);
     }
+    name = worker + 1;
+    if (killed)
+        atomic_store(&l->summoned, 0); /* perhaps by this one, which did not come to it */
+    else
+        atomic_compare_exchange_strong(&l->summoned, &name, 0);
     for (unsigned i = 0; killed && i < slots; i++) {
         struct worker_control *control = control_of(l, i);
 
-        if (!is_marked(l->members, i))
-            continue;
-        if (atomic_load(&control->turn) == TURN_STANDBY && atomic_load(&l->keeper) != i + 1)
-            mark(l->marks, i);
-        else if (atomic_load(&control->turn) == TURN_BUSY)
+        if (is_marked(l->members, i) && atomic_load(&control->turn) == TURN_BUSY)
             wake(control);
     }
-    (void)wake_one(l);
+    wake_one(l);
 }

@@ -11,8 +11,9 @@
  * So only a few workers lead: each holds one of `limit` places and waits in the epoll set. The
  * others stand by, each asleep on a word of its own. A worker that is about to wait inside its
  * handler gives its place up and wakes one that stands by; back from the handler it leads
- * again if a place is free. (Known as leader and followers; the limit is what the concurrency
- * value is to an I/O completion port.)
+ * again if a place is free, and else looks once before it stands by, since it runs and the leader
+ * may still be waiting for the core. (Known as leader and followers; the limit is what the
+ * concurrency value is to an I/O completion port.)
  *
  * A leader that computes, or waits in a call that does not say so, keeps its place. So one of those
  * who stand by keeps the time: every millisecond it looks how far the leaders have come, and
@@ -25,8 +26,8 @@
  *     killed                          leaves                           put right by
  *     leading                         a place held by nobody           freeing it, waking one
  *     having given up its place       a free place, and all asleep     waking one
- *     having taken another's mark     one that stands by, not marked   marking all that stand by
- *     having changed another's turn   one asleep, though told to work  waking all that are to work
+ *     having summoned another         one asleep, waited for in vain   summoning anew
+ *     having changed its turn         one asleep, though told to work  waking all that are to work
  *     standing by, keeping the time   its mark, its name               clearing them, waking one
  */
 #ifndef MODELS_LEADERS_H
@@ -68,6 +69,7 @@ struct leaders {
     unsigned most;             /* places there are; the greatest limit */
     _Atomic unsigned limit;    /* places in use, the first ones */
     _Atomic uint32_t keeper;   /* worker + 1 of who keeps the time; 0: nobody stands by */
+    _Atomic uint32_t summoned; /* worker + 1 of who was woken and has not looked for a place yet */
     _Atomic bool resting;      /* the keeper sleeps until an event is taken */
     unsigned calm, quiet;      /* the keeper's: ticks without need for the limit; without event */
     _Atomic uint64_t *marks;   /* a bit for each worker that stands by, but for the keeper */
@@ -85,8 +87,12 @@ void leaders_init(struct leaders *leaders, struct server_shared *shared, unsigne
 /* A worker begins; its turn is BUSY. */
 void leaders_enter(struct leaders *leaders, unsigned worker);
 
-/* Returns true once the worker leads, at once if it does; false: it was told to leave. */
-bool leaders_join(struct leaders *leaders, unsigned worker);
+/* How a worker is to look for work: by these as time-out of epoll_wait(), but for the last. */
+enum leaders_way { LEADERS_WAIT = -1, LEADERS_LOOK = 0, LEADERS_LEAVE = -2 };
+
+/* Returns LEADERS_WAIT once the worker leads, at once if it does. LEADERS_LOOK: it does not, but is
+ * back from a wait, so it runs anyway and may take what is there. LEADERS_LEAVE: it was told to. */
+enum leaders_way leaders_join(struct leaders *leaders, unsigned worker);
 
 /* The worker, which leads, has taken an event. */
 void leaders_note(struct leaders *leaders, unsigned worker);

@@ -370,11 +370,13 @@ void pool_work(struct pool *pool, struct io *io)
 {
     struct worker_control *control = &io->stats->control;
     struct leaders *leaders = pool->leaders;
+    enum leaders_way way;
 
     leaders_enter(leaders, io->worker);
-    while (leaders_join(leaders, io->worker) && leaders_turn(control, TURN_BUSY, TURN_IDLE)) {
+    while ((way = leaders_join(leaders, io->worker)) != LEADERS_LEAVE &&
+           leaders_turn(control, TURN_BUSY, TURN_IDLE)) {
         struct epoll_event event;
-        int count = epoll_wait(pool->epoll_fd, &event, 1, -1);
+        int count = epoll_wait(pool->epoll_fd, &event, 1, way);
         bool leaving = !leaders_turn(control, TURN_IDLE, TURN_BUSY);
 
         if (count < 0 && errno != EINTR) {

@@ -47,6 +47,7 @@ struct worker_control {
     _Atomic uint32_t turn;         /* enum leaders_turn, of a pool's worker */
     _Atomic uint32_t events;       /* a pool's worker: how many it has taken */
     uint32_t place;                /* its own: where it leads, see models/leaders.h */
+    bool waited;                   /* its own: inside a handler, since it last looked for work */
     _Atomic int64_t deadline_ms;   /* master: while draining, when to cut requests off */
     _Atomic int64_t idle_until_ms; /* master: while draining, how long idle connections may stay */
     _Atomic int64_t beat_ms; /* worker: when its loop or timekeeper last turned; 0: has none */

@@ -148,14 +148,16 @@ static void *work(void *arg)
     struct worker *self = arg;
     struct leaders *leaders = self->crew->leaders;
     struct worker_control *control = control_of(self->crew, self->number);
+    enum leaders_way way;
 
     atomic_store(&self->tid, gettid());
     leaders_enter(leaders, self->number);
-    while (leaders_join(leaders, self->number) && leaders_turn(control, TURN_BUSY, TURN_IDLE)) {
+    while ((way = leaders_join(leaders, self->number)) != LEADERS_LEAVE &&
+           leaders_turn(control, TURN_BUSY, TURN_IDLE)) {
         bool leaving;
         int order;
 
-        while ((order = atomic_load(&self->order)) == IDLE &&
+        while ((order = atomic_load(&self->order)) == IDLE && way == LEADERS_WAIT &&
                atomic_load(&control->turn) == TURN_IDLE)
             pause_ms(1);
         if (order == VANISH)
@@ -230,10 +232,11 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* Until all have come to their places and nothing moves any more. */
 static void settle(struct crew *crew)
 {
     start(crew, WORKERS);
-    await(count_turn(crew, TURN_IDLE) == CORES &&
+    await(atomic_load(&crew->leaders->resting) && count_turn(crew, TURN_IDLE) == CORES &&
           count_turn(crew, TURN_STANDBY) == WORKERS - CORES);
 }
 
@@ -383,13 +386,12 @@ static void where_nothing_goes_on_the_keeper_rests(void **state)
 
 /* --- workers that were killed ---------------------------------------------------------- */
 
-/* A leader is no more; its place is as it was. The keeper rests, and does not look what is free. */
+/* A leader is no more; its place is as it was. The keeper rests, and does not see that. */
 static unsigned kill_leader(struct crew *crew)
 {
     unsigned leader = find_leader(crew, NOBODY);
     struct worker *worker = &crew->workers[leader];
 
-    await(atomic_load(&crew->leaders->resting));
     atomic_store(&worker->order, VANISH);
     assert_int_equal(pthread_join(worker->thread, NULL), 0);
     worker->gone = true;
@@ -423,17 +425,27 @@ static void killed_between_giving_up_a_place_and_waking(void **state)
     bury(crew, dead);
 }
 
-static void killed_between_taking_a_mark_and_waking(void **state)
+static void killed_between_summoning_and_telling_to_work(void **state)
 {
     struct crew *crew = *state;
     unsigned dead;
 
     settle(crew);
     dead = kill_leader(crew);
-    atomic_store(&crew->leaders->marks[0], 0);
+    atomic_store(&crew->leaders->summoned, find_standby(crew) + 1);
     bury(crew, dead);
-    /* But for the one that leads now, and the keeper. */
-    await(__builtin_popcountll(atomic_load(&crew->leaders->marks[0])) == WORKERS - CORES - 2);
+}
+
+static void a_summoned_one_is_killed(void **state)
+{
+    struct crew *crew = *state;
+    unsigned dead;
+
+    settle(crew);
+    dead = kill_leader(crew);
+    atomic_store(&crew->leaders->place[control_of(crew, dead)->place - 1].holder, 0);
+    atomic_store(&crew->leaders->summoned, dead + 1);
+    bury(crew, dead);
 }
 
 static void killed_between_telling_to_work_and_waking(void **state)
@@ -445,7 +457,7 @@ static void killed_between_telling_to_work_and_waking(void **state)
     dead = kill_leader(crew);
     told = find_standby(crew);
     await(is_asleep(crew, told));
-    atomic_fetch_and(&crew->leaders->marks[0], ~(UINT64_C(1) << told));
+    atomic_store(&crew->leaders->summoned, told + 1);
     atomic_store(&control_of(crew, told)->turn, TURN_BUSY);
     leaders_died(crew->leaders, dead, true);
     await(turn_of(crew, told) != TURN_BUSY);
@@ -483,7 +495,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_place_of_a_killed_one_is_free_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(killed_between_giving_up_a_place_and_waking, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(killed_between_taking_a_mark_and_waking, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(killed_between_summoning_and_telling_to_work, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_summoned_one_is_killed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(killed_between_telling_to_work_and_waking, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(killed_while_keeping_the_time, set_up, tear_down),
