@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: MIT
 """A pool's workers: few look for work at a time, and somebody always does."""
 
+import json
 import os
 import random
 import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import List
 
@@ -71,6 +73,24 @@ def test_a_worker_that_does_not_say_that_it_waits_holds_up_nobody(
     finally:
         for connection in busy:
             connection.close()
+
+
+@only("prefork")
+def test_a_worker_that_was_stopped_holds_up_nobody(launch: Launcher) -> None:
+    """It leads, so that the kernel tells it of what comes next: until it is seen, and replaced."""
+    server = launch(f"--workers={MANY}", prefix=CORE, expected=KILLED)
+    stopped: List[int] = []
+    try:
+        for _ in range(4):
+            leader = json.loads(server.get("/whoami", timeout=patience(5)).body)["pid"]
+            assert leader not in stopped
+            os.kill(leader, signal.SIGSTOP)
+            stopped.append(leader)
+    finally:
+        for pid in stopped:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+    assert server.get("/hello").status == 200
 
 
 @only("prefork")
