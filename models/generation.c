@@ -243,7 +243,7 @@ int32_t generation_connections(const void *newest)
     for (const struct generation *g = newest; g != NULL; g = g->before)
         if (!g->plan.share_descriptors)
             count += kept_connections(g);
-        else if (!g->superseded) /* else another goes on with its pool */
+        else if (!g->superseded && g->phase != STARTING) /* else its pool is another's too */
             count += g->plan.connections(g->plan.arg);
     return count;
 }

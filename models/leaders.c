@@ -20,6 +20,7 @@ enum {
     SLOW = 1,          /* events in a tick: of a leader that computes or waits */
     CALM_TICKS = 250,  /* before the limit falls by a step */
     QUIET_TICKS = 100, /* before the keeper rests */
+    MOST_IGNORED = 3,  /* ticks */
     WORD = 64,         /* marks in a word */
     NOWHERE = 0,
 };
@@ -42,13 +43,12 @@ size_t leaders_size(unsigned most)
     return (size + SERVER_CACHE_LINE - 1) / SERVER_CACHE_LINE * SERVER_CACHE_LINE;
 }
 
-void leaders_init(struct leaders *l, struct server_shared *shared, unsigned most, unsigned cores,
-                  int work_fd)
+void leaders_init(struct leaders *l, struct server_shared *shared, unsigned most, unsigned cores)
 {
     uintptr_t behind = (uintptr_t)&l->place[most];
 
     l->shared = shared;
-    l->work_fd = work_fd;
+    l->work_fd = -1;
     l->most = most;
     l->cores = cores < most ? cores : most;
     l->limit = l->cores;
@@ -153,7 +153,7 @@ static bool take_place(struct leaders *l, unsigned worker)
 
         if (atomic_compare_exchange_strong(&l->place[place - 1].holder, &nobody, worker + 1)) {
             control_of(l, worker)->place = place;
-            if (free_place(l) != NOWHERE)
+            if (free_place(l) != NOWHERE || atomic_load(&l->keeper) == 0)
                 wake_one(l);
             return true;
         }
@@ -199,15 +199,41 @@ static struct look look_at(struct leaders *l, unsigned limit)
     return look;
 }
 
+bool leaders_work_waits(const struct leaders *l)
+{
+    struct pollfd work = {.fd = l->work_fd, .events = POLLIN};
+
+    return poll(&work, 1, 0) > 0;
+}
+
 /* By one, so that somebody waits for what comes; where connections wait already, twofold. */
 static void raise_limit(struct leaders *l, unsigned limit)
 {
-    struct pollfd work = {.fd = l->work_fd, .events = POLLIN};
-    unsigned more = poll(&work, 1, 0) > 0 ? limit : 1;
+    unsigned more = leaders_work_waits(l) ? limit : 1;
 
     if (more > l->most - limit)
         more = l->most - limit;
     atomic_store(&l->limit, limit + more);
+    wake_one(l);
+}
+
+static void lower_limit(struct leaders *l)
+{
+    unsigned limit = atomic_load(&l->limit);
+
+    atomic_store(&l->limit, limit - (limit - l->cores + 3) / 4);
+}
+
+/* Takes the places of those who are told of connections and do not come. */
+static void replace_idle(struct leaders *l, unsigned limit)
+{
+    for (unsigned i = 0; i < limit; i++) {
+        uint32_t holder = atomic_load(&l->place[i].holder);
+
+        if (holder != 0 && atomic_load(&control_of(l, holder - 1)->turn) == TURN_IDLE)
+            atomic_compare_exchange_strong(&l->place[i].holder, &holder, 0);
+    }
+    atomic_store(&l->summoned, 0);
     wake_one(l);
 }
 
@@ -218,14 +244,17 @@ static void tick(struct leaders *l)
 
     if (look.free > 0)
         wake_one(l); /* by who freed it, usually */
+    l->ignored = look.quiet && leaders_work_waits(l) ? l->ignored + 1 : 0;
+    if (l->ignored > MOST_IGNORED)
+        replace_idle(l, limit);
     if (look.slow == limit) {
         raise_limit(l, limit);
         l->calm = 0;
     } else if (++l->calm >= CALM_TICKS) {
-        atomic_store(&l->limit, limit - (limit - l->cores + 3) / 4);
+        lower_limit(l);
         l->calm = 0;
     }
-    l->quiet = look.quiet && look.idle == limit ? l->quiet + 1 : 0;
+    l->quiet = look.quiet && look.idle == limit && l->ignored == 0 ? l->quiet + 1 : 0;
     if (l->quiet < QUIET_TICKS)
         return;
     atomic_store(&l->limit, l->cores);
@@ -258,7 +287,7 @@ static void sleep_on(struct leaders *l, unsigned worker, bool keeps)
 
         syscall(SYS_futex, &control->turn, FUTEX_WAIT, TURN_STANDBY, timed ? &a_tick : NULL, NULL,
                 0);
-        if (timed)
+        if (timed && atomic_load(&control->turn) == TURN_STANDBY)
             tick(l);
     }
 }
@@ -280,10 +309,9 @@ static void stand_by(struct leaders *l, unsigned worker)
         sleep_on(l, worker, keeps);
     unmark(l->marks, worker);
     atomic_compare_exchange_strong(&l->summoned, &name, 0);
-    if (keeps) {
-        atomic_store(&l->keeper, 0);
+    name = worker + 1;
+    if (keeps && atomic_compare_exchange_strong(&l->keeper, &name, 0))
         wake_one(l); /* finding no place, it keeps the time */
-    }
 }
 
 void leaders_enter(struct leaders *l, unsigned worker)
@@ -293,16 +321,25 @@ void leaders_enter(struct leaders *l, unsigned worker)
     mark(l->members, worker);
 }
 
-static void give_up_place(struct leaders *l, struct worker_control *control)
+static void give_up_place(struct leaders *l, unsigned worker)
 {
+    struct worker_control *control = control_of(l, worker);
     unsigned place = control->place;
+    uint32_t name = worker + 1;
 
-    if (place == NOWHERE)
-        return;
     control->place = NOWHERE;
-    atomic_store(&l->place[place - 1].holder, 0);
-    if (place <= atomic_load(&l->limit))
+    if (place != NOWHERE && atomic_compare_exchange_strong(&l->place[place - 1].holder, &name, 0) &&
+        place <= atomic_load(&l->limit))
         wake_one(l);
+}
+
+/* Whether the worker has a place, and within the limit: another may have got it meanwhile. */
+static bool has_place(const struct leaders *l, unsigned worker)
+{
+    unsigned place = control_of(l, worker)->place;
+
+    return place != NOWHERE && place <= atomic_load(&l->limit) &&
+           atomic_load(&l->place[place - 1].holder) == worker + 1;
 }
 
 enum leaders_way leaders_join(struct leaders *l, unsigned worker)
@@ -311,14 +348,17 @@ enum leaders_way leaders_join(struct leaders *l, unsigned worker)
     bool back = control->waited;
 
     control->waited = false;
-    if (control->place > atomic_load_explicit(&l->limit, memory_order_relaxed))
-        give_up_place(l, control);
-    while (control->place == NOWHERE && !take_place(l, worker)) {
+    if (has_place(l, worker))
+        return LEADERS_WAIT;
+    give_up_place(l, worker);
+    while (!take_place(l, worker)) {
         if (back)
             return LEADERS_LOOK;
         stand_by(l, worker);
-        if (atomic_load(&control->turn) == TURN_LEAVING)
+        if (atomic_load(&control->turn) == TURN_LEAVING) {
+            wake_one(l); /* it may have been summoned */
             return LEADERS_LEAVE;
+        }
     }
     return LEADERS_WAIT;
 }
@@ -326,45 +366,72 @@ enum leaders_way leaders_join(struct leaders *l, unsigned worker)
 void leaders_note(struct leaders *l, unsigned worker)
 {
     atomic_fetch_add(&control_of(l, worker)->events, 1);
-    if (atomic_load(&l->resting) && atomic_exchange(&l->resting, false)) {
+    if (atomic_load(&l->resting)) {
         uint32_t keeper = atomic_load(&l->keeper);
 
-        if (keeper != 0)
+        /* By its turn, as a wake-up alone would be lost on one that is about to sleep. Who keeps
+         * the time next ends the rest. */
+        if (keeper != 0 && leaders_turn(control_of(l, keeper - 1), TURN_STANDBY, TURN_BUSY))
             wake(control_of(l, keeper - 1));
     }
 }
 
 void leaders_quit(struct leaders *l, unsigned worker)
 {
-    struct worker_control *control = control_of(l, worker);
+    control_of(l, worker)->waited = true;
+    give_up_place(l, worker);
+}
 
-    control->waited = true;
-    give_up_place(l, control);
+void leaders_watch(struct leaders *l)
+{
+    unsigned slots = atomic_load(&l->shared->slots_used);
+    uint32_t keeper = atomic_load(&l->keeper);
+    uint64_t taken = 0;
+
+    for (unsigned i = 0; i < slots; i++)
+        if (is_marked(l->members, i))
+            taken += atomic_load(&control_of(l, i)->events);
+    if (keeper == 0) {
+        lower_limit(l); /* all lead, so that nobody keeps the time */
+    } else if (taken == l->taken && leaders_work_waits(l)) {
+        struct worker_control *control = control_of(l, keeper - 1);
+
+        atomic_store(&l->summoned, 0);
+        atomic_compare_exchange_strong(&l->keeper, &keeper, 0);
+        if (leaders_turn(control, TURN_STANDBY, TURN_BUSY))
+            wake(control); /* if it runs at all, it stands by as the others do */
+        wake_one(l);
+    }
+    l->taken = taken;
 }
 
 void leaders_died(struct leaders *l, unsigned worker, bool killed)
 {
-    unsigned slots = atomic_load(&l->shared->slots_used);
     uint32_t name = worker + 1;
 
     unmark(l->members, worker);
     unmark(l->marks, worker);
     atomic_compare_exchange_strong(&l->keeper, &name, 0);
-    for (unsigned i = 0; i < l->most && i < slots; i++) {
-        uint32_t holder = worker + 1;
-
-        atomic_compare_exchange_strong(&l->place[i].holder, &holder, 0);
-    }
     name = worker + 1;
-    if (killed)
-        atomic_store(&l->summoned, 0); /* perhaps by this one, which did not come to it */
-    else
-        atomic_compare_exchange_strong(&l->summoned, &name, 0);
-    for (unsigned i = 0; killed && i < slots; i++) {
-        struct worker_control *control = control_of(l, i);
+    atomic_compare_exchange_strong(&l->summoned, &name, 0);
+    l->killed |= killed;
+}
 
-        if (is_marked(l->members, i) && atomic_load(&control->turn) == TURN_BUSY)
-            wake(control);
+void leaders_release(struct leaders *l)
+{
+    unsigned slots = atomic_load(&l->shared->slots_used);
+
+    for (unsigned i = 0; i < l->most && i < slots; i++) {
+        uint32_t holder = atomic_load(&l->place[i].holder);
+
+        if (holder != 0 && !is_marked(l->members, holder - 1))
+            atomic_compare_exchange_strong(&l->place[i].holder, &holder, 0);
     }
+    if (l->killed)
+        atomic_store(&l->summoned, 0); /* perhaps by one that did not come to it */
+    for (unsigned i = 0; l->killed && i < slots; i++)
+        if (is_marked(l->members, i) && atomic_load(&control_of(l, i)->turn) == TURN_BUSY)
+            wake(control_of(l, i));
+    l->killed = false;
     wake_one(l);
 }

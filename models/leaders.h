@@ -17,11 +17,12 @@
  *
  * A leader that computes, or waits in a call that does not say so, keeps its place. So one of those
  * who stand by keeps the time: every millisecond it looks how far the leaders have come, and
- * raises the limit if all of them are slow; without need the limit falls again. Where nothing goes
- * on it rests too.
+ * raises the limit if all of them are slow; without need the limit falls again. Where connections
+ * wait and nobody takes them, as the leaders were stopped (SIGSTOP) or have no core, others get
+ * their places. Where nothing goes on it rests too.
  *
  * All this lies in memory that the workers share, and a worker process may be killed between any
- * two instructions. What it may leave, and leaders_died() puts right:
+ * two instructions. What it may leave, and leaders_release() puts right:
  *
  *     killed                          leaves                           put right by
  *     leading                         a place held by nobody           freeing it, waking one
@@ -72,6 +73,9 @@ struct leaders {
     _Atomic uint32_t summoned; /* worker + 1 of who was woken and has not looked for a place yet */
     _Atomic bool resting;      /* the keeper sleeps until an event is taken */
     unsigned calm, quiet;      /* the keeper's: ticks without need for the limit; without event */
+    unsigned ignored;          /* the same: without event, though connections wait */
+    uint64_t taken;            /* leaders_watch()'s: events taken so far, by all */
+    bool killed;               /* leaders_died()'s: one was, since leaders_release() */
     _Atomic uint64_t *marks;   /* a bit for each worker that stands by, but for the keeper */
     _Atomic uint64_t *members; /* a bit for each worker there is */
     struct leaders_place place[];
@@ -80,9 +84,10 @@ struct leaders {
 /* Bytes that leaders of up to `most` workers take: whole cache lines. */
 size_t leaders_size(unsigned most);
 
-/* In zeroed memory of leaders_size(most) bytes that all workers share. */
+/* In zeroed memory of leaders_size(most) bytes that all workers share; work_fd is set by the
+ * caller. */
 void leaders_init(struct leaders *leaders, struct server_shared *shared, unsigned most,
-                  unsigned cores, int work_fd);
+                  unsigned cores);
 
 /* A worker begins; its turn is BUSY. */
 void leaders_enter(struct leaders *leaders, unsigned worker);
@@ -100,8 +105,17 @@ void leaders_note(struct leaders *leaders, unsigned worker);
 /* The worker is about to wait for something, or to end: if it leads, another may. */
 void leaders_quit(struct leaders *leaders, unsigned worker);
 
-/* A worker process has ended and was reaped; killed: perhaps between any two words. */
+/* Whether a connection waits for a worker, as far as can be seen at the moment. */
+bool leaders_work_waits(const struct leaders *leaders);
+
+/* To be called a few times a second, by one that is no worker: lets the limit fall where all lead;
+ * where connections wait and nothing was taken since the last call, another is to keep the time. */
+void leaders_watch(struct leaders *leaders);
+
+/* A worker process has ended and was reaped; killed: perhaps between any two words. After the last
+ * of those that ended together, leaders_release() puts right what they left. */
 void leaders_died(struct leaders *leaders, unsigned worker, bool killed);
+void leaders_release(struct leaders *leaders);
 
 /* Changes a worker's turn; false where it was not `from`. */
 bool leaders_turn(struct worker_control *control, enum leaders_turn from, enum leaders_turn to);

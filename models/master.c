@@ -387,8 +387,8 @@ static void tick(struct master *m)
     if (now < m->next_tick_ms)
         return;
     m->next_tick_ms = now + (has_hurry(m) ? DRAIN_TICK_MS : TICK_MS);
-    if (!m->workers.stopping)
-        server_seek_places(&m->newest->server);
+    if (!m->workers.stopping && serving(m) != NULL)
+        server_seek_places(&serving(m)->server);
     for (struct generation *g = m->newest; g != NULL; g = g->before)
         if (g->plan.tick != NULL && !g->superseded)
             g->plan.tick(&g->server, g->plan.arg);

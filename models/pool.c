@@ -11,7 +11,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -78,9 +77,10 @@ struct pool *pool_new(struct server *server, int stop_fd)
     pool->listen_fd = server->listen_fd;
     pool->rush.least = RUSH_LEAST;
     pool->stop_fd = stop_fd;
+    leaders_init(pool->leaders, pool->shared, SERVER_SLOTS, cores_available());
     pool->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     event.data.fd = stop_fd;
-    leaders_init(pool->leaders, pool->shared, SERVER_SLOTS, cores_available(), pool->epoll_fd);
+    pool->leaders->work_fd = pool->epoll_fd;
     if (waiters_init(pool->waiters, server->workers, pool->epoll_fd) < 0 || pool->epoll_fd < 0 ||
         epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, stop_fd, &event) < 0)
         goto fail;
@@ -370,12 +370,12 @@ void pool_work(struct pool *pool, struct io *io)
 {
     struct worker_control *control = &io->stats->control;
     struct leaders *leaders = pool->leaders;
+    struct epoll_event event;
     enum leaders_way way;
 
     leaders_enter(leaders, io->worker);
     while ((way = leaders_join(leaders, io->worker)) != LEADERS_LEAVE &&
            leaders_turn(control, TURN_BUSY, TURN_IDLE)) {
-        struct epoll_event event;
         int count = epoll_wait(pool->epoll_fd, &event, 1, way);
         bool leaving = !leaders_turn(control, TURN_IDLE, TURN_BUSY);
 
@@ -394,13 +394,6 @@ void pool_work(struct pool *pool, struct io *io)
         note_spent(io);
     }
     leaders_quit(leaders, io->worker);
-}
-
-bool pool_work_waits(const struct pool *pool)
-{
-    struct pollfd work = {.fd = pool->epoll_fd, .events = POLLIN};
-
-    return poll(&work, 1, 0) > 0;
 }
 
 void pool_retire(struct pool *pool)
@@ -457,6 +450,7 @@ void pool_sweep(struct pool *pool, struct io *io)
     make_room(pool, &crowd, io);
     if (atomic_load(&pool->accept_paused))
         resume_accepting(pool, io->server);
+    leaders_watch(pool->leaders);
 }
 
 int32_t pool_connections(const struct pool *pool)
@@ -548,6 +542,7 @@ void pool_release(struct pool *pool, struct io *io)
             close_record(pool, record, io);
         }
     }
+    leaders_release(pool->leaders);
     if (atomic_load(&pool->accept_paused))
         resume_accepting(pool, io->server);
 }

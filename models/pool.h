@@ -100,9 +100,6 @@ void pool_free(struct pool *pool);
  * dismissed (leaders_dismiss()). */
 void pool_work(struct pool *pool, struct io *io);
 
-/* Whether a connection waits for a worker, as far as can be seen at the moment. */
-bool pool_work_waits(const struct pool *pool);
-
 /* Accepts nothing more from the pool's listening socket, which another attends. A worker may be
  * accepting one more connection right now. */
 void pool_retire(struct pool *pool);

@@ -51,5 +51,5 @@ int pool_io_offload(struct io *io, void (*call)(void *arg), void *arg)
 
 bool pool_io_give_way(struct io *io)
 {
-    return pool_of(io) != NULL && pool_work_waits(pool_of(io));
+    return pool_of(io) != NULL && leaders_work_waits(pool_of(io)->leaders);
 }

@@ -4,7 +4,7 @@
  *
  * A worker that blocks for a slow body or a slow reader serves nobody else. So only
  * some of a pool may do so at a time (all but a quarter, at least one); while more
- * do and a connection finds no idle worker, the client that has kept its worker
+ * do and a connection waits for a worker, the client that has kept its worker
  * waiting longest is given up.
  */
 #ifndef MODELS_WAITERS_H

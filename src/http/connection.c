@@ -138,6 +138,7 @@ static enum conn_next refuse(struct connection_stream *s, struct http_request *r
 
     request->keep_alive = false;
     exchange_init(&x, s, request);
+    stream_begin_answer(s);
     if (error->status == 405)
         http_add_header(&x, "Allow", "GET, HEAD, POST, OPTIONS");
     result = http_error(&x, error->status, "%s", error->reason);
@@ -516,6 +517,7 @@ static int64_t patience_ms(const struct conn *c, const struct config *config)
 enum conn_next connection_expire(struct conn *c, struct io *io)
 {
     struct connection_stream s;
+    enum conn_next next;
 
     /* It may be the server that is late: input that waits for a worker is served first, and a head
      * that is late even then is refused by park(). */
@@ -525,7 +527,8 @@ enum conn_next connection_expire(struct conn *c, struct io *io)
         return CONN_PARK;
     if (c->phase == CONN_HEAD) {
         stream_open(&s, c, io);
-        return refuse_raw(&s, 408, LATE_HEAD);
+        next = refuse_raw(&s, 408, LATE_HEAD);
+        return next == CONN_CLOSE && s.given_up ? let_go(&s) : next;
     }
     if (server_draining(io->server)) /* the kernel delivers what it has, but to nobody's account */
         return CONN_CLOSE;

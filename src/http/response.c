@@ -305,6 +305,7 @@ int http_redirect_to_slash(struct http_exchange *x)
     }
     p = APPEND_LITERAL(p, "\r\n\r\n");
     s->out_length = (size_t)(p - s->io->out);
+    x->body_at = s->sent + s->out_length;
     return write_body(x, reason, sizeof reason - 1);
 }
 

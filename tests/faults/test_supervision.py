@@ -163,19 +163,22 @@ def test_crash_loop(launch: Launcher) -> None:
 
 
 def test_served_their_share(launch: Launcher) -> None:
-    """Workers are replaced after --max-requests; a successor is there first; nothing is lost."""
+    """Workers are replaced after --max-requests; a successor is there first; nothing is lost.
+    Of a pool's workers those serve that look for work, perhaps always the same few."""
     server = launch("--max-requests=100", "--shutdown-timeout=20")
+    all_serve = server.configuration.per_connection or server.configuration.model != "prefork"
     seen = set(server.wait_for_workers())
     first = set(seen)
     count = clients_of(server)
 
     def generations() -> bool:
         seen.update(server.worker_pids())
-        return len(seen) >= 3 * len(first) and not first & set(server.worker_pids())
+        gone = not first & set(server.worker_pids())
+        return len(seen) >= 3 * len(first) and (gone or not all_serve)
 
     with Load(server.address, count, echo=True, pause=0.001) as kept, \
             Load(server.address, count, echo=True, pause=0.001, fresh=True) as fresh:
-        eventually("all have been replaced", generations, within=60)
+        eventually("those who served have been replaced", generations, within=60)
     assert kept.failures + fresh.failures == []
     server.wait_for_workers()
 

@@ -21,7 +21,7 @@ def _get(target: str, *fields: str) -> bytes:
 
 
 REQUESTS: Dict[str, bytes] = {
-    "index": _get("/"),
+    "index": _get("/", "Accept: text/html"),
     "hello": _get("/hello"),
     "hello, kept alive": message("GET", "/hello") + _get("/hello"),
     "hello, HTTP/1.0": b"GET /hello HTTP/1.0\r\n\r\n",
