@@ -226,6 +226,7 @@ def test_workers_and_model_may_change(launch: Launcher, tmp_path: Path) -> None:
     assert server.status()["requests"] >= fresh.answers + kept.answers
 
 
+@pytest.mark.skipif(VARIANT != "release", reason="sanitizers need /proc themselves")
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can hide /proc")
 @only("coro")
 def test_no_worker_keeps_what_is_others(launch: Launcher, tmp_path: Path) -> None:
