@@ -58,9 +58,9 @@ enum leaders_turn { TURN_BUSY, TURN_IDLE, TURN_LEAVING, TURN_STANDBY };
 
 /* Where one worker leads. */
 struct leaders_place {
-    _Atomic uint32_t holder; /* worker + 1; 0: the place is free */
-    uint32_t watched;        /* the timekeeper's: holder at its last look */
-    uint32_t seen;           /* and how many events that had taken by then */
+    _Atomic uint32_t holder;  /* worker + 1; 0: the place is free */
+    _Atomic uint32_t watched; /* the keeper's: holder at its last look */
+    _Atomic uint32_t seen;    /* and how many events that had taken by then */
 };
 
 struct leaders {
@@ -72,12 +72,13 @@ struct leaders {
     _Atomic uint32_t keeper;   /* worker + 1 of who keeps the time; 0: nobody stands by */
     _Atomic uint32_t summoned; /* worker + 1 of who was woken and has not looked for a place yet */
     _Atomic bool resting;      /* the keeper sleeps until an event is taken */
-    unsigned calm, quiet;      /* the keeper's: ticks without need for the limit; without event */
-    unsigned ignored;          /* the same: without event, though connections wait */
-    uint64_t taken;            /* leaders_watch()'s: events taken so far, by all */
-    bool killed;               /* leaders_died()'s: one was, since leaders_release() */
-    _Atomic uint64_t *marks;   /* a bit for each worker that stands by, but for the keeper */
-    _Atomic uint64_t *members; /* a bit for each worker there is */
+    /* The keeper's, and for a moment also those of one whose part was given to another. */
+    _Atomic unsigned calm, quiet; /* ticks without need for the limit; without event */
+    _Atomic unsigned ignored;     /* without event, though connections wait */
+    uint64_t taken;               /* leaders_watch()'s: events taken so far, by all */
+    bool killed;                  /* leaders_died()'s: one was, since leaders_release() */
+    _Atomic uint64_t *marks;      /* a bit for each worker that stands by, but for the keeper */
+    _Atomic uint64_t *members;    /* a bit for each worker there is */
     struct leaders_place place[];
 };
 
