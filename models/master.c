@@ -191,9 +191,9 @@ static void finish_start(struct master *m)
             return;
         }
         generation_begin(g);
-        announce(m, g);
         if (old != NULL)
             generation_retire(old, g, old->server.listen_fd != g->server.listen_fd);
+        announce(m, g);
     }
 }
 
