@@ -384,7 +384,7 @@ static void tick(struct master *m)
 {
     int64_t now = io_now_ms();
 
-    if (now < m->next_tick_ms)
+    if (m->newest == NULL || now < m->next_tick_ms)
         return;
     m->next_tick_ms = now + (has_hurry(m) ? DRAIN_TICK_MS : TICK_MS);
     if (!m->workers.stopping && serving(m) != NULL)

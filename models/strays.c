@@ -93,14 +93,14 @@ static bool settle(const struct server_shared *shared, strays_owned *owned, cons
 void strays_close(const struct strays *strays, struct server_shared *shared, strays_owned *owned,
                   const void *arg)
 {
-    struct strays_known *list;
+    struct strays_known *list = NULL;
     ssize_t count;
     bool all = true;
 
     if (!shared->strays || strays->known_count == 0)
         return;
     count = list_open(&list);
-    for (ssize_t i = 0; i < count; i++)
+    for (ssize_t i = 0; list != NULL && i < count; i++)
         if (list[i].fd > STDERR_FILENO && !is_known(strays, &list[i]) && !owned(arg, list[i].fd))
             all &= settle(shared, owned, arg, list[i].fd);
     free(list);

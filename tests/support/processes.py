@@ -42,8 +42,11 @@ def alive(pid: int) -> bool:
 
 
 def state(pid: int) -> str:
-    """The letter of its state: R, S, T (stopped), Z ..."""
-    return _stat(pid)[0]
+    """The letter of its state: R, S, T (stopped), Z ...; nothing where it is no more."""
+    try:
+        return _stat(pid)[0]
+    except OSError:
+        return ""
 
 
 def traced(pid: int) -> bool:

@@ -23,6 +23,7 @@ static struct {
 
 static unsigned yields;
 
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): glibc's are reserved */
 ssize_t sendfile(int out, int in, off_t *at, size_t count)
 {
     if (sending.calls++ >= sending.good && sending.error != 0) {
