@@ -37,8 +37,8 @@ quiet = $(if $(V),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,printf '  %
 
 # Two archives, so that the direction of dependencies is also the link order.
 CORO_SRC  := $(wildcard src/coro/*.c)
-CORE_SRC  := $(filter-out src/main.c,$(wildcard models/*.c src/*.c src/config/*.c src/db/*.c src/http/*.c src/handler/*.c))
-UNIT_SRC  := $(wildcard tests/unit/*.c tests/unit/*/*.c)
+CORE_SRC  := $(filter-out src/main.c,$(wildcard models/*.c models/*/*.c src/*.c $(filter-out src/coro/%,$(wildcard src/*/*.c))))
+UNIT_SRC  := $(wildcard tests/unit/*.c tests/unit/*/*.c tests/unit/*/*/*.c)
 EX_SRC    := $(wildcard examples/*.c)
 obj        = $(patsubst %.c,$(B)/%.o,$(1))
 UNITS     := $(patsubst %.c,$(B)/%,$(UNIT_SRC))

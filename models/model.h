@@ -2,7 +2,7 @@
  *
  * The first seam: a concurrency model.
  *
- * The master (models/master.h) makes a struct server (configuration, listening socket,
+ * The master (src/master/master.h) makes a struct server (configuration, listening socket,
  * shared counters) for each generation of workers, and the model named there says
  * in a plan how its worker processes are to be run. A model decides what is taken from a
  * pool to serve a request, how it waits, and nothing else: requests are served by

@@ -29,11 +29,11 @@
 #include "descriptors.h"
 #include "io.h"
 #include "log.h"
-#include "models/blocking.h"
-#include "models/dedicated.h"
-#include "models/master.h"
+#include "models/pool/blocking.h"
+#include "models/pool/dedicated.h"
+#include "master/master.h"
 #include "models/model.h"
-#include "models/pool_io.h"
+#include "models/pool/pool_io.h"
 #include "server.h"
 
 /* What two generations share when connections pass from one to the other. */

@@ -14,11 +14,11 @@
 #include <unistd.h>
 
 #include "config.h"
-#include "folder.h"
-#include "listen.h"
+#include "system/folder.h"
+#include "system/listen.h"
 #include "log.h"
-#include "pid_file.h"
-#include "privileges.h"
+#include "system/pid_file.h"
+#include "system/privileges.h"
 
 enum { PATH_SHOWN = 200 };
 

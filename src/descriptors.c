@@ -10,7 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "listen.h"
+#include "system/listen.h"
 #include "log.h"
 #include "server.h"
 

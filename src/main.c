@@ -12,9 +12,9 @@
 #include "check.h"
 #include "config.h"
 #include "log.h"
-#include "models/master.h"
+#include "master/master.h"
 #include "models/model.h"
-#include "models/settings.h"
+#include "master/settings.h"
 #include "server.h"
 
 enum { ERROR_SIZE = 512 };

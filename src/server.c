@@ -14,13 +14,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "activation.h"
+#include "system/activation.h"
 #include "descriptors.h"
 #include "io.h"
-#include "listen.h"
+#include "system/listen.h"
 #include "log.h"
-#include "pid_file.h"
-#include "privileges.h"
+#include "system/pid_file.h"
+#include "system/privileges.h"
 
 enum {
     PATH_SHOWN = 200,

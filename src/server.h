@@ -19,7 +19,7 @@
 #include <stdint.h>
 
 #include "config.h"
-#include "listen.h"
+#include "system/listen.h"
 
 struct db;
 struct model;
@@ -37,7 +37,7 @@ extern const char server_version[];
 typedef _Atomic uint64_t stats_counter;
 
 /* What the master and one worker process tell each other, in the slot of the process's first
- * worker. Who may change what is said at each; the protocol is in models/master.h. */
+ * worker. Who may change what is said at each; the protocol is in src/master/master.h. */
 struct worker_control {
     alignas(SERVER_CACHE_LINE) _Atomic bool draining; /* master: finish; answers say so */
     _Atomic bool take_backlog;     /* master, before stopping it: nobody else will accept */
@@ -46,7 +46,7 @@ struct worker_control {
     _Atomic bool spent;            /* worker: has served --max-requests */
     _Atomic uint32_t turn;         /* enum leaders_turn, of a pool's worker */
     _Atomic uint32_t events;       /* a pool's worker: how many it has taken */
-    uint32_t place;                /* its own: where it leads, see models/leaders.h */
+    uint32_t place;                /* its own: where it leads, see models/pool/leaders.h */
     bool waited;                   /* its own: inside a handler, since it last looked for work */
     _Atomic int64_t deadline_ms;   /* master: while draining, when to cut requests off */
     _Atomic int64_t idle_until_ms; /* master: while draining, how long idle connections may stay */
@@ -96,7 +96,7 @@ struct server_shared {
     _Atomic bool log_torn;            /* the last line in the access log lacks its end */
     _Atomic uint32_t slots_used;      /* one more than the highest slot any worker has had */
     _Atomic bool database_named;      /* the log has said where the one is that nobody named */
-    bool strays;  /* the master's own: one died while `changing` said so; see models/strays.h */
+    bool strays;  /* the master's own: one died while `changing` said so; see src/master/strays.h */
     bool recount; /* the same: and open_connections may be wrong */
     struct worker_stats master;    /* what the master does to connections */
     struct worker_stats workers[]; /* the slots, SERVER_SLOTS of them */
@@ -306,7 +306,7 @@ void server_worker_lost_connections(struct server *server, unsigned worker);
 
 /* What a worker has open or counted may disagree with what is recorded of it: for a moment, while
  * it changes both; or on its way in and out, while libraries open what they like. The two do not
- * overlap, nor does either with itself. models/strays.h says what for. */
+ * overlap, nor does either with itself. src/master/strays.h says what for. */
 enum { SERVER_CHANGING = 1, SERVER_PASSING = 2, SERVER_CHANGE = 4 };
 
 static inline void server_begin_change(struct worker_stats *stats)

@@ -7,7 +7,7 @@
  * wait for: not the helper threads of a loop, which others need, and not the worker of a pool.
  * There is one for a name at a time, whoever asks; who runs out of time leaves it to the others,
  * and it ends with its own. It works in a descriptor table of its own, so that it may open what it
- * likes where workers share one (models/strays.h).
+ * likes where workers share one (src/master/strays.h).
  *
  * The waiting look every few milliseconds: a thread that is to wake up contexts of any model would
  * need a descriptor for each.

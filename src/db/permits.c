@@ -19,7 +19,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "bells.h"
+#include "system/bells.h"
 
 enum {
     CACHE_LINE = 64,

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Where workers share a descriptor table they open nothing unannounced, by whatever library.
 
-models/strays.h says why: "Outside of these times it opens nothing". A tracer (support/announced.c) looks
+src/master/strays.h says why: "Outside of these times it opens nothing". A tracer (support/announced.c) looks
 at the word of the worker at each call that opens or closes, in every route, with every database, through
 deaths, reloads and turnover.
 """

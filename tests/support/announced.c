@@ -2,8 +2,8 @@
  *
  * announced REPORT PROGRAM ARGUMENTS: runs the server as itself and watches, from a process apart,
  * what its workers that share a descriptor table open and close. Each such call is to be announced
- * (models/strays.h): the worker's word `changing` must say so, or, before it has a place, that of a
- * place without a worker. REPORT gets a line for each call that is not, and as its last line
+ * (src/master/strays.h): the worker's word `changing` must say so, or, before it has a place, that
+ * of a place without a worker. REPORT gets a line for each call that is not, and as its last line
  * "announced N", the number of calls that were.
  */
 #include <errno.h>

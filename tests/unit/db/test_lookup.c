@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "db/lookup.h"
-#include "models/blocking.h"
+#include "models/pool/blocking.h"
 
 enum { LONG_MS = 60000, THREADS = 4 };
 

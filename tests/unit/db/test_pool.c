@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #include "db/pool.h"
-#include "models/blocking.h"
+#include "models/pool/blocking.h"
 
 enum { PATIENCE_S = 60, LONG_MS = 60000, SHORT_MS = 50, THREADS = 5 };
 

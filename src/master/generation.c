@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Making generations, telling them to finish, and seeing them out.
+ */
+#include "master/generation.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "db/db.h"
+#include "http/request.h"
+#include "io.h"
+#include "log.h"
+#include "models/model.h"
+#include "master/process.h"
+
+/* Time kept back of --shutdown-timeout: a tenth, at most this. In its first half workers cut
+ * off what they still serve, in its second those that are left are killed and reaped. */
+enum { SHUTDOWN_RESERVE_MS = 500 };
+
+struct retirement generation_times(const struct generation *g)
+{
+    int64_t now = io_now_ms();
+    int64_t timeout = g->settings.config.shutdown_timeout_ms;
+    int64_t reserve = timeout / 10 < SHUTDOWN_RESERVE_MS ? timeout / 10 : SHUTDOWN_RESERVE_MS;
+
+    return (struct retirement){.idle_until_ms = now + timeout / 2,
+                               .cut_ms = now + timeout - reserve,
+                               .kill_ms = now + timeout - reserve / 2};
+}
+
+/* The first of `count` free slots in a row, now used; -ENOSPC. */
+static int take_slots(struct slots *slots, unsigned count)
+{
+    unsigned run = 0;
+
+    while (slots->from < SERVER_SLOTS && slots->used[slots->from])
+        slots->from++;
+    for (unsigned i = slots->from; i < SERVER_SLOTS; i++) {
+        run = slots->used[i] ? 0 : run + 1;
+        if (run < count)
+            continue;
+        memset(&slots->used[i + 1 - count], true, count);
+        return (int)(i + 1 - count);
+    }
+    return -ENOSPC;
+}
+
+static void give_slots(struct slots *slots, unsigned first, unsigned count)
+{
+    memset(&slots->used[first], false, count);
+    if (first < slots->from)
+        slots->from = first;
+}
+
+struct process *generation_next(const struct generation *g, const struct process *p)
+{
+    unsigned number = p == NULL ? 0 : (unsigned)(p - g->places) + 1;
+
+    while (number < g->places_end && !g->places[number].used)
+        number++;
+    return number < g->places_end ? &g->places[number] : NULL;
+}
+
+int generation_add_place(struct generation *g, struct process *old, struct slots *slots)
+{
+    struct server_shared *shared = g->server.shared;
+    unsigned most = 2 * g->plan.processes;
+    struct process *p;
+    int first;
+
+    while (g->places_from < most && g->places[g->places_from].used)
+        g->places_from++;
+    /* One that replaces another may be spent while that still finishes, and so on. */
+    if (g->places_from == most)
+        return -EAGAIN;
+    first = take_slots(slots, g->plan.slots_each);
+    if (first < 0)
+        return first;
+    if ((unsigned)first + g->plan.slots_each > atomic_load(&shared->slots_used))
+        atomic_store(&shared->slots_used, (unsigned)first + g->plan.slots_each);
+    p = &g->places[g->places_from];
+    *p = (struct process){
+        .used = true, .first = (unsigned)first, .number = g->places_from, .replaces = old};
+    if (old != NULL)
+        old->successor = p;
+    if (p->number >= g->places_end)
+        g->places_end = p->number + 1;
+    return 0;
+}
+
+void generation_remove(struct generation *g, struct process *p, struct slots *slots)
+{
+    g->backlog_taken |= atomic_load(&process_control(p, &g->server)->backlog_taken);
+    if (p->successor != NULL)
+        p->successor->replaces = NULL;
+    if (p->replaces != NULL)
+        p->replaces->successor = NULL;
+    give_slots(slots, p->first, g->plan.slots_each);
+    p->used = false;
+    if (p->number < g->places_from)
+        g->places_from = p->number;
+}
+
+static int open_server(struct generation *g, const struct generation *running,
+                       const struct server_inherited *inherited, char *error, size_t error_size)
+{
+    const struct settings *s = &g->settings;
+
+    if (running != NULL)
+        return server_succeed(&g->server, &running->server, &s->config, s->model, s->workers, error,
+                              error_size);
+    return server_open(&g->server, &s->config, s->model, s->workers, inherited, error, error_size);
+}
+
+/* Parked connections pass on where the model is the same and the socket they come from is. */
+static const struct master_plan *plan_before(const struct generation *g,
+                                             const struct generation *running)
+{
+    bool same = running != NULL && running->settings.model == g->settings.model &&
+                running->server.listen_fd == g->server.listen_fd;
+
+    return same ? &running->plan : NULL;
+}
+
+/* What its workers need to be started with, and their places. */
+static int open_workers(struct generation *g, const struct generation *running, struct slots *slots)
+{
+    int result = g->gate_fd = master_stop_new();
+
+    if (result >= 0)
+        result = g->stop_fd = master_stop_new();
+    if (result >= 0)
+        result = g->settings.model->open(&g->server, plan_before(g, running), &g->plan);
+    if (result >= 0)
+        result = db_new(&g->server.db, &g->settings.config, g->plan.processes);
+    if (result >= 0) {
+        g->places = calloc(2 * (size_t)g->plan.processes, sizeof *g->places);
+        result = g->places == NULL ? -ENOMEM : 0;
+    }
+    for (unsigned i = 0; result >= 0 && i < g->plan.processes; i++)
+        result = generation_add_place(g, NULL, slots);
+    return result;
+}
+
+struct generation *generation_new(struct settings *settings, struct generation *running,
+                                  const struct server_inherited *inherited, int master_fd,
+                                  struct slots *slots, char *error, size_t error_size, int *result)
+{
+    struct generation *g = calloc(1, sizeof *g);
+
+    if (g == NULL) {
+        snprintf(error, error_size, "out of memory");
+        settings_free(settings);
+        *result = -ENOMEM;
+        return NULL;
+    }
+    g->settings = *settings;
+    g->gate_fd = g->stop_fd = -1;
+    g->before = running;
+    *result = open_server(g, running, inherited, error, error_size);
+    if (*result < 0) {
+        settings_free(&g->settings);
+        free(g);
+        return NULL;
+    }
+    g->server.master_fd = master_fd;
+    g->server.control = &g->control;
+    request_set_max_header(g->settings.config.max_header);
+    *result = open_workers(g, running, slots);
+    if (*result < 0) {
+        snprintf(error, error_size, "cannot start --model=%s: %s", g->settings.model->name,
+                 strerror(-*result));
+        generation_free(g, running == NULL || running->server.listen_fd != g->server.listen_fd,
+                        slots);
+        return NULL;
+    }
+    *result = 0;
+    g->end_ms = io_now_ms() + g->settings.config.start_timeout_ms;
+    return g;
+}
+
+void generation_free(struct generation *g, bool last, struct slots *slots)
+{
+    for (struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+        generation_remove(g, p, slots);
+    free(g->places);
+    g->settings.model->close(&g->plan);
+    db_free(g->server.db);
+    if (last)
+        server_stop_listening(&g->server);
+    g->server.listen_fd = -1;
+    server_close(&g->server);
+    if (g->gate_fd >= 0)
+        close(g->gate_fd);
+    if (g->stop_fd >= 0)
+        close(g->stop_fd);
+    settings_free(&g->settings);
+    free(g);
+}
+
+bool generation_is_ready(const struct generation *g)
+{
+    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+        if (p->pid == 0 || !atomic_load(&process_control(p, &g->server)->ready))
+            return false;
+    return true;
+}
+
+unsigned generation_alive(const struct generation *g)
+{
+    unsigned alive = 0;
+
+    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+        alive += p->pid != 0;
+    return alive;
+}
+
+/* Of workers that keep them: each counts its own. */
+static int32_t kept_connections(const struct generation *g)
+{
+    uint64_t count = 0;
+
+    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+        for (unsigned i = p->first; i < p->first + g->plan.slots_each; i++) {
+            const struct worker_stats *stats = &g->server.shared->workers[i];
+
+            count += stats_get(&stats->accepted) - stats_get(&stats->closed);
+        }
+    return (int32_t)count;
+}
+
+int32_t generation_connections(const void *newest)
+{
+    int32_t count = 0;
+
+    for (const struct generation *g = newest; g != NULL; g = g->before)
+        if (!g->plan.share_descriptors)
+            count += kept_connections(g);
+        else if (!g->superseded && g->phase != STARTING) /* else its pool is another's too */
+            count += g->plan.connections(g->plan.arg);
+    return count;
+}
+
+struct process *generation_find(const struct generation *g, pid_t pid)
+{
+    struct process *p = NULL;
+
+    while ((p = generation_next(g, p)) != NULL && p->pid != pid)
+        ;
+    return p;
+}
+
+void generation_begin(struct generation *g)
+{
+    g->phase = SERVING;
+    master_stop(g->gate_fd);
+}
+
+/* The orders for one process, or for what the master does in its place. */
+static void order(struct worker_control *control, const struct retirement *times)
+{
+    atomic_store(&control->deadline_ms, times->cut_ms);
+    atomic_store(&control->idle_until_ms, times->idle_until_ms);
+    atomic_store(&control->draining, true);
+}
+
+void generation_retire(struct generation *g, const struct generation *successor, bool last_listener)
+{
+    struct retirement times = generation_times(g);
+    bool own_pool = g->plan.share_descriptors;
+    /* What waits at another's socket is left to whoever comes next: it may never end. */
+    bool take_backlog = last_listener && !server_listener_is_others(&g->server);
+
+    g->phase = RETIRING;
+    if (own_pool && successor != NULL && successor->plan.arg == g->plan.arg)
+        g->superseded = true;
+    if (take_backlog && g->listener == LISTENER_ATTENDED) {
+        server_turn_away(&g->server);
+        g->listener = LISTENER_LEFT;
+        g->shut_ms = own_pool ? 0 : (io_now_ms() + times.kill_ms) / 2;
+    }
+    if (own_pool && !g->superseded) {
+        order(&g->control, &times);
+        if (take_backlog)
+            g->plan.take_backlog(&g->server, g->plan.arg);
+        else
+            g->plan.retire(&g->server, g->plan.arg);
+    }
+    for (struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+        process_retire(p, &g->server, g->superseded, take_backlog, times.cut_ms, times.kill_ms,
+                       times.idle_until_ms);
+    master_stop(g->stop_fd);
+}
+
+void generation_hasten(struct generation *g)
+{
+    if (g->superseded)
+        return;
+    atomic_store(&g->control.idle_until_ms, 0);
+    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+        atomic_store(&process_control(p, &g->server)->idle_until_ms, 0);
+}
+
+static bool backlog_is_taken(const struct generation *g)
+{
+    /* They all accept from one socket: one that found it empty has seen all that waited. */
+    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+        if (atomic_load(&process_control(p, &g->server)->backlog_taken))
+            return true;
+    return g->backlog_taken || generation_alive(g) == 0 || io_now_ms() >= g->shut_ms;
+}
+
+void generation_leave_listener(struct generation *g)
+{
+    if (g->listener != LISTENER_LEFT || !backlog_is_taken(g))
+        return;
+    server_shut_listening(&g->server);
+    g->listener = LISTENER_SHUT;
+}
+
+void generation_nudge(const struct generation *g)
+{
+    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+        process_nudge(p, &g->server);
+}
+
+void generation_drain(struct generation *g)
+{
+    generation_nudge(g);
+    if (!g->plan.share_descriptors || g->superseded || g->finishing)
+        return;
+    if (g->plan.drained(&g->server, g->plan.arg)) {
+        g->finishing = true;
+        g->plan.finish(g->plan.arg);
+    }
+}
+
+void generation_kill(struct generation *g)
+{
+    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+        if (p->pid != 0)
+            kill(p->pid, SIGKILL);
+    for (struct process *p = NULL; (p = generation_next(g, p)) != NULL;) {
+        if (p->pid == 0)
+            continue;
+        while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+        p->pid = 0;
+        g->plan.died(&g->server, p->first, true, g->plan.arg);
+    }
+    if (g->plan.release != NULL)
+        g->plan.release(&g->server, g->plan.arg);
+}
+
+void generation_reopen_log(struct generation *g)
+{
+    server_reopen_log(&g->server);
+    if (g->plan.share_descriptors)
+        return; /* it is theirs too */
+    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+        if (p->pid != 0)
+            kill(p->pid, SIGUSR1);
+}
+
+int generation_next_owned(const struct generation *g, int from)
+{
+    const struct server *s = &g->server;
+    const int own[] = {s->listen_fd, s->root_fd, s->access_log_fd, g->gate_fd, g->stop_fd};
+    int next = s->db == NULL ? INT_MAX : db_next_owned(s->db, from);
+
+    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
+        if (own[i] >= from && own[i] < next)
+            next = own[i];
+    return next;
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * One generation of workers: settings, what was opened for them, the model's plan and the
+ * processes that run it. A reload makes another beside it.
+ *
+ *     STARTING ──all ready──► SERVING ──another serves, or stop──► RETIRING ──► gone
+ *         └──────────a worker cannot start, too late──────────────────────────────┘
+ *
+ * While it is STARTING its gate is shut: its workers are set up but accept nothing, so a
+ * generation that fails is killed at once and nobody has lost anything.
+ *
+ * A SERVING generation keeps plan.processes of its places filled. Beside those it has, for
+ * some moments, places of processes that retire because they have served --max-requests; as many
+ * again at most.
+ *
+ * Two generations may share a pool (the same plan.arg): connections then pass from one to
+ * the other, and the old one's workers only have to leave.
+ */
+#ifndef MASTER_GENERATION_H
+#define MASTER_GENERATION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "master/master.h"
+#include "master/settings.h"
+#include "server.h"
+
+struct process;
+
+enum generation_phase { STARTING, SERVING, RETIRING };
+
+/* What becomes of a generation's listening socket. */
+enum generation_listener {
+    LISTENER_ATTENDED, /* by this generation or its successor */
+    LISTENER_LEFT,     /* no newcomers: it is shut when what waits has been accepted */
+    LISTENER_SHUT,
+};
+
+struct generation {
+    enum generation_phase phase;
+    struct settings settings; /* owned */
+    struct server server;     /* its workers work on a copy of this, as forked */
+    struct master_plan plan;
+    struct process *places; /* 2 * plan.processes of them */
+    unsigned places_from;   /* all below are used */
+    unsigned places_end;    /* none from here on has been */
+    int gate_fd, stop_fd;   /* its workers': see struct master_worker */
+    unsigned failures;      /* while STARTING: processes that did not become ready */
+    int64_t end_ms;         /* while STARTING: when that takes too long */
+    bool bereaved;          /* processes have died whose descriptors are still to be closed */
+    bool superseded;        /* a later generation goes on with its pool */
+    bool finishing;         /* of a pool of its own: its workers have been told to leave */
+    enum generation_listener listener;
+    int64_t shut_ms;               /* LISTENER_LEFT: when to shut it at the latest */
+    bool backlog_taken;            /* by a process that has ended since */
+    struct worker_control control; /* for what the master does to its connections itself */
+    struct generation *before;     /* the one that it replaces, and so on */
+};
+
+/* Which slots are in use, of all generations. */
+struct slots {
+    unsigned from; /* all below are used */
+    bool used[SERVER_SLOTS];
+};
+
+/* When a retiring process stops waiting; see process_retire(). */
+struct retirement {
+    int64_t idle_until_ms, cut_ms, kill_ms;
+};
+
+/* The times for what retires now, with the generation's --shutdown-timeout. */
+struct retirement generation_times(const struct generation *g);
+
+/*
+ * Makes a generation with places for its processes, which are not started yet. settings are owned
+ * by it in any case. running: the one to replace, NULL for the first; inherited as for
+ * server_open(), for the first. NULL with a line in error, and -errno in *result.
+ */
+struct generation *generation_new(struct settings *settings, struct generation *running,
+                                  const struct server_inherited *inherited, int master_fd,
+                                  struct slots *slots, char *error, size_t error_size, int *result);
+
+/* Frees it; it has no process any more. `last`: no other generation uses its listening socket. */
+void generation_free(struct generation *g, bool last, struct slots *slots);
+
+/* The place in use behind p, NULL: the first. NULL when there is none. p may have been removed. */
+struct process *generation_next(const struct generation *g, const struct process *p);
+
+/* Opens one more place, of a process that is to replace `old`. 0 or a negative errno: -EAGAIN while
+ * as many processes that retire as there are places have not ended. */
+int generation_add_place(struct generation *g, struct process *old, struct slots *slots);
+
+/* Takes the place of an ended process away. */
+void generation_remove(struct generation *g, struct process *p, struct slots *slots);
+
+/* True when each place has a process that has said it is ready. */
+bool generation_is_ready(const struct generation *g);
+
+/* How many of its processes live; the one with that pid, or NULL. */
+unsigned generation_alive(const struct generation *g);
+struct process *generation_find(const struct generation *g, pid_t pid);
+
+/* The connections that it and all before it have, as their workers have recorded or counted them.
+ * newest: a generation; for server_recount(). */
+int32_t generation_connections(const void *newest);
+
+/* Lets its workers begin. */
+void generation_begin(struct generation *g);
+
+/*
+ * Tells all of its processes to finish. successor: the generation that takes over, or NULL.
+ * last_listener: nobody else attends the listening socket; what waits there is taken first.
+ */
+void generation_retire(struct generation *g, const struct generation *successor,
+                       bool last_listener);
+
+/* Gives idle connections of a retiring generation no more time. */
+void generation_hasten(struct generation *g);
+
+/* Shuts the listening socket that it was the last on, once what waited there has been accepted. At
+ * each turn of the master. */
+void generation_leave_listener(struct generation *g);
+
+/* Tells those that are to leave a pool, and were idle, once more. */
+void generation_nudge(const struct generation *g);
+
+/* What is to be done for a retiring generation now and then. */
+void generation_drain(struct generation *g);
+
+/* Kills and reaps all that is left of it. */
+void generation_kill(struct generation *g);
+
+/* Opens the access log anew, here and in the workers. */
+void generation_reopen_log(struct generation *g);
+
+/* The lowest descriptor from `from` on that was opened for it; INT_MAX: none. */
+int generation_next_owned(const struct generation *g, int from);
+
+#endif

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Starting, telling and timing worker processes.
+ */
+#include "master/process.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "io.h"
+#include "master/generation.h"
+#include "master/master.h"
+#include "models/pool/pool.h"
+
+enum {
+    /* A worker that ends within this time after its start is started again only after a pause,
+     * which doubles each time. */
+    QUICK_DEATH_MS = 1000,
+    FIRST_PAUSE_MS = 10,
+    LONGEST_PAUSE_MS = 500,
+};
+
+static void do_nothing(int number)
+{
+    (void)number;
+}
+
+/* Whose access log is opened anew at SIGUSR1: nothing else tells a handler. */
+static struct server *logging;
+
+static void reopen_log(int number)
+{
+    (void)number;
+    server_reopen_log(logging);
+}
+
+/* Where the kernel has no close_range(). */
+static void close_each(int first, int last, int most)
+{
+    for (int fd = first; fd <= last && fd < most; fd++)
+        close(fd);
+}
+
+/* In a process with a descriptor table of its own, which is a copy of the master's: closes what is
+ * others'. Connections of workers that share the master's table would be kept open by it, and so
+ * would logs of other generations, and their disk space taken. What is to stay is known, so this
+ * needs no descriptor, and no /proc, to find the rest. */
+static void close_foreign(const struct master *m, const struct generation *g)
+{
+    int from = STDERR_FILENO + 1, kept;
+
+    do {
+        kept = master_next_kept(m, g, from);
+        if (kept > from && close_range((unsigned)from, (unsigned)kept - 1, 0) < 0)
+            close_each(from, kept - 1, (int)g->server.descriptors);
+        from = kept + (kept < INT_MAX);
+    } while (kept < INT_MAX);
+}
+
+/*
+ * A pool has many workers to a core, and as a rule each of them is soon done. One that wakes up
+ * must not interrupt another in mid-request: both would then be late, and so would all behind them;
+ * nor the client, on whose core the kernel may have woken it. As batch tasks they wait for whoever
+ * runs to sleep or to have had his turn (sched(7)). Their threads inherit it. A policy that the
+ * server was started with (chrt) is left alone; being refused is no reason not to serve.
+ */
+static void interrupt_nobody(void)
+{
+    const struct sched_param none = {.sched_priority = 0};
+
+    if (sched_getscheduler(0) == SCHED_OTHER)
+        (void)sched_setscheduler(0, SCHED_BATCH, &none);
+}
+
+static bool scheduled_as_batch(const struct generation *g)
+{
+    enum config_scheduling asked = g->server.config->scheduling;
+
+    return asked == SCHEDULING_BATCH || (asked == SCHEDULING_AUTO && g->plan.batch);
+}
+
+/*
+ * Signals are the master's business, but for two that it sends. SIGUSR1, for a process with a
+ * descriptor table of its own, opens the access log anew whatever the process is doing: an idle
+ * or a busy one must not keep the old file, and its disk space, for hours. SIGUSR2 is
+ * process_nudge()'s. SIGUSR1 is never ignored where it is used: that would lose one sent since the
+ * fork.
+ */
+static void take_signals(struct generation *g, const sigset_t *mask)
+{
+    static const int IGNORED[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
+    const struct sigaction interrupt = {.sa_handler = do_nothing, .sa_flags = SA_RESTART};
+    const struct sigaction reopen = {.sa_handler = reopen_log, .sa_flags = SA_RESTART | SA_ONSTACK};
+    sigset_t open = *mask;
+
+    logging = &g->server;
+    for (size_t i = 0; i < sizeof IGNORED / sizeof IGNORED[0]; i++)
+        signal(IGNORED[i], SIG_IGN);
+    if (g->plan.share_descriptors) {
+        signal(SIGUSR1, SIG_IGN);
+        sigaction(SIGUSR2, &interrupt, NULL);
+    } else {
+        sigaction(SIGUSR1, &reopen, NULL);
+        signal(SIGUSR2, SIG_IGN);
+    }
+    sigdelset(&open, SIGUSR1); /* whatever the server was started with */
+    sigdelset(&open, SIGUSR2);
+    sigprocmask(SIG_SETMASK, &open, NULL);
+}
+
+/* In the new process, whose life is the master's business too. */
+static void become_worker(const struct process *p, struct generation *g, const struct master *m,
+                          const sigset_t *mask, pid_t master_pid)
+{
+    take_signals(g, mask);
+    prctl(PR_SET_TIMERSLACK, 1UL); /* waits are measured here: not 50 us late for economy */
+    if (scheduled_as_batch(g))
+        interrupt_nobody();
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != master_pid)
+        _exit(EXIT_FAILURE); /* it died before the line above */
+    g->server.control = process_control(p, &g->server);
+    g->server.process = p->number;
+    if (!g->plan.share_descriptors)
+        close_foreign(m, g);
+}
+
+static pid_t new_process(bool share_descriptors)
+{
+    if (!share_descriptors)
+        return fork();
+    /* Not glibc's clone(): a copy of this stack is wanted, as fork() gives. */
+    return (pid_t)syscall(SYS_clone, CLONE_FILES | SIGCHLD, NULL, NULL, NULL, 0);
+}
+
+/* For a new process in the slots, perhaps of another model than the last. */
+static void reset(const struct process *p, const struct generation *g)
+{
+    struct worker_control *control = process_control(p, &g->server);
+
+    for (unsigned i = p->first; i < p->first + g->plan.slots_each; i++) {
+        struct worker_stats *stats = &g->server.shared->workers[i];
+
+        /* Where connections pass between workers, these do not add up. */
+        atomic_store(&stats->closed, atomic_load(&stats->accepted));
+        /* Each thread has a turn of its own, and who was killed while idle has left it so. */
+        atomic_store(&stats->control.turn, TURN_BUSY);
+    }
+    atomic_store(&control->draining, false);
+    atomic_store(&control->take_backlog, false);
+    atomic_store(&control->ready, false);
+    atomic_store(&control->backlog_taken, false);
+    atomic_store(&control->spent, false);
+    atomic_store(&control->deadline_ms, 0);
+    atomic_store(&control->idle_until_ms, 0);
+    atomic_store(&control->beat_ms, 0);
+}
+
+int process_start(struct process *p, struct generation *g, const struct master *m,
+                  const sigset_t *mask)
+{
+    pid_t master_pid = getpid();
+    pid_t pid;
+
+    reset(p, g);
+    heartbeat_init(&p->heart);
+    pid = new_process(g->plan.share_descriptors);
+    if (pid < 0)
+        return -errno;
+    if (pid == 0) {
+        struct master_worker self = {p->first, g->stop_fd, g->gate_fd};
+
+        become_worker(p, g, m, mask, master_pid);
+        exit(g->plan.work(&g->server, &self, g->plan.arg));
+    }
+    p->pid = pid;
+    p->started_ms = io_now_ms();
+    return 0;
+}
+
+void process_retire(struct process *p, struct server *server, bool leave, bool take_backlog,
+                    int64_t cut_ms, int64_t kill_ms, int64_t idle_until_ms)
+{
+    struct worker_control *control = process_control(p, server);
+
+    if (p->retiring && p->end_ms < kill_ms)
+        kill_ms = p->end_ms;
+    p->retiring = true;
+    p->end_ms = kill_ms;
+    if (leave) {
+        p->nudge |= leaders_dismiss(control);
+        process_nudge(p, server);
+        return;
+    }
+    atomic_store(&control->deadline_ms, cut_ms);
+    atomic_store(&control->idle_until_ms, idle_until_ms);
+    atomic_store(&control->take_backlog, take_backlog);
+    atomic_store(&control->draining, true);
+}
+
+void process_nudge(const struct process *p, const struct server *server)
+{
+    if (p->nudge && p->pid != 0 && atomic_load(&process_control(p, server)->turn) == TURN_LEAVING)
+        kill(p->pid, SIGUSR2);
+}
+
+int process_ended(struct process *p)
+{
+    int64_t now = io_now_ms();
+    int pause;
+
+    if (now - p->started_ms >= QUICK_DEATH_MS)
+        p->pause_ms = 0;
+    pause = p->pause_ms;
+    p->pid = 0;
+    p->due_ms = now + pause;
+    p->pause_ms = pause == 0 ? FIRST_PAUSE_MS : 2 * pause;
+    if (p->pause_ms > LONGEST_PAUSE_MS)
+        p->pause_ms = LONGEST_PAUSE_MS;
+    return pause;
+}
+
+void process_describe_end(char *out, size_t size, int status)
+{
+    if (WIFSIGNALED(status))
+        snprintf(out, size, "was killed by signal %d (%s)", WTERMSIG(status),
+                 strsignal(WTERMSIG(status)));
+    else
+        snprintf(out, size, "exited with status %d", WEXITSTATUS(status));
+}

@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Both sides of an upgrade.
+ */
+#include "master/upgrade.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "io.h"
+#include "log.h"
+#include "master/process.h"
+#include "master/settings.h"
+#include "system/notify.h"
+#include "server.h"
+
+static const char VARIABLE[] = "SERVER_UPGRADE";
+
+enum { VALUE_SIZE = 300, EXIT_NOT_EXECUTED = 127 };
+
+/* In the child. */
+static void execute(const struct command *command, const struct server *server, int ready_fd,
+                    const sigset_t *mask)
+{
+    char value[VALUE_SIZE];
+
+    snprintf(value, sizeof value, "%d:%d:%d:%s", ready_fd, server->listen_fd, server->listen_shared,
+             server->config->listen);
+    if (setenv(VARIABLE, value, 1) == 0 && notify_pass_watchdog() == 0 &&
+        fcntl(ready_fd, F_SETFD, 0) == 0 && fcntl(server->listen_fd, F_SETFD, 0) == 0) {
+        sigprocmask(SIG_SETMASK, mask, NULL);
+        execvp(command->argv[0], command->argv);
+    }
+    log_line(LOG_ERROR, "upgrade: cannot execute %s: %s", command->argv[0], strerror(errno));
+    _exit(EXIT_NOT_EXECUTED);
+}
+
+int upgrade_start(struct upgrade *u, const struct command *command, const struct server *server,
+                  const sigset_t *mask, int64_t timeout_ms)
+{
+    int ends[2], result = 0;
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) < 0)
+        return -errno;
+    u->pid = fork();
+    if (u->pid == 0)
+        execute(command, server, ends[1], mask);
+    if (u->pid < 0) {
+        result = -errno;
+        u->pid = 0;
+        close(ends[0]);
+    } else {
+        u->ready_fd = ends[0];
+        u->end_ms = io_now_ms() + timeout_ms;
+    }
+    close(ends[1]);
+    return result;
+}
+
+static void forget(struct upgrade *u, pid_t child)
+{
+    close(u->ready_fd);
+    u->ready_fd = -1;
+    u->pid = 0;
+    u->ended = false;
+    u->child = child;
+}
+
+void upgrade_note_end(struct upgrade *u, pid_t pid, int status)
+{
+    if (pid == u->child)
+        u->child = 0;
+    if (pid != u->pid)
+        return;
+    u->ended = true;
+    u->status = status;
+}
+
+enum upgrade_state upgrade_look(struct upgrade *u, bool *adopted, char *why, size_t why_size)
+{
+    char answer;
+    ssize_t count;
+    bool late;
+
+    if (u->pid == 0)
+        return UPGRADE_NONE;
+    count = u->ended ? 0 : read(u->ready_fd, &answer, 1); /* nobody serves, whatever it said */
+    late = count < 0 && io_now_ms() >= u->end_ms;
+    if (late) {
+        shutdown(u->ready_fd, SHUT_RD);
+        count = read(u->ready_fd, &answer, 1);
+    }
+    if (count == 1) {
+        *adopted = answer == UPGRADE_ADOPTED;
+        forget(u, 0); /* its end is nothing to this server any more */
+        return UPGRADE_READY;
+    }
+    if (count < 0)
+        return UPGRADE_PENDING;
+    if (late)
+        snprintf(why, why_size, "was not ready within --start-timeout");
+    if (!u->ended)
+        kill(u->pid, SIGKILL); /* it may have closed its end and live on */
+    while (!u->ended && waitpid(u->pid, &u->status, 0) < 0 && errno == EINTR)
+        ;
+    if (!late)
+        process_describe_end(why, why_size, u->status);
+    forget(u, 0);
+    return UPGRADE_FAILED;
+}
+
+void upgrade_cancel(struct upgrade *u)
+{
+    if (u->pid == 0)
+        return;
+    kill(u->pid, SIGTERM);
+    forget(u, u->pid);
+}
+
+bool upgrade_is_gone(const struct upgrade *u)
+{
+    return u->child == 0;
+}
+
+void upgrade_end(const struct upgrade *u)
+{
+    if (!upgrade_is_gone(u))
+        kill(u->child, SIGKILL);
+}
+
+/* A descriptor at the beginning of *text, ended by a colon; -1. */
+static int read_descriptor(const char **text)
+{
+    char *end;
+    long fd = strtol(*text, &end, 10);
+
+    if (end == *text || *end != ':' || fd <= STDERR_FILENO || fcntl((int)fd, F_GETFD) < 0)
+        return -1;
+    *text = end + 1;
+    return (int)fd;
+}
+
+/* "0:" or "1:" at the beginning of *text. */
+static bool read_flag(const char **text, bool *flag)
+{
+    if (((*text)[0] != '0' && (*text)[0] != '1') || (*text)[1] != ':')
+        return false;
+    *flag = (*text)[0] == '1';
+    *text += 2;
+    return true;
+}
+
+struct inherited upgrade_inherit(const char *listen)
+{
+    struct inherited inherited = {.ready_fd = -1, .listen_fd = -1};
+    const char *value = getenv(VARIABLE);
+    const char *text = value;
+    bool understood;
+
+    if (value == NULL)
+        return inherited;
+    inherited.ready_fd = read_descriptor(&text);
+    if (inherited.ready_fd >= 0)
+        inherited.listen_fd = read_descriptor(&text);
+    understood = inherited.listen_fd >= 0 && read_flag(&text, &inherited.listen_shared);
+    if (!understood) {
+        char shown[100];
+
+        log_escape(shown, sizeof shown, value, strlen(value));
+        log_line(LOG_WARN, "%s=%s ignored: it does not come from a server", VARIABLE, shown);
+        inherited = (struct inherited){.ready_fd = -1, .listen_fd = -1};
+    } else {
+        fcntl(inherited.ready_fd, F_SETFD, FD_CLOEXEC);
+        fcntl(inherited.listen_fd, F_SETFD, FD_CLOEXEC);
+    }
+    if (understood && !inherited.listen_shared && strcmp(text, listen) != 0) {
+        close(inherited.listen_fd);
+        inherited.listen_fd = -1;
+    }
+    unsetenv(VARIABLE);
+    return inherited;
+}
+
+bool upgrade_commit(struct inherited *inherited)
+{
+    char answer = inherited->listen_fd >= 0 ? UPGRADE_ADOPTED : UPGRADE_OPENED;
+    bool sent, waits = false;
+
+    if (inherited->ready_fd < 0)
+        return true;
+    sent = write(inherited->ready_fd, &answer, 1) == 1;
+    if (!sent) /* the end of one that has died is closed in both directions */
+        waits = read(inherited->ready_fd, &answer, 1) < 0 && errno == EAGAIN;
+    close(inherited->ready_fd);
+    inherited->ready_fd = -1;
+    if (waits)
+        log_line(LOG_ERROR, "upgrade: the server that started this one has given it up");
+    else if (!sent)
+        log_line(LOG_WARN, "the server that started this one is gone");
+    return !waits;
+}

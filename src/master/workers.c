@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Who dies, who stands still, who has served enough, and who comes next.
+ */
+#include "master/workers.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "db/db.h"
+#include "io.h"
+#include "log.h"
+#include "master/process.h"
+#include "shortage.h"
+
+enum { SHORT_PAUSE_MS = 500 }; /* after a process could not be made, until the next is tried */
+
+/* Starts what is due. Only a failure at the very start is an error. */
+void supervisor_start(struct supervisor *s, struct generation *g)
+{
+    int64_t now = io_now_ms();
+    int result = 0;
+
+    for (struct process *p = NULL; result == 0 && (p = generation_next(g, p)) != NULL;) {
+        if (p->pid != 0 || p->retiring || p->due_ms > now)
+            continue;
+        result = process_start(p, g, s->master, &s->mask);
+        if (result < 0 && s->announced)
+            log_line(LOG_ERROR, "cannot start worker process %u: %s", p->first,
+                     shortage_of_tasks(-result));
+    }
+    if (result == 0)
+        return;
+    g->failures++;
+    if (!s->announced)
+        s->failed = result;
+    for (struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+        if (p->pid == 0) /* the others would not fare better now */
+            p->due_ms = now + SHORT_PAUSE_MS;
+}
+
+/* One that a generation can do without: it was told to finish, or another stands in for it. */
+static bool is_spare(const struct generation *g, const struct process *p)
+{
+    return p->retiring || g->phase == RETIRING || p->successor != NULL;
+}
+
+/* Says how it ended, and what is done about it. */
+static void tell_end(const struct supervisor *s, const struct generation *g,
+                     const struct process *p, pid_t pid, int status, int pause_ms)
+{
+    char how[80];
+
+    process_describe_end(how, sizeof how, status);
+    if (g->phase == STARTING)
+        log_line(LOG_ERROR, "worker process %u (pid %d) %s while starting", p->first, (int)pid,
+                 how);
+    else if (s->stopping || is_spare(g, p))
+        log_line(LOG_WARN, "worker process %u (pid %d) %s", p->first, (int)pid, how);
+    else if (pause_ms == 0)
+        log_line(LOG_WARN, "worker process %u (pid %d) %s; replacing it", p->first, (int)pid, how);
+    else
+        log_line(LOG_WARN,
+                 "worker process %u (pid %d) %s soon after its start; replacing it in %d ms",
+                 p->first, (int)pid, how, pause_ms);
+}
+
+static void worker_ended(struct supervisor *s, struct generation *g, struct process *p, int status)
+{
+    pid_t pid = p->pid;
+    int pause_ms = process_ended(p);
+    bool late = p->retiring && io_now_ms() >= p->end_ms && WIFSIGNALED(status);
+
+    db_process_died(g->server.db, p->number);
+    g->plan.died(&g->server, p->first, WIFSIGNALED(status), g->plan.arg);
+    /* One that finishes in good order, or was killed because it did not, needs no line of its own.
+     */
+    if (!late && !(p->retiring && WIFEXITED(status) && WEXITSTATUS(status) == 0))
+        tell_end(s, g, p, pid, status, pause_ms);
+    if (g->phase == STARTING) {
+        g->failures++;
+        if (!s->announced)
+            s->failed = -ECHILD;
+    }
+    if (s->stopping || is_spare(g, p))
+        generation_remove(g, p, &s->slots);
+}
+
+bool supervisor_note(struct supervisor *s, struct generation *g, pid_t pid, int status)
+{
+    struct process *p = generation_find(g, pid);
+
+    if (p == NULL)
+        return false;
+    if (WIFEXITED(status) || WIFSIGNALED(status)) {
+        worker_ended(s, g, p, status);
+        g->bereaved = true;
+    } else {
+        heartbeat_report(&p->heart, WIFSTOPPED(status));
+    }
+    return true;
+}
+
+bool supervisor_release(struct generation *g)
+{
+    bool bereaved = g->bereaved;
+
+    g->bereaved = false;
+    if (bereaved && g->plan.release != NULL)
+        g->plan.release(&g->server, g->plan.arg);
+    return bereaved;
+}
+
+static void look_at_heart(struct generation *g, struct process *p, int64_t now)
+{
+    const struct config *config = &g->settings.config;
+
+    switch (heartbeat_look(&p->heart, process_control(p, &g->server), config, now)) {
+    case HEART_SLOW:
+        log_line(LOG_WARN,
+                 "worker process %u (pid %d) has not turned for %d s: "
+                 "a handler computes or blocks",
+                 p->first, (int)p->pid, (int)(p->heart.still_ms / 1000));
+        break;
+    case HEART_AGAIN:
+        log_line(LOG_INFO, "worker process %u (pid %d) turns again", p->first, (int)p->pid);
+        break;
+    case HEART_STOPPED:
+        log_line(LOG_WARN, "worker process %u (pid %d) is stopped by a signal; killing it",
+                 p->first, (int)p->pid);
+        kill(p->pid, SIGKILL);
+        heartbeat_init(&p->heart);
+        p->pause_ms = 0; /* it has waited long enough, and did not die of itself */
+        break;
+    case HEART_STILL:
+        log_line(LOG_WARN,
+                 "worker process %u (pid %d) has not turned for --heartbeat-timeout; "
+                 "killing it",
+                 p->first, (int)p->pid);
+        kill(p->pid, SIGKILL);
+        heartbeat_init(&p->heart);
+        break;
+    case HEART_BEATS:
+        break;
+    }
+}
+
+/* Those that have served their share: another is started first, then they are told to finish. */
+static void replace_spent(struct supervisor *s, struct generation *g, struct process *p)
+{
+    const struct worker_control *control = process_control(p, &g->server);
+    struct process *old = p->replaces;
+
+    if (old != NULL && atomic_load(&control->ready)) {
+        struct retirement times = generation_times(g);
+
+        p->replaces = old->successor = NULL;
+        process_retire(old, &g->server, g->plan.share_descriptors, false, times.cut_ms,
+                       times.kill_ms, times.idle_until_ms);
+    }
+    if (atomic_load(&control->spent) && !is_spare(g, p) &&
+        generation_add_place(g, p, &s->slots) < 0)
+        return; /* tried again at the next turn */
+}
+
+void supervisor_look(struct supervisor *s, struct generation *g)
+{
+    int64_t now = io_now_ms();
+
+    for (struct process *p = NULL; (p = generation_next(g, p)) != NULL;) {
+        if (p->pid == 0) {
+            if (g->phase == RETIRING)
+                generation_remove(g, p, &s->slots);
+            continue;
+        }
+        look_at_heart(g, p, now);
+        if (p->retiring && now >= p->end_ms)
+            kill(p->pid, SIGKILL);
+        if (g->phase == SERVING && !s->stopping)
+            replace_spent(s, g, p);
+    }
+}

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Keeping the places of a generation filled: starts worker processes, notices how they end or
+ * that they do not move, and replaces them. The part of the master that is the same from
+ * one turn to the next, whatever generations come and go.
+ */
+#ifndef MASTER_WORKERS_H
+#define MASTER_WORKERS_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "master/generation.h"
+
+struct supervisor {
+    const struct master *master;
+    struct slots slots;
+    sigset_t mask; /* the signal mask of workers, and of an upgraded server */
+    bool
+        announced; /* the first generation has served: a failed start is no failure of the server */
+    bool stopping; /* nobody is replaced any more */
+    int failed;    /* negative errno of a failed start before that */
+};
+
+/* Starts what is due. */
+void supervisor_start(struct supervisor *s, struct generation *g);
+
+/* Takes note that a child of the master ended, stopped or goes on, as waitpid() said. False: it is
+ * no process of g. */
+bool supervisor_note(struct supervisor *s, struct generation *g, pid_t pid, int status);
+
+/* After all that have ended were noted: releases what they held, once for all. True when there were
+ * any. */
+bool supervisor_release(struct generation *g);
+
+/* Looks at those that run: kills those that are stopped, hung or late, replaces those that have
+ * served --max-requests. */
+void supervisor_look(struct supervisor *s, struct generation *g);
+
+#endif

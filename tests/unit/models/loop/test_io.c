@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * loop_io.c: a cancellation that comes while a request gives others their turn is not lost.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+
+#include "models/loop/loop.h"
+
+enum when { BEFORE, WHILE_IN_LINE, WHILE_PAUSED };
+
+/* One request and how it gives way. */
+struct case_of {
+    struct loop_process process;
+    struct loop_context context;
+    bool between_requests;
+    int told; /* what the wait after it said */
+};
+
+static void *request(void *arg)
+{
+    struct case_of *c = arg;
+    struct io *io = &c->context.io;
+
+    if (c->between_requests)
+        assert_false(loop_io_ops.give_way(io));
+    else
+        loop_io_ops.yield(io);
+    c->told = loop_io_ops.sleep(io, 1);
+    return NULL;
+}
+
+static void *cancel(void *arg)
+{
+    struct case_of *c = arg;
+
+    assert_int_equal(coro_task_cancel(c->context.task), 0);
+    return NULL;
+}
+
+static void is_told(enum when when, bool between_requests)
+{
+    struct coro_loop *loop = coro_loop_new(NULL);
+    struct case_of c = {.between_requests = between_requests};
+
+    assert_non_null(loop);
+    coro_sem_init(&c.process.movers, when == WHILE_IN_LINE ? 0 : 1);
+    c.context.process = &c.process;
+    c.context.task = coro_spawn(loop, request, &c, "request");
+    assert_non_null(c.context.task);
+    if (when == BEFORE)
+        cancel(&c);
+    else
+        assert_non_null(coro_spawn(loop, cancel, &c, "cancel"));
+    assert_int_equal(coro_loop_run(loop), -EDEADLK); /* all have ended */
+    assert_int_equal(coro_loop_tasks(loop), 0);
+    assert_int_equal(c.told, -ECANCELED);
+    coro_loop_free(loop);
+}
+
+static void test_a_cancellation_is_told_after_a_yield(void **state)
+{
+    (void)state;
+    is_told(BEFORE, false);
+    is_told(WHILE_IN_LINE, false);
+    is_told(WHILE_PAUSED, false);
+}
+
+static void test_a_cancellation_is_told_after_giving_way(void **state)
+{
+    (void)state;
+    is_told(BEFORE, true);
+    is_told(WHILE_PAUSED, true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_cancellation_is_told_after_a_yield),
+        cmocka_unit_test(test_a_cancellation_is_told_after_giving_way),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
