@@ -94,7 +94,7 @@ static const struct io_ops CONNECTION_OPS = {
 static int work_by_request(struct server *server, const struct master_worker *self, void *arg)
 {
     struct prefork *prefork = arg;
-    struct pool_io context = {.pool = prefork->pool, .waiter = self->first};
+    struct pool_io context = {.pool = prefork->pool, .number = self->first};
     int result = blocking_io_init(&context.io, &REQUEST_OPS, server, self->first);
 
     server_toggle_passing(context.io.stats); /* see strays.h */
@@ -178,7 +178,7 @@ static void tick(struct server *server, void *arg)
 {
     struct prefork *prefork = arg;
 
-    waiters_expect(prefork->pool->waiters, server->workers);
+    slow_clients_set_workers(prefork->pool->slow_clients, server->workers);
     pool_sweep(prefork->pool, master_io(prefork, server));
 }
 

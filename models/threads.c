@@ -204,7 +204,7 @@ static int start_threads(struct team *team)
 
         member->team = team;
         member->pool_io.pool = team->pool;
-        member->pool_io.waiter = team->count;
+        member->pool_io.number = team->count;
         result =
             blocking_io_init(&member->pool_io.io, ops, team->server, team->first + team->count);
         if (result == 0 && team->pool == NULL) {

@@ -43,13 +43,13 @@ static int control(int epoll_fd, int operation, int fd, struct epoll_event *even
     return (int)syscall(SYS_epoll_ctl, epoll_fd, operation, fd, event);
 }
 
-/* The pool, its records, leaders and waiters, and from a new page on the spills. */
+/* The pool, its records, leaders and slow clients, and from a new page on the spills. */
 static struct pool *map_pool(struct server *server)
 {
     size_t spill_size = connection_spill_size(server->config); /* whole pages */
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t before =
-        sizeof(struct pool) + leaders_size(SERVER_SLOTS) + waiters_size(SERVER_SLOTS) + page;
+        sizeof(struct pool) + leaders_size(SERVER_SLOTS) + slow_clients_size(SERVER_SLOTS) + page;
     size_t size, spills;
     struct pool *pool =
         descriptors_map(server, before, sizeof(struct pool_record) + spill_size, MAP_SHARED, &size);
@@ -59,7 +59,8 @@ static struct pool *map_pool(struct server *server)
     pool->size = size;
     pool->descriptors = server->descriptors;
     pool->leaders = (struct leaders *)&pool->records[pool->descriptors];
-    pool->waiters = (struct waiters *)((char *)pool->leaders + leaders_size(SERVER_SLOTS));
+    pool->slow_clients =
+        (struct slow_clients *)((char *)pool->leaders + leaders_size(SERVER_SLOTS));
     pool->spill_size = spill_size;
     spills = size - pool->descriptors * spill_size;
     pool->spill = (char *)pool + spills / page * page;
@@ -81,8 +82,8 @@ struct pool *pool_new(struct server *server, int stop_fd)
     pool->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     event.data.fd = stop_fd;
     pool->leaders->work_fd = pool->epoll_fd;
-    if (waiters_init(pool->waiters, server->workers, pool->epoll_fd) < 0 || pool->epoll_fd < 0 ||
-        epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, stop_fd, &event) < 0)
+    if (slow_clients_init(pool->slow_clients, server->workers, pool->epoll_fd) < 0 ||
+        pool->epoll_fd < 0 || epoll_ctl(pool->epoll_fd, EPOLL_CTL_ADD, stop_fd, &event) < 0)
         goto fail;
     event.events = EPOLLIN | EPOLLONESHOT;
     event.data.fd = pool->listen_fd;
@@ -98,7 +99,7 @@ void pool_free(struct pool *pool)
 {
     int saved = errno;
 
-    waiters_term(pool->waiters);
+    slow_clients_term(pool->slow_clients);
     if (pool->epoll_fd >= 0)
         close(pool->epoll_fd);
     munmap(pool, pool->size);
@@ -509,7 +510,7 @@ bool pool_drain(struct pool *pool, struct io *io)
 
 void pool_died(struct pool *pool, unsigned worker, bool killed)
 {
-    waiters_died(pool->waiters, worker);
+    slow_clients_died(pool->slow_clients, worker);
     leaders_died(pool->leaders, worker, killed);
     if (!killed)
         return;
@@ -550,7 +551,7 @@ void pool_release(struct pool *pool, struct io *io)
 bool pool_owns(const struct pool *pool, int fd)
 {
     return (unsigned)fd >= pool->descriptors || /* nobody can say whose it is */
-           fd == pool->epoll_fd || waiters_own(pool->waiters, fd) ||
+           fd == pool->epoll_fd || slow_clients_own(pool->slow_clients, fd) ||
            atomic_load(&pool->records[fd].owner) != OWNER_NONE;
 }
 

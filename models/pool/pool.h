@@ -40,7 +40,7 @@
 #include "io.h"
 #include "models/pool/leaders.h"
 #include "http/rush.h"
-#include "models/pool/waiters.h"
+#include "models/pool/slow_clients.h"
 #include "server.h"
 
 /* Owner words. PARKED and LEAVING are nobody's, the first armed in the epoll set, the second not
@@ -80,7 +80,7 @@ struct pool {
     _Atomic int leaving[POOL_LEFT]; /* the last of them: descriptors, perhaps others' by now */
     size_t size;                    /* bytes mapped, all that follows included */
     struct leaders *leaders;
-    struct waiters *waiters;
+    struct slow_clients *slow_clients;
     char *spill;       /* spill_size bytes for each descriptor, untouched until needed */
     size_t spill_size; /* connection_spill_size() */
     alignas(SERVER_CACHE_LINE)

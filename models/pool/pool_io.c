@@ -3,7 +3,7 @@
 
 #include "models/pool/blocking.h"
 #include "models/pool/leaders.h"
-#include "models/pool/waiters.h"
+#include "models/pool/slow_clients.h"
 
 static struct pool *pool_of(struct io *io)
 {
@@ -27,8 +27,8 @@ int pool_io_wait_client(struct io *io, int fd, int events, int64_t deadline_ms, 
     if (pool_of(io) == NULL)
         return blocking_wait(io, fd, events, deadline_ms);
     let_another_lead(io);
-    return waiters_wait(pool_of(io)->waiters, ((struct pool_io *)io)->waiter, fd, events,
-                        deadline_ms, spent_ms);
+    return slow_clients_wait(pool_of(io)->slow_clients, ((struct pool_io *)io)->number, fd, events,
+                             deadline_ms, spent_ms);
 }
 
 int pool_io_sleep(struct io *io, int64_t ms)

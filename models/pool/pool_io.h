@@ -13,7 +13,7 @@
 struct pool_io {
     struct io io;      /* first: the functions below are given this */
     struct pool *pool; /* NULL with --dispatch=connection */
-    unsigned waiter;   /* its number among pool->waiters */
+    unsigned number;   /* of the worker in its pool, from 0 */
 };
 
 int pool_io_wait(struct io *io, int fd, int events, int64_t deadline_ms);
