@@ -8,7 +8,7 @@
 -- The latency table is handed over whole, as [microseconds, count] pairs, because wrk
 -- rewrites it before done() sees it (it back-fills answers it believes it missed, and so
 -- shifts mean and percentiles). The rewriting can be undone exactly from the whole table;
--- scripts/lab/wrk.py does so.
+-- scripts/lab/measure/wrk.py does so.
 --
 -- connecting_us is null but for loads whose script measures it (wait.lua).
 --

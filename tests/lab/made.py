@@ -17,12 +17,12 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from lab.plan import AGAIN as AGAIN_SUFFIX
-from lab.plan import Cell, Configuration, Cores, Plan
-from lab.procfs import Usage
-from lab.sample import Sample
-from lab.workloads import WORKLOADS
-from lab.wrk import Load
+from lab.machine.procfs import Usage
+from lab.ask.plan import AGAIN as AGAIN_SUFFIX
+from lab.ask.plan import Cell, Configuration, Cores, Plan
+from lab.ask.workloads import WORKLOADS
+from lab.measure.sample import Sample
+from lab.measure.wrk import Load
 
 FAKE = str(Path(__file__).with_name("fake_server.py"))
 needs_wrk = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")

@@ -9,11 +9,13 @@ from dataclasses import replace
 from typing import Any, Sequence
 
 import made
-from lab import conclusions, document, gates, workloads
-from lab.plan import Cell, Configuration, ordered
-from lab.sample import Sample
-from lab.syscalls_count import Count
-from lab.workloads import WORKLOADS, Workload
+from lab.ask import workloads
+from lab.ask.plan import Cell, Configuration, ordered
+from lab.ask.workloads import WORKLOADS, Workload
+from lab.measure.sample import Sample
+from lab.measure.syscalls_count import Count
+from lab.judge import conclusions, gates
+from lab.show import document
 
 HOSTILE = "<script>alert(1)</script>&\"'"
 NGINX = Configuration("nginx", 1, *made.OWN)

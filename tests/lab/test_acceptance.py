@@ -7,9 +7,12 @@ from typing import Any
 
 import made
 import pytest
-from lab import acceptance, analysis, plan, quiet
-from lab.procfs import Machine
-from lab.progress import Progress, clock
+from lab.machine import quiet
+from lab.machine.procfs import Machine
+from lab.ask import plan
+from lab.judge import analysis
+from lab.programs import acceptance
+from lab.programs.progress import Progress, clock
 
 CORES = plan.Cores((0,), (1,))
 
@@ -118,9 +121,9 @@ class Kernel:
         self.now = 0.0
         self.busy_s = 0.0
         self.looks_left = busy_looks
-        monkeypatch.setattr("lab.quiet.time.sleep", self.sleep)
-        monkeypatch.setattr("lab.quiet.time.monotonic", lambda: self.now)
-        monkeypatch.setattr("lab.quiet.procfs.machine", self.machine)
+        monkeypatch.setattr("lab.machine.quiet.time.sleep", self.sleep)
+        monkeypatch.setattr("lab.machine.quiet.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("lab.machine.quiet.procfs.machine", self.machine)
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds

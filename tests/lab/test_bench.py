@@ -12,11 +12,14 @@ from typing import Any
 
 import pytest
 from made import FAKE, ROOT, needs_wrk
-from lab import measure, procfs, schema, servers, wrk
-from lab.children import Children
-from lab.client import BadAnswer, Client
-from lab.errors import LabError
-from lab.workloads import WORKLOADS
+from lab.machine import procfs
+from lab.machine.children import Children
+from lab.machine.errors import LabError
+from lab.ask.workloads import WORKLOADS
+from lab.server import servers
+from lab.server.client import BadAnswer, Client
+from lab.measure import measure, wrk
+from lab.show import schema
 from support.waiting import eventually
 
 BENCH = str(ROOT / "scripts/bench")

@@ -10,10 +10,14 @@ from typing import Any, Sequence
 
 import made
 import pytest
-from lab import analysis, best, claims, claims_run, document, gates, plan, suspended
-from lab.analysis import CellResult
-from lab.errors import LabError
-from lab.stats import Ratio
+from lab.machine.errors import LabError
+from lab.ask import plan
+from lab.measure import suspended
+from lab.judge import analysis, best, claims, gates
+from lab.judge.analysis import CellResult
+from lab.judge.stats import Ratio
+from lab.show import document
+from lab.programs import claims_run
 
 CORES = plan.Cores((0,), (1,))
 BLOCKS = 6

@@ -11,9 +11,9 @@ from typing import Any, Callable, Iterator
 
 import made  # noqa: F401  makes the lab importable
 import pytest
-from lab import counted
-from lab.client import BadAnswer, Client
-from lab.parked import Parked
+from lab.server.client import BadAnswer, Client
+from lab.measure import counted
+from lab.measure.parked import Parked
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 LAST = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok"
@@ -165,7 +165,7 @@ def test_a_status_other_than_200_is_an_error(scripted: Any) -> None:
 def test_parked_connections_are_answered_once_and_kept(
     scripted: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lab.parked.ANSWER_S", 60.0)
+    monkeypatch.setattr("lab.measure.parked.ANSWER_S", 60.0)
     server = scripted(forever)
     with Parked(server.port, 30, "/x") as parked:
         assert (parked.held.asked, parked.held.answered) == (30, 30)
@@ -173,7 +173,7 @@ def test_parked_connections_are_answered_once_and_kept(
 
 
 def test_starved_ones_are_told_apart(scripted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.parked.ANSWER_S", 0.3)
+    monkeypatch.setattr("lab.measure.parked.ANSWER_S", 0.3)
     enough = threading.Event()
 
     def every_second(number: int, each: socket.socket) -> None:

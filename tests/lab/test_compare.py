@@ -9,8 +9,10 @@ from typing import Any
 
 import made
 import pytest
-from lab import compare, document, gates
-from lab.errors import LabError
+from lab.machine.errors import LabError
+from lab.judge import gates
+from lab.show import document
+from lab.programs import compare
 
 COMPARE = str(made.ROOT / "scripts/compare")
 

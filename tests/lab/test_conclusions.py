@@ -6,10 +6,13 @@ from typing import Any
 
 import made
 import pytest
-from lab import advise, analysis, cgroup, crossover, external, gates, goals, workloads
-from lab.analysis import CellResult
-from lab.plan import Cell, Configuration
-from lab.workloads import SLOW_QUERIES, WORKLOADS, Workload
+from lab.machine import cgroup
+from lab.ask import workloads
+from lab.ask.plan import Cell, Configuration
+from lab.ask.workloads import SLOW_QUERIES, WORKLOADS, Workload
+from lab.judge import analysis, crossover, external, gates, goals
+from lab.judge.analysis import CellResult
+from lab.programs import advise
 
 NGINX = Configuration("nginx", 1, *made.OWN)
 APACHE = Configuration("apache-prefork", 64, *made.OWN)

@@ -7,10 +7,10 @@ from typing import Any
 import databases
 import made
 import pytest
-from lab import analysis, ceilings, verdict
-from lab.backend import Backend
-from lab.plan import Configuration
-from lab.workloads import SLOW_QUERIES, WORKLOADS, Workload
+from lab.ask.plan import Configuration
+from lab.ask.workloads import SLOW_QUERIES, WORKLOADS, Workload
+from lab.server.backend import Backend
+from lab.judge import analysis, ceilings, verdict
 
 PREFORK = Configuration("prefork", 16, *made.OWN)
 THREADS = Configuration("threads", 16, *made.OWN)

@@ -8,9 +8,10 @@ from typing import Any
 import made
 import pytest
 import test_wrk
-from lab import gates, wrk
-from lab.workloads import WORKLOADS
-from lab.procfs import TICKS_PER_S
+from lab.machine.procfs import TICKS_PER_S
+from lab.ask.workloads import WORKLOADS
+from lab.measure import wrk
+from lab.judge import gates
 
 SLEEP = WORKLOADS["sleep"]
 
@@ -165,7 +166,7 @@ def test_the_ceiling_of_waiting_does_not_bind_coroutines() -> None:
 
 @pytest.mark.parametrize("others, noted", [(0.0, False), (0.5, True)])
 def test_other_programs_are_noted_but_void_nothing(others: Any, noted: Any) -> None:
-    from lab import analysis
+    from lab.judge import analysis
 
     sample = made.sample(others_cores=others)
     sample.gates = gates.check(sample, SLEEP, made.THREADS)

@@ -6,10 +6,12 @@ from typing import Any
 
 import made
 import pytest
-from lab import environment, gates, plan, steady, workloads
-from lab.errors import LabError
-from lab.plan import Configuration
-from lab.workloads import WORKLOADS, with_query
+from lab.machine.errors import LabError
+from lab.ask import plan, workloads
+from lab.ask.plan import Configuration
+from lab.ask.workloads import WORKLOADS, with_query
+from lab.measure import environment, steady
+from lab.judge import gates
 
 
 def check(workload: str, configuration: Configuration = made.CORO, **fields: Any) -> list[str]:

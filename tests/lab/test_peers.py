@@ -7,10 +7,11 @@ from typing import Callable
 
 import made
 import pytest
-from lab import peer_app, peer_config, peers, site, syscalls_count
-from lab.children import Children
-from lab.client import Client
-from lab.plan import PEERS, Configuration, Cores
+from lab.machine.children import Children
+from lab.ask.plan import PEERS, Configuration, Cores
+from lab.server import peer_app, peer_config, peers, site
+from lab.server.client import Client
+from lab.measure import syscalls_count
 
 CORES = Cores(tuple(sorted(os.sched_getaffinity(0)))[:1], tuple(sorted(os.sched_getaffinity(0)))[-1:])
 WRITTEN: dict[str, Callable[[Path], str]] = {
@@ -122,7 +123,7 @@ def test_straces_table_is_read() -> None:
 
 
 def test_missing_peers_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.peers.shutil.which", lambda *args, **kwargs: None)
+    monkeypatch.setattr("lab.server.peers.shutil.which", lambda *args, **kwargs: None)
     assert peers.missing(["nginx", "apache-event"]) == ["nginx", "apache-event"]
     with pytest.raises(Exception, match="scripts/deps --peers"):
         peers.command(Configuration("nginx", 1, *made.OWN), Path("/nowhere"), 1)

@@ -6,9 +6,9 @@ from typing import Any
 
 import made  # noqa: F401  makes the lab importable
 import pytest
-from lab import plan, presets
-from lab.workloads import WORKLOADS
-from lab.errors import LabError
+from lab.machine.errors import LabError
+from lab.ask import plan, presets
+from lab.ask.workloads import WORKLOADS
 
 TWO = plan.Cores((0,), (1,))
 EIGHT = plan.Cores((0, 1, 2, 3), (4, 5, 6, 7))

@@ -5,11 +5,14 @@ from typing import Any
 
 import made  # noqa: F401  makes the lab importable
 import pytest
-from lab import crossover, options, peers, plan, presets, run
-from lab.analysis import CellResult
-from lab.errors import LabError
-from lab.plan import MODELS, PEERS, Plan
-from lab.workloads import WORKLOADS
+from lab.machine.errors import LabError
+from lab.ask import plan, presets
+from lab.ask.plan import MODELS, PEERS, Plan
+from lab.ask.workloads import WORKLOADS
+from lab.server import peers
+from lab.judge import crossover
+from lab.judge.analysis import CellResult
+from lab.programs import options, run
 
 TWO = plan.Cores((0,), (1,))
 
@@ -23,18 +26,18 @@ def planned(*arguments: str) -> Plan:
 @pytest.fixture(autouse=True)
 def usual_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two cores, and memory can be limited, whatever this machine has and allows."""
-    monkeypatch.setattr("lab.options.os.sched_getaffinity", lambda pid: {0, 1})
-    monkeypatch.setattr("lab.options.cgroup.problem", lambda: None)
+    monkeypatch.setattr("lab.programs.options.os.sched_getaffinity", lambda pid: {0, 1})
+    monkeypatch.setattr("lab.programs.options.cgroup.problem", lambda: None)
 
 
 @pytest.fixture
 def no_peers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.peers.missing", lambda names: list(names))
+    monkeypatch.setattr("lab.server.peers.missing", lambda names: list(names))
 
 
 @pytest.fixture
 def all_peers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.peers.missing", lambda names: [])
+    monkeypatch.setattr("lab.server.peers.missing", lambda names: [])
 
 
 def labels(found: Plan, workload: str, connections: int) -> set[str]:

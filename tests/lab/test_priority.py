@@ -10,11 +10,14 @@ from pathlib import Path
 import made  # first: it makes the lab importable
 
 import pytest
-from lab import analysis, options, priority, reading, table
-from lab.children import Children
-from lab.document import Run, to_json
-from lab.errors import LabError
-from lab.workloads import WORKLOADS
+from lab.machine import priority
+from lab.machine.children import Children
+from lab.machine.errors import LabError
+from lab.ask.workloads import WORKLOADS
+from lab.judge import analysis
+from lab.show import reading, table
+from lab.show.document import Run, to_json
+from lab.programs import options
 
 LOWERED = priority.LOWEST  # which anybody may, also who has been lowered
 

@@ -9,8 +9,8 @@ import time
 import threading
 
 import made  # noqa: F401  makes the lab importable
-from lab import procfs, sockets
-from lab.procfs import Usage
+from lab.machine import procfs, sockets
+from lab.machine.procfs import Usage
 
 
 def test_usage_sums_over_threads_not_the_first_alone() -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import made
 import made_run
 import pytest
-from lab import readme, reading, report, run as lab_run
-from lab.errors import LabError
+from lab.machine.errors import LabError
+from lab.show import reading
+from lab.programs import readme, report, run as lab_run
 
 README = f"# Title\n\nbefore\n\n{readme.BEGIN}\nthe last text\n{readme.END}\n\nafter\n"
 SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)

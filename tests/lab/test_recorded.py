@@ -10,8 +10,8 @@ from pathlib import Path
 
 import made  # noqa: F401  makes the lab importable
 import pytest
-from lab import wrk
-from lab.errors import LabError
+from lab.machine.errors import LabError
+from lab.measure import wrk
 
 RECORDED = Path(__file__).with_name("recorded")
 

@@ -17,11 +17,13 @@ from typing import Any
 import made
 import made_run
 import pytest
-from lab import charts, columns, document, page, reading, report, stats
-from lab.document import Run
-from lab.errors import LabError
-from lab.plan import Cell, Configuration
-from lab.workloads import WORKLOADS
+from lab.machine.errors import LabError
+from lab.ask.plan import Cell, Configuration
+from lab.ask.workloads import WORKLOADS
+from lab.judge import stats
+from lab.show import charts, columns, document, page, reading
+from lab.show.document import Run
+from lab.programs import report
 
 REPORT = str(made.ROOT / "scripts/report")
 EMPTY = {"meta", "br"}  # elements of HTML that have no end

@@ -9,9 +9,10 @@ from typing import Any
 
 import made
 import pytest
-from lab import document, gates, schema
-from lab.errors import LabError
-from lab.syscalls_count import Count
+from lab.machine.errors import LabError
+from lab.measure.syscalls_count import Count
+from lab.judge import gates
+from lab.show import document, schema
 
 
 def run_document() -> dict[str, Any]:

@@ -11,10 +11,13 @@ from pathlib import Path
 import made  # first: it makes the lab importable
 
 import pytest
-from lab import cgroup, options, site, wrk
-from lab.children import Children
-from lab.errors import LabError
-from lab.workloads import SET_FILE_BYTES, idle_files
+from lab.machine import cgroup
+from lab.machine.children import Children
+from lab.machine.errors import LabError
+from lab.ask.workloads import SET_FILE_BYTES, idle_files
+from lab.server import site
+from lab.measure import wrk
+from lab.programs import options
 
 FEW = replace(idle_files(16), set_files=64)  # 4 MB
 REASON = cgroup.problem()

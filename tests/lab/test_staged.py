@@ -7,11 +7,12 @@ from typing import Any
 
 import made
 import pytest
-from lab import analysis, columns, gates, table, verdict
-from lab.analysis import CellResult
-from lab.plan import AGAIN, Configuration
-from lab.sample import Take
-from lab.workloads import WORKLOADS
+from lab.ask.plan import AGAIN, Configuration
+from lab.ask.workloads import WORKLOADS
+from lab.measure.sample import Take
+from lab.judge import analysis, gates, verdict
+from lab.judge.analysis import CellResult
+from lab.show import columns, table
 
 NOISE = 0.02  # of one run, one standard deviation; two thirds of it common to a block
 

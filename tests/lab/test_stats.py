@@ -7,7 +7,7 @@ from typing import Any
 
 import made  # noqa: F401  makes the lab importable
 import pytest
-from lab import stats
+from lab.judge import stats
 
 
 def ratio(pairs: list[tuple[float, float]]) -> stats.Ratio:

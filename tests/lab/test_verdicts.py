@@ -5,9 +5,10 @@ from typing import Any
 
 import made
 import pytest
-from lab import analysis, ceilings, columns, gates, overview, table, verdict
-from lab.plan import Cell
-from lab.workloads import WORKLOADS, idle_files
+from lab.ask.plan import Cell
+from lab.ask.workloads import WORKLOADS, idle_files
+from lab.judge import analysis, ceilings, gates, verdict
+from lab.show import columns, overview, table
 
 
 def analysed(cell: Any, samples: Any) -> Any:

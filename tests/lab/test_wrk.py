@@ -8,8 +8,8 @@ from typing import Any
 
 import made  # noqa: F401  makes the lab importable
 import pytest
-from lab import wrk
-from lab.errors import LabError
+from lab.machine.errors import LabError
+from lab.measure import wrk
 
 
 def corrected(real: Any, interval: Any) -> Any:

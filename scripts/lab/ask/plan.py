@@ -1,0 +1,332 @@
+# SPDX-License-Identifier: MIT
+"""What is run: configurations, the cells they meet in, and the random order of every block."""
+
+from __future__ import annotations
+
+import difflib
+import random
+from dataclasses import dataclass, field, replace
+from typing import Callable, Iterable, Sequence
+
+from ..machine import priority
+from ..machine.errors import UsageError
+from .workloads import Workload
+
+POOLS = ("prefork", "threads")
+MODELS = (*POOLS, "coro")
+# Other servers (see peers): a pool's worker is taken for a request or connection; a loop's not.
+PEER_POOLS = (
+    "apache-prefork", "apache-worker", "apache-event", "gunicorn-sync", "gunicorn-gthread",
+)  # fmt: skip
+PEER_LOOPS = ("nginx", "lighttpd", "h2o", "gunicorn-gevent")
+PEERS = (*PEER_LOOPS[:3], *PEER_POOLS, PEER_LOOPS[3])
+ONE_LOCK = ("gunicorn-gthread", "gunicorn-gevent")  # CPython's lock: one core at a time
+# A queue is seen in full when a run is so many times as long as a request in it takes.
+QUEUE_TURNS = 3.0
+# Answers to waits come in bursts, one wait apart: a window holds many of them, within reason.
+WAITS_IN_A_WINDOW = 50
+LONGEST_FOR_WAITS_S = 1.0
+LONGER = 2  # times both, where requests queue: the share of a pool is stated to the percent
+# And longer yet where so many workers are asked at once, at the beginning, that they queue for a
+# core: with 256 for 0.3 to 0.4 s. Where they compute, one whose turn ends in mid-request waits for
+# a turn of all others, as long again: a window of ALL_TURNS_S does not take it for starved.
+MANY_WORKERS = 256
+LONGEST = 4
+ALL_TURNS_S = 2.0
+# How long a process keeps the right to a database connection that others want; src/db/permits.h.
+TENURE_S = 0.25
+CONNECT_TURNS = 0.0005  # seconds of load for each connection: wrk's time includes connecting
+AGAIN = " again"  # suffix of the label of the second half of the A/A pair
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """One way to start the server, and the cores it and its load get."""
+
+    model: str
+    workers: int
+    server_cpus: tuple[int, ...]
+    load_cpus: tuple[int, ...]
+    gil: bool = False
+    dispatch: str | None = None
+    suffix: str = ""  # tells apart what would have the same label
+    floor: bool = False
+
+    @property
+    def label(self) -> str:
+        name = "floor" if self.floor else self.model
+        if self.pooled or self.workers != 1:
+            name += f"({self.workers})"
+        name += "+gil" if self.gil else ""
+        name += f"+{self.dispatch}" if self.dispatch else ""
+        return name + self.suffix
+
+    @property
+    def peer(self) -> bool:
+        return self.model in PEERS
+
+    @property
+    def pooled(self) -> bool:
+        return self.model in POOLS or self.model in PEER_POOLS
+
+    @property
+    def closes(self) -> bool:
+        """Whether it closes each connection after one answer, whatever the client wants."""
+        return self.model == "gunicorn-sync"
+
+    @property
+    def again(self) -> bool:
+        return self.suffix == AGAIN
+
+    @property
+    def shares_cores(self) -> bool:
+        return bool(set(self.server_cpus) & set(self.load_cpus))
+
+    @property
+    def usable_cores(self) -> int:
+        """How many cores its handler code can keep busy at once."""
+        if self.gil or self.model in ONE_LOCK:
+            return 1
+        return min(self.workers, len(self.server_cpus))
+
+    def contexts(self, connections: int, workload: Workload | None = None) -> int:
+        """How many requests it can have in progress: a coroutine each, or a pool's worker."""
+        if self.pooled:
+            return min(self.workers, connections)
+        limit = workload.loop_contexts if workload else None
+        return connections if limit is None else min(limit * self.workers, connections)
+
+    def waited_ms(self, workload: Workload) -> float:
+        """Waited inside one request: a coroutine runs gathered waits at once, others cannot."""
+        return workload.waited_ms(gathers=not self.pooled)
+
+    def arguments(self, root: str | None = None, close: bool = False) -> list[str]:
+        """root: the folder of files to serve. close: the floor has to be told."""
+        if self.floor:
+            return ["--listen=127.0.0.1:0", *(["--close"] if close else [])]
+        arguments = [f"--model={self.model}", f"--workers={self.workers}"]
+        arguments += ["--gil"] if self.gil else []
+        arguments += [f"--dispatch={self.dispatch}"] if self.dispatch else []
+        arguments += [f"--root={root}"] if root else []
+        return arguments + ["--listen=127.0.0.1:0"]
+
+    def expected_ready(self) -> dict[str, str]:
+        return {"model": "floor" if self.floor else self.model, "workers": str(self.workers)}
+
+
+@dataclass(frozen=True)
+class Cores:
+    server: tuple[int, ...]
+    load: tuple[int, ...]
+
+    @property
+    def together(self) -> tuple[int, ...]:
+        return tuple(sorted({*self.server, *self.load}))
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Configurations that are compared with one another."""
+
+    workload: Workload
+    connections: int
+    configurations: tuple[Configuration, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.workload.name}, {self.connections} connections"
+
+
+@dataclass(frozen=True)
+class Step:
+    block: int
+    cell: Cell
+    configuration: Configuration
+
+
+@dataclass(frozen=True)
+class Plan:
+    cells: tuple[Cell, ...]
+    blocks: int
+    duration_s: float
+    warmup_s: float
+    seed: int
+    label: str
+    cores: Cores
+    steps: tuple[Step, ...] = field(default=())
+    preset: str = "quick"
+    steady: bool = False  # in the first block, find how long each needs to get steady
+    syscalls: bool = False  # count system calls in runs of their own, at the end
+    retries: int = 2  # of one sample that other programs or the hypervisor disturbed
+    nice: int = priority.NORMAL  # of servers and wrk, see priority
+
+    def nice_for(self, workload: Workload) -> int:
+        return max(priority.NORMAL, self.nice) if workload.database else self.nice
+
+    def duration_of(self, cell: Cell, configuration: Configuration) -> float:
+        """Seconds of load: longer where a request queues for long before it is served."""
+        workload = cell.workload
+        asked = self.duration_s * workload.duration_factor
+        contexts = configuration.contexts(cell.connections, workload)
+        asked = max(asked, cell.connections * CONNECT_TURNS)
+        waits_s = WAITS_IN_A_WINDOW * configuration.waited_ms(workload) / 1e3
+        many = configuration.pooled and contexts >= MANY_WORKERS
+        queued = contexts < cell.connections
+        factor = LONGEST if many else LONGER if queued else 1
+        asked = max(asked, factor * min(waits_s, LONGEST_FOR_WAITS_S), ALL_TURNS_S if many else 0)
+        waited_ms = configuration.waited_ms(workload) / contexts
+        borrowers = contexts / workload.db_connections  # for each connection to the database
+        if workload.database and configuration.model == "prefork" and borrowers > 1:
+            asked = max(asked, QUEUE_TURNS * borrowers * TENURE_S)
+        computed_ms = workload.computed_ms / configuration.usable_cores
+        return max(asked, QUEUE_TURNS * cell.connections * max(waited_ms, computed_ms) / 1e3)
+
+
+def parse_cpus(text: str, available: Iterable[int]) -> tuple[int, ...]:
+    """A list such as 0,2-3 to core numbers. Raises UsageError for cores that are not there."""
+    allowed = set(available)
+    cpus: set[int] = set()
+    try:
+        for part in text.split(","):
+            first, dash, last = part.partition("-")
+            cpus.update(range(int(first), int(last if dash else first) + 1))
+    except ValueError:
+        raise UsageError(f"cores {text!r}: expected a list such as 0 or 0,2-3") from None
+    if not cpus or cpus - allowed:
+        usable = ",".join(map(str, sorted(allowed)))
+        raise UsageError(f"cores {text!r}: the cores this process may use are {usable}")
+    return tuple(sorted(cpus))
+
+
+def split_cores(available: Sequence[int]) -> Cores:
+    """The first half for the server, the other for the load; a lone core is shared."""
+    cpus = sorted(available)
+    if len(cpus) == 1:
+        return Cores((cpus[0],), (cpus[0],))
+    half = len(cpus) // 2
+    return Cores(tuple(cpus[:half]), tuple(cpus[half:]))
+
+
+def parse_list(text: str, known: Iterable[str], what: str) -> list[str]:
+    """Names separated by commas, each of them known, none twice."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    known = list(known)
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise UsageError(f"unknown {what} {name!r}: {hint}there are {', '.join(known)}")
+    if not names:
+        raise UsageError(f"no {what} given: there are {', '.join(known)}")
+    return list(dict.fromkeys(names))
+
+
+def parse_numbers(text: str, what: str) -> list[int]:
+    try:
+        numbers = [int(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 1:
+        raise UsageError(f"{what} {text!r}: expected whole numbers from 1, such as 16,64")
+    return list(dict.fromkeys(numbers))
+
+
+def parse_models(text: str, pool_sizes: Sequence[int], cores: Cores) -> list[Configuration]:
+    """Configurations named as MODEL[:WORKERS][+gil][+connection|+request].
+
+    WORKERS is a number, or the word cores: one each on every core; a pool without it comes
+    once for each of pool_sizes, coro without it has one loop. One loop a core takes all
+    cores where the server's share of them is only one; it then shares them with wrk.
+    """
+    found: list[Configuration] = []
+    for spec in [part.strip() for part in text.split(",") if part.strip()]:
+        head, *flags = spec.split("+")
+        model, _, count = head.partition(":")
+        parse_list(model, (*MODELS, *PEERS), "model")
+        config = Configuration(model, 1, cores.server, cores.load)
+        for flag in flags:
+            if flag == "gil" and model == "threads":
+                config = replace(config, gil=True)
+            elif flag in ("connection", "request") and model in POOLS:
+                config = replace(config, dispatch=flag)
+            else:
+                raise UsageError(
+                    f"model {spec!r}: {flag!r} does not go with {model} "
+                    "(threads: +gil; pools: +connection)"
+                )
+        if count == "cores":
+            if len(cores.server) == 1:
+                every = cores.together
+                config = replace(config, server_cpus=every, load_cpus=every)
+            sizes = [len(config.server_cpus)]
+        elif count:
+            sizes = parse_numbers(count, f"model {spec!r}: workers")
+        else:
+            sizes = list(pool_sizes) if config.pooled else [1]
+        found += [replace(config, workers=size) for size in sizes]
+    if not found:
+        raise UsageError(f"no model given: there are {', '.join(MODELS)}")
+    by_label: dict[str, Configuration] = {}
+    for config in found:
+        if by_label.setdefault(config.label, config) != config:
+            raise UsageError(f"{config.label} is asked for twice, on different cores")
+    return list(by_label.values())
+
+
+def cells_for(
+    workloads: Sequence[Workload],
+    configurations: Sequence[Configuration],
+    connections: Sequence[int],
+    cores: Cores,
+    offers: Callable[[Configuration, Workload], bool] = lambda configuration, workload: True,
+) -> list[Cell]:
+    """Every workload with every configuration that offers it, and the floor where comparable.
+
+    connections: empty for each workload's own.
+    """
+    cells = []
+    for workload in workloads:
+        chosen = [c for c in configurations if offers(c, workload)]
+        if workload.floor:
+            chosen.append(floor(cores))
+        for count in connections or [workload.connections]:
+            cells.append(Cell(workload, count, tuple(chosen)))
+    return cells
+
+
+def floor(cores: Cores) -> Configuration:
+    return Configuration("floor", 1, cores.server, cores.load, floor=True)
+
+
+def with_aa(cell: Cell) -> Cell:
+    """The A/A pair: one configuration of the cell also runs under a second label."""
+    ours = [c for c in cell.configurations if not c.floor and not c.peer]
+    if not ours:
+        return cell
+    again = replace(aa_choice(ours), suffix=AGAIN)
+    at = len(ours)
+    configurations = cell.configurations
+    return replace(cell, configurations=(*configurations[:at], again, *configurations[at:]))
+
+
+def aa_choice(configurations: Sequence[Configuration]) -> Configuration:
+    """The last loop that does not share its cores with the load; else such a pool, else any."""
+    own = [config for config in configurations if not config.shares_cores]
+    loops = [config for config in own if not config.pooled]
+    return (loops or own or list(configurations))[-1]
+
+
+def ordered(plan: Plan) -> Plan:
+    return replace(plan, steps=tuple(order(plan)))
+
+
+def order(plan: Plan) -> list[Step]:
+    """Configurations of a cell stay together, so that pairs are close in time."""
+    dice = random.Random(plan.seed)
+    steps = []
+    for block in range(plan.blocks):
+        for cell in plan.cells:
+            shuffled = list(cell.configurations)
+            dice.shuffle(shuffled)
+            steps += [Step(block, cell, configuration) for configuration in shuffled]
+    return steps

@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: MIT
+"""Samples to rows: one per configuration of a cell, medians over the blocks that count."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from dataclasses import dataclass, field, replace
+from typing import Callable, Iterable, Mapping, Sequence
+
+from ..machine.quiet import QUIET_CORES
+from ..ask.plan import AGAIN, Cell, Configuration
+from ..ask.workloads import PARKED
+from ..measure.sample import Sample
+from ..measure.steady import MOST_WINDOWS
+from ..measure.syscalls_count import Count
+from . import ceilings, stats
+from .ceilings import Ceiling
+from .stats import Ratio
+
+DISTURBED_MARK = "~"
+BUSY_FLOOR = 0.5  # of a core: less, and much of what a request costs the floor server is waking up
+
+
+@dataclass(frozen=True)
+class Row:
+    configuration: Configuration
+    samples: tuple[Sample, ...]
+    rps: float
+    cpu_us: float
+    percentiles_us: dict[str, float | None]
+    max_us: float
+    switches: float
+    memory_bytes: float
+    memory_per_worker_bytes: float
+    server_cores: float
+    load_cpu_share: float
+    ceiling: Ceiling
+    limiter: str
+    void_reasons: tuple[str, ...]
+    phantoms: int
+    queued_us: float = 0.0
+    others_cores: float = 0.0
+    waited_ms: float = 0.0  # in one request
+    steady: bool = True
+    extras: Mapping[str, float] = field(default_factory=dict)
+    syscalls: Count | None = None
+
+    @property
+    def label(self) -> str:
+        return self.configuration.label
+
+    @property
+    def valid(self) -> tuple[Sample, ...]:
+        return tuple(sample for sample in self.samples if not sample.void)
+
+    @property
+    def void(self) -> bool:
+        """Half of the blocks or more cannot be believed; no comparison is made with it."""
+        return len(self.valid) * 2 <= len(self.samples)
+
+    @property
+    def disturbed(self) -> bool:
+        """Other programs worked on its cores in half of its blocks or more."""
+        loud = [s for s in self.samples if s.others_cores >= QUIET_CORES]
+        return bool(loud) and len(loud) * 2 >= len(self.samples)
+
+    @property
+    def share(self) -> float | None:
+        """Throughput as a share of the ceiling."""
+        return None if self.void else self.ceiling.share(self.rps)
+
+
+@dataclass(frozen=True)
+class CellResult:
+    cell: Cell
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+    backend: ceilings.Backend | None = None  # of a workload that asks a database
+
+    def row(self, label: str) -> Row | None:
+        return next((row for row in self.rows if row.label == label), None)
+
+    @property
+    def floor(self) -> Row | None:
+        return next((row for row in self.rows if row.configuration.floor), None)
+
+    @property
+    def models(self) -> list[Row]:
+        """Rows to be compared: neither the floor nor the second half of the A/A pair."""
+        return [
+            row
+            for row in self.rows
+            if not row.configuration.floor and not row.configuration.again
+        ]
+
+
+Metric = Callable[[Sample], float]
+
+
+def rps(sample: Sample) -> float:
+    return sample.rps
+
+
+def cpu_us(sample: Sample) -> float:
+    return sample.cpu_us
+
+
+def ratio(first: Row, second: Row, metric: Metric) -> Ratio | None:
+    """first to second, within the blocks in which both can be believed."""
+    if first.void or second.void:
+        return None
+    others = {sample.block: sample for sample in second.valid}
+    pairs = [
+        (_comparable(first, sample, metric), _comparable(second, others[sample.block], metric))
+        for sample in first.valid
+        if sample.block in others
+    ]
+    return stats.paired_ratio(pairs)
+
+
+def _comparable(row: Row, sample: Sample, metric: Metric) -> float:
+    """Windows of one cell may differ in length, and all lose the same time at their beginning."""
+    value = metric(sample)
+    if metric is not rps or sample.load is None or not row.waited_ms:
+        return value
+    load = sample.load
+    return value / ceilings.in_window(row.waited_ms, load.duration_s, load.connecting_s)
+
+
+def aa_pair(result: CellResult, metric: Metric) -> tuple[Row, Ratio] | None:
+    """The configuration that was run twice, and its ratio to itself: the noise floor."""
+    for again in result.rows:
+        if again.configuration.again:
+            once = result.row(again.label[: -len(AGAIN)])
+            found = ratio(again, once, metric) if once else None
+            return (once, found) if once and found else None
+    return None
+
+
+def p99_us(sample: Sample) -> float:
+    return (sample.load.percentiles_us["p99"] if sample.load else None) or 0.0
+
+
+def analyse(
+    cell: Cell, samples: Iterable[Sample], counts: Sequence[Count] = ()
+) -> CellResult:
+    key = (cell.workload.name, cell.connections)
+    samples = list(samples)
+    mine = [s for s in samples if (s.workload, s.connections) == key]
+    compute = [s.single_cpu_us for s in mine if s.single_cpu_us and not s.answer_problem]
+    compute_us = statistics.median(compute) if compute else None
+    calls = {c.configuration: c for c in counts if (c.workload, c.connections) == key}
+    floor_us = _floor_us(cell, samples)
+    backend = _backend(mine) if cell.workload.database else None
+    measured = _Measured(compute_us, floor_us, _least_cpu_us(mine), backend)
+    rows = tuple(
+        replace(
+            _row(cell, c, [s for s in mine if s.configuration == c.label], measured),
+            syscalls=calls.get(c.label),
+        )
+        for c in cell.configurations
+    )
+    return CellResult(cell, rows, (*_notes(mine), *_wrong_ceilings(rows)), backend)
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """What a cell's ceilings follow from; see ceilings.for_configuration()."""
+
+    compute_us: float | None
+    floor_us: float | None
+    least_us: float | None
+    backend: ceilings.Backend | None
+
+
+def _floor_us(cell: Cell, samples: Sequence[Sample]) -> float | None:
+    """CPU time per request of the floor server in this cell. Few connections let it sleep between
+    requests, and waking up costs more than a request: then the least of it with any number."""
+    names = {cell.workload.name} | ({"hello"} if cell.workload.kind == PARKED else set())
+    floors: dict[tuple[str, int], list[Sample]] = {}
+    for s in samples:
+        if s.configuration == "floor" and s.workload in names and not s.void:
+            floors.setdefault((s.workload, s.connections), []).append(s)
+    own = floors.get((cell.workload.name, cell.connections), [])
+    if own and statistics.median(s.server_cores for s in own) >= BUSY_FLOOR:
+        return statistics.median(s.cpu_us for s in own)
+    return min((statistics.median(s.cpu_us for s in each) for each in floors.values()), default=None)
+
+
+def _least_cpu_us(samples: Sequence[Sample]) -> float | None:
+    """CPU time per request of the configuration that needed least."""
+    costs: dict[str, list[float]] = {}
+    for s in samples:
+        if s.load and s.load.requests and not s.void:
+            costs.setdefault(s.configuration, []).append(s.cpu_us)
+    return min((statistics.median(each) for each in costs.values()), default=None)
+
+
+def _wrong_ceilings(rows: Sequence[Row]) -> list[str]:
+    """More than a ceiling is no achievement: what it was computed from is wrong."""
+    above = [
+        f"{row.label} {row.share * 100:.0f} %"
+        for row in rows
+        if row.share is not None and row.share > ceilings.EXCEEDED
+    ]
+    return [f"the ceiling is wrong, as it was exceeded: {', '.join(above)}"] if above else []
+
+
+def _backend(samples: Sequence[Sample]) -> ceilings.Backend:
+    """What the database costs at best: the least of what was seen with any configuration, so
+    that all are held against the same ceiling."""
+    alone = [us for s in samples if (us := s.extras.get("service_us", 0.0)) > 0]
+    costs: dict[str, list[tuple[float, float]]] = {}
+    for s in samples:
+        if s.load and s.load.requests and s.extras.get("backend_us") and not s.void:
+            load_us = s.load.cpu_share * s.load.cpus * s.load.duration_s * 1e6 / s.load.requests
+            costs.setdefault(s.configuration, []).append((s.extras["backend_us"], load_us))
+    medians = [
+        (statistics.median(own for own, _ in pairs), statistics.median(of for _, of in pairs))
+        for pairs in costs.values()
+    ]
+    cpu_us, load_us = min(medians, key=sum, default=(0.0, 0.0))
+    return ceilings.Backend(min(alone, default=0.0), cpu_us, load_us)
+
+
+def _row(
+    cell: Cell,
+    configuration: Configuration,
+    samples: Sequence[Sample],
+    measured: _Measured,
+) -> Row:
+    valid = [s for s in samples if not s.void and (s.load or s.extras)]
+    # A void row still shows what was seen, marked; that is what one debugs with.
+    shown = valid or [s for s in samples if s.load or s.extras]
+    extras = _extras(shown)
+    backend = measured.backend
+    if backend:
+        backend = replace(backend, cores=extras.get("backend_cores", 0.0))
+    window_s = _median(s.load.duration_s for s in shown if s.load) or None
+    connecting = [s.load.connecting_s for s in shown if s.load and s.load.connecting_s is not None]
+    ceiling = ceilings.for_configuration(
+        cell.workload, cell.connections, configuration, measured.compute_us, measured.floor_us,
+        backend, window_s, _median(connecting), measured.least_us,
+    )  # fmt: skip
+    throughput = _median(s.rps for s in shown)
+    server_cores = _median(s.server_cores for s in shown)
+    load_cpu = _median(s.load.cpu_share for s in shown if s.load)
+    others_cores = _median(s.others_cores for s in shown)
+    percentiles: dict[str, float | None] = {}
+    for name in ("p50", "p90", "p99", "p999"):
+        # Of each block its own percentile, and of those the median: never pooled.
+        values = [s.load.percentiles_us[name] for s in shown if s.load]
+        known = [value for value in values if value is not None]
+        complete = bool(known) and len(known) == len(values)
+        percentiles[name] = statistics.median(known) if complete else None
+    return Row(
+        configuration=configuration,
+        samples=tuple(samples),
+        rps=throughput,
+        cpu_us=_median(s.cpu_us for s in shown),
+        percentiles_us=percentiles,
+        max_us=max((s.load.max_us for s in shown if s.load), default=0.0),
+        switches=_median(s.switches for s in shown),
+        memory_bytes=_median(s.memory_bytes + s.master_bytes for s in shown),
+        memory_per_worker_bytes=_median(s.memory_bytes / configuration.workers for s in shown),
+        server_cores=server_cores,
+        load_cpu_share=load_cpu,
+        others_cores=others_cores,
+        waited_ms=configuration.waited_ms(cell.workload),
+        ceiling=ceiling,
+        limiter=ceilings.limiter(
+            cell.workload, configuration, ceiling, throughput, server_cores, load_cpu, backend,
+            load_cores=_median(s.load.cpu_share * s.load.cpus for s in shown if s.load),
+            others_cores=others_cores,
+        ),
+        void_reasons=merge_reasons([reason for s in samples for reason in s.gates]),
+        phantoms=sum(s.load.phantoms for s in shown if s.load),
+        queued_us=_median(s.queued_us for s in shown),
+        steady=all(s.steady for s in samples),
+        extras=extras,
+    )
+
+
+# What must never happen is not typical: its worst block counts, not its median.
+WORST = ("lost", "reset", "still_cut")
+
+
+def _extras(samples: Sequence[Sample]) -> dict[str, float]:
+    found = {}
+    for name in sorted({name for sample in samples for name in sample.extras}):
+        values = [sample.extras[name] for sample in samples if name in sample.extras]
+        found[name] = max(values) if name in WORST else statistics.median(values)
+    return found
+
+
+def merge_reasons(reasons: Sequence[str]) -> tuple[str, ...]:
+    """Reasons that differ in their figures alone are said once, with the first figures."""
+    kinds: dict[str, list[str]] = {}
+    for reason in reasons:
+        kinds.setdefault(re.sub(r"[\d.,]+", "#", reason), []).append(reason)
+    return tuple(
+        said[0] + (f" (and so in {len(said)} blocks)" if len(said) > 1 else "")
+        for said in kinds.values()
+    )
+
+
+def _median(values: Iterable[float]) -> float:
+    known = list(values)
+    return statistics.median(known) if known else 0.0
+
+
+def _notes(samples: Sequence[Sample]) -> list[str]:
+    """What does not void a sample but should be known."""
+    notes = []
+    loud = [s for s in samples if s.others_cores >= QUIET_CORES]
+    if loud:
+        worst = max(s.others_cores for s in loud)
+        notes.append(
+            f"other programs used up to {worst * 100:.0f} % of a core during {len(loud)} of "
+            f"{len(samples)} runs: rows marked {DISTURBED_MARK} need repeating on an idle machine"
+        )
+    repeats = sum(s.repeats for s in samples)
+    if repeats:
+        runs = "run was" if repeats == 1 else "runs were"
+        kinds = sorted({take.reason for s in samples for take in s.takes})
+        notes.append(
+            f"{repeats} {runs} disturbed ({', '.join(kinds)}) and repeated; "
+            "run.json keeps what they gave"
+        )
+    restless = sorted({s.configuration for s in samples if not s.steady})
+    if restless:
+        notes.append(f"not steady after {MOST_WINDOWS} s of warm-up: {', '.join(restless)}")
+    return notes

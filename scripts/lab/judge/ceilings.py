@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: MIT
+"""What the best possible server would reach in a cell, and what stopped this one.
+
+A ceiling is analytic: it follows from the workload, the cores and the pool, with two
+measured inputs, the CPU time of the computing alone and the floor server's CPU time per
+request; behind a database, with what one request alone needs of it and the least of its CPU
+that any configuration of the cell used for one. So too with files and bodies that come back,
+where a request costs mostly what the kernel makes of it: the least that any configuration of
+the cell needed for one, alone or under load. Nothing is fitted to the row it judges.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..ask.plan import ONE_LOCK, Configuration
+from ..ask.workloads import BESIDE, COUNTED, Workload
+
+FULL = 0.90  # of wrk's cores, the server's cores or a ceiling of cores: then it limits
+# A wait is never shorter than asked for, and a short run loses its first and last requests:
+# a ceiling of waiting limits already from here.
+WAIT_FULL = 0.85
+EXCEEDED = 1.05  # by more than this, noise is no excuse: the ceiling is wrong, and it is said so
+# Neither the server's cores nor wrk's were used up: each connection waits for its answer and
+# then for the next question.
+ROUND_TRIPS = "round trips"
+SMALL = "small load on purpose"
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What was measured of a database, 0 where it is not known.
+
+    service_us: how long a request alone needs a connection. cpu_us, load_us: CPU time that it
+    costs the database, and wrk on the same cores. cores: what the database used of them.
+    """
+
+    service_us: float = 0.0
+    cpu_us: float = 0.0
+    load_us: float = 0.0
+    cores: float = 0.0
+
+
+@dataclass(frozen=True)
+class Ceiling:
+    """rps: None where an input is missing.
+
+    kind: pool, connections, loop or helpers (waits); cores, best or floor (CPU); backend (a
+    database's connections) or database (its CPU). shown: see in_window().
+    """
+
+    rps: float | None
+    kind: str
+    formula: str
+    shown: float = 1.0
+
+    def share(self, rps: float) -> float | None:
+        """Of what the window that rps was measured in can show of it."""
+        return rps / (self.rps * self.shown) if self.rps else None
+
+
+def in_window(wait_ms: float, window_s: float | None, connecting_s: float | None = None) -> float:
+    """The share of a rate of waits that a window shows: the load generator first connects, and
+    only then the first wait begins.
+
+    Answers come in bursts, one wait apart, and the first of them after one: in a time of w waits
+    w - 1/2 of them are seen, taken over where its end may fall. None: a window without end.
+    """
+    if not window_s:
+        return 1.0
+    loaded_s = max(0.0, window_s - (connecting_s or 0.0))
+    if loaded_s * 1e3 < 2 * wait_ms:
+        return 1.0
+    return (loaded_s - wait_ms / 2e3) / window_s
+
+
+def for_configuration(
+    workload: Workload,
+    connections: int,
+    configuration: Configuration,
+    compute_us: float | None,
+    floor_us: float | None,
+    backend: Backend | None = None,
+    window_s: float | None = None,
+    connecting_s: float | None = None,
+    least_us: float | None = None,
+) -> Ceiling:
+    """The lowest of the ceilings that apply.
+
+    compute_us: CPU time of the request's computing, with no other at the same time.
+    floor_us: the floor server's CPU time per request under the same load.
+    window_s, connecting_s: how long was measured; see in_window().
+    least_us: CPU time per request under load, of the configuration that needed least.
+    """
+    if workload.kind in (BESIDE, *COUNTED):
+        return Ceiling(None, "none", "none: what counts here is not throughput")
+    cores = configuration.usable_cores
+    options = []
+    if workload.wait_ms > 0:
+        contexts = configuration.contexts(connections, workload)
+        busy_ms = configuration.waited_ms(workload) + (compute_us or 0.0) / 1e3
+        rps = contexts / (busy_ms / 1e3)
+        kind = _waiting_kind(workload, connections, configuration, contexts)
+        formula = f"{contexts}/{busy_ms:.3g} ms = {rps:,.0f}/s"
+        shown = in_window(busy_ms, window_s, connecting_s)
+        options.append(Ceiling(rps, kind, formula, shown))
+    cost_us, what = _cost(workload, configuration, compute_us, floor_us, least_us)
+    if cost_us:
+        rps = cores * 1e6 / cost_us
+        unit = "core" if cores == 1 else "cores"
+        best = " at best" if what == "best" else ""
+        formula = f"{cores} {unit}/{_time(cost_us)}{best} = {rps:,.0f}/s"
+        options.append(Ceiling(rps, what, formula))
+    if workload.database and backend:
+        options += of_backend(workload, configuration, connections, backend)
+    known = [option for option in options if option.rps]
+    return min(known, key=lambda c: c.rps or 0.0) if known else Ceiling(None, "unknown", "")
+
+
+def of_backend(
+    workload: Workload, configuration: Configuration, connections: int, backend: Backend
+) -> list[Ceiling]:
+    """What the database's connections, or the few workers there are for them, allow by Little's
+    law (as many busy at once, each for the time that a request alone needs one), and what its CPU
+    allows."""
+    found = []
+    contexts = configuration.contexts(connections, workload)
+    usable = min(workload.db_connections, contexts)
+    if backend.service_us:
+        rps = usable * 1e6 / backend.service_us
+        formula = f"{usable}/{_time(backend.service_us)} = {rps:,.0f}/s"
+        many = contexts >= workload.db_connections
+        kind = "backend" if many else _waiting_kind(workload, connections, configuration, contexts)
+        found.append(Ceiling(rps, kind, formula))
+    if backend.cpu_us:
+        cores = len(configuration.load_cpus)  # shared with wrk
+        rps = cores * 1e6 / (backend.cpu_us + backend.load_us)
+        unit = "core" if cores == 1 else "cores"
+        cost = f"{_time(backend.cpu_us)} of the database + {_time(backend.load_us)} of wrk"
+        formula = f"{cores} {unit}/({cost}) = {rps:,.0f}/s"
+        found.append(Ceiling(rps, "database", formula))
+    return found
+
+
+def _waiting_kind(
+    workload: Workload, connections: int, configuration: Configuration, contexts: int
+) -> str:
+    if contexts >= connections:
+        return "connections"
+    if configuration.pooled:
+        return "pool"
+    return "loop" if workload.loop_contexts == 1 else "helpers"
+
+
+def _cost(
+    workload: Workload, configuration: Configuration, compute_us: float | None,
+    floor_us: float | None, least_us: float | None,
+) -> tuple[float | None, str]:
+    """CPU time of the least a request can take, and where that figure comes from."""
+    if workload.database:
+        return None, "none"  # what one alone takes is mostly waking up, which a load saves
+    if workload.floor:
+        return floor_us, "floor"
+    if workload.files or workload.post_bytes:
+        # Alone it was measured with our server: that says nothing of another one's.
+        known = [least_us, None if configuration.peer else compute_us]
+        return min((us for us in known if us), default=None), "best"
+    return compute_us, "cores"
+
+
+# What is said to limit where a ceiling of waiting is reached.
+WAITS = {
+    "pool": "pool size",
+    "connections": "connections",
+    "loop": "the loop is held",
+    "helpers": "helper threads",
+    "backend": "backend connections",
+}
+
+
+# Beside it, where a ceiling of waiting was missed while others worked on the same cores.
+COMPANY = " and other programs"
+MISSED = 0.97
+COMPANY_CORES = 0.05
+
+
+def limiter(
+    workload: Workload,
+    configuration: Configuration,
+    ceiling: Ceiling,
+    rps: float,
+    server_cores: float,
+    load_cpu_share: float,
+    backend: Backend | None = None,
+    load_cores: float | None = None,
+    others_cores: float = 0.0,
+) -> str:
+    """What kept the throughput where it is.
+
+    server_cores, load_cores, others_cores: cores' worth of CPU that the server, wrk and programs
+    that are no part of this used. load_cpu_share: of the cores that wrk could use; it may have
+    fewer threads than cores.
+    """
+    if load_cores is None:
+        load_cores = load_cpu_share * len(configuration.load_cpus)
+    if workload.kind in COUNTED:
+        return SMALL
+    if workload.database and backend and not configuration.shares_cores:
+        cores = len(configuration.load_cpus)  # that the database shares with wrk
+        if backend.cores + load_cores >= FULL * cores:
+            return "the database's CPU" if backend.cores >= load_cores else "wrk"
+    if configuration.shares_cores:
+        used = server_cores + load_cores
+        used += backend.cores if workload.database and backend else 0.0
+        if used >= FULL * len(configuration.server_cpus):
+            return "CPU shared with wrk"
+    elif load_cpu_share >= FULL:
+        return "wrk"
+    share = ceiling.share(rps) or 0.0
+    if WAIT_FULL <= share <= EXCEEDED and ceiling.kind in WAITS:
+        missed = round(share, 2) < MISSED and others_cores >= COMPANY_CORES
+        return WAITS[ceiling.kind] + (COMPANY if missed else "")
+    all_computing = share >= FULL and ceiling.kind == "cores"
+    if all_computing or server_cores >= FULL * configuration.usable_cores:
+        if configuration.gil:
+            return "the lock (--gil)"
+        if configuration.model in ONE_LOCK:
+            return "CPython's lock"
+        if not configuration.pooled and configuration.workers == 1 and not configuration.floor:
+            return "one loop's core"
+        return "server CPU"
+    return ROUND_TRIPS
+
+
+def _time(us: float) -> str:
+    return f"{us / 1e3:.3g} ms" if us >= 1e3 else f"{us:.3g} µs"

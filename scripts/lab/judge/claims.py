@@ -1,0 +1,360 @@
+# SPDX-License-Identifier: MIT
+"""Eight textbook claims about processes, threads and coroutines: what is run, what follows.
+
+A claim has parts; each part is a ratio, taken in pairs within blocks or rounds, with its
+interval (see stats) and a goal. It passes when the whole interval is on the goal's side and
+fails when none of it is. Where the goal lies inside, or there is one block only, the
+measurement decides nothing: VOID, as where nothing can be believed. A claim fails with any
+of its parts, and is void when none fails but one is. All of this is pure; claims_run measures.
+"""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from typing import Callable, Mapping, Sequence
+
+from ..machine.quiet import QUIET_CORES
+from ..ask.plan import Cell, Configuration, Cores
+from ..ask.workloads import WORKLOADS, with_query
+from ..show.columns import bytes_text
+from . import analysis, best
+from .analysis import CellResult, Row
+from .stats import CONFIDENCE, Ratio, paired_ratio
+
+PASS, FAIL, VOID = "PASS", "FAIL", "VOID"
+CLAIMS = {
+    "1": "a process pool uses all cores",
+    "2": "a process switch costs more than a thread switch, that more than a coroutine switch",
+    "3": "a process takes more memory than a thread, a thread more than a coroutine",
+    "4": "a thread pool under a GIL cannot use several cores; without it, it can",
+    "5": "coroutines in one thread are concurrent but not parallel",
+    "6": "awaiting lets other coroutines go on: C waits of 20 ms take 20 ms",
+    "7": "coroutines with a process pool use all cores",
+    "8": "coroutines with processes are usually the best of the three",
+}
+OF_A_CORE = 0.9  # of each core, for "uses all cores"
+ONE_CORE = 1.1  # times one core, at the most, for "cannot use several"
+MORE = 1.02  # "more" is more than throughputs and times differ by themselves
+IN_PROGRESS = 0.9  # of the requests sent at once, for "concurrent"
+WAIT_MS = 20
+WAITING = 1.1  # times one wait, at the most, for all of them together
+WAITS = 64
+GATHERED = 10
+
+COMPUTE = with_query(WORKLOADS["cpu"], "n=1000")
+WAIT = with_query(WORKLOADS["sleep"], f"ms={WAIT_MS}")
+GATHER = with_query(WORKLOADS["fanout"], f"n={GATHERED}&ms={WAIT_MS}")
+PINNED = " pinned"
+Round = Mapping[str, float]
+
+
+def wide(cores: Cores) -> Cores:
+    """Several cores for the server: where its share is only one, all, shared with the load."""
+    return cores if len(cores.server) > 1 else Cores(cores.together, cores.together)
+
+
+def cells(cores: Cores, asked: Sequence[str]) -> list[Cell]:
+    """What has to be run under wrk for the claims asked for."""
+    found = []
+    compute = _computing(cores, asked)
+    if compute:
+        found.append(Cell(COMPUTE, 4 * len(wide(cores).server), compute))
+    one_loop = Configuration("coro", 1, cores.server[:1], cores.load)
+    if {"5", "6"} & set(asked):
+        found.append(Cell(WAIT, WAITS, (one_loop,)))
+    if "6" in asked:
+        found.append(Cell(GATHER, 1, (one_loop,)))
+    return found + (best.cells(wide(cores)) if "8" in asked else [])
+
+
+def _computing(cores: Cores, asked: Sequence[str]) -> tuple[Configuration, ...]:
+    """One worker and one on every core, of each model a claim is about; on one core, none."""
+    server, load = wide(cores).server, wide(cores).load
+    n = len(server)
+    if n < 2:
+        return ()
+
+    def on_all(model: str, workers: int = 1, gil: bool = False) -> Configuration:
+        return Configuration(model, workers, server, load, gil=gil)
+
+    pinned = Configuration("coro", 1, cores.server[:1], cores.load, suffix=PINNED)
+    wanted = {
+        "1": (on_all("prefork"), on_all("prefork", n)),
+        "4": (on_all("threads"), on_all("threads", n), on_all("threads", n, True)),
+        "5": (on_all("coro"), pinned),
+        "7": (on_all("coro"), on_all("coro", n)),
+    }
+    chosen = [c for name, several in wanted.items() if name in asked for c in several]
+    return tuple(dict.fromkeys(chosen))
+
+
+# --- verdicts ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Part:
+    """found: None where nothing can be believed; why says what is the matter."""
+
+    text: str
+    found: Ratio | None
+    goal: float
+    at_least: bool
+    evidence: str
+    why: str = ""
+
+    @property
+    def state(self) -> str:
+        if self.found is None or self.found.blocks < 2:
+            return VOID
+        low, high = self.found.low, self.found.high
+        if not self.at_least:
+            low, high = -high, -low
+        goal = self.goal if self.at_least else -self.goal
+        return PASS if low >= goal else FAIL if high < goal else VOID
+
+    def __str__(self) -> str:
+        goal = f"goal {'≥' if self.at_least else '≤'} {self.goal:.2f}"
+        if self.found is None:
+            return f"{self.text}: {self.why or 'no block can be believed'}, {goal}"
+        undecided = "; undecided: the goal lies inside, more blocks are needed"
+        if self.found.blocks < 2:
+            undecided = "; undecided: one block decides nothing"
+        return (
+            f"{self.text}: {ratio_text(self.found)}, {goal}"
+            f"{undecided if self.state == VOID else ''}"
+        )
+
+
+@dataclass(frozen=True)
+class Claim:
+    number: str
+    state: str
+    parts: tuple[Part, ...] = ()
+    table: tuple[str, ...] = ()
+    evidence: str = ""  # of the table
+
+    @property
+    def text(self) -> str:
+        return CLAIMS[self.number]
+
+    def lines(self, folder: str) -> list[str]:
+        """folder: where the evidence lies."""
+        found = [f"{self.state} {self.number} {self.text}"]
+        found += [f"       {part.state} {part}" for part in self.parts]
+        found += [f"       {line}" for line in self.table]
+        places = dict.fromkeys(p for p in (*(p.evidence for p in self.parts), self.evidence) if p)
+        return found + [f"       evidence: {folder}/{place}" for place in places]
+
+
+def ratio_text(found: Ratio) -> str:
+    """Three digits, also of a process switch that takes thousands of coroutine switches."""
+    values = [f"{v:.2f}" if v < 100 else f"{v:,.0f}" for v in (found.median, found.low, found.high)]
+    sort = "interval" if found.confidence >= CONFIDENCE else "range"
+    blocks = f"{found.blocks} block{'' if found.blocks == 1 else 's'}"
+    return f"{values[0]} [{values[1]}, {values[2]}] ({sort} of {blocks})"
+
+
+def combine(parts: Sequence[Part]) -> str:
+    states = {part.state for part in parts}
+    return FAIL if FAIL in states else VOID if VOID in states or not parts else PASS
+
+
+def _claim(number: str, *parts: Part) -> Claim:
+    return Claim(number, combine(parts), parts)
+
+
+# --- claims 1, 4, 5, 6 and 7: under wrk --------------------------------------------------
+
+
+def _place(cell: Cell) -> str:
+    return f"run.json, {cell.name}"
+
+
+def _find(results: Sequence[CellResult], name: str) -> CellResult | None:
+    return next((result for result in results if result.cell.workload.name == name), None)
+
+
+def _compare(
+    results: Sequence[CellResult], text: str, first: str, second: str, goal: float, at_least: bool
+) -> Part:
+    result = _find(results, COMPUTE.name)
+    one, other = (result.row(first), result.row(second)) if result else (None, None)
+    if result is None or one is None or other is None:
+        return Part(text, None, goal, at_least, "", "not measured (it takes two cores)")
+    found = analysis.ratio(one, other, analysis.rps)
+    return Part(text, found, goal, at_least, _place(result.cell), _why(one, other))
+
+
+def _why(*rows: Row) -> str:
+    return next((f"{row.label}: {row.void_reasons[0]}" for row in rows if row.void_reasons), "")
+
+
+def _on_cores(model: str, results: Sequence[CellResult], cores: int) -> Part:
+    pool = "" if model == "coro" else "(1)"
+    text = f"{model}({cores}) × {model}{pool}, requests/s of {COMPUTE.target} on {cores} cores"
+    one = f"{model}{pool}"
+    return _compare(results, text, f"{model}({cores})", one, OF_A_CORE * cores, True)
+
+
+def judge_processes(results: Sequence[CellResult], cores: int) -> Claim:
+    return _claim("1", _on_cores("prefork", results, cores))
+
+
+def judge_gil(results: Sequence[CellResult], cores: int) -> Claim:
+    text = f"threads({cores}) with --gil × threads(1), the same"
+    locked = f"threads({cores})+gil"
+    under = _compare(results, text, locked, "threads(1)", ONE_CORE, False)
+    return _claim("4", under, _on_cores("threads", results, cores))
+
+
+def _waits(
+    results: Sequence[CellResult], name: str, text: str, value: Callable[[float, int], float],
+    goal: float, at_least: bool, one_thread: bool = False,
+) -> Part:  # fmt: skip
+    """value: of requests/s and the number of connections, as a multiple of what is ideal."""
+    result = _find(results, name)
+    row = result.row("coro") if result else None
+    if result is None or row is None:
+        return Part(text, None, goal, at_least, "", "not measured")
+    connections = result.cell.connections
+    values = [(value(s.rps, connections), 1.0) for s in row.valid if s.rps > 0]
+    found = None if row.void else paired_ratio(values)
+    why = _why(row)
+    if one_thread and any((s.processes, s.threads) != (1, 1) for s in row.valid):
+        found, why = None, "it did not run in one thread of one process"
+    return Part(text, found, goal, at_least, _place(result.cell), why)
+
+
+def judge_one_loop(results: Sequence[CellResult]) -> Claim:
+    concurrent = _waits(
+        results, WAIT.name, f"concurrent: of {WAITS} requests, the share in progress at once in one thread",
+        lambda rps, connections: rps * WAIT_MS / 1e3 / connections, IN_PROGRESS, True, True,
+    )  # fmt: skip
+    text = f"not parallel: one loop on all cores × on one, requests/s of {COMPUTE.target}"
+    parallel = _compare(results, text, "coro", "coro" + PINNED, ONE_CORE, False)
+    return _claim("5", concurrent, parallel)
+
+
+def judge_awaiting(results: Sequence[CellResult]) -> Claim:
+    def longer(rps: float, connections: int) -> float:
+        return connections / rps / (WAIT_MS / 1e3)
+
+    return _claim(
+        "6",
+        _waits(results, WAIT.name, f"{WAITS} requests that wait {WAIT_MS} ms, in one loop × "
+               f"{WAIT_MS} ms", longer, WAITING, False),
+        _waits(results, GATHER.name, f"{GATHERED} waits of {WAIT_MS} ms gathered in one request × "
+               f"{WAIT_MS} ms", longer, WAITING, False),
+    )  # fmt: skip
+
+
+def judge_both(results: Sequence[CellResult], cores: int) -> Claim:
+    return _claim("7", _on_cores("coro", results, cores))
+
+
+# --- claims 2 and 3: measured directly ----------------------------------------------------
+
+
+def with_net(found: Round) -> Round:
+    """A round of switches, with the thread's less the system calls that come with it, and the
+    half of a coroutine's park and resume, which are two switches and the loop's bookkeeping."""
+    calls, parked = found["pipe_calls"], found["park_resume"]
+    return {**found, "thread_net": found["switch_thread"] - calls, "coroutine_used": parked / 2}
+
+
+def _rounds(
+    rounds: Sequence[Round], text: str, first: str, second: str, evidence: str, why: str,
+    form: Callable[[float], str],
+) -> Part:  # fmt: skip
+    pairs = [(each[first], each[second]) for each in rounds]
+    if not pairs:
+        return Part(text, None, MORE, True, evidence, why or "not measured")
+    middles = [form(statistics.median(values)) for values in zip(*pairs)]
+    text = f"{text} ({middles[0]} × {middles[1]})"
+    why = "" if all(second > 0 for _, second in pairs) else "not above what its calls alone take"
+    return Part(text, paired_ratio(pairs), MORE, True, evidence, why)
+
+
+def judge_switches(rounds: Sequence[Round], why: str = "") -> Claim:
+    """Times of a few microseconds tell nothing beside other programs on the core: such rounds
+    are left out, and where half of them or more are, there is nothing to judge."""
+    quiet = [with_net(each) for each in rounds if each["others_cores"] < QUIET_CORES]
+    if len(quiet) * 2 <= len(rounds) and rounds:
+        loud = len(rounds) - len(quiet)
+        quiet, why = [], f"other programs worked on the core in {loud} of {len(rounds)} rounds"
+
+    def part(text: str, first: str, second: str) -> Part:
+        return _rounds(quiet, text, first, second, "claims.json, switches", why,
+                       lambda ns: f"{ns:,.0f} ns" if ns >= 100 else f"{ns:.1f} ns")  # fmt: skip
+
+    return _claim(
+        "2",
+        part("process switch × thread switch, by pipes on one core", "switch_process", "switch_thread"),
+        part("thread switch, its system calls taken off, × coroutine switch", "thread_net",
+             "coroutine_used"),
+    )  # fmt: skip
+
+
+def judge_memory(rounds: Sequence[Round], why: str = "") -> Claim:
+    def part(text: str, first: str, second: str) -> Part:
+        return _rounds(rounds, text, first, second, "claims.json, memory", why, bytes_text)
+
+    return _claim(
+        "3",
+        part("idle process × idle thread (a coroutine exists for a request only)", "process_idle",
+             "thread_idle"),
+        part("process × thread, each with a suspended request", "process", "thread"),
+        part("thread × coroutine, each with a suspended request", "thread", "coroutine"),
+    )  # fmt: skip
+
+
+# --- claim 8 --------------------------------------------------------------------------------
+
+
+def judge_best(results: Sequence[CellResult]) -> Claim:
+    """PASS: at the top of most workloads, ties included, and alone at the top of more than
+    either of the other two. VOID where half of the workloads decide nothing."""
+    chosen = [best.rank(result) for result in results if result.cell.workload.name in best.NAMES]
+    decided = [each for each in chosen if each.tops]
+    lines = [str(each) for each in chosen]
+    if len(decided) * 2 <= len(best.NAMES):
+        lines.append(f"only {len(decided)} of {len(best.NAMES)} workloads can be believed")
+        return Claim("8", VOID, table=tuple(lines), evidence="run.json, cells")
+    alone = {model: sum(e.tops == (model,) for e in decided) for model in best.MODELS}
+    top = sum("coro" in e.tops for e in decided)
+    others = {m: n for m, n in alone.items() if m != "coro"}
+    passed = top * 2 > len(decided) and alone["coro"] > max(others.values())
+    lines.append(
+        f"coroutines with processes: best in {alone['coro']} of {len(decided)} workloads, level "
+        f"with the best in {top - alone['coro']}, behind in {len(decided) - top}; alone at the "
+        f"top: {', '.join(f'{m} {n}' for m, n in others.items())}"
+    )
+    return Claim("8", PASS if passed else FAIL, table=tuple(lines), evidence="run.json, cells")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """All that was measured; why: what could not be, by claim."""
+
+    results: Sequence[CellResult]
+    switches: Sequence[Round]
+    memory: Sequence[Round]
+    why: Mapping[str, str]
+    cores: int  # of the server
+
+
+def judge(asked: Sequence[str], found: Measured) -> list[Claim]:
+    """In the order of their numbers."""
+    results, why = found.results, found.why
+    judges: dict[str, Callable[[], Claim]] = {
+        "1": lambda: judge_processes(results, found.cores),
+        "2": lambda: judge_switches(found.switches, why.get("2", "")),
+        "3": lambda: judge_memory(found.memory, why.get("3", "")),
+        "4": lambda: judge_gil(results, found.cores),
+        "5": lambda: judge_one_loop(results),
+        "6": lambda: judge_awaiting(results),
+        "7": lambda: judge_both(results, found.cores),
+        "8": lambda: judge_best(results),
+    }
+    return [make() for number, make in judges.items() if number in asked]

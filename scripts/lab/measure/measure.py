@@ -1,0 +1,412 @@
+# SPDX-License-Identifier: MIT
+"""One measurement: a fresh server, one answer checked, a warm-up, a load, a Sample."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Callable, Iterator, Sequence
+
+from ..machine import cgroup, priority, procfs, sockets
+from ..machine.cgroup import NO_ROOM, Memory
+from ..machine.children import Children
+from ..machine.errors import LabError
+from ..ask import workloads as work
+from ..ask.plan import Configuration, Plan, Step
+from ..ask.workloads import Workload
+from ..server import peers, servers, site
+from ..server.backend import Backend
+from ..server.client import Answer, BadAnswer, Client
+from . import faulted, steady, wrk
+from .parked import Parked
+from .sample import Sample
+from .steady import WarmUp
+from .wrk import Load
+
+# For the CPU time of a request alone: so many sent at once, so that the server need not wake up
+# for each; the best of so many times, after one that is not counted.
+SINGLES = 8
+SINGLE_TIMES = 5
+# A client that sends more than this before it reads may wait for a server that waits for it.
+MOST_SENT_AT_ONCE = 1 << 16
+SERVICE_BLOCKS = 2  # in which the time alone is taken of each: of all these the least counts
+# Until requests of clients that have left are done with; a pool may be full of them.
+SETTLE_S = 3.0
+SERVICE_S = 0.3  # of requests one at a time, to see how long one takes; and of /hello as long
+SITE_SHOWN = "SITE"  # for the temporary folder, in the command lines that are recorded
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Paths relative to root are shown as they are; nothing absolute is recorded.
+
+    folder: the lab's temporary folder with the site in it (see site.Folder).
+    """
+
+    root: Path
+    server: str
+    floor: str
+    wrk: str
+    folder: Path
+    backend: Backend = Backend(wanted=False)
+
+    def argv(self, configuration: Configuration, workload: Workload | None = None) -> list[str]:
+        program = self.floor if configuration.floor else self.server
+        files = str(self.folder / site.NAME / "files") if workload and workload.files else None
+        close = workload.close if workload else False
+        database = self.backend.options(workload) if workload else []
+        return [program, *configuration.arguments(files, close), *database]
+
+    def shown(self, argv: Sequence[str]) -> list[str]:
+        return [self.backend.shown(word.replace(str(self.folder), SITE_SHOWN)) for word in argv]
+
+
+class Answers:
+    """The first answer seen to each target; every other server must give the same bytes."""
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[str, int], tuple[str, bytes]] = {}
+
+    def problem(
+        self, workload: Workload, configuration: Configuration, answer: Answer
+    ) -> str | None:
+        request = f"{workload.method} {workload.target}"
+        if answer.status != 200:
+            return f"{request} answered {answer.status}"
+        if configuration.floor:  # it imitates the size, not the bytes
+            return None
+        if workload.body is not None and answer.body != workload.body:
+            return f"{request}: body {answer.body[:40]!r}, not {workload.body!r}"
+        if workload.post_bytes and answer.body != post_body(workload):
+            return f"{request}: the body that came back is not the one that was sent"
+        if not workload.same_bytes or (configuration.peer and not workload.files):
+            return None
+        # Another server's fields are its own business; a file's bytes are not.
+        whole = answer.body if workload.files else answer.masked()
+        first, seen = self._first.setdefault(
+            (workload.target, workload.post_bytes), (configuration.label, whole)
+        )
+        if whole != seen:
+            return f"{request}: not the bytes that {first} answers"
+        return None
+
+
+def post_body(workload: Workload) -> bytes | None:
+    """What scripts/wrk/post.lua sends."""
+    return b"x" * workload.post_bytes if workload.post_bytes else None
+
+
+@dataclass
+class Bench:
+    """What one measurement after the other needs: the programs, and what was learnt."""
+
+    children: Children
+    programs: Programs
+    plan: Plan
+    answers: Answers = field(default_factory=Answers)
+    warm_ups: dict[tuple[str, int, str], WarmUp] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        priority.lead(self.plan.nice)
+
+    def start(
+        self, configuration: Configuration, workload: Workload, limit: Memory | None = None
+    ) -> servers.Server:
+        self.children.nice = self.plan.nice_for(workload)  # also of the load that follows
+        if configuration.peer:
+            return peers.start(self.children, configuration, self.programs.folder)
+        return servers.start(
+            self.children,
+            self.programs.argv(configuration, workload),
+            configuration.server_cpus,
+            self.programs.root,
+            configuration.expected_ready(),
+            limit,
+        )
+
+    def load_argv(
+        self, workload: Workload, connections: int, cpus: int, duration_s: float, port: int
+    ) -> list[str]:
+        url = f"http://127.0.0.1:{port}{workload.target}"
+        return wrk.command(self.programs.wrk, connections, cpus, duration_s, url, workload)
+
+
+def measure(bench: Bench, step: Step, order: int) -> Sample:
+    """Raises LabError when the server does not start or wrk does not run."""
+    with cgroup.limited(step.cell.workload.memory_bytes) as limit:
+        try:
+            sample = _measure(bench, step, order, limit)
+        except LabError:
+            if limit is None or not limit.killed():
+                raise
+            return failed(step, order, NO_ROOM)
+        if limit is not None and limit.killed():
+            sample.answer_problem = NO_ROOM
+        return sample
+
+
+def _measure(bench: Bench, step: Step, order: int, limit: Memory | None) -> Sample:
+    cell, configuration = step.cell, step.configuration
+    workload, programs = cell.workload, bench.programs
+    duration_s = bench.plan.duration_of(cell, configuration)
+    if workload.database:
+        programs.backend.refill(workload, configuration.load_cpus)
+    if workload.set_files:
+        site.forget(programs.folder, workload)
+    with bench.start(configuration, workload, limit) as server:
+        port = server.ready.port
+        cpus = configuration.load_cpus
+        load_argv = bench.load_argv(workload, cell.connections, len(cpus), duration_s, port)
+        client = ["wrk", *load_argv[1:]] if workload.kind not in work.COUNTED else ["lab-client"]
+        sample = Sample(
+            step.block, order, workload.name, cell.connections, configuration.label,
+            _with_cores(programs.shown(server.argv), configuration.server_cpus),
+            _with_cores(client, cpus),
+        )  # fmt: skip
+        sample.answer_problem = _check(bench, workload, configuration, port)
+        if sample.answer_problem is None:
+            if workload.compute_target and not configuration.peer:
+                sample.single_cpu_us = _single_cpu(server, port, workload)
+            if workload.database and step.block < SERVICE_BLOCKS:
+                sample.extras["service_us"] = _service(bench, workload, configuration, port)
+            if workload.kind in work.COUNTED:
+                faulted.measure(server, sample, workload, duration_s)
+            else:
+                warm_up(bench, step, sample, port)
+                _load(bench, step, server, sample, load_argv, duration_s)
+            if server.alive() and workload.kind != work.DRAIN:
+                sample.answer_problem = _check(bench, workload, configuration, port)
+        if not server.alive() and workload.kind != work.DRAIN:
+            sample.answer_problem = f"the server ended: {servers.last_words(server.log())}"
+        sample.exit_status = server.stop()
+    return sample
+
+
+def failed(step: Step, order: int, reason: str) -> Sample:
+    """A sample of which there is nothing but the reason why."""
+    workload, configuration = step.cell.workload, step.configuration
+    return Sample(
+        step.block, order, workload.name, step.cell.connections, configuration.label, "", "",
+        answer_problem=reason, exit_status=0,
+    )  # fmt: skip
+
+
+def _settle(port: int) -> None:
+    """Wait until the warm-up's connections are closed: their last requests, whose client has
+    left, still occupy a pool and would be charged to what is measured next."""
+    deadline = time.monotonic() + SETTLE_S
+    while time.monotonic() < deadline:
+        if not sockets.held_by_server(port):
+            return
+        time.sleep(0.005)
+
+
+def _with_cores(argv: Sequence[str], cpus: Sequence[int]) -> str:
+    return shlex.join(["taskset", "-c", ",".join(map(str, cpus)), *argv])
+
+
+def _check(
+    bench: Bench, workload: Workload, configuration: Configuration, port: int
+) -> str | None:
+    try:
+        with Client("127.0.0.1", port) as client:
+            answer = client.ask(workload.target, post_body(workload))
+    except BadAnswer as error:
+        return str(error)
+    return bench.answers.problem(workload, configuration, answer)
+
+
+def _single_cpu(server: servers.Server, port: int, workload: Workload) -> float:
+    """CPU microseconds of one request with no other beside it: what the computing itself takes."""
+    target, post = workload.compute_target or workload.target, post_body(workload)
+    at_once = SINGLES if SINGLES * len(post or b"") <= MOST_SENT_AT_ONCE else 1
+    pids = server.worker_pids()
+    try:
+        with Client("127.0.0.1", port) as client:
+            spent = []
+            for _ in range(1 + SINGLE_TIMES):
+                before = procfs.cpu_seconds(pids)
+                client.send(target, post, at_once)
+                for _ in range(at_once):
+                    client.receive(target)
+                spent.append(procfs.cpu_seconds(pids) - before)
+            return min(spent[1:]) * 1e6 / at_once
+    except BadAnswer as error:
+        raise LabError(f"{workload.method} {target}: {error}") from None
+
+
+def _service(
+    bench: Bench, workload: Workload, configuration: Configuration, port: int
+) -> float:
+    """Microseconds for which one request needs a database connection, with nothing else going
+    on: what it takes longer than /hello. The medians: connections are opened meanwhile."""
+    cpus = configuration.load_cpus
+
+    def alone_us(asked: Workload) -> float:
+        argv = bench.load_argv(asked, 1, 1, SERVICE_S, port)
+        load = wrk.run(bench.children, argv, cpus[:1], bench.programs.root, 1, SERVICE_S, port)
+        _settle(port)
+        return load.percentiles_us["p50"] or load.mean_us
+
+    return max(0.0, alone_us(workload) - alone_us(work.WORKLOADS["hello"]))
+
+
+def warm_up(bench: Bench, step: Step, sample: Sample, port: int) -> None:
+    """Load that is not measured: until steady where that is not known yet, else as long as
+    was needed then."""
+    workload, configuration = step.cell.workload, step.configuration
+    cpus = configuration.load_cpus
+
+    def window(seconds: float) -> float:
+        argv = bench.load_argv(workload, step.cell.connections, len(cpus), seconds, port)
+        load = wrk.run(bench.children, argv, cpus, bench.programs.root, step.cell.connections,
+                       seconds, port)  # fmt: skip
+        _settle(port)
+        return load.rps
+
+    key = (workload.name, step.cell.connections, configuration.label)
+    known = bench.warm_ups.get(key)
+    if known is None and bench.plan.steady:
+        windows: list[float] = []
+        while known is None:
+            windows.append(window(steady.WINDOW_S))
+            known = steady.found(windows, steady.WINDOW_S)
+        bench.warm_ups[key] = known
+        sample.warmup_windows = known.windows
+        sample.warmup_s = len(windows) * steady.WINDOW_S
+    else:
+        sample.warmup_s = max(bench.plan.warmup_s, known.needed_s if known else 0.0)
+        if sample.warmup_s > 0:
+            window(sample.warmup_s)
+    sample.steady = known.steady if known else True
+
+
+@dataclass
+class _Beside:
+    """What else goes on during a load: connections that are not wrk's, CPU time that is ours."""
+
+    connections: int = 0
+    unanswered: int = 0
+    cpu_s: Callable[[], float] = lambda: 0.0
+
+
+@contextmanager
+def _beside(
+    bench: Bench, step: Step, server: servers.Server, sample: Sample
+) -> Iterator[_Beside]:
+    workload, port = step.cell.workload, server.ready.port
+    if workload.kind == work.PARKED:
+        before, _ = server.memory()
+        with Parked(port, workload.parked, workload.parked_target or workload.target) as parked:
+            if server.limit:
+                _read_through(bench, workload, server.limit)
+            after, master = server.memory()
+            held = parked.held
+            sample.extras = {
+                "parked_asked": held.asked,
+                "parked_answered": held.answered,
+                "memory_total_bytes": after + master,
+                "bytes_a_connection": (after - before) / held.answered if held.answered else 0.0,
+            }
+            yield _Beside(held.asked, held.asked - held.answered)
+    elif workload.kind == work.BESIDE:
+        slow = replace(workload, target=workload.slow_target or workload.target, kind=work.LOAD)
+        cpus = step.configuration.load_cpus
+        argv = bench.load_argv(slow, workload.slow_connections, len(cpus), 3600, port)
+        process = bench.children.start(
+            argv, cpus, bench.programs.root, stdout=subprocess.DEVNULL
+        )
+        try:
+            time.sleep(bench.plan.warmup_s)  # it has to be under way; nothing is measured yet
+            yield _Beside(
+                workload.slow_connections, cpu_s=lambda: procfs.cpu_seconds([process.pid])
+            )
+        finally:
+            bench.children.kill(process)
+    else:
+        yield _Beside()
+
+
+def _read_through(bench: Bench, workload: Workload, limit: Memory) -> None:
+    """All files once, inside the cgroup: in memory is then what has room there."""
+    paths = site.set_files(bench.programs.folder, workload)
+    reader = bench.children.start(
+        ["cat", *map(str, paths)], bench.plan.cores.load, bench.programs.root, memory=limit
+    )
+    try:
+        status = reader.wait()
+    finally:
+        bench.children.kill(reader)
+    if status != 0:
+        raise LabError(f"the files could not be read through (cat: exit {status})")
+
+
+def _load(
+    bench: Bench,
+    step: Step,
+    server: servers.Server,
+    sample: Sample,
+    argv: Sequence[str],
+    duration_s: float,
+) -> None:
+    """The measured load, reading every counter right before and right after."""
+    configuration, port = step.configuration, server.ready.port
+    pids = server.worker_pids()
+    workers, _ = server.memory()
+    sample.memory_before_bytes = workers
+    cpus = {*configuration.server_cpus, *configuration.load_cpus}
+    with _beside(bench, step, server, sample) as beside:
+        machine_before = procfs.machine(cpus)
+        usage_before, beside_before = procfs.usage(pids), beside.cpu_s()
+        backend_before = bench.programs.backend.cpu_s() if step.cell.workload.database else 0.0
+        begun = time.monotonic()
+
+        load = wrk.run(
+            bench.children, argv, configuration.load_cpus, bench.programs.root,
+            sample.connections, duration_s, port,
+        )  # fmt: skip
+
+        sample.window_s = time.monotonic() - begun
+        sample.usage = procfs.usage(pids) - usage_before
+        machine_after = procfs.machine(cpus)
+        beside_s = beside.cpu_s() - beside_before
+        if step.cell.workload.database:
+            backend_s = max(0.0, bench.programs.backend.cpu_s() - backend_before)
+            sample.extras["backend_cores"] = backend_s / sample.window_s
+            sample.extras["backend_us"] = backend_s * 1e6 / load.requests if load.requests else 0.0
+            beside_s += backend_s
+        if server.limit:
+            whole = step.cell.workload.set_files * work.SET_FILE_BYTES
+            sample.extras["cached_share"] = server.limit.cached_bytes() / whole
+            sample.extras["limited_bytes"] = server.limit.used_bytes()
+        sample.memory_bytes, sample.master_bytes = server.memory()
+        sample.pids_changed = server.worker_pids() != pids
+    sample.load = _without(load, beside)
+    sample.processes = len(pids)
+    sample.threads = sum(len(procfs.threads(pid)) for pid in pids)
+    sample.steal_s = machine_after.steal_s - machine_before.steal_s
+    sample.cpu_total_s = machine_after.total_s - machine_before.total_s
+    busy = machine_after.busy_s - machine_before.busy_s
+    ours = sample.usage.cpu_s + load.cpu_share * load.cpus * sample.window_s + beside_s
+    sample.others_cores = max(0.0, (busy - ours) / sample.window_s)
+    pressure = machine_after.cpu_pressure_s - machine_before.cpu_pressure_s
+    sample.cpu_pressure_share = pressure / sample.window_s
+    sample.listen_overflows = machine_after.listen_overflows - machine_before.listen_overflows
+    sample.connections_made = machine_after.passive_opens - machine_before.passive_opens
+    sample.tcp_memory_pages = machine_after.tcp_memory_pages
+
+
+def _without(load: Load, beside: _Beside) -> Load:
+    """The kernel counts every connection to the port; those beside are not wrk's."""
+    if load.established is None or load.unanswered is None:
+        return load
+    return replace(
+        load,
+        established=load.established - beside.connections,
+        unanswered=max(0, load.unanswered - beside.unanswered),
+        cut_off_us=None if beside.connections else load.cut_off_us,
+    )

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: MIT
+"""Everything seen in one run of one configuration, before anybody judges it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..machine.procfs import Usage
+from .wrk import Load
+
+
+@dataclass(frozen=True)
+class Take:
+    """An earlier take of a sample, given up because of a disturbance: kept, never compared."""
+
+    reason: str
+    rps: float
+    cpu_us: float
+
+
+@dataclass
+class Sample:
+    """Gates and takes are added by run. extras: what a kind of workload measures beside."""
+
+    block: int
+    order: int
+    workload: str
+    connections: int
+    configuration: str
+    server_command: str
+    wrk_command: str
+    load: Load | None = None
+    usage: Usage = field(default_factory=Usage)
+    window_s: float = 0.0
+    single_cpu_us: float | None = None
+    memory_bytes: int = 0
+    memory_before_bytes: int = 0
+    master_bytes: int = 0
+    processes: int = 0
+    threads: int = 0
+    steal_s: float = 0.0
+    cpu_total_s: float = 0.0
+    others_cores: float = 0.0
+    cpu_pressure_share: float = 0.0
+    listen_overflows: int = 0
+    tcp_memory_pages: int = 0
+    connections_made: int = 0  # on the whole machine
+    pids_changed: bool = False
+    exit_status: int | None = None
+    answer_problem: str | None = None
+    warmup_s: float = 0.0
+    steady: bool = True
+    warmup_windows: tuple[float, ...] = ()  # requests/s; only where they were looked at
+    extras: dict[str, float] = field(default_factory=dict)
+    takes: list[Take] = field(default_factory=list)
+    gates: list[str] = field(default_factory=list)
+
+    @property
+    def void(self) -> bool:
+        return bool(self.gates)
+
+    @property
+    def repeats(self) -> int:
+        return len(self.takes)
+
+    @property
+    def rps(self) -> float:
+        return self.load.rps if self.load else self.extras.get("rps", 0.0)
+
+    @property
+    def cpu_us(self) -> float:
+        """Server CPU time per request, in microseconds."""
+        return self._per_request(self.usage.cpu_s * 1e6)
+
+    @property
+    def queued_us(self) -> float:
+        """Run-queue delay per request, in microseconds: ready to run, but no core free."""
+        return self._per_request(self.usage.run_queue_s * 1e6)
+
+    @property
+    def switches(self) -> float:
+        return self._per_request(self.usage.voluntary_switches + self.usage.involuntary_switches)
+
+    def _per_request(self, amount: float) -> float:
+        return amount / self.load.requests if self.load and self.load.requests else 0.0
+
+    @property
+    def server_cores(self) -> float:
+        """Cores' worth of CPU the server used while under load."""
+        return self.usage.cpu_s / self.load.duration_s if self.load else 0.0

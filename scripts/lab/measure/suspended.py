@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""What one more request in progress costs in memory, in each model.
+
+A server that can hold COUNT requests is read (PSS of all its processes) idle and while each
+of COUNT requests is suspended in /sleep, and so is one that holds a single request; the
+difference, divided by COUNT - 1, is what the next one costs: a process, a thread or a
+coroutine with all that a request needs. What all share drops out. The kernel's own memory
+(a stack and a task each for processes and threads, page tables for processes) is in no PSS,
+so processes and threads take more than this says.
+"""
+
+from __future__ import annotations
+
+import select
+import time
+from contextlib import ExitStack
+
+from ..machine.children import Children
+from ..machine.errors import LabError
+from ..ask.plan import MODELS, POOLS, Configuration, Cores
+from ..server import servers
+from ..server.client import BadAnswer, Client
+from .measure import Programs
+
+COUNT = 64
+HOLD_MS = 1500
+ATTEMPTS = 3
+UNITS = {"prefork": "process", "threads": "thread", "coro": "coroutine"}
+
+
+def together(sent: float, read: tuple[float, float], ended: list[float], hold_s: float) -> bool:
+    """Whether all requests were suspended throughout a reading, which went from read[0] to
+    read[1]: each ended no earlier than it, and began, hold_s before its end, no later."""
+    return sent <= read[0] and all(
+        end >= read[1] and end - hold_s <= read[0] for end in ended
+    )
+
+
+def _hold(server: servers.Server, count: int) -> int | None:
+    """PSS while so many requests are suspended; None when they were not all so at once."""
+    target, hold_s = f"/sleep?ms={HOLD_MS}", HOLD_MS / 1e3
+    with ExitStack() as stack:
+        clients = [
+            stack.enter_context(Client("127.0.0.1", server.ready.port, hold_s * 10))
+            for _ in range(count)
+        ]
+        sent = time.monotonic()
+        for client in clients:
+            client.send(target)
+        time.sleep(hold_s / 2)  # whether that was long enough is judged by when they end
+        begun = time.monotonic()
+        memory = sum(server.memory())
+        read = begun, time.monotonic()
+        if any(client.readable() for client in clients):
+            return None
+        ended = []
+        waiting = {client.fileno(): client for client in clients}
+        while waiting:
+            ready, _, _ = select.select(list(waiting), [], [], hold_s * 10)
+            if not ready:
+                raise LabError(f"{target}: no answer within {hold_s * 10:.0f} s")
+            now = time.monotonic()
+            for fd in ready:
+                answer = waiting.pop(fd).receive(target)
+                if answer.status != 200:
+                    raise LabError(f"{target} answered {answer.status}")
+                ended.append(now)
+    return memory if together(sent, read, ended, hold_s) else None
+
+
+def _read(
+    children: Children, programs: Programs, configuration: Configuration, count: int
+) -> tuple[int, int]:
+    """(idle, with count requests suspended), in bytes. Raises LabError."""
+    for _ in range(ATTEMPTS):
+        with servers.start(
+            children, programs.argv(configuration), configuration.server_cpus, programs.root,
+            configuration.expected_ready(),
+        ) as server:  # fmt: skip
+            idle = sum(server.memory())
+            try:
+                held = _hold(server, count)
+            except BadAnswer as error:
+                raise LabError(f"{configuration.label}: {error}") from None
+            if held is not None:
+                return idle, held
+    raise LabError(
+        f"{configuration.label}: {count} requests of {HOLD_MS} ms were never in progress all at once"
+    )
+
+
+def measure(children: Children, programs: Programs, cores: Cores) -> dict[str, float]:
+    """One round: bytes for one more, NAME with a suspended request, NAME_idle of a pool."""
+    found = {}
+    for model in MODELS:
+        readings = []
+        for count in (1, COUNT):
+            workers = count if model in POOLS else 1
+            configuration = Configuration(model, workers, cores.server, cores.load)
+            readings.append(_read(children, programs, configuration, count))
+        (idle_one, held_one), (idle_all, held_all) = readings
+        found[UNITS[model]] = (held_all - held_one) / (COUNT - 1)
+        if model in POOLS:
+            found[f"{UNITS[model]}_idle"] = (idle_all - idle_one) / (COUNT - 1)
+    return found

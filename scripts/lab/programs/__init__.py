@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: MIT
+"""The programs: what scripts/bench and the others beside it do when they are called.
+
+    progress    the line that says how long it takes
+    report      scripts/report: all files of a run, made again
+    readme      scripts/results: the texts that follow from the reference run
+    run         a whole run: every step of the plan
+    options, cli   scripts/bench
+    compare     scripts/compare: two runs side by side
+    advise      scripts/advise: which model fits a service
+    acceptance  scripts/acceptance: the promises about speed
+    claims_run  scripts/claims: what textbooks say, checked here
+"""

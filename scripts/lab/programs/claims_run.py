@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: MIT
+"""scripts/claims: what textbooks say of processes, threads and coroutines, checked here.
+
+  1  a process pool uses all cores
+  2  a process switch costs more than a thread switch, and that more than a coroutine switch
+  3  a process takes more memory than a thread, a thread more than a coroutine
+  4  a thread pool under a GIL cannot use several cores; without it, it can
+  5  coroutines in one thread are concurrent but not parallel
+  6  awaiting lets other coroutines go on: C waits of 20 ms take 20 ms
+  7  coroutines with a process pool use all cores
+  8  coroutines with processes are usually the best of the three: a line for each workload
+
+Each is printed with PASS, FAIL or VOID, its figures with their intervals, and the place of the
+evidence, a folder below results/. A claim is a hypothesis: one that fails is a finding. VOID
+is what could not be measured, or so that it could be believed, or leaves the claim undecided.
+
+Exit status: 0 when all was measured, whatever came out; 1 when a claim is void or something could
+not be run; 64 for a bad option; 130 when interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import resource
+import secrets
+import sys
+import time
+from pathlib import Path
+from typing import Any, Sequence
+
+from ..machine import priority, procfs, program
+from ..machine.children import Children
+from ..machine.errors import LabError
+from ..machine.program import say
+from ..machine.quiet import QUIET_CORES, Patience
+from ..ask import plan as planning
+from ..ask.plan import Plan
+from ..server import site
+from ..measure import environment, microbench, suspended, wrk
+from ..measure.environment import ROOT
+from ..measure.measure import Programs
+from ..judge import claims
+from ..judge.claims import CLAIMS, VOID, Claim, Measured, Round
+from ..show.document import Run, command_line, utc
+from . import acceptance, options as choosing, run as running
+from .cli import find_programs, perform, server_path, shown
+
+SCHEMA = 1
+SWITCH_S, MEMORY_S = 3.0, 12.0  # roughly, of one round
+NOT_DISTURBED = ("hello", "crash")  # by CPU per request and by requests lost
+
+
+def _parser() -> program.Parser:
+    made = program.Parser("scripts/claims", __doc__)
+    add = made.add_argument
+    add("--only", metavar="LIST", default=",".join(CLAIMS), help="claims (%(default)s)")
+    add("--blocks", type=int, metavar="N", default=6,
+        help="how often all is repeated; 6 and more give 95 %% intervals (%(default)s)")
+    add("--duration", type=float, metavar="S", default=1.0,
+        help="seconds of load for one figure (%(default)s)")
+    add("--label", default="claims", help="ends the name of the results' folder (%(default)s)")
+    add("--seed", type=int, metavar="N", help="of the random order; by default a new one")
+    add("--server", metavar="PATH", default="./server", help="(%(default)s)")
+    add("--results", metavar="DIR", help="where the results' folder goes (results)")
+    add("--patience", type=float, metavar="S", default=120.0,
+        help="to spend on waiting until other programs leave the cores alone (%(default)s)")
+    add("--list", action="store_true", help="print what would be run, and exit")
+    return made
+
+
+def make_plan(options: argparse.Namespace, asked: Sequence[str]) -> Plan:
+    """Raises LabError."""
+    cores = planning.split_cores(sorted(os.sched_getaffinity(0)))
+    choosing.check(argparse.Namespace(**{**vars(options), "warmup": None, "retries": 2, "nice": None}))
+    return planning.ordered(
+        Plan(
+            tuple(claims.cells(cores, asked)), options.blocks, options.duration, 0.2,
+            options.seed if options.seed is not None else secrets.randbelow(1_000_000),
+            options.label, cores, preset="claims", nice=priority.usual(),
+        )
+    )  # fmt: skip
+
+
+def seconds(plan: Plan, asked: Sequence[str]) -> float:
+    each = SWITCH_S * ("2" in asked) + MEMORY_S * ("3" in asked)
+    return running.seconds_planned(plan) + each * plan.blocks
+
+
+# --- measuring ----------------------------------------------------------------------------
+
+
+def measure_switches(plan: Plan, patience: Patience) -> list[Round]:
+    """In each round what the claim compares, one after the other, on the server's first core;
+    others_cores is how much of it other programs had. Disturbed rounds are repeated as long as
+    patience lasts, and the last try is kept."""
+    microbench.build()
+    rounds: list[Round] = []
+    with Children() as children:
+        children.nice = plan.nice
+        for _ in range(plan.blocks):
+            for left in range(plan.retries, -1, -1):
+                patience.await_quiet()
+                begun = time.monotonic()
+                found = _switches(children, plan.cores.server[:1])
+                disturbed = found["others_cores"] >= QUIET_CORES
+                if not patience.again(disturbed, time.monotonic() - begun) or left == 0:
+                    break
+            rounds.append(found)
+    return rounds
+
+
+def _switches(children: Children, core: Sequence[int]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    begun, busy, own = time.monotonic(), procfs.machine(core).busy_s, _ended_cpu_s()
+    for what in ("kernel", "tasks", "switch"):
+        measured = microbench.measure(children, what, core)
+        found |= {name: value for name, (value, _unit) in measured.items()}
+    own, busy = _ended_cpu_s() - own, procfs.machine(core).busy_s - busy
+    return {**found, "others_cores": max(0.0, busy - own) / (time.monotonic() - begun)}
+
+
+def _ended_cpu_s() -> float:
+    """CPU time of children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def measure_memory(programs: Programs, plan: Plan) -> list[Round]:
+    with Children() as children:
+        children.nice = plan.nice
+        return [suspended.measure(children, programs, plan.cores) for _ in range(plan.blocks)]
+
+
+def void_disturbed(run: Run) -> None:
+    """Of samples judged by throughput; CPU time and the rest bear the company of others."""
+    for sample in run.samples:
+        if sample.workload not in NOT_DISTURBED:
+            acceptance.void_disturbed(sample)
+
+
+def _measure(
+    run: Run, programs: Programs, asked: Sequence[str], patience_s: float
+) -> tuple[Measured, int]:
+    plan = run.plan
+    switches: list[Round] = []
+    memory: list[Round] = []
+    why: dict[str, str] = {}
+    if "2" in asked:
+        try:
+            switches = measure_switches(plan, Patience(patience_s / 4, plan.cores.server[:1]))
+        except LabError as error:
+            why["2"] = str(error)
+    if "3" in asked:
+        try:
+            memory = measure_memory(programs, plan)
+        except LabError as error:
+            why["3"] = str(error)
+    code = perform(run, programs, patience_s) if plan.cells else 0
+    run.complete = run.complete or not plan.cells
+    void_disturbed(run)
+    cores = len(claims.wide(plan.cores).server)
+    return Measured(run.results(), switches, memory, why, cores), code
+
+
+# --- what comes out -----------------------------------------------------------------------
+
+
+def to_json(run: Run, found: Measured, judged: Sequence[Claim]) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "command": run.command,
+        "started": run.started,
+        "blocks": run.plan.blocks,
+        "claims": [
+            {
+                "number": int(claim.number),
+                "claim": claim.text,
+                "state": claim.state,
+                "parts": [
+                    {**dataclasses.asdict(part), "state": part.state} for part in claim.parts
+                ],
+                "table": claim.table,
+                "evidence": claim.evidence,
+            }
+            for claim in judged
+        ],
+        "switches": [claims.with_net(each) for each in found.switches],
+        "memory": [dict(each) for each in found.memory],
+        "server_cores": found.cores,
+        "not_run": dict(found.why),
+    }
+
+
+def write(run: Run, found: Measured, judged: Sequence[Claim], directory: Path) -> Path:
+    """The run's folder with claims.json in it. Raises LabError where it cannot be made."""
+    folder = running.write(run, found.results, directory)
+    document = json.dumps(to_json(run, found, judged), indent=1, ensure_ascii=False)
+    try:
+        (folder / "claims.json").write_text(document + "\n")
+    except OSError as error:
+        raise LabError(f"cannot write {folder}/claims.json: {error.strerror}") from None
+    return folder
+
+
+def summary(judged: Sequence[Claim]) -> str:
+    counts = [f"{sum(c.state == state for c in judged)} {state}" for state in ("PASS", "FAIL", VOID)]
+    return ", ".join(counts)
+
+
+def check_claims(argv: Sequence[str]) -> int:
+    options = _parser().parse_args(argv)
+    asked = planning.parse_list(options.only, CLAIMS, "claim")
+    plan = make_plan(options, asked)
+    if options.list:
+        print("\n".join(f"{number} {CLAIMS[number]}" for number in sorted(asked)))
+        print("\n".join(f"  {c.name}: {', '.join(x.label for x in c.configurations)}" for c in plan.cells))
+        return 0
+    long_s = seconds(plan, asked)
+    long = f"{long_s / 60:.0f} minutes" if long_s >= 120 else f"{long_s:.0f} seconds"
+    say(sys.stderr, f"claims: blocks: {plan.blocks}; about {long}\n")
+    directory = Path(options.results) if options.results else ROOT / "results"
+    running.check_writable(directory)
+    wrk_path, server = wrk.find(), server_path(options.server)
+    with site.Folder() as folder:
+        programs = find_programs(plan, server, wrk_path, folder)
+        environment.raise_open_files()
+        run = Run(
+            plan, environment.record(server, wrk_path), command_line("scripts/claims", argv),
+            utc("%Y-%m-%dT%H:%M:%SZ"),
+        )  # fmt: skip
+        found, code = _measure(run, programs, asked, options.patience)
+    if not running.worth_keeping(run):
+        say(sys.stderr, "scripts/claims: stopped; nothing was written\n")
+        return code
+    judged = claims.judge(asked, found)
+    run.conclusion_lines = [line for claim in judged for line in claim.lines(".")]
+    states = {claim.number: claim.state for claim in judged}
+    run.conclusions = {"claims": states, "lines": run.conclusion_lines}
+    where = shown(write(run, found, judged, directory))
+    for claim in judged:
+        say(sys.stdout, "\n".join(claim.lines(where)) + "\n")
+    say(sys.stdout, f"{summary(judged)} (seed {plan.seed}); written to {where}/\n")
+    return code or int(any(claim.state == VOID for claim in judged))
+
+
+def main() -> int:
+    return program.run("scripts/claims", check_claims)

@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: MIT
+"""scripts/compare A B: two runs side by side, B over A, cell by cell.
+
+Blocks of different runs are not pairs: the interval is a bootstrap of the ratio of the two
+medians, each run resampled by itself. It knows of the noise within each run and not of what
+changed between them (another load, another day); a figure that survives that is a multiple
+of the floor server's in the same run, the metric cpu_x_floor.
+
+0: done, no condition met. 1: a condition of --fail-if holds, or with --fail-on-flip a verdict
+went from one winner to the other. 2: a run cannot be read, or a condition names nothing.
+64: a bad option, or a condition that is none.
+"""
+
+from __future__ import annotations
+
+import itertools
+import operator
+import random
+import re
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, NamedTuple, Sequence
+
+from ..machine import priority, program
+from ..machine.errors import LabError, UsageError
+from ..ask import workloads as work
+from ..judge import analysis, stats, verdict
+from ..judge.stats import Ratio
+from ..show import reading, schema, table
+
+CANNOT = 2
+_SEED = 21
+Figures = dict[tuple[str, int, str], dict[str, list[float]]]
+
+CONDITION = re.compile(
+    r"(?P<workload>idle(?:-files)?:\d+|[^:@]+)(?:@(?P<connections>\d+))?:(?P<configuration>[^:]+):(?P<metric>\w+)"
+    r"\s*(?P<sign><=|>=|<|>)\s*(?P<value>\d+(?:\.\d+)?)"
+)
+SIGNS: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge,
+}  # fmt: skip
+METRICS = ("rps", "cpu", "cpu_x_floor", "p50", "p99", "switches", "memory")
+MODEL_OF = re.compile(r"[\w-]+")
+
+
+class Pair(NamedTuple):
+    cell: str
+    figure: str  # that the verdict goes by
+    first: str
+    second: str
+
+
+Winners = dict[Pair, int]
+
+
+@dataclass(frozen=True)
+class Compared:
+    workload: str
+    connections: int
+    configuration: str
+    before: dict[str, list[float]]
+    after: dict[str, list[float]]
+
+    def ratio(self, metric: str) -> Ratio | None:
+        return unpaired_ratio(self.before[metric], self.after[metric])
+
+    @property
+    def place(self) -> str:
+        return f"{self.workload}, {self.connections} connections, {self.configuration}"
+
+
+def figures(run: dict[str, Any]) -> Figures:
+    """Each metric's values in the blocks that can be believed; none of a row that is void."""
+    found: Figures = {}
+    void = {
+        (cell["workload"]["name"], cell["connections"], row["configuration"])
+        for cell in run["cells"]
+        for row in cell["rows"]
+        if row["void"]
+    }
+    floors = {
+        (s["workload"], s["connections"], s["block"]): s["derived"]["cpu_us_per_request"]
+        for s in run["samples"]
+        if s["configuration"] == "floor" and not s["derived"]["void"]
+    }
+    for s in run["samples"]:
+        key = (s["workload"], s["connections"], s["configuration"])
+        if s["derived"]["void"] or key in void:
+            continue
+        values = found.setdefault(key, {name: [] for name in METRICS})
+        derived = s["derived"]
+        cpu, floor = derived["cpu_us_per_request"], floors.get((key[0], key[1], s["block"]))
+        percentiles = (s["load"] or {}).get("percentiles_us", {})
+        measured = {
+            "rps": derived["rps"],
+            "cpu": cpu,
+            "cpu_x_floor": cpu / floor if floor else None,
+            "p50": percentiles.get("p50"),
+            "p99": percentiles.get("p99"),
+            "switches": derived["switches_per_request"],
+            "memory": s["memory_bytes"] + s["master_bytes"],
+        }
+        for name, value in measured.items():
+            if value:
+                values[name].append(value)
+    return found
+
+
+def unpaired_ratio(first: Sequence[float], second: Sequence[float]) -> Ratio | None:
+    """Of the medians, second to first; with few blocks, the widest that the blocks allow."""
+    if not first or not second:
+        return None
+    middle = statistics.median(second) / statistics.median(first)
+    blocks = min(len(first), len(second))
+    if blocks < stats.ENOUGH_BLOCKS:
+        low, high = min(second) / max(first), max(second) / min(first)
+        return Ratio(middle, low, high, blocks, stats.range_confidence(blocks))
+    dice = random.Random(_SEED)
+    ratios = sorted(
+        statistics.median(dice.choices(second, k=len(second)))
+        / statistics.median(dice.choices(first, k=len(first)))
+        for _ in range(stats.RESAMPLES)
+    )
+    tail = (1.0 - stats.CONFIDENCE) / 2
+    low, high = ratios[int(tail * len(ratios))], ratios[int((1 - tail) * len(ratios)) - 1]
+    return Ratio(middle, low, high, blocks, stats.CONFIDENCE)
+
+
+def compare(first: dict[str, Any], second: dict[str, Any]) -> list[Compared]:
+    """What both runs have, in the first's order."""
+    before, after = figures(first), figures(second)
+    return [Compared(*key, before[key], after[key]) for key in before if key in after]
+
+
+def winners(run: dict[str, Any]) -> Winners:
+    """Of each pair of configurations in each cell: 1 the first is ahead, -1 the second, 0 a tie.
+
+    Ahead by what the cell's verdict goes by, requests/s or CPU time per request; where it goes by
+    neither (idle, crash, ...) nobody is. Within the run's noise floor, how far a configuration
+    run twice was from itself, nobody is either.
+    """
+    results = reading.from_json(run).results()
+    noise = {cpu: table.noise_floor(results, cpu) for cpu in (False, True)}
+    found = {}
+    for result in results:
+        if result.cell.workload.kind != work.LOAD:
+            continue
+        cpu = verdict.by_cpu(result)
+        metric, sign = (analysis.cpu_us, -1) if cpu else (analysis.rps, 1)
+        for first, second in itertools.combinations(result.models, 2):
+            ratio = analysis.ratio(first, second, metric)
+            if ratio is None:
+                continue
+            tie = ratio.tie or abs(ratio.median - 1.0) <= noise[cpu]
+            ahead = sign if ratio.median > 1.0 else -sign
+            pair = Pair(result.cell.name, "CPU per request" if cpu else "requests/s",
+                        first.label, second.label)  # fmt: skip
+            found[pair] = 0 if tie else ahead
+    return found
+
+
+def flips(before: Winners, after: Winners) -> list[str]:
+    """Pairs of which one won in the first run and the other in the second."""
+    lines = []
+    for pair, won in before.items():
+        if won * after.get(pair, 0) < 0:
+            one, other = (pair.first, pair.second) if won > 0 else (pair.second, pair.first)
+            lines.append(
+                f"{pair.cell}, {pair.figure}: {one} was ahead of {other}, and now it is behind"
+            )
+    return lines
+
+
+def decided(before: Winners, after: Winners) -> str:
+    common = [pair for pair in before if pair in after]
+    both = [pair for pair in common if before[pair] and after[pair]]
+    return f"{len(both)} of {len(common)} pairs have one in both runs"
+
+
+# --- conditions ---------------------------------------------------------------------------
+
+
+def failing(text: str, compared: Sequence[Compared]) -> list[str]:
+    """The cells in which a condition holds. Raises LabError where it is none, or names none.
+
+    WORKLOAD[@CONNECTIONS]:CONFIGURATION:METRIC<VALUE, the metric being B over A; a
+    configuration is a label, or a model, which then means every size of it.
+    """
+    match = CONDITION.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(
+            f"--fail-if {text!r}: expected WORKLOAD[@CONNECTIONS]:CONFIGURATION:METRIC<VALUE, "
+            "such as hello:coro:rps<0.95"
+        )
+    metric = match["metric"]
+    if metric not in METRICS:
+        raise UsageError(f"--fail-if {text!r}: the metrics are {', '.join(METRICS)}")
+    meant = [each for each in compared if _meant(each, match)]
+    known = [(each, each.ratio(metric)) for each in meant]
+    if not any(ratio for _, ratio in known):
+        raise LabError(f"--fail-if {text!r}: no such figure that counts in both runs")
+    holds, limit = SIGNS[match["sign"]], float(match["value"])
+    return [
+        f"{each.place}: {metric} {ratio.median:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] "
+        f"{match['sign']} {limit:g}"
+        for each, ratio in known
+        if ratio and holds(ratio.median, limit)
+    ]
+
+
+def _meant(each: Compared, match: re.Match[str]) -> bool:
+    if each.workload != match["workload"]:
+        return False
+    if match["connections"] and each.connections != int(match["connections"]):
+        return False
+    wanted = match["configuration"]
+    family = MODEL_OF.match(each.configuration)
+    return wanted in (each.configuration, family.group(0) if family else "")
+
+
+# --- output -------------------------------------------------------------------------------
+
+
+def render(compared: Sequence[Compared], metrics: Sequence[str]) -> str:
+    """A line a configuration: each metric as B over A, and where the interval excludes 1."""
+    rows = [["workload", "conn.", "configuration", *metrics]]
+    for each in compared:
+        cells = []
+        for name in metrics:
+            ratio = each.ratio(name)
+            mark = "" if ratio is None or ratio.tie else ("+" if ratio.median > 1 else "-")
+            cells.append(
+                f"{ratio.median:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]{mark}" if ratio else "–"
+            )
+        rows.append([each.workload, str(each.connections), each.configuration, *cells])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows
+    )
+
+
+def _parser() -> program.Parser:
+    made = program.Parser("scripts/compare", __doc__)
+    add = made.add_argument
+    add("first", metavar="A", type=Path, help="a run's folder, or its run.json")
+    add("second", metavar="B", type=Path)
+    add("--metrics", metavar="LIST", default="rps,cpu,p99", help=f"of {', '.join(METRICS)}")
+    add("--fail-if", metavar="CONDITION", action="append", default=[],
+        help="such as 'hello:coro:rps<0.95' or 'sleep@256:threads(64):p99>1.2'; repeatable")
+    add("--fail-on-flip", action="store_true",
+        help="exit with 1 where a verdict went from one winner to the other")
+    return made
+
+
+def _compare(argv: Sequence[str]) -> int:
+    options = _parser().parse_args(argv)
+    metrics = [name for name in options.metrics.split(",") if name]
+    for name in metrics:
+        if name not in METRICS:
+            raise UsageError(f"--metrics {name!r}: there are {', '.join(METRICS)}")
+    first, second = schema.load(options.first), schema.load(options.second)
+    compared = compare(first, second)
+    if not compared:
+        raise LabError("the two runs have no configuration of a cell in common")
+    failed = [line for text in options.fail_if for line in failing(text, compared)]
+    before, after = winners(first), winners(second)
+    flipped = flips(before, after)
+    for name in ("kernel", "cpu", "cores", "server_version"):
+        one, other = first["environment"].get(name), second["environment"].get(name)
+        if one != other:
+            print(f"note: {name}: {one} in A, {other} in B")
+    nice = [run["plan"].get("nice", priority.NORMAL) for run in (first, second)]
+    if nice[0] != nice[1]:
+        print(f"note: servers and wrk at nice {nice[0]} in A, {nice[1]} in B")
+    print("B ÷ A, medians; + or - where the interval excludes 1\n")
+    print(render(compared, metrics))
+    print()
+    for line in flipped:
+        print(f"flip: {line}")
+    if not flipped:
+        print(f"no verdict flips from one winner to the other: {decided(before, after)}")
+    for line in failed:
+        print(f"failed: {line}")
+    return 1 if failed or (flipped and options.fail_on_flip) else 0
+
+
+def main() -> int:
+    return program.run("scripts/compare", _compare, CANNOT)

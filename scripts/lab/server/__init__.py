@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+"""Servers: ours and others, what they serve and what they ask.
+
+    client      an HTTP client that keeps the answer's bytes
+    site        the folder of files that all of them serve
+    servers     starting one for a measurement
+    backend     the database behind some workloads
+    peer_config, peer_app   configurations and routes for other servers
+    peers       which of them are installed, how they are started
+"""

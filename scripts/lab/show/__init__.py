@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: MIT
+"""Showing: rows and sentences as text, JSON, plots and pages.
+
+    columns, table   the tables, as text and as Markdown
+    csv_table   the rows for other programs
+    overview    a run in one table
+    theme, draw_svg, charts   the plots
+    schema, document, reading   run.json: its shape, written, read back
+    page_style, page   report.html
+"""

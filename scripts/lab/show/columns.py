@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: MIT
+"""Which columns a cell's table has, and what stands in them; by the kind of workload."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Callable
+
+from ..ask import workloads as work
+from ..judge import analysis, verdict
+from ..judge.analysis import CellResult, Row
+
+VOID_MARK = "!"
+SHARED_MARK = "*"
+NONE = "–"
+
+Text = Callable[[Row], str]
+
+
+@dataclass(frozen=True)
+class Column:
+    """text: of a row that has at least one sample. meaning: for the legend."""
+
+    name: str
+    meaning: str
+    text: Callable[[Row], str]
+    optional: int = 0  # left out of a terminal too narrow, highest first
+
+
+def duration_text(us: float | None) -> str:
+    if us is None:
+        return NONE
+    if us >= 1e6:
+        return f"{us / 1e6:.3g} s"
+    return f"{us / 1e3:.3g} ms" if us >= 1e3 else f"{us:.0f} µs"
+
+
+def bytes_text(count: float) -> str:
+    if count >= 1 << 20:
+        return f"{count / (1 << 20):.1f} MB"
+    return f"{count / 1024:.0f} KB"
+
+
+def mark(row: Row) -> str:
+    if row.void:
+        return VOID_MARK
+    return analysis.DISTURBED_MARK if row.disturbed else ""
+
+
+def _share(row: Row) -> str:
+    known = row.share is not None and not row.configuration.floor
+    return verdict.percent(row.share or 0.0) if known else NONE
+
+
+def _calls(row: Row) -> str:
+    return f"{row.syscalls.a_request:.2f}" if row.syscalls else NONE
+
+
+def _extra(name: str, form: Callable[[float], str]) -> Callable[[Row], str]:
+    return lambda row: form(row.extras[name]) if name in row.extras else NONE
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}"
+
+
+def _ms(value: float) -> str:
+    return duration_text(value * 1e3)
+
+
+RPS = Column(
+    "req/s",
+    "requests answered a second; of requests that wait, ratios leave out the time in which wrk "
+    "connects and the first of them wait",
+    lambda r: mark(r) + _whole(r.rps),
+)
+CPU = Column(
+    "CPU µs", "server CPU time per request, all workers and threads summed",
+    lambda r: f"{r.cpu_us:,.1f}",
+)  # fmt: skip
+P50 = Column(
+    "p50", "latency at the median; a percentile needs 10 samples beyond it, else –",
+    lambda r: duration_text(r.percentiles_us["p50"]),
+)  # fmt: skip
+P99 = Column(
+    "p99", "latency that 1 % of the requests exceed",
+    lambda r: duration_text(r.percentiles_us["p99"]), 2,
+)  # fmt: skip
+QUEUED = Column(
+    "queued", "per request, time the server was ready to run and had no core",
+    lambda r: duration_text(r.queued_us), 6,
+)  # fmt: skip
+SWITCHES = Column(
+    "switches", "context switches per request, voluntary and not",
+    lambda r: f"{r.switches:.2f}", 4,
+)  # fmt: skip
+CALLS = Column("syscalls", "per request, counted in a run of their own", _calls, 5)
+MEMORY = Column(
+    "memory", "PSS of all server processes", lambda r: bytes_text(r.memory_bytes), 7
+)
+WORKER = Column(
+    "/worker", "memory without the master's, by workers; a loop's includes its coroutines",
+    lambda r: bytes_text(r.memory_per_worker_bytes), 3,
+)  # fmt: skip
+CEILING = Column(
+    "ceiling",
+    "share reached of what cores, pool size or connections allow at best in the time measured",
+    _share,
+)
+LIMIT = Column(
+    "limited by",
+    "what was used up; wrk: the load generator, so req/s says little of the server; round "
+    "trips: neither side's CPU, each connection waits for its answer; other programs: they "
+    "worked on the same cores, and less than 97 % of the ceiling was reached",
+    lambda r: "void" if r.void else r.limiter or NONE,
+)  # fmt: skip
+
+PARKED = Column("parked", "idle connections, each answered once before",
+                _extra("parked_answered", _whole))  # fmt: skip
+TOTAL = Column("memory", "PSS of all server processes with the idle connections",
+               _extra("memory_total_bytes", bytes_text))  # fmt: skip
+EACH = Column("a connection", "memory that one idle connection adds, in bytes",
+              _extra("bytes_a_connection", _whole))  # fmt: skip
+CACHED = Column("files", "share of them in memory at the end: in what the limit leaves",
+                _extra("cached_share", lambda share: f"{min(share, 1.0) * 100:.0f} %"))  # fmt: skip
+ANSWERED = Column("answered", "requests answered, before and after the fault",
+                  lambda r: mark(r) + _extra("answered", _whole)(r))  # fmt: skip
+LOST = Column("lost", "requests sent that got no answer, in the worst block",
+              _extra("lost", _whole))  # fmt: skip
+RESET = Column(
+    "reset", "connections opened after SIGTERM that were reset, in the worst block",
+    _extra("reset", _whole),
+)  # fmt: skip
+REFUSED = Column("refused", "connections refused, and tried again", _extra("refused", _whole))
+WORKERS_BACK = Column("workers back", "after the kill, until all workers ran again",
+                      _extra("workers_back_ms", _ms))  # fmt: skip
+SERVED = Column("served again", "until every connection that was cut had an answer again",
+                _extra("served_again_ms", _ms))  # fmt: skip
+DRAINED = Column("drained in", "from SIGTERM to the server's end", _extra("drain_ms", _ms))
+
+COMMON = (RPS, CPU, P50, P99, QUEUED, SWITCHES, CALLS, MEMORY, WORKER, CEILING, LIMIT)
+KINDS: dict[str, tuple[Column, ...]] = {
+    work.LOAD: COMMON,
+    work.PARKED: (PARKED, TOTAL, EACH, CACHED, RPS, CPU, P50, P99, CEILING, LIMIT),
+    work.BESIDE: (RPS, P50, P99, SWITCHES, CEILING, LIMIT),
+    work.CRASH: (ANSWERED, LOST, REFUSED, WORKERS_BACK, SERVED, LIMIT),
+    work.DRAIN: (ANSWERED, LOST, RESET, REFUSED, DRAINED, LIMIT),
+}
+
+
+def columns(result: CellResult) -> tuple[Column, ...]:
+    """Of this cell; system calls only where they were counted, files in memory only where that
+    was limited."""
+    left_out = []
+    if not any(row.syscalls for row in result.rows):
+        left_out.append(CALLS)
+    if not result.cell.workload.memory_bytes:
+        left_out.append(CACHED)
+    return tuple(c for c in KINDS[result.cell.workload.kind] if c not in left_out)
+
+
+def row_cells(row: Row, chosen: tuple[Column, ...]) -> list[str]:
+    name = row.label + (SHARED_MARK if row.configuration.shares_cores else "")
+    if not any(sample.load or sample.extras for sample in row.samples):
+        return [name, "void", *[NONE] * (len(chosen) - 1)]
+    return [name, *(column.text(row) for column in chosen)]

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: MIT
+"""A run.json back into the Run that wrote it, so that every output can be made again.
+
+Only the samples and the plan are taken from the document; medians, ratios and verdicts are
+worked out anew by the same code as after a measurement. Fields that an older run does not
+have keep their defaults, fields that this lab does not know are left alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+from typing import Any, Mapping, Type, TypeVar, cast
+
+from ..machine.errors import LabError
+from ..machine.procfs import Usage
+from ..ask.plan import AGAIN, Cell, Configuration, Cores, Plan, Step
+from ..ask.workloads import Workload
+from ..measure.sample import Sample, Take
+from ..measure.syscalls_count import Count
+from ..measure.wrk import Load
+from ..judge import conclusions
+from . import columns, schema, table
+from .document import Run
+
+T = TypeVar("T")
+_LABEL = re.compile(r"(?P<model>.*?)(?:\((?P<workers>\d+)\))?(?P<flags>(?:\+\w+)*)", re.DOTALL)
+_DISPATCHES = ("connection", "request")
+
+
+def read(path: Path) -> Run:
+    """path: run.json or its folder. Raises LabError where it cannot be read."""
+    return from_json(schema.load(path))
+
+
+def from_json(document: Mapping[str, Any]) -> Run:
+    """document: checked by schema. Raises LabError where it does not fit together."""
+    try:
+        return _run(document)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise LabError(f"the run cannot be put together again: {error!r}") from None
+
+
+def configuration(row: Mapping[str, Any]) -> Configuration:
+    """From its label and cores, as they stand in a row of a cell."""
+    label: str = row["configuration"]
+    once = label[: -len(AGAIN)] if row["is_again"] else label
+    match = _LABEL.fullmatch(once)
+    if match is None:
+        raise ValueError(f"configuration {label!r}")
+    flags = match["flags"].split("+")[1:]
+    dispatches = [flag for flag in flags if flag in _DISPATCHES]
+    made = Configuration(
+        match["model"],
+        int(match["workers"] or 1),
+        tuple(row["server_cpus"]),
+        tuple(row["load_cpus"]),
+        gil="gil" in flags,
+        dispatch=dispatches[0] if dispatches else None,
+        suffix=AGAIN if row["is_again"] else "",
+        floor=row["is_floor"],
+    )
+    if made.label != label:
+        raise ValueError(f"configuration {label!r} is read as {made.label!r}")
+    return made
+
+
+def _fields(kind: Type[T], data: Mapping[str, Any], **others: Any) -> T:
+    """An instance of a dataclass from those items that it has fields for."""
+    names = {field.name for field in dataclasses.fields(cast(Any, kind))}
+    return kind(**{**{k: v for k, v in data.items() if k in names}, **others})
+
+
+def _workload(data: Mapping[str, Any]) -> Workload:
+    body = data.get("body")
+    made = _fields(Workload, data, body=body.encode() if body is not None else None)
+    if made.kind not in columns.KINDS:
+        raise ValueError(f"workload {made.name!r} is of the kind {made.kind!r}")
+    return made
+
+
+def _sample(data: Mapping[str, Any]) -> Sample:
+    return _fields(
+        Sample,
+        data,
+        load=_fields(Load, data["load"]) if data["load"] else None,
+        usage=_fields(Usage, data["usage"]),
+        warmup_windows=tuple(data.get("warmup_windows", ())),
+        takes=[_fields(Take, take) for take in data["takes"]],
+    )
+
+
+def _plan(document: Mapping[str, Any]) -> Plan:
+    data = document["plan"]
+    cells = tuple(
+        Cell(
+            _workload(cell["workload"]),
+            cell["connections"],
+            tuple(configuration(row) for row in cell["rows"]),
+        )
+        for cell in document["cells"]
+    )
+    # A run that was cut short planned more than it has cells for.
+    known = {
+        (cell.workload.name, cell.connections, c.label): (cell, c)
+        for cell in cells
+        for c in cell.configurations
+    }
+    steps = tuple(Step(block, *known[key]) for block, *rest in data["order"]
+                  if (key := (rest[0], rest[1], rest[2])) in known)  # fmt: skip
+    return _fields(
+        Plan,
+        data,
+        cells=cells,
+        steps=steps,
+        cores=Cores(tuple(data["server_cpus"]), tuple(data["load_cpus"])),
+        steady=data["steady_looked_for"],
+        syscalls=bool(document["syscalls"]),
+    )
+
+
+def _run(document: Mapping[str, Any]) -> Run:
+    run = _fields(
+        Run,
+        document,
+        plan=_plan(document),
+        samples=[_sample(sample) for sample in document["samples"]],
+        counts=[_fields(Count, count) for count in document["syscalls"]],
+    )
+    results = run.results()
+    common = set(table.common_lines(run.plan, results))
+    run.notes = [note for note in document["notes"] if note not in common]
+    drawn, run.conclusion_lines = conclusions.draw(run.plan, results)
+    if drawn:
+        run.conclusions = drawn
+    else:
+        lines = run.conclusions.get("lines", run.conclusions.get("advice", []))
+        run.conclusion_lines = [str(line) for line in lines]
+    return run

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: MIT
+"""Results as text for a terminal and as Markdown; the same cells in both."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from typing import Sequence
+
+from ..machine import priority
+from ..ask.plan import Plan
+from ..judge import analysis, stats, verdict
+from ..judge.analysis import CellResult
+from . import columns
+from .columns import SHARED_MARK, VOID_MARK, Column, row_cells
+
+WIDTH = 110
+NAME = "configuration"
+
+
+def noise_floor(results: Sequence[CellResult], cpu: bool) -> float:
+    """How far the A/A pair got from 1 in any block."""
+    metric = analysis.cpu_us if cpu else analysis.rps
+    distances = [0.0]
+    for result in results:
+        found = analysis.aa_pair(result, metric)
+        if found:
+            distances += [abs(found[1].low - 1.0), abs(found[1].high - 1.0)]
+    return max(distances)
+
+
+def sentences(results: Sequence[CellResult]) -> list[str]:
+    return [
+        verdict.sentence(result, noise_floor(results, verdict.by_cpu(result)))
+        for result in results
+    ]
+
+
+def footnotes(result: CellResult) -> list[str]:
+    """What a reader must know of this cell before believing it."""
+    notes = []
+    shared = [row for row in result.rows if row.configuration.shares_cores]
+    if shared:
+        cores = shared[0].configuration.server_cpus
+        rest = "" if len(shared) == len(result.rows) else "; the others have cores of their own"
+        notes.append(
+            f"{SHARED_MARK} {verdict.listed([*(row.label for row in shared), 'wrk'])} share "
+            f"{'core' if len(cores) == 1 else 'cores'} {cores_text(cores)}{rest}"
+        )
+    for row in result.rows:
+        if not row.void_reasons:
+            continue
+        bad = len(row.samples) - len(row.valid)
+        reasons = "; ".join(row.void_reasons)
+        state = "void" if row.void else f"{bad} of {len(row.samples)} blocks left out"
+        notes.append(f"{VOID_MARK} {row.label}: {state}: {reasons}")
+    return notes + list(result.notes)
+
+
+def common_lines(plan: Plan, results: Sequence[CellResult]) -> list[str]:
+    """What holds for the whole run: blocks, interval, noise, phantoms."""
+    lines = [interval_line(plan.blocks)]
+    if plan.nice != priority.NORMAL:
+        ahead = ", so other programs got what they left idle" if plan.nice < 0 else ""
+        asks = any(result.cell.workload.database for result in results)
+        apart = "; databases, and what asks them, at 0" if asks else ""
+        lines.append(f"servers and wrk ran at nice {plan.nice}{ahead}{apart}")
+    for result in results:
+        for name, metric in (("CPU/request", analysis.cpu_us), ("requests/s", analysis.rps)):
+            found = analysis.aa_pair(result, metric)
+            if found:
+                once, value = found
+                lines.append(
+                    f"noise: {once.label} against itself ({result.cell.workload.name}, "
+                    f"{name}): {verdict.ratio_text(value)}"
+                )
+    phantoms = sum(row.phantoms for result in results for row in result.rows)
+    if phantoms:
+        lines.append(
+            f"wrk back-filled {phantoms:,} latency samples that were never measured; "
+            "they are taken out again here"
+        )
+    return lines
+
+
+def interval_line(blocks: int) -> str:
+    if blocks == 1:
+        return "1 block: every ratio is a single one; how sure it is cannot be told"
+    if blocks < stats.ENOUGH_BLOCKS:
+        sure = stats.range_confidence(blocks)
+        return (
+            f"{blocks} blocks: brackets are the smallest and "
+            "largest ratio within a block "
+            f"(they hold the true median {verdict.percent(sure)} of the time); "
+            f"{stats.ENOUGH_BLOCKS} blocks or more give a 95 % interval"
+        )
+    return f"{blocks} blocks: brackets are 95 % bootstrap intervals of the median ratio"
+
+
+def cores_text(cpus: Sequence[int]) -> str:
+    return verdict.listed([str(cpu) for cpu in cpus])
+
+
+def heading(result: CellResult) -> str:
+    workload = result.cell.workload
+    return (
+        f"{workload.name}: {workload.method} {workload.target}, "
+        f"{result.cell.connections} connections "
+        f"({workload.shape})"
+    )
+
+
+def render_text(
+    plan: Plan,
+    results: Sequence[CellResult],
+    width: int = WIDTH,
+    conclusions: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> str:
+    """The whole report for a terminal of width columns. conclusions: what a preset is for."""
+    out: list[str] = []
+    for result in results:
+        out += [*_wrap(heading(result), "  ", width), ""]
+        chosen = columns.columns(result)
+        out += _fitted(_rows(result, chosen), chosen, width)
+        out.append("")
+        for note in footnotes(result):
+            out += _wrap(note, "  ", width)
+        out += [""] if out[-1] else []
+    for column in legend(results):
+        out += _wrap(f"{column.name}: {column.meaning}", "  ", width)
+    for line in [*common_lines(plan, results), *notes]:
+        out += _wrap(line, "  ", width)
+    out += ["", "In short:"]
+    for line in sentences(results):
+        out += ["", *_wrap(line, "    ", width)]
+    out += ["", *conclusions] if conclusions else []
+    return "\n".join(out) + "\n"
+
+
+def _wrap(text: str, indent: str, width: int) -> list[str]:
+    kept = re.sub(r"(?<=\d) (?=%|ms|µs|×)", "\u00a0", text)  # a figure stays with its unit
+    lines = textwrap.wrap(
+        kept, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
+    )
+    return [line.replace("\u00a0", " ") for line in lines]
+
+
+def legend(results: Sequence[CellResult]) -> list[Column]:
+    """Every column in use, once."""
+    found = {(c.name, c.meaning): c for result in results for c in columns.columns(result)}
+    return list(found.values())
+
+
+def _rows(result: CellResult, chosen: tuple[Column, ...]) -> list[list[str]]:
+    head = [NAME, *(column.name for column in chosen)]
+    return [head, *(row_cells(row, chosen) for row in result.rows)]
+
+
+def _fitted(rows: list[list[str]], chosen: tuple[Column, ...], width: int) -> list[str]:
+    """Aligned, with optional columns left out until it fits, if it can be made to."""
+    lines = _aligned(rows)
+    for column in sorted(chosen, key=lambda c: -c.optional):
+        if max(map(len, lines)) <= width or not column.optional:
+            break
+        index = rows[0].index(column.name)
+        rows = [row[:index] + row[index + 1 :] for row in rows]
+        lines = _aligned(rows)
+    return lines
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns padded; names and reasons to the left, figures to the right."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    last = len(widths) - 1
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if i in (0, last) else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    lines.insert(1, "-" * max(map(len, lines)))
+    return lines
+
+
+def render_markdown(
+    plan: Plan,
+    results: Sequence[CellResult],
+    title: str,
+    how: str,
+    conclusions: Sequence[str] = (),
+    notes: Sequence[str] = (),
+) -> str:
+    said = sentences(results)
+    out = [f"# {title}", "", how, ""]
+    if conclusions:
+        out += ["```text", *conclusions, "```", ""]
+    for result, line in zip(results, said):
+        out += [f"## {heading(result)}", ""]
+        head, *rows = _rows(result, columns.columns(result))
+        alignment = ["---" if i in (0, len(head) - 1) else "---:" for i in range(len(head))]
+        out += ["| " + " | ".join(head) + " |", "| " + " | ".join(alignment) + " |"]
+        out += ["| " + " | ".join(_escape(cell) for cell in row) + " |" for row in rows]
+        out += ["", f"**{_escape(line)}**", ""]
+        out += [f"- {_escape(note)}" for note in footnotes(result)]
+        out.append("")
+    out += ["## Reading the tables", ""]
+    out += [f"- {_escape(line)}" for line in [*common_lines(plan, results), *notes]]
+    out += [f"- {column.name}: {column.meaning}" for column in legend(results)]
+    return "\n".join(out).replace("\n\n\n", "\n\n") + "\n"
+
+
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|").replace("*", "\\*")
