@@ -56,29 +56,29 @@ void leaders_init(struct leaders *l, struct server_shared *shared, unsigned most
     l->members = l->marks + words(most);
 }
 
-bool leaders_turn(struct worker_control *control, enum leaders_turn from, enum leaders_turn to)
+bool leaders_change(struct worker_control *control, enum leaders_state from, enum leaders_state to)
 {
     uint32_t seen = from;
 
-    return atomic_compare_exchange_strong(&control->turn, &seen, to);
+    return atomic_compare_exchange_strong(&control->state, &seen, to);
 }
 
 static void wake(struct worker_control *control)
 {
-    syscall(SYS_futex, &control->turn, FUTEX_WAKE, 1, NULL, NULL, 0);
+    syscall(SYS_futex, &control->state, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
 bool leaders_dismiss(struct worker_control *control)
 {
     for (;;) {
-        if (leaders_turn(control, TURN_IDLE, TURN_LEAVING))
+        if (leaders_change(control, LEADERS_IDLE, LEADERS_DISMISSED))
             return true;
-        if (leaders_turn(control, TURN_STANDBY, TURN_LEAVING)) {
+        if (leaders_change(control, LEADERS_STANDBY, LEADERS_DISMISSED)) {
             wake(control);
             return false;
         }
-        if (leaders_turn(control, TURN_BUSY, TURN_LEAVING) ||
-            atomic_load(&control->turn) == TURN_LEAVING)
+        if (leaders_change(control, LEADERS_BUSY, LEADERS_DISMISSED) ||
+            atomic_load(&control->state) == LEADERS_DISMISSED)
             return false;
     }
 }
@@ -106,7 +106,7 @@ static bool summon(struct leaders *l, unsigned worker)
 
     if (!atomic_compare_exchange_strong(&l->summoned, &nobody, worker + 1))
         return true; /* another is */
-    if (leaders_turn(control, TURN_STANDBY, TURN_BUSY)) {
+    if (leaders_change(control, LEADERS_STANDBY, LEADERS_BUSY)) {
         wake(control);
         return true;
     }
@@ -188,7 +188,7 @@ static struct look look_at(struct leaders *l, unsigned limit)
         }
         control = control_of(l, holder - 1);
         events = atomic_load(&control->events);
-        if (atomic_load(&control->turn) == TURN_IDLE)
+        if (atomic_load(&control->state) == LEADERS_IDLE)
             look.idle++;
         else if (same && events - place->seen <= SLOW)
             look.slow++;
@@ -230,7 +230,7 @@ static void replace_idle(struct leaders *l, unsigned limit)
     for (unsigned i = 0; i < limit; i++) {
         uint32_t holder = atomic_load(&l->place[i].holder);
 
-        if (holder != 0 && atomic_load(&control_of(l, holder - 1)->turn) == TURN_IDLE)
+        if (holder != 0 && atomic_load(&control_of(l, holder - 1)->state) == LEADERS_IDLE)
             atomic_compare_exchange_strong(&l->place[i].holder, &holder, 0);
     }
     atomic_store(&l->summoned, 0);
@@ -276,36 +276,36 @@ static bool keep_time(struct leaders *l, unsigned worker)
     return true;
 }
 
-/* Until the worker's turn is another's doing. */
+/* Until somebody has changed the worker's state. */
 static void sleep_on(struct leaders *l, unsigned worker, bool keeps)
 {
     const struct timespec a_tick = {.tv_nsec = TICK_NS};
     struct worker_control *control = control_of(l, worker);
 
-    while (atomic_load(&control->turn) == TURN_STANDBY) {
+    while (atomic_load(&control->state) == LEADERS_STANDBY) {
         bool timed = keeps && !atomic_load(&l->resting);
 
-        syscall(SYS_futex, &control->turn, FUTEX_WAIT, TURN_STANDBY, timed ? &a_tick : NULL, NULL,
-                0);
-        if (timed && atomic_load(&control->turn) == TURN_STANDBY)
+        syscall(SYS_futex, &control->state, FUTEX_WAIT, LEADERS_STANDBY, timed ? &a_tick : NULL,
+                NULL, 0);
+        if (timed && atomic_load(&control->state) == LEADERS_STANDBY)
             tick(l);
     }
 }
 
-/* Returns when there may be a place, or the worker is to leave. */
+/* Returns when there may be a place, or the worker was dismissed. */
 static void stand_by(struct leaders *l, unsigned worker)
 {
     struct worker_control *control = control_of(l, worker);
     uint32_t name = worker + 1;
     bool keeps;
 
-    if (!leaders_turn(control, TURN_BUSY, TURN_STANDBY))
+    if (!leaders_change(control, LEADERS_BUSY, LEADERS_STANDBY))
         return;
     mark(l->marks, worker);
     keeps = keep_time(l, worker);
     if (keeps)
         unmark(l->marks, worker);
-    if (free_place(l) == NOWHERE || !leaders_turn(control, TURN_STANDBY, TURN_BUSY))
+    if (free_place(l) == NOWHERE || !leaders_change(control, LEADERS_STANDBY, LEADERS_BUSY))
         sleep_on(l, worker, keeps);
     unmark(l->marks, worker);
     atomic_compare_exchange_strong(&l->summoned, &name, 0);
@@ -355,9 +355,9 @@ enum leaders_way leaders_join(struct leaders *l, unsigned worker)
         if (back)
             return LEADERS_LOOK;
         stand_by(l, worker);
-        if (atomic_load(&control->turn) == TURN_LEAVING) {
+        if (atomic_load(&control->state) == LEADERS_DISMISSED) {
             wake_one(l); /* it may have been summoned */
-            return LEADERS_LEAVE;
+            return LEADERS_RETURN;
         }
     }
     return LEADERS_WAIT;
@@ -369,9 +369,9 @@ void leaders_note(struct leaders *l, unsigned worker)
     if (atomic_load(&l->resting)) {
         uint32_t keeper = atomic_load(&l->keeper);
 
-        /* By its turn, as a wake-up alone would be lost on one that is about to sleep. Who keeps
+        /* By its state, as a wake-up alone would be lost on one that is about to sleep. Who keeps
          * the time next ends the rest. */
-        if (keeper != 0 && leaders_turn(control_of(l, keeper - 1), TURN_STANDBY, TURN_BUSY))
+        if (keeper != 0 && leaders_change(control_of(l, keeper - 1), LEADERS_STANDBY, LEADERS_BUSY))
             wake(control_of(l, keeper - 1));
     }
 }
@@ -398,7 +398,7 @@ void leaders_watch(struct leaders *l)
 
         atomic_store(&l->summoned, 0);
         atomic_compare_exchange_strong(&l->keeper, &keeper, 0);
-        if (leaders_turn(control, TURN_STANDBY, TURN_BUSY))
+        if (leaders_change(control, LEADERS_STANDBY, LEADERS_BUSY))
             wake(control); /* if it runs at all, it stands by as the others do */
         wake_one(l);
     }
@@ -430,7 +430,7 @@ void leaders_release(struct leaders *l)
     if (l->killed)
         atomic_store(&l->summoned, 0); /* perhaps by one that did not come to it */
     for (unsigned i = 0; l->killed && i < slots; i++)
-        if (is_marked(l->members, i) && atomic_load(&control_of(l, i)->turn) == TURN_BUSY)
+        if (is_marked(l->members, i) && atomic_load(&control_of(l, i)->state) == LEADERS_BUSY)
             wake(control_of(l, i));
     l->killed = false;
     wake_one(l);

@@ -28,7 +28,7 @@
  *     leading                         a place held by nobody           freeing it, waking one
  *     having given up its place       a free place, and all asleep     waking one
  *     having summoned another         one asleep, waited for in vain   summoning anew
- *     having changed its turn         one asleep, though told to work  waking all that are to work
+ *     having changed another's state  one asleep, though told to work  waking all that are to work
  *     standing by, keeping the time   its mark, its name               clearing them, waking one
  */
 #ifndef MODELS_POOL_LEADERS_H
@@ -42,19 +42,18 @@
 #include "server.h"
 
 /*
- * Whose turn it is to act on a worker, in worker_control.turn. Only a compare-and-swap from
- * the state seen changes it, so that a worker told to leave either serves the event it has already
- * got or never gets one: an event taken along unserved would be lost, as the kernel tells
- * of a connection once.
+ * What a worker does, in worker_control.state. Only a compare-and-swap from the state seen changes
+ * it, so that a dismissed worker either serves the event it has already got or never gets one: an
+ * event taken along unserved would be lost, as the kernel tells of a connection once.
  *
  *     STANDBY ◄───► BUSY ◄───► IDLE     by the worker, around its sleep and around epoll_wait();
  *        │           │          │       STANDBY to BUSY by whoever wakes it, too
  *        └───────────┼──────────┘       by the master:
  *                    ▼
- *                 LEAVING               it returns when it next looks; seen after an event,
+ *                DISMISSED              it returns when it next looks; seen after an event,
  *                                       that is served
  */
-enum leaders_turn { TURN_BUSY, TURN_IDLE, TURN_LEAVING, TURN_STANDBY };
+enum leaders_state { LEADERS_BUSY, LEADERS_IDLE, LEADERS_DISMISSED, LEADERS_STANDBY };
 
 /* Where one worker leads. */
 struct leaders_place {
@@ -90,14 +89,15 @@ size_t leaders_size(unsigned most);
 void leaders_init(struct leaders *leaders, struct server_shared *shared, unsigned most,
                   unsigned cores);
 
-/* A worker begins; its turn is BUSY. */
+/* A worker begins; its state is BUSY. */
 void leaders_enter(struct leaders *leaders, unsigned worker);
 
 /* How a worker is to look for work: by these as time-out of epoll_wait(), but for the last. */
-enum leaders_way { LEADERS_WAIT = -1, LEADERS_LOOK = 0, LEADERS_LEAVE = -2 };
+enum leaders_way { LEADERS_WAIT = -1, LEADERS_LOOK = 0, LEADERS_RETURN = -2 };
 
-/* Returns LEADERS_WAIT once the worker leads, at once if it does. LEADERS_LOOK: it does not, but is
- * back from a wait, so it runs anyway and may take what is there. LEADERS_LEAVE: it was told to. */
+/* LEADERS_WAIT: the worker leads, and has perhaps stood by until it did. LEADERS_LOOK: it does not,
+ * but is back from a wait, so it runs anyway and may take what is there. LEADERS_RETURN: it was
+ * dismissed. */
 enum leaders_way leaders_join(struct leaders *leaders, unsigned worker);
 
 /* The worker, which leads, has taken an event. */
@@ -118,10 +118,10 @@ void leaders_watch(struct leaders *leaders);
 void leaders_died(struct leaders *leaders, unsigned worker, bool killed);
 void leaders_release(struct leaders *leaders);
 
-/* Changes a worker's turn; false where it was not `from`. */
-bool leaders_turn(struct worker_control *control, enum leaders_turn from, enum leaders_turn to);
+/* Changes a worker's state; false where it was not `from`. */
+bool leaders_change(struct worker_control *control, enum leaders_state from, enum leaders_state to);
 
-/* Tells a worker to leave when it has finished what it serves. True if it was IDLE: then it waits
+/* Tells a worker to return when it has finished what it serves. True if it was IDLE: then it waits
  * in epoll_wait(), or is about to, and must be interrupted by a signal, again and again until it
  * has gone, as one sent before the call has no effect on it. */
 bool leaders_dismiss(struct worker_control *control);

@@ -375,10 +375,10 @@ void pool_work(struct pool *pool, struct io *io)
     enum leaders_way way;
 
     leaders_enter(leaders, io->worker);
-    while ((way = leaders_join(leaders, io->worker)) != LEADERS_LEAVE &&
-           leaders_turn(control, TURN_BUSY, TURN_IDLE)) {
+    while ((way = leaders_join(leaders, io->worker)) != LEADERS_RETURN &&
+           leaders_change(control, LEADERS_BUSY, LEADERS_IDLE)) {
         int count = epoll_wait(pool->epoll_fd, &event, 1, way);
-        bool leaving = !leaders_turn(control, TURN_IDLE, TURN_BUSY);
+        bool dismissed = !leaders_change(control, LEADERS_IDLE, LEADERS_BUSY);
 
         if (count < 0 && errno != EINTR) {
             log_line(LOG_ERROR, "epoll_wait: %s", strerror(errno));
@@ -390,7 +390,7 @@ void pool_work(struct pool *pool, struct io *io)
             leaders_note(leaders, io->worker);
             serve_event(pool, &event, io);
         }
-        if (leaving)
+        if (dismissed)
             break;
         note_spent(io);
     }

@@ -26,7 +26,7 @@
  *     LEAVING, not noted in `leaving`            the sweep looks at all of these
  *     given up, not closed                       a stray
  *     opened or closed, not counted              server_recount()
- *     its turn, its wait for a client            begun anew with the next in its place
+ *     its state, its wait for a client           begun anew with the next in its place
  */
 #ifndef MODELS_POOL_POOL_H
 #define MODELS_POOL_POOL_H

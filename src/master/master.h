@@ -32,7 +32,7 @@
  *  - Somebody must always attend the listening socket: the old generation is told to leave
  *    it only after the gate of the new one is open.
  *  - An old worker accepts as it is told to leave: it serves what it accepts until the end.
- *  - A connection's event is handed to a worker that leaves: see enum leaders_turn.
+ *  - A connection's event is handed to a worker that leaves: see enum leaders_state.
  *  - A wake-up for a new connection is handed to a worker that leaves: see dedicated.c.
  *  - A client sends its next request as its idle connection is closed: idle connections may
  *    stay for half of --shutdown-timeout and their next answer says Connection: close.

@@ -151,8 +151,8 @@ static void reset(const struct process *p, const struct generation *g)
 
         /* Where connections pass between workers, these do not add up. */
         atomic_store(&stats->closed, atomic_load(&stats->accepted));
-        /* Each thread has a turn of its own, and who was killed while idle has left it so. */
-        atomic_store(&stats->control.turn, TURN_BUSY);
+        /* Each thread has a state of its own, and who was killed while idle has left it so. */
+        atomic_store(&stats->control.state, LEADERS_BUSY);
     }
     atomic_store(&control->draining, false);
     atomic_store(&control->take_backlog, false);
@@ -208,7 +208,8 @@ void process_retire(struct process *p, struct server *server, bool leave, bool t
 
 void process_nudge(const struct process *p, const struct server *server)
 {
-    if (p->nudge && p->pid != 0 && atomic_load(&process_control(p, server)->turn) == TURN_LEAVING)
+    if (p->nudge && p->pid != 0 &&
+        atomic_load(&process_control(p, server)->state) == LEADERS_DISMISSED)
         kill(p->pid, SIGUSR2);
 }
 

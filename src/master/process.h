@@ -26,7 +26,7 @@ struct process {
     unsigned first;  /* its slots */
     unsigned number; /* among its generation's places, from 0 */
     bool retiring;   /* was told to finish: it is not started again */
-    bool nudge;      /* was idle when told to leave its pool: see leaders_dismiss() */
+    bool nudge;      /* was idle when dismissed from its pool: see leaders_dismiss() */
     int64_t started_ms;
     int64_t due_ms; /* without a process: when to start one */
     int64_t end_ms; /* while retiring: when it is killed */

@@ -68,9 +68,9 @@ static struct worker_control *control_of(struct crew *crew, unsigned worker)
     return &crew->shared->workers[worker].control;
 }
 
-static enum leaders_turn turn_of(struct crew *crew, unsigned worker)
+static enum leaders_state state_of(struct crew *crew, unsigned worker)
 {
-    return atomic_load(&control_of(crew, worker)->turn);
+    return atomic_load(&control_of(crew, worker)->state);
 }
 
 static bool leads(struct crew *crew, unsigned worker)
@@ -81,12 +81,12 @@ static bool leads(struct crew *crew, unsigned worker)
     return false;
 }
 
-static unsigned count_turn(struct crew *crew, enum leaders_turn turn)
+static unsigned count_in(struct crew *crew, enum leaders_state state)
 {
     unsigned count = 0;
 
     for (unsigned i = 0; i < WORKERS; i++)
-        count += turn_of(crew, i) == turn;
+        count += state_of(crew, i) == state;
     return count;
 }
 
@@ -118,14 +118,14 @@ static bool is_asleep(struct crew *crew, unsigned worker)
     assert_non_null(file);
     assert_int_equal(fscanf(file, "%*d (%*[^)]) %c", &state), 1);
     fclose(file);
-    return state == 'S' && turn_of(crew, worker) == TURN_STANDBY;
+    return state == 'S' && state_of(crew, worker) == LEADERS_STANDBY;
 }
 
 /* One that stands by and does not keep the time, or NOBODY. */
 static unsigned find_standby(struct crew *crew)
 {
     for (unsigned i = 0; i < WORKERS; i++)
-        if (turn_of(crew, i) == TURN_STANDBY && atomic_load(&crew->leaders->keeper) != i + 1)
+        if (state_of(crew, i) == LEADERS_STANDBY && atomic_load(&crew->leaders->keeper) != i + 1)
             return i;
     return NOBODY;
 }
@@ -155,20 +155,20 @@ static void *work(void *arg)
 
     atomic_store(&self->tid, gettid());
     leaders_enter(leaders, self->number);
-    while ((way = leaders_join(leaders, self->number)) != LEADERS_LEAVE &&
-           leaders_turn(control, TURN_BUSY, TURN_IDLE)) {
-        bool leaving;
+    while ((way = leaders_join(leaders, self->number)) != LEADERS_RETURN &&
+           leaders_change(control, LEADERS_BUSY, LEADERS_IDLE)) {
+        bool dismissed;
         int order;
 
         while ((order = atomic_load(&self->order)) == IDLE && way == LEADERS_WAIT &&
-               atomic_load(&control->turn) == TURN_IDLE)
+               atomic_load(&control->state) == LEADERS_IDLE)
             pause_ms(1);
         if (order == VANISH)
             return NULL;
-        leaving = !leaders_turn(control, TURN_IDLE, TURN_BUSY);
+        dismissed = !leaders_change(control, LEADERS_IDLE, LEADERS_BUSY);
         if (order != IDLE)
             take_event(self, order);
-        if (leaving)
+        if (dismissed)
             break;
     }
     leaders_quit(leaders, self->number);
@@ -240,8 +240,8 @@ static int tear_down(void **state)
 static void settle(struct crew *crew)
 {
     start(crew, WORKERS);
-    await(atomic_load(&crew->leaders->resting) && count_turn(crew, TURN_IDLE) == CORES &&
-          count_turn(crew, TURN_STANDBY) == WORKERS - CORES);
+    await(atomic_load(&crew->leaders->resting) && count_in(crew, LEADERS_IDLE) == CORES &&
+          count_in(crew, LEADERS_STANDBY) == WORKERS - CORES);
 }
 
 /* --- who leads ------------------------------------------------------------------------ */
@@ -267,7 +267,7 @@ static void one_that_waits_lets_another_lead(void **state)
     await(count_leaders(crew) == CORES && !leads(crew, waits));
     assert_true(leads(crew, other));
     atomic_store(&crew->workers[waits].order, IDLE); /* it finds no place when it is back */
-    await(turn_of(crew, waits) == TURN_STANDBY);
+    await(state_of(crew, waits) == LEADERS_STANDBY);
     assert_int_equal(count_leaders(crew), CORES);
 }
 
@@ -411,7 +411,7 @@ static void leaders_that_do_not_come_are_replaced(void **state)
     leaders_watch(crew->leaders);
     await(!leads(crew, first) || !leads(crew, second));
     order_all(crew, ONCE); /* who comes late finds that its place is another's */
-    await(count_leaders(crew) >= CORES && count_turn(crew, TURN_STANDBY) > 0);
+    await(count_leaders(crew) >= CORES && count_in(crew, LEADERS_STANDBY) > 0);
 }
 
 static void a_keeper_that_does_not_come_is_replaced(void **state)
@@ -421,7 +421,7 @@ static void a_keeper_that_does_not_come_is_replaced(void **state)
 
     atomic_store(&crew->leaders->keeper, stopped + 1);
     start(crew, WORKERS - 1);
-    await(count_turn(crew, TURN_STANDBY) == WORKERS - 1 - CORES);
+    await(count_in(crew, LEADERS_STANDBY) == WORKERS - 1 - CORES);
     assert_return_code(eventfd_write(crew->work_fd, 1), errno);
     leaders_watch(crew->leaders); /* events were taken, or none was known */
     leaders_watch(crew->leaders);
@@ -504,10 +504,10 @@ static void killed_between_telling_to_work_and_waking(void **state)
     told = find_standby(crew);
     await(is_asleep(crew, told));
     atomic_store(&crew->leaders->summoned, told + 1);
-    atomic_store(&control_of(crew, told)->turn, TURN_BUSY);
+    atomic_store(&control_of(crew, told)->state, LEADERS_BUSY);
     leaders_died(crew->leaders, dead, true);
     leaders_release(crew->leaders);
-    await(turn_of(crew, told) != TURN_BUSY);
+    await(state_of(crew, told) != LEADERS_BUSY);
     await(count_leaders(crew) == CORES);
 }
 
@@ -518,7 +518,7 @@ static void killed_while_keeping_the_time(void **state)
 
     atomic_store(&crew->leaders->keeper, dead + 1);
     start(crew, WORKERS - 1);
-    await(count_turn(crew, TURN_STANDBY) == WORKERS - 1 - CORES);
+    await(count_in(crew, LEADERS_STANDBY) == WORKERS - 1 - CORES);
     leaders_died(crew->leaders, dead, true);
     leaders_release(crew->leaders);
     await(atomic_load(&crew->leaders->keeper) != 0 &&

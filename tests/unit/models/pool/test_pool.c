@@ -724,7 +724,7 @@ static void nobody_accepts_once_it_has_drained(void **state)
     assert_true(pool_drain(lot->pool, &lot->master_io));
     late = lot_connect(lot); /* as if a worker had been told of it just before */
     lot_start(lot, 1);
-    lot_wait(atomic_load(&lot->workers[0].io.stats->control.turn) == TURN_IDLE);
+    lot_wait(atomic_load(&lot->workers[0].io.stats->control.state) == LEADERS_IDLE);
     lot_stop(lot);
     assert_int_equal(lot_open(lot), 0);
     assert_int_equal(lot_find(lot, late), -1);
@@ -742,7 +742,7 @@ static void it_has_not_drained_while_a_worker_may_accept(void **state)
     assert_true(pool_drain(lot->pool, &lot->master_io));
 }
 
-/* --- leaving -------------------------------------------------------------------- */
+/* --- dismissing ----------------------------------------------------------------- */
 
 static void a_busy_worker_leaves_when_it_looks(void **state)
 {
@@ -752,7 +752,7 @@ static void a_busy_worker_leaves_when_it_looks(void **state)
     assert_false(leaders_dismiss(control)); /* nobody has to be interrupted */
     assert_false(leaders_dismiss(control));
     pool_work(lot->pool, &lot->workers[0].io); /* returns at once */
-    assert_int_equal(atomic_load(&control->turn), TURN_LEAVING);
+    assert_int_equal(atomic_load(&control->state), LEADERS_DISMISSED);
 }
 
 static void an_idle_worker_serves_the_event_it_was_given(void **state)
@@ -764,14 +764,14 @@ static void an_idle_worker_serves_the_event_it_was_given(void **state)
 
     lot_start(lot, 1);
     client = lot_connect_parked(lot, &fd);
-    lot_wait(atomic_load(&control->turn) == TURN_IDLE);
+    lot_wait(atomic_load(&control->state) == LEADERS_IDLE);
     assert_true(leaders_dismiss(control)); /* it waits, and there is no signal here to wake it */
     assert_false(leaders_dismiss(control));
     lot_ask(client); /* not lost, though it was told to leave before */
     assert_int_equal(pthread_join(worker->thread, NULL), 0);
     lot->running = 0;
     assert_int_equal(lot_owner(lot, fd), OWNER_PARKED);
-    atomic_store(&control->turn, TURN_BUSY); /* a successor in its slot goes on with it */
+    atomic_store(&control->state, LEADERS_BUSY); /* a successor in its slot goes on with it */
     lot_start(lot, 1);
     lot_ask(client);
     close(client);
@@ -791,7 +791,7 @@ static void a_worker_tells_that_it_has_served_its_share(void **state)
     client = lot_connect(lot);
     lot_ask(client);
     lot_ask(client);
-    lot_wait(atomic_load(&control->turn) == TURN_IDLE);
+    lot_wait(atomic_load(&control->state) == LEADERS_IDLE);
     assert_false(atomic_load(&control->spent));
     for (int i = 0; i < 3; i++)
         lot_ask(client); /* it goes on until it is told to leave */
