@@ -18,15 +18,16 @@
  * what puts it right (db_permits_died(), called by the master before it closes what the dead had
  * open):
  *
- *     in line                                    its place is taken away, the first is woken
- *     BUSY, IDLE                                 the permit is freed; its socket is closed next
- *     IDLE, and another is taking it             the taker has it, or finds it freed; it never uses
- *                                                the number of the dead, but a copy
- *     has copied an idle owner's socket          the copy is recorded (io_hold()) and closed; the
- * permit is its owner's as before REVOKING, the socket not yet shut down     the master does it,
- * through the copy; the permit is freed BUSY since, the copy not yet closed        as BUSY; the
- * copy is closed as what it held has given one back, woken nobody           who waits looks again
- * by itself, ten times a second
+ *     in line                             its place is taken away, the first is woken
+ *     BUSY, IDLE                          the permit is freed; its socket is closed next
+ *     IDLE, and another is taking it      the taker has it, or finds it freed; it never uses the
+ *                                         number of the dead, but a copy
+ *     has copied an idle owner's socket   the copy is recorded (io_hold()) and closed; the permit
+ *                                         is its owner's as before
+ *     REVOKING, the socket still open     the master shuts it down through the copy; the permit is
+ *                                         freed
+ *     BUSY since, the copy not closed     as BUSY; the copy is closed as what it held
+ *     has given one back, woken nobody    who waits looks again by itself, within a second
  */
 #ifndef DB_PERMITS_H
 #define DB_PERMITS_H
