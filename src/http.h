@@ -3,7 +3,8 @@
  * What a request handler sees of HTTP: one exchange, that is a request to read
  * and an answer to write.
  *
- * Implemented by src/http/, used by src/handler/. Handlers are synchronous: a
+ * Implemented by src/http/, used by src/handler/, which src/http/ knows as a struct
+ * http_application. Handlers are synchronous: a
  * function here that must wait for the client does so through io.h. The caller
  * of a handler (src/http/connection.c) completes whatever it leaves open: it
  * ends a chunked answer, drops the body of an answer to HEAD, drains an unread
@@ -85,6 +86,19 @@ struct http_exchange {
     uint64_t body_sent;      /* bytes of the answer's body handed over to the output */
     uint64_t body_at;        /* where it begins, counted as connection_stream.sent */
     uint64_t framing;        /* bytes around its chunks */
+};
+
+struct route;
+
+/* What answers the requests: main() puts it into struct server. */
+struct http_application {
+    /* The route that a request is for, or NULL. *waits, which the caller has set to false: it may
+     * take long, so the answers to earlier requests are sent before it runs. */
+    const struct route *(*find)(const struct http_request *request, bool *waits);
+
+    /* Answers x by the route found, NULL: none. Returns 0, or the negative errno that a function
+     * below or one of io.h gave. */
+    int (*serve)(const struct route *route, struct http_exchange *x);
 };
 
 /* Length for http_begin(): not known beforehand. Sent chunked, or to an HTTP/1.0

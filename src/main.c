@@ -11,6 +11,7 @@
 
 #include "check.h"
 #include "config.h"
+#include "handler/handler.h"
 #include "log.h"
 #include "master/master.h"
 #include "models/model.h"
@@ -82,7 +83,8 @@ static void fill_standard_descriptors(void)
 
 int main(int argc, char **argv)
 {
-    const struct command command = {.argc = argc, .argv = argv, .environ_names = environ};
+    const struct command command = {
+        .argc = argc, .argv = argv, .environ_names = environ, .application = &handler_application};
     struct settings settings;
     enum config_action action;
     char error[ERROR_SIZE];

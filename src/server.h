@@ -22,6 +22,7 @@
 #include "system/listen.h"
 
 struct db;
+struct http_application;
 struct model;
 
 enum {
@@ -105,6 +106,7 @@ struct server_shared {
 struct server {
     const struct config *config;
     const struct model *model;
+    const struct http_application *application;
     unsigned workers;         /* as resolved: at least 1 */
     unsigned max_connections; /* as resolved: what descriptors allow, at most --max-connections */
     unsigned process_connections;       /* what the descriptors of one process allow */

@@ -33,15 +33,18 @@ struct route {
 /* All routes; ends with a row whose path is NULL. */
 extern const struct route handler_routes[];
 
-/* The route of a request's path, or NULL. */
-const struct route *handler_find(const struct http_request *request);
+/* All of it, for struct server. */
+extern const struct http_application handler_application;
+
+/* Its find: the route of a request's path, or NULL. */
+const struct route *handler_find(const struct http_request *request, bool *waits);
 
 /* What follows the name of a ROUTE_PREFIX route, "/files/", in the path of a request for it; still
  * escaped. */
 struct http_slice handler_below_prefix(const struct http_request *request);
 
 /*
- * Answers x by route (as found by handler_find(); NULL answers 404): checks the
+ * Its serve: answers x by route (as found by handler_find(); NULL answers 404): checks the
  * method (405 with Allow, OPTIONS 204 with Allow, 501 for an unknown one) and
  * runs the route's function. Returns as route_fn.
  */

@@ -19,7 +19,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "handler/handler.h"
 #include "http.h"
 #include "http/access_log.h"
 #include "http/body.h"
@@ -231,7 +230,7 @@ static int run_handler(const struct route *route, struct http_exchange *x)
     int result;
 
     io_begin(x->io);
-    result = handler_serve(route, x);
+    result = x->io->server->application->serve(route, x);
     io_end(x->io);
     return result;
 }
@@ -299,7 +298,7 @@ static inline bool serve_request(struct connection_stream *s, size_t length, enu
     const struct route *route;
     struct http_slice head = {s->io->in + s->start, length};
     int result;
-    bool more;
+    bool more, waits = false;
     int64_t started_ns = s->io->server->access_log_fd >= 0 ? io_now_ns() : 0;
 
     error = request_parse(&request, head.data, length);
@@ -322,9 +321,8 @@ static inline bool serve_request(struct connection_stream *s, size_t length, enu
     if (error.status != 0) {
         result = http_error(&x, error.status, "%s", error.reason);
     } else {
-        route = handler_find(&request);
-        if (s->out_length > 0 && route != NULL && (route->flags & ROUTE_WAITS) &&
-            stream_flush(s, false) < 0) {
+        route = s->io->server->application->find(&request, &waits);
+        if (waits && s->out_length > 0 && stream_flush(s, false) < 0) {
             *next = CONN_CLOSE;
             return false;
         }

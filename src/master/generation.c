@@ -170,6 +170,7 @@ struct generation *generation_new(struct settings *settings, struct generation *
         free(g);
         return NULL;
     }
+    g->server.application = g->settings.application;
     g->server.master_fd = master_fd;
     g->server.control = &g->control;
     request_set_max_header(g->settings.config.max_header);

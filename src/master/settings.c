@@ -72,6 +72,7 @@ int settings_load(struct settings *settings, const struct command *command,
                              error, error_size);
 
     settings->model = NULL;
+    settings->application = command->application;
     settings->workers = 0;
     if (result < 0 || *action == CONFIG_HELP || *action == CONFIG_VERSION ||
         *action == CONFIG_LIST_MODELS)

@@ -12,19 +12,23 @@
 
 #include "config.h"
 
+struct http_application;
 struct model;
 
-/* What main() was given; the strings stay valid for the life of the process. */
+/* What main() was given, whose strings stay valid for the life of the process, and what it has the
+ * server serve. */
 struct command {
     int argc;
     char **argv;
     char **environ_names;
+    const struct http_application *application;
 };
 
 struct settings {
     struct config config;
     const struct model *model;
-    unsigned workers; /* as resolved: at least 1 */
+    const struct http_application *application; /* the command's */
+    unsigned workers;                           /* as resolved: at least 1 */
 };
 
 /*

@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "handler/handler.h"
 #include "http.h"
 #include "http/connection.h"
 #include "reference.h"
@@ -151,18 +150,20 @@ static int serve(struct http_exchange *x)
     return error;
 }
 
-static const struct route only_route = {"/", 0, serve, NULL, NULL};
-
-const struct route *handler_find(const struct http_request *request)
+static const struct route *no_route(const struct http_request *request, bool *waits)
 {
     (void)request;
-    return &only_route;
+    (void)waits;
+    return NULL;
 }
 
-int handler_serve(const struct route *route, struct http_exchange *x)
+static int serve_any(const struct route *route, struct http_exchange *x)
 {
-    return route->serve(x);
+    (void)route;
+    return serve(x);
 }
+
+static const struct http_application application = {.find = no_route, .serve = serve_any};
 
 /* --- the server around it -------------------------------------------------------------------- */
 
@@ -233,8 +234,12 @@ static struct config config = {
 static struct io *make_io(void)
 {
     static struct http_clock clock;
-    static struct server server = {
-        .config = &config, .workers = 1, .listen_fd = -1, .root_fd = -1, .access_log_fd = -1};
+    static struct server server = {.config = &config,
+                                   .application = &application,
+                                   .workers = 1,
+                                   .listen_fd = -1,
+                                   .root_fd = -1,
+                                   .access_log_fd = -1};
     static struct io io = {
         .ops = &OPS, .server = &server, .clock = &clock, .context = 1, .out_size = HTTP_OUT_SIZE};
     size_t align = alignof(struct server_shared);

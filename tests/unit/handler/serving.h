@@ -22,7 +22,9 @@
 /* Serves a request as a connection would. */
 static inline int serve(struct fake *fake)
 {
-    return handler_serve(handler_find(&fake->request), &fake->x);
+    bool waits = false;
+
+    return handler_serve(handler_find(&fake->request, &waits), &fake->x);
 }
 
 /* A GET with nothing special, answered; fake_term() is the caller's. */

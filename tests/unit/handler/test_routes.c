@@ -10,7 +10,10 @@
 static const char *found(const char *path)
 {
     struct http_request request = {.path = {path, strlen(path)}};
-    const struct route *route = handler_find(&request);
+    bool waits = false;
+    const struct route *route = handler_find(&request, &waits);
+
+    assert_int_equal(waits, route != NULL && (route->flags & ROUTE_WAITS) != 0);
     return route != NULL ? route->path : "none";
 }
 
@@ -90,8 +93,9 @@ static void test_examples(void **state)
         if (route->example == NULL)
             continue;
         struct fake fake;
+        bool waits = false;
         get(&fake, route->example);
-        assert_ptr_equal(handler_find(&fake.request), route);
+        assert_ptr_equal(handler_find(&fake.request, &waits), route);
         assert_int_equal(fake.status, 200);
         fake_term(&fake);
     }

@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * The routes of the connection tests, and input that comes in pieces. Included by
- * programs that play a connection; handler_find() and handler_serve() are defined
- * here and used instead of the server's.
+ * An application for the connection tests, and input that comes in pieces. Included by
+ * programs that play a connection.
  */
 #ifndef ROUTES_H
 #define ROUTES_H
 
 #include "rig.h"
-
-#include "handler/handler.h"
 
 #define TEXT "Content-Type: text/plain\r\n"
 /* The head of an answer that is kept alive, with a literal length. */
@@ -127,41 +124,56 @@ static inline int serve_big(struct http_exchange *x)
     return error;
 }
 
-static const struct route routes[] = {
-    {"/hi", 0, serve_hi, NULL, NULL},
-    {"/big", 0, serve_big, NULL, NULL},
-    {"/echo", 0, serve_echo, NULL, NULL},
-    {"/through", 0, serve_through, NULL, NULL},
-    {"/one", 0, serve_one_byte, NULL, NULL},
-    {"/sleep", ROUTE_WAITS, serve_sleep, NULL, NULL},
-    {"/fail", 0, serve_fail, NULL, NULL},
-    {"/cancelled", 0, serve_cancelled, NULL, NULL},
-    {"/short", 0, serve_short, NULL, NULL},
-    {"/broken", 0, serve_broken, NULL, NULL},
-    {NULL, 0, NULL, NULL, NULL},
+struct route {
+    const char *path;
+    int (*serve)(struct http_exchange *x);
+    bool waits;
 };
 
-const struct route *handler_find(const struct http_request *request)
+static const struct route routes[] = {
+    {"/hi", serve_hi, false},
+    {"/big", serve_big, false},
+    {"/echo", serve_echo, false},
+    {"/through", serve_through, false},
+    {"/one", serve_one_byte, false},
+    {"/sleep", serve_sleep, true},
+    {"/fail", serve_fail, false},
+    {"/cancelled", serve_cancelled, false},
+    {"/short", serve_short, false},
+    {"/broken", serve_broken, false},
+    {NULL, NULL, false},
+};
+
+static const struct route *find_route(const struct http_request *request, bool *waits)
 {
     const struct route *route = routes;
 
     while (route->path != NULL && !http_slice_is(request->path, route->path))
         route++;
+    *waits = route->waits;
     return route->path != NULL ? route : NULL;
 }
 
-int handler_serve(const struct route *route, struct http_exchange *x)
+static int serve_route(const struct route *route, struct http_exchange *x)
 {
     return route != NULL ? route->serve(x) : http_error(x, 404, "no such route");
 }
 
+static const struct http_application application = {.find = find_route, .serve = serve_route};
+
 /* --- beginning and ending a test ---------------------------------------------- */
+
+static inline void rig_init_routes(struct rig *rig, int type)
+{
+    rig_init(rig, type);
+    rig->server.application = &application;
+}
 
 static inline int begin(void **state)
 {
     static struct rig rig;
 
-    rig_init(&rig, SOCK_STREAM);
+    rig_init_routes(&rig, SOCK_STREAM);
     *state = &rig;
     return 0;
 }
@@ -170,7 +182,7 @@ static inline int begin_seqpacket(void **state)
 {
     static struct rig rig;
 
-    rig_init(&rig, SOCK_SEQPACKET);
+    rig_init_routes(&rig, SOCK_SEQPACKET);
     *state = &rig;
     return 0;
 }
@@ -185,7 +197,7 @@ static inline int end(void **state)
 static inline void again(struct rig *rig)
 {
     rig_term(rig);
-    rig_init(rig, SOCK_STREAM);
+    rig_init_routes(rig, SOCK_STREAM);
 }
 
 /* --- input in pieces ---------------------------------------------------------- */

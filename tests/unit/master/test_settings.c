@@ -9,10 +9,13 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "http.h"
 #include "system/cores.h"
 #include "master/settings.h"
 
 static unsigned cores;
+
+static const struct http_application application;
 
 /* Used instead of that of src/system/cores.c. */
 unsigned cores_available(void)
@@ -24,11 +27,12 @@ static unsigned workers(char *model, char *option)
 {
     char program[] = "server", error[512];
     char *argv[] = {program, model, option, NULL}, *none[] = {NULL};
-    const struct command command = {option != NULL ? 3 : 2, argv, none};
+    const struct command command = {option != NULL ? 3 : 2, argv, none, &application};
     struct settings settings;
     enum config_action action;
 
     assert_int_equal(settings_load(&settings, &command, &action, error, sizeof error), 0);
+    assert_ptr_equal(settings.application, &application);
     settings_free(&settings);
     return settings.workers;
 }

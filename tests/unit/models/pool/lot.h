@@ -28,6 +28,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "handler/handler.h"
 #include "http.h"
 #include "system/listen.h"
 #include "models/pool/blocking.h"
@@ -89,6 +90,7 @@ static inline void lot_init(struct lot *lot)
     shared = (shared + align - 1) / align * align;
     lot->server = (struct server){
         .config = &lot->config,
+        .application = &handler_application,
         .workers = LOT_WORKERS,
         .max_connections = LOT_DESCRIPTORS,
         .descriptors = LOT_DESCRIPTORS,
