@@ -35,6 +35,7 @@
 #include "models/model.h"
 #include "server.h"
 #include "shortage.h"
+#include "worker.h"
 
 enum {
     TICK_MS = 250, /* between looks for expired connections */
@@ -61,7 +62,7 @@ static void close_conn(struct loop_process *p, struct loop_conn *c)
     c->busy = NULL;
     p->open--;
     close(c->conn.fd);
-    server_connection_closed(p->server, p->stats);
+    shared_connection_closed(p->server->shared, p->stats);
     loop_accept_resume(p);
 }
 
@@ -143,9 +144,9 @@ static void *context_main(void *arg)
     while (x->job != NULL) {
         struct loop_conn *c = x->job;
 
-        server_context_enter(p->server, p->stats);
+        shared_context_enter(p->server->shared, p->stats);
         put_back(p, c, connection_serve(&c->conn, &x->io));
-        server_context_leave(p->server, p->stats);
+        shared_context_leave(p->server->shared, p->stats);
         x->job = next_job(p);
         if (x->job != NULL) {
             x->job->busy = x;
@@ -330,7 +331,7 @@ static void take_backlog(struct loop_process *p)
         p->stopping)
         return;
     if (loop_accept_rest(p))
-        master_backlog_taken(p->server);
+        worker_backlog_taken(p->server);
 }
 
 static void begin_draining(struct loop_process *p)
@@ -353,7 +354,7 @@ static void on_tick(struct coro_loop *loop, struct coro_timer *timer)
     trim_contexts(p);
     atomic_store_explicit(&p->stats->stack_peak, coro_loop_stack_peak(loop), memory_order_relaxed);
     if (most > 0 && stats_get(&p->stats->requests) - stats_get(&p->stats->requests_before) >= most)
-        server_worker_spent(p->server);
+        worker_spent(p->server);
     if (!p->draining && server_told_to_finish(p->server))
         begin_draining(p);
     else if (p->draining)
@@ -376,7 +377,7 @@ static void on_stop(struct coro_loop *loop, struct coro_watch *watch, int events
 
 /* ---- the process ------------------------------------------------------------------------ */
 
-static int open_process(struct loop_process *p, const struct master_worker *self)
+static int open_process(struct loop_process *p, const struct worker_process *self)
 {
     struct coro_loop_config config = {.stack_bytes = p->server->config->stack_size,
                                       .offload_threads = OFFLOAD_THREADS};
@@ -418,7 +419,7 @@ static void close_process(struct loop_process *p)
     blocking_io_term(&p->loop_io);
 }
 
-static int work(struct server *server, const struct master_worker *self, void *arg)
+static int work(struct server *server, const struct worker_process *self, void *arg)
 {
     struct loop_process p = {.server = server};
     int result;
@@ -431,8 +432,8 @@ static int work(struct server *server, const struct master_worker *self, void *a
     if (result == 0) {
         blocking_report_overflows("loop", self->first);
         atomic_store(&p.control->beat_ms, io_now_ms());
-        server_worker_begins(server, self->first, getpid(), gettid());
-        master_worker_ready(server, self);
+        shared_worker_begins(server->shared, self->first, getpid(), gettid());
+        worker_ready(server, self);
         result = coro_loop_run(p.loop);
     }
     if (result == -ETIMEDOUT && p.stopping)
@@ -447,8 +448,8 @@ static void died(struct server *server, unsigned first, bool killed, void *arg)
 {
     (void)killed;
     (void)arg;
-    server_worker_lost_connections(server, first);
-    server_worker_died(server, first);
+    shared_worker_lost_connections(server->shared, first);
+    shared_worker_died(server->shared, first);
 }
 
 static int coro_open(struct server *server, const struct master_plan *before,

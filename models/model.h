@@ -30,7 +30,7 @@
  *    until server_drain_deadline(), then cuts them off and exits with status 0.
  *  - Side by side: worker processes of two generations, perhaps of two models, run at
  *    the same time during a reload; they share the listening socket and the counters.
- *  - Start-up: nothing is accepted before master_worker_ready() has returned. A worker that
+ *  - Start-up: nothing is accepted before worker_ready() has returned. A worker that
  *    cannot start says why and exits with another status than 0.
  */
 #ifndef MODELS_MODEL_H

@@ -35,6 +35,8 @@
 #include "models/model.h"
 #include "models/pool/pool_io.h"
 #include "server.h"
+#include "system/latch.h"
+#include "worker.h"
 
 /* What two generations share when connections pass from one to the other. */
 struct prefork {
@@ -91,26 +93,26 @@ static const struct io_ops CONNECTION_OPS = {
     .context_is = "process",
 };
 
-static int work_by_request(struct server *server, const struct master_worker *self, void *arg)
+static int work_by_request(struct server *server, const struct worker_process *self, void *arg)
 {
     struct prefork *prefork = arg;
     struct pool_io context = {.pool = prefork->pool, .number = self->first};
     int result = blocking_io_init(&context.io, &REQUEST_OPS, server, self->first);
 
-    server_toggle_passing(context.io.stats); /* see strays.h */
+    shared_toggle_passing(context.io.stats); /* see strays.h */
     if (result < 0)
         return EXIT_FAILURE;
     blocking_report_overflows("process", self->first);
-    server_worker_begins(server, self->first, getpid(), gettid());
-    server_toggle_passing(context.io.stats); /* of what libraries opened nothing is open any more */
-    master_worker_ready(server, self);
+    shared_worker_begins(server->shared, self->first, getpid(), gettid());
+    shared_toggle_passing(context.io.stats); /* of what libraries opened nothing is open any more */
+    worker_ready(server, self);
     pool_work(prefork->pool, &context.io);
-    server_toggle_passing(context.io.stats); /* to the end */
+    shared_toggle_passing(context.io.stats); /* to the end */
     blocking_io_term(&context.io);
     return EXIT_SUCCESS;
 }
 
-static int work_by_connection(struct server *server, const struct master_worker *self, void *arg)
+static int work_by_connection(struct server *server, const struct worker_process *self, void *arg)
 {
     struct dedicated *dedicated;
     struct io io;
@@ -124,8 +126,8 @@ static int work_by_connection(struct server *server, const struct master_worker 
         return EXIT_FAILURE;
     }
     blocking_report_overflows("process", self->first);
-    server_worker_begins(server, self->first, getpid(), gettid());
-    master_worker_ready(server, self);
+    shared_worker_begins(server->shared, self->first, getpid(), gettid());
+    worker_ready(server, self);
     dedicated_work(dedicated);
     dedicated_free(dedicated);
     blocking_io_term(&io);
@@ -143,7 +145,7 @@ static void died_by_request(struct server *server, unsigned first, bool killed, 
 {
     struct prefork *prefork = arg;
 
-    server_worker_died(server, first);
+    shared_worker_died(server->shared, first);
     pool_died(prefork->pool, first, killed);
 }
 
@@ -158,8 +160,8 @@ static void died_by_connection(struct server *server, unsigned first, bool kille
 {
     (void)killed;
     (void)arg;
-    server_worker_lost_connections(server, first);
-    server_worker_died(server, first);
+    shared_worker_lost_connections(server->shared, first);
+    shared_worker_died(server->shared, first);
 }
 
 static bool owns(const void *arg, int fd)
@@ -208,7 +210,7 @@ static void finish(void *arg)
 {
     const struct prefork *prefork = arg;
 
-    master_stop(prefork->stop_fd);
+    latch_set(prefork->stop_fd);
 }
 
 static void free_shared(struct prefork *prefork)
@@ -230,10 +232,10 @@ static struct prefork *new_shared(struct server *server)
     if (prefork == NULL)
         return NULL;
     prefork->max_header = server->config->max_header;
-    prefork->stop_fd = master_stop_new();
+    prefork->stop_fd = latch_new();
     if (prefork->stop_fd < 0)
         errno = -prefork->stop_fd;
-    else if (blocking_io_init(&prefork->master_io, &blocking_never_ops, server, SERVER_MASTER) < 0)
+    else if (blocking_io_init(&prefork->master_io, &blocking_never_ops, server, SHARED_MASTER) < 0)
         errno = ENOMEM;
     else
         prefork->pool = pool_new(server, prefork->stop_fd);

@@ -30,7 +30,9 @@
 #include "models/model.h"
 #include "models/pool/pool_io.h"
 #include "server.h"
+#include "system/latch.h"
 #include "shortage.h"
+#include "worker.h"
 
 enum {
     THREAD_STACK = 256 * 1024, /* bytes of address space; a handler uses a few pages of it */
@@ -181,7 +183,7 @@ static void *thread_main(void *arg)
     struct team *team = self->team;
 
     blocking_report_overflows("thread", self->pool_io.io.worker);
-    server_worker_begins(team->server, self->pool_io.io.worker, getpid(), gettid());
+    shared_worker_begins(team->server->shared, self->pool_io.io.worker, getpid(), gettid());
     pthread_barrier_wait(&team->started);
     pthread_barrier_wait(&team->started);
     if (team->pool != NULL)
@@ -245,7 +247,7 @@ static void note_spent(const struct team *team)
         served += stats_get(&stats->requests) - stats_get(&stats->requests_before);
     }
     if (served >= most)
-        server_worker_spent(team->server);
+        worker_spent(team->server);
 }
 
 /* What the first thread does several times a second. */
@@ -258,7 +260,7 @@ static void tick(const struct team *team, struct io *io)
 }
 
 /* The first thread's work, until its process has drained or its time is up: false then. */
-static bool keep_time(const struct team *team, const struct master_worker *self, struct io *io)
+static bool keep_time(const struct team *team, const struct worker_process *self, struct io *io)
 {
     const struct worker_control *control = team->server->control;
     bool stopping = false;
@@ -273,7 +275,7 @@ static bool keep_time(const struct team *team, const struct master_worker *self,
         if (!stopping && atomic_load(&control->take_backlog)) {
             stopping = true;
             pool_take_backlog(team->pool, io);
-            master_backlog_taken(team->server);
+            worker_backlog_taken(team->server);
         }
         if (pool_drain(team->pool, io))
             return true;
@@ -333,7 +335,7 @@ static int open_team(struct team *team, struct io *io)
     gil_init(&team->gil);
     pthread_barrier_init(&team->started, NULL, server->workers + 1);
     team->members = calloc(server->workers, sizeof *team->members);
-    team->stop_fd = master_stop_new();
+    team->stop_fd = latch_new();
     if (result < 0 || team->stop_fd < 0)
         return result < 0 ? result : team->stop_fd;
     if (team->members == NULL)
@@ -346,7 +348,7 @@ static int open_team(struct team *team, struct io *io)
     return result;
 }
 
-static int work(struct server *server, const struct master_worker *self, void *arg)
+static int work(struct server *server, const struct worker_process *self, void *arg)
 {
     struct team team = {.server = server, .first = self->first};
     struct io io; /* the first thread's: never waits */
@@ -361,11 +363,11 @@ static int work(struct server *server, const struct master_worker *self, void *a
     if (start_threads(&team) < 0)
         _exit(EXIT_FAILURE); /* those that did start wait for the others */
     pthread_barrier_wait(&team.started);
-    master_worker_ready(server, self);
+    worker_ready(server, self);
     pthread_barrier_wait(&team.started);
     if (!keep_time(&team, self, &io))
         _exit(EXIT_SUCCESS); /* threads still serve: their requests are cut off */
-    master_stop(team.stop_fd);
+    latch_set(team.stop_fd);
     if (!join_threads(&team))
         _exit(EXIT_SUCCESS);
     free_team(&team, &io);
@@ -378,8 +380,8 @@ static void died(struct server *server, unsigned first, bool killed, void *arg)
     (void)killed;
     (void)arg;
     for (unsigned i = 0; i <= server->workers; i++) {
-        server_worker_died(server, first + i);
-        server_worker_lost_connections(server, first + i);
+        shared_worker_died(server->shared, first + i);
+        shared_worker_lost_connections(server->shared, first + i);
     }
 }
 

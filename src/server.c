@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -35,19 +34,6 @@ static int fail(char *error, size_t error_size, const char *what, const char *na
     log_escape(shown, sizeof shown, name, strlen(name));
     snprintf(error, error_size, "cannot %s %s: %s", what, shown, strerror(code));
     return -code;
-}
-
-static int map_shared(struct server *server, char *error, size_t error_size)
-{
-    size_t size = sizeof *server->shared + SERVER_SLOTS * sizeof(struct worker_stats);
-    void *memory =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    if (memory == MAP_FAILED)
-        return fail(error, error_size, "map", "the shared counters");
-    server->shared = memory;
-    server->shared_size = size;
-    return 0;
 }
 
 static int open_root(struct server *server, char *error, size_t error_size)
@@ -214,15 +200,16 @@ int server_open(struct server *server, const struct config *config, const struct
     result = descriptors_raise(&server->descriptors);
     if (result < 0)
         snprintf(error, error_size, "cannot raise RLIMIT_NOFILE: %s", strerror(-result));
-    if (result == 0)
-        result = map_shared(server, error, error_size);
+    if (result == 0 && (server->shared = shared_new()) == NULL)
+        result = fail(error, error_size, "map", "the shared counters");
     if (result == 0)
         result = open_and_drop(server, inherited, error, error_size);
     if (result < 0) {
         if (server->listen_fd == inherited->listen_fd)
             server->listen_fd = -1; /* stays the caller's */
         server_close(server);
-        server_unmap(server);
+        if (server->shared != NULL)
+            shared_free(server->shared);
     }
     return result;
 }
@@ -334,13 +321,6 @@ void server_close(struct server *server)
     server->root_fd = server->access_log_fd = -1;
 }
 
-void server_unmap(struct server *server)
-{
-    if (server->shared != NULL)
-        munmap(server->shared, server->shared_size);
-    server->shared = NULL;
-}
-
 int64_t server_drain_deadline(const struct server *server)
 {
     const struct server_shared *shared = server->shared;
@@ -357,20 +337,6 @@ bool server_idle_may_stay(const struct server *server)
 {
     return !server_stopping(server) && server->control != NULL &&
            io_now_ms() < atomic_load(&server->control->idle_until_ms);
-}
-
-void server_worker_spent(const struct server *server)
-{
-    if (!atomic_exchange_explicit(&server->control->spent, true, memory_order_relaxed))
-        server_wake_master(server);
-}
-
-void server_wake_master(const struct server *server)
-{
-    uint64_t one = 1;
-
-    if (write(server->master_fd, &one, sizeof one) < 0)
-        return; /* EAGAIN: it is awake already */
 }
 
 /* One of them says it for all. strerrordesc_np() and log_line() of strings take no lock and
@@ -410,71 +376,6 @@ void server_reopen_log(struct server *server)
     errno = saved;
 }
 
-unsigned server_unsettled(const struct server_shared *shared, uint64_t *changes)
-{
-    unsigned slots = atomic_load(&shared->slots_used);
-    unsigned found = 0;
-
-    *changes = 0;
-    for (unsigned i = 0; i < slots; i++) {
-        uint32_t changing = atomic_load(&shared->workers[i].changing);
-
-        found |= changing % SERVER_CHANGE;
-        *changes += changing;
-    }
-    return found;
-}
-
-void server_recount(struct server_shared *shared, int32_t (*connections)(const void *arg),
-                    const void *arg)
-{
-    int32_t counted = atomic_load(&shared->open_connections), seen;
-    uint64_t before, after;
-
-    if (!shared->recount || (server_unsettled(shared, &before) & SERVER_CHANGING) != 0)
-        return;
-    seen = connections(arg);
-    if ((server_unsettled(shared, &after) & SERVER_CHANGING) == 0 && before == after)
-        shared->recount =
-            !atomic_compare_exchange_strong(&shared->open_connections, &counted, seen);
-}
-
-bool server_connection_reserve(struct server *server, struct worker_stats *stats)
-{
-    _Atomic int32_t *open = &server->shared->open_connections;
-    int32_t seen = atomic_load_explicit(open, memory_order_relaxed);
-    bool reserved = false;
-
-    server_begin_change(stats);
-    while (!reserved && seen < (int32_t)server->max_connections)
-        reserved = atomic_compare_exchange_weak_explicit(
-            open, &seen, seen + 1, memory_order_relaxed, memory_order_relaxed);
-    if (reserved)
-        stats_add(&stats->accepted, 1);
-    server_end_change(stats);
-    return reserved;
-}
-
-void server_connection_unreserve(struct server *server, struct worker_stats *stats)
-{
-    server_begin_change(stats);
-    atomic_fetch_sub_explicit(&server->shared->open_connections, 1, memory_order_relaxed);
-    stats_add(&stats->accepted, (uint64_t)-1);
-    server_end_change(stats);
-}
-
-void server_count_opened(struct server *server, struct worker_stats *stats)
-{
-    stats_add(&stats->accepted, 1);
-    atomic_fetch_add_explicit(&server->shared->open_connections, 1, memory_order_relaxed);
-}
-
-void server_count_closed(struct server *server, struct worker_stats *stats)
-{
-    atomic_fetch_sub_explicit(&server->shared->open_connections, 1, memory_order_relaxed);
-    stats_add(&stats->closed, 1);
-}
-
 void server_seek_places(struct server *server)
 {
     struct server_shared *shared = server->shared;
@@ -482,63 +383,10 @@ void server_seek_places(struct server *server)
     int32_t left = atomic_exchange(&shared->places_of_idle, waiting);
     uint64_t accepted = 0;
 
-    for (unsigned i = 0; waiting > 0 && i < server_slots(server); i++)
+    for (unsigned i = 0; waiting > 0 && i < shared_slots(shared); i++)
         accepted += stats_get(&shared->workers[i].accepted);
     if (accepted != shared->accepted_before)
         left = 0; /* somebody was let in */
     shared->accepted_before = accepted;
     atomic_store(&shared->places_of_any, left < waiting ? left : waiting);
-}
-
-void server_connection_opened(struct server *server, struct worker_stats *stats)
-{
-    server_begin_change(stats);
-    server_count_opened(server, stats);
-    server_end_change(stats);
-}
-
-void server_connection_closed(struct server *server, struct worker_stats *stats)
-{
-    server_begin_change(stats);
-    server_count_closed(server, stats);
-    server_end_change(stats);
-}
-
-void server_worker_begins(struct server *server, unsigned worker, int32_t pid, int32_t tid)
-{
-    struct worker_stats *stats = &server->shared->workers[worker];
-
-    atomic_store_explicit(&stats->requests_before, stats_get(&stats->requests),
-                          memory_order_relaxed);
-    atomic_store_explicit(&stats->tid, tid, memory_order_relaxed);
-    atomic_store_explicit(&stats->pid, pid, memory_order_relaxed);
-}
-
-void server_worker_died(struct server *server, unsigned worker)
-{
-    struct worker_stats *stats = &server->shared->workers[worker];
-    int32_t contexts = (int32_t)stats_get(&stats->contexts);
-    uint32_t left = atomic_load(&stats->changing) % SERVER_CHANGE;
-
-    atomic_fetch_sub_explicit(&server->shared->contexts, contexts, memory_order_relaxed);
-    atomic_store_explicit(&stats->contexts, 0, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&server->shared->read_ahead, (int64_t)stats_get(&stats->read_ahead),
-                              memory_order_relaxed);
-    atomic_store_explicit(&stats->read_ahead, 0, memory_order_relaxed);
-    if (left != 0) {
-        server->shared->strays = server->shared->recount = true;
-        atomic_fetch_add(&stats->changing, SERVER_CHANGE - left);
-    }
-    atomic_store_explicit(&stats->pid, 0, memory_order_relaxed);
-    atomic_store_explicit(&stats->tid, 0, memory_order_relaxed);
-}
-
-void server_worker_lost_connections(struct server *server, unsigned worker)
-{
-    struct worker_stats *stats = &server->shared->workers[worker];
-    uint64_t lost = stats_get(&stats->accepted) - stats_get(&stats->closed);
-
-    atomic_fetch_sub_explicit(&server->shared->open_connections, (int32_t)lost,
-                              memory_order_relaxed);
-    stats_add(&stats->closed, lost);
 }

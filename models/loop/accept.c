@@ -75,7 +75,7 @@ static unsigned accept_share(struct loop_process *p, bool late)
 
     if (p->server->workers == 1)
         return most_now;
-    for (unsigned i = 0; i < server_slots(p->server); i++) {
+    for (unsigned i = 0; i < shared_slots(p->server->shared); i++) {
         uint64_t open = open_at(&p->server->shared->workers[i]);
         uint64_t most = open + SLACK + open / 16; /* for this loop, as that one has no more */
 
@@ -125,11 +125,11 @@ static int accept_one(struct loop_process *p, struct in6_addr *client)
 {
     int fd;
 
-    if (!server_connection_reserve(p->server, p->stats))
+    if (!shared_connection_reserve(p->server->shared, p->stats, p->server->max_connections))
         return -EDQUOT;
     fd = descriptors_accept(p->server->listen_fd, p->server->descriptors, client);
     if (fd < 0)
-        server_connection_unreserve(p->server, p->stats);
+        shared_connection_unreserve(p->server->shared, p->stats);
     return fd;
 }
 
@@ -227,7 +227,7 @@ static void on_retry(struct coro_loop *loop, struct coro_timer *timer)
 
 int loop_accept_start(struct loop_process *p)
 {
-    p->rivals = calloc(SERVER_SLOTS, sizeof *p->rivals);
+    p->rivals = calloc(SHARED_SLOTS, sizeof *p->rivals);
     if (p->rivals == NULL)
         return -ENOMEM;
     coro_watch_init(&p->listener, p->server->listen_fd, CORO_READ, on_connection, p);
@@ -259,7 +259,7 @@ bool loop_accept_rest(struct loop_process *p)
         enum accept_failure failure;
 
         if (fd >= 0) {
-            server_connection_opened(p->server, p->stats);
+            shared_connection_opened(p->server->shared, p->stats);
             loop_open_conn(p, fd, &client, true);
             continue;
         }

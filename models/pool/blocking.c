@@ -156,7 +156,7 @@ int blocking_io_init(struct io *io, const struct io_ops *ops, struct server *ser
     *io = (struct io){
         .ops = ops,
         .server = server,
-        .stats = server_stats(server, worker),
+        .stats = shared_stats(server->shared, worker),
         .worker = worker,
         .context = worker + 1,
         .in_size = connection_in_size(server->config),

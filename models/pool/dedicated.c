@@ -18,9 +18,9 @@
 
 #include "http/connection.h"
 #include "system/listen.h"
-#include "master/master.h"
 #include "server.h"
 #include "shortage.h"
+#include "worker.h"
 
 enum {
     PAUSE_MS = 500,     /* after running out of descriptors or memory */
@@ -45,7 +45,7 @@ static void note_spent(const struct dedicated *d)
     const struct worker_stats *stats = d->io->stats;
 
     if (most > 0 && stats_get(&stats->requests) - stats_get(&stats->requests_before) >= most)
-        server_worker_spent(d->io->server);
+        worker_spent(d->io->server);
 }
 
 /* Once it is, no descriptor tells it to finish, as it may have to do so alone: it looks. */
@@ -100,16 +100,16 @@ static void serve(struct dedicated *d, int fd, const struct in6_addr *client)
     enum conn_next next;
 
     connection_init(&conn, fd, client, d->spill, server->config);
-    server_context_enter(server, d->io->stats);
+    shared_context_enter(server->shared, d->io->stats);
     next = connection_serve(&conn, d->io);
     while (next == CONN_PARK) {
         note_spent(d);
         next = wait_parked(d, &conn);
     }
     note_spent(d);
-    server_context_leave(server, d->io->stats);
+    shared_context_leave(server->shared, d->io->stats);
     close(fd);
-    server_connection_closed(server, d->io->stats);
+    shared_connection_closed(server->shared, d->io->stats);
 }
 
 enum accepted {
@@ -128,8 +128,8 @@ static enum accepted accept_and_serve(struct dedicated *d, bool last)
     int fd;
 
     if (last) {
-        server_connection_opened(server, d->io->stats);
-    } else if (!server_connection_reserve(server, d->io->stats)) {
+        shared_connection_opened(server->shared, d->io->stats);
+    } else if (!shared_connection_reserve(server->shared, d->io->stats, server->max_connections)) {
         poll(&stop, 1, FULL_PAUSE_MS);
         return NO_ROOM_NOW;
     }
@@ -138,7 +138,7 @@ static enum accepted accept_and_serve(struct dedicated *d, bool last)
         serve(d, fd, &client);
         return ACCEPTED;
     }
-    server_connection_unreserve(server, d->io->stats);
+    shared_connection_unreserve(server->shared, d->io->stats);
     switch (shortage_of_accept(server, -fd)) {
     case ACCEPT_LATER:
         poll(&stop, 1, PAUSE_MS);
@@ -191,7 +191,7 @@ static void accept_last(struct dedicated *d)
     for (unsigned left = LISTEN_MOST_WAIT; left > 0 && result == ACCEPTED; left--)
         result = accept_and_serve(d, true);
     if (result != NO_ROOM_NOW)
-        master_backlog_taken(server);
+        worker_backlog_taken(server);
 }
 
 struct dedicated *dedicated_new(struct io *io, int stop_fd)

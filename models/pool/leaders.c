@@ -40,7 +40,7 @@ size_t leaders_size(unsigned most)
     size_t size = sizeof(struct leaders) + (most + 1) * sizeof(struct leaders_place) +
                   2 * words(most) * sizeof(uint64_t);
 
-    return (size + SERVER_CACHE_LINE - 1) / SERVER_CACHE_LINE * SERVER_CACHE_LINE;
+    return (size + SHARED_CACHE_LINE - 1) / SHARED_CACHE_LINE * SHARED_CACHE_LINE;
 }
 
 void leaders_init(struct leaders *l, struct server_shared *shared, unsigned most, unsigned cores)

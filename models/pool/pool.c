@@ -26,8 +26,9 @@
 #include "http/crowd.h"
 #include "server.h"
 #include "shortage.h"
+#include "worker.h"
 
-static_assert(sizeof(struct pool_record) == SERVER_CACHE_LINE, "what an idle connection costs");
+static_assert(sizeof(struct pool_record) == SHARED_CACHE_LINE, "what an idle connection costs");
 
 enum {
     /* Between two looks at what is idle while draining, as each arms all that stay; about as long
@@ -49,7 +50,7 @@ static struct pool *map_pool(struct server *server)
     size_t spill_size = connection_spill_size(server->config); /* whole pages */
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t before =
-        sizeof(struct pool) + leaders_size(SERVER_SLOTS) + slow_clients_size(SERVER_SLOTS) + page;
+        sizeof(struct pool) + leaders_size(SHARED_SLOTS) + slow_clients_size(SHARED_SLOTS) + page;
     size_t size, spills;
     struct pool *pool =
         descriptors_map(server, before, sizeof(struct pool_record) + spill_size, MAP_SHARED, &size);
@@ -60,7 +61,7 @@ static struct pool *map_pool(struct server *server)
     pool->descriptors = server->descriptors;
     pool->leaders = (struct leaders *)&pool->records[pool->descriptors];
     pool->slow_clients =
-        (struct slow_clients *)((char *)pool->leaders + leaders_size(SERVER_SLOTS));
+        (struct slow_clients *)((char *)pool->leaders + leaders_size(SHARED_SLOTS));
     pool->spill_size = spill_size;
     spills = size - pool->descriptors * spill_size;
     pool->spill = (char *)pool + spills / page * page;
@@ -78,7 +79,7 @@ struct pool *pool_new(struct server *server, int stop_fd)
     pool->listen_fd = server->listen_fd;
     pool->rush.least = RUSH_LEAST;
     pool->stop_fd = stop_fd;
-    leaders_init(pool->leaders, pool->shared, SERVER_SLOTS, cores_available());
+    leaders_init(pool->leaders, pool->shared, SHARED_SLOTS, cores_available());
     pool->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     event.data.fd = stop_fd;
     pool->leaders->work_fd = pool->epoll_fd;
@@ -108,7 +109,7 @@ void pool_free(struct pool *pool)
 
 static uint32_t owner_of(const struct io *io)
 {
-    return io->stats == server_master_stats(io->server) ? OWNER_MASTER : io->worker + OWNER_WORKERS;
+    return io->stats == &io->server->shared->master ? OWNER_MASTER : io->worker + OWNER_WORKERS;
 }
 
 /* Takes a record from PARKED or LEAVING. */
@@ -164,11 +165,11 @@ static void close_record(struct pool *pool, struct pool_record *record, struct i
     int fd = record->conn.fd;
 
     clean(pool, record);
-    server_begin_change(io->stats);
+    shared_begin_change(io->stats);
     yield(record, OWNER_NONE); /* before close(): the number may be taken again at once */
     close(fd);
-    server_count_closed(io->server, io->stats);
-    server_end_change(io->stats);
+    shared_count_closed(io->server->shared, io->stats);
+    shared_end_change(io->stats);
     if (atomic_load_explicit(&pool->accept_paused, memory_order_relaxed))
         resume_accepting(pool, io->server);
 }
@@ -254,9 +255,9 @@ static void serve(struct pool *pool, struct pool_record *record, struct io *io)
 {
     enum conn_next next;
 
-    server_context_enter(io->server, io->stats);
+    shared_context_enter(io->server->shared, io->stats);
     next = connection_serve(&record->conn, io);
-    server_context_leave(io->server, io->stats);
+    shared_context_leave(io->server->shared, io->stats);
     if (next == CONN_PARK && stays(&record->conn) &&
         !atomic_load_explicit(&pool->house, memory_order_relaxed))
         atomic_store_explicit(&pool->house, true, memory_order_relaxed);
@@ -281,7 +282,7 @@ static struct pool_record *open_record(struct pool *pool, struct io *io)
     struct in6_addr client;
     int fd;
 
-    server_begin_change(io->stats); /* before the look at `closed`: see pool_drain() */
+    shared_begin_change(io->stats); /* before the look at `closed`: see pool_drain() */
     fd = atomic_load(&pool->closed)
              ? -EINVAL
              : descriptors_accept(pool->listen_fd, pool->descriptors, &client);
@@ -294,10 +295,10 @@ static struct pool_record *open_record(struct pool *pool, struct io *io)
         connection_init(&record->conn, fd, &client, pool->spill + (size_t)fd * pool->spill_size,
                         server->config);
         raise_high(pool, (unsigned)fd);
-        server_count_opened(server, io->stats);
+        shared_count_opened(server->shared, io->stats);
         yield(record, owner_of(io));
     }
-    server_end_change(io->stats);
+    shared_end_change(io->stats);
     if (fd < 0)
         errno = -fd;
     return record;
@@ -353,7 +354,7 @@ static void note_spent(const struct io *io)
 
     if (most > 0 &&
         stats_get(&io->stats->requests) - stats_get(&io->stats->requests_before) >= most)
-        server_worker_spent(io->server);
+        worker_spent(io->server);
 }
 
 /* Serves what the event is of. */
@@ -489,7 +490,7 @@ bool pool_drain(struct pool *pool, struct io *io)
 
     /* Whoever opens a record is either seen to be changing now, or will see this. */
     atomic_store(&pool->closed, true);
-    empty = (server_unsettled(pool->shared, &changes) & SERVER_CHANGING) == 0;
+    empty = (shared_unsettled(pool->shared, &changes) & SHARED_CHANGING) == 0;
     high = atomic_load(&pool->high);
     if (look)
         pool->looked_ms = now;
@@ -557,7 +558,7 @@ bool pool_owns(const struct pool *pool, int fd)
 
 void pool_opening(struct io *io)
 {
-    server_begin_change(io->stats);
+    shared_begin_change(io->stats);
 }
 
 /* The record of a descriptor that a worker has opened for itself; NULL: it has none, as somebody
@@ -576,14 +577,14 @@ void pool_hold(struct pool *pool, struct io *io, int fd)
         if (!claim_from(record, OWNER_NONE, owner_of(io) | OWNER_HELD))
             abort(); /* as in open_record() */
     }
-    server_end_change(io->stats);
+    shared_end_change(io->stats);
 }
 
 void pool_unhold(struct pool *pool, struct io *io, int fd)
 {
     struct pool_record *record = record_of(pool, fd);
 
-    server_begin_change(io->stats);
+    shared_begin_change(io->stats);
     if (record != NULL)
         yield(record, OWNER_NONE); /* before it can be closed: see open_record() */
 }
@@ -592,5 +593,5 @@ void pool_close(struct pool *pool, struct io *io, int fd)
 {
     pool_unhold(pool, io, fd);
     close(fd);
-    server_end_change(io->stats);
+    shared_end_change(io->stats);
 }

@@ -25,7 +25,7 @@
  *     parked, not armed                          the next sweep
  *     LEAVING, not noted in `leaving`            the sweep looks at all of these
  *     given up, not closed                       a stray
- *     opened or closed, not counted              server_recount()
+ *     opened or closed, not counted              shared_recount()
  *     its state, its wait for a client           begun anew with the next in its place
  */
 #ifndef MODELS_POOL_POOL_H
@@ -58,7 +58,7 @@ enum {
 enum { POOL_LEFT = 256 };
 
 struct pool_record {
-    alignas(SERVER_CACHE_LINE) _Atomic uint32_t owner;
+    alignas(SHARED_CACHE_LINE) _Atomic uint32_t owner;
     bool in_epoll; /* has been added to the epoll set; its owner's, like conn */
     struct conn conn;
 };
@@ -83,13 +83,13 @@ struct pool {
     struct slow_clients *slow_clients;
     char *spill;       /* spill_size bytes for each descriptor, untouched until needed */
     size_t spill_size; /* connection_spill_size() */
-    alignas(SERVER_CACHE_LINE)
+    alignas(SHARED_CACHE_LINE)
         atomic_bool house; /* some of those who are in were served since one was let in */
     struct pool_record records[];
 };
 
 /*
- * Makes a pool whose memory forked and cloned processes share, for workers 0 to SERVER_SLOTS - 1.
+ * Makes a pool whose memory forked and cloned processes share, for workers 0 to SHARED_SLOTS - 1.
  * stop_fd stays the caller's. server->descriptors may be fewer afterwards: see descriptors_map().
  * Returns NULL with errno set.
  */
@@ -122,7 +122,7 @@ bool pool_drain(struct pool *pool, struct io *io);
 
 /*
  * A worker process that shared the descriptor table has ended; killed: and not by itself. After
- * server_worker_died() for each of those that died together, pool_release() closes what they owned,
+ * shared_worker_died() for each of those that died together, pool_release() closes what they owned,
  * in one pass over the records; no other may be started in their places before. What a killed one
  * may have left unarmed the next sweep arms, once for them all.
  */

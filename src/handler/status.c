@@ -81,7 +81,7 @@ static void add_workers(struct text *text, const struct server *server)
     bool first = true;
 
     text_add(text, "\"workers\":[");
-    for (unsigned i = 0; i < server_slots(server); i++) {
+    for (unsigned i = 0; i < shared_slots(server->shared); i++) {
         const struct worker_stats *stats = &server->shared->workers[i];
 
         if (atomic_load_explicit(&stats->pid, memory_order_relaxed) == 0)
@@ -108,9 +108,9 @@ int handler_status(struct http_exchange *x)
     if (!http_query_check(x, NULL, 0, &error))
         return error;
 
-    for (unsigned i = 0; i < server_slots(server); i++)
+    for (unsigned i = 0; i < shared_slots(server->shared); i++)
         totals_add(&totals, &server->shared->workers[i]);
-    totals_add(&totals, server_master_stats(server));
+    totals_add(&totals, &server->shared->master);
 
     text_init(&text);
     text_add(&text, "{\"model\":");

@@ -35,7 +35,7 @@ struct conn {
      * idle ones. */
     _Atomic uint8_t phase;
     bool dirty;      /* spill has been written since the connection was opened */
-    uint16_t worker; /* that served it last, below SERVER_SLOTS */
+    uint16_t worker; /* that served it last, below SHARED_SLOTS */
     struct guard guard;
     uint16_t untaken_kb; /* of answers on their way when its deadline last passed; 0: it has not */
     uint32_t spilled;    /* bytes in spill */

@@ -576,7 +576,7 @@ enum conn_next connection_make_room(struct conn *c, struct io *io)
     const struct server *server = io->server;
 
     if (c->phase != CONN_IDLE || idle_ms(c, server->config) < ROOM_IDLE_MS || has_input(c) ||
-        stream_untaken(c) > 0 || !server_give_place(&server->shared->places_of_idle))
+        stream_untaken(c) > 0 || !shared_give_place(&server->shared->places_of_idle))
         return CONN_PARK;
     return CONN_CLOSE;
 }

@@ -143,7 +143,7 @@ static inline int begin(struct http_exchange *x, unsigned status, const char *co
         x->close |= !x->chunked;
     }
     x->close |= server_draining(s->io->server);
-    x->close = x->close || server_give_place(&s->io->server->shared->places_of_any);
+    x->close = x->close || shared_give_place(&s->io->server->shared->places_of_any);
     if (!s->body_done) {
         x->close |= s->body_read == 0 && !body_worth_discarding(s);
         stream_begin_answer(s);

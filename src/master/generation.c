@@ -17,6 +17,7 @@
 #include "http/request.h"
 #include "io.h"
 #include "log.h"
+#include "system/latch.h"
 #include "models/model.h"
 #include "master/process.h"
 
@@ -40,9 +41,9 @@ static int take_slots(struct slots *slots, unsigned count)
 {
     unsigned run = 0;
 
-    while (slots->from < SERVER_SLOTS && slots->used[slots->from])
+    while (slots->from < SHARED_SLOTS && slots->used[slots->from])
         slots->from++;
-    for (unsigned i = slots->from; i < SERVER_SLOTS; i++) {
+    for (unsigned i = slots->from; i < SHARED_SLOTS; i++) {
         run = slots->used[i] ? 0 : run + 1;
         if (run < count)
             continue;
@@ -132,10 +133,10 @@ static const struct master_plan *plan_before(const struct generation *g,
 /* What its workers need to be started with, and their places. */
 static int open_workers(struct generation *g, const struct generation *running, struct slots *slots)
 {
-    int result = g->gate_fd = master_stop_new();
+    int result = g->gate_fd = latch_new();
 
     if (result >= 0)
-        result = g->stop_fd = master_stop_new();
+        result = g->stop_fd = latch_new();
     if (result >= 0)
         result = g->settings.model->open(&g->server, plan_before(g, running), &g->plan);
     if (result >= 0)
@@ -261,7 +262,7 @@ struct process *generation_find(const struct generation *g, pid_t pid)
 void generation_begin(struct generation *g)
 {
     g->phase = SERVING;
-    master_stop(g->gate_fd);
+    latch_set(g->gate_fd);
 }
 
 /* The orders for one process, or for what the master does in its place. */
@@ -297,7 +298,7 @@ void generation_retire(struct generation *g, const struct generation *successor,
     for (struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
         process_retire(p, &g->server, g->superseded, take_backlog, times.cut_ms, times.kill_ms,
                        times.idle_until_ms);
-    master_stop(g->stop_fd);
+    latch_set(g->stop_fd);
 }
 
 void generation_hasten(struct generation *g)

@@ -47,7 +47,7 @@ struct generation {
     struct process *places; /* 2 * plan.processes of them */
     unsigned places_from;   /* all below are used */
     unsigned places_end;    /* none from here on has been */
-    int gate_fd, stop_fd;   /* its workers': see struct master_worker */
+    int gate_fd, stop_fd;   /* its workers': see struct worker_process */
     unsigned failures;      /* while STARTING: processes that did not become ready */
     int64_t end_ms;         /* while STARTING: when that takes too long */
     bool bereaved;          /* processes have died whose descriptors are still to be closed */
@@ -63,7 +63,7 @@ struct generation {
 /* Which slots are in use, of all generations. */
 struct slots {
     unsigned from; /* all below are used */
-    bool used[SERVER_SLOTS];
+    bool used[SHARED_SLOTS];
 };
 
 /* When a retiring process stops waiting; see process_retire(). */
@@ -104,7 +104,7 @@ unsigned generation_alive(const struct generation *g);
 struct process *generation_find(const struct generation *g, pid_t pid);
 
 /* The connections that it and all before it have, as their workers have recorded or counted them.
- * newest: a generation; for server_recount(). */
+ * newest: a generation; for shared_recount(). */
 int32_t generation_connections(const void *newest);
 
 /* Lets its workers begin. */

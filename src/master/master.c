@@ -33,6 +33,7 @@
 #include "master/upgrade.h"
 #include "master/service.h"
 #include "shortage.h"
+#include "system/latch.h"
 
 enum {
     ERROR_SIZE = 512,
@@ -48,7 +49,7 @@ enum {
 
 /* Each of these, and the one that serves, may have two worker processes to a place, one that starts
  * beside them has one; and each of threads' has a slot more than it has workers. */
-static_assert(SERVER_SLOTS >= (2 * (RETIRING_MOST + 1) + 1) * (CONFIG_MAX_WORKERS + 1),
+static_assert(SHARED_SLOTS >= (2 * (RETIRING_MOST + 1) + 1) * (CONFIG_MAX_WORKERS + 1),
               "a reload never lacks slots");
 
 struct master {
@@ -133,10 +134,10 @@ static void remove_generation(struct master *m, struct generation *g)
         if (other->server.listen_fd == g->server.listen_fd) /* who closes it must know */
             other->server.handed_over |= g->server.handed_over;
     if (m->newest == NULL) { /* the master's last words need the counters no more */
-        struct server last = g->server;
+        struct server_shared *shared = g->server.shared;
 
         generation_free(g, true, &m->workers.slots);
-        server_unmap(&last);
+        shared_free(shared);
         return;
     }
     generation_free(g, is_last_on(m, g), &m->workers.slots);
@@ -392,7 +393,7 @@ static void tick(struct master *m)
     for (struct generation *g = m->newest; g != NULL; g = g->before)
         if (g->plan.tick != NULL && !g->superseded)
             g->plan.tick(&g->server, g->plan.arg);
-    server_recount(m->newest->server.shared, generation_connections, m->newest);
+    shared_recount(m->newest->server.shared, generation_connections, m->newest);
     strays_close(&m->strays, m->newest->server.shared, is_owned, m);
     for (struct generation *g = m->newest; g != NULL; g = g->before)
         if (g->phase == RETIRING || m->workers.stopping)
@@ -559,7 +560,7 @@ int master_run(const struct command *command, struct settings *settings)
     m->upgrade.ready_fd = -1;
     m->inherited = upgrade_inherit(settings->config.listen);
     m->signal_fd = signals_take(&m->workers.mask);
-    m->wake_fd = master_stop_new();
+    m->wake_fd = latch_new();
     result = m->signal_fd < 0 ? m->signal_fd : m->wake_fd;
     if (result < 0)
         log_line(LOG_ERROR, "cannot take signals: %s", strerror(-result));

@@ -11,23 +11,8 @@
  *
  * Workers take no other signals. A master that dies takes its workers with it (PR_SET_PDEATHSIG).
  *
- * Master and worker talk through the worker's control block (struct worker_control in
- * server.h), in memory they share, and three descriptors that become readable and stay so
- * (master_stop_new()): its generation's gate and stop descriptor, and the
- * master's own, which wakes it. Each fact has a word of its own which one side writes, so
- * nothing is counted and nothing can be taken for another's.
- *
- *     master                                worker
- *       reset control, fork   ───────────►    set up
- *       (all of a generation ready?)  ◄────   ready
- *       open the gate         ───────────►    accept and serve
- *                                  ◄───────   spent: has served --max-requests
- *       start another; when that is ready,
- *       draining, stop descriptor ───────►    accept no more (take_backlog: but what waits,
- *                                  ◄───────   then backlog_taken); finish, exit 0
- *       deadline passed: SIGKILL
- *
- * The races, and what closes each:
+ * What master and worker say to each other, and in which order, is in worker.h. The races, and
+ * what closes each:
  *  - A new generation fails half-way: none of its workers has accepted, as the gate is shut.
  *  - Somebody must always attend the listening socket: the old generation is told to leave
  *    it only after the gate of the new one is open.
@@ -54,13 +39,7 @@ struct generation;
 struct master;
 struct server;
 struct settings;
-
-/* What a worker process is given. */
-struct master_worker {
-    unsigned first; /* slot of its first worker; the others follow */
-    int stop_fd;    /* readable: all of its generation finish. Not used by those of a shared pool */
-    int gate_fd;    /* private */
-};
+struct worker_process;
 
 /* How a model's worker processes are to be run; filled in by its open(). */
 struct master_plan {
@@ -70,12 +49,12 @@ struct master_plan {
 
     /*
      * The worker process, from start to exit; the result is its exit status. Calls
-     * master_worker_ready() once it can serve; finishes when its stop descriptor is readable, or,
+     * worker_ready() once it can serve; finishes when its stop descriptor is readable, or,
      * once it is spent, when it finds server_told_to_finish(): stops accepting, first taking what
-     * waits to be when control->take_backlog (then master_backlog_taken()); cuts off at
+     * waits to be when control->take_backlog (then worker_backlog_taken()); cuts off at
      * server_drain_deadline().
      */
-    int (*work)(struct server *server, const struct master_worker *self, void *arg);
+    int (*work)(struct server *server, const struct worker_process *self, void *arg);
 
     /* In the master, after a worker process was reaped: note it. killed: by a signal, between any
      * two instructions; otherwise it ended by itself, perhaps inside a request. */
@@ -114,16 +93,5 @@ int master_run(const struct command *command, struct settings *settings);
 /* The lowest descriptor from `from` on that a process of g with a descriptor table of its own is to
  * keep of the master's; INT_MAX: none. */
 int master_next_kept(const struct master *master, const struct generation *g, int from);
-
-/* Makes a descriptor that is not readable, owned by the caller; -errno. master_stop() makes it
- * readable for good. */
-int master_stop_new(void);
-void master_stop(int stop_fd);
-
-/* Called by each worker process when it can serve. Returns when it may begin to. */
-void master_worker_ready(const struct server *server, const struct master_worker *self);
-
-/* Called by a worker process when it was told to finish and has accepted what waited to be. */
-void master_backlog_taken(const struct server *server);
 
 #endif

@@ -176,7 +176,7 @@ int process_start(struct process *p, struct generation *g, const struct master *
     if (pid < 0)
         return -errno;
     if (pid == 0) {
-        struct master_worker self = {p->first, g->stop_fd, g->gate_fd};
+        struct worker_process self = {p->first, g->stop_fd, g->gate_fd};
 
         become_worker(p, g, m, mask, master_pid);
         exit(g->plan.work(&g->server, &self, g->plan.arg));

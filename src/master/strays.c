@@ -78,10 +78,10 @@ static bool settle(const struct server_shared *shared, strays_owned *owned, cons
     uint64_t before, after;
     bool stray;
 
-    if (server_unsettled(shared, &before) != 0)
+    if (shared_unsettled(shared, &before) != 0)
         return false;
     stray = !owned(arg, fd) && fcntl(fd, F_GETFD) >= 0;
-    if (server_unsettled(shared, &after) != 0 || before != after)
+    if (shared_unsettled(shared, &after) != 0 || before != after)
         return false;
     if (stray) { /* and stays so: no call can return a number that is open */
         log_line(LOG_INFO, "closing descriptor %d, left open by a killed worker", fd);

@@ -7,10 +7,10 @@
  * no record names. That must never hit what a living worker is about to record. So each announces,
  * in worker_stats.changing, the times in which what it has open may differ from what is recorded:
  *
- *     cloned ──────────────── SERVER_PASSING ───────────────► ready
- *     in a request            SERVER_CHANGING: open, record   (io_hold(); pool.c for connections)
- *                             SERVER_CHANGING: give the record up, close
- *     told to finish ──────── SERVER_PASSING ───────────────► reaped
+ *     cloned ──────────────── SHARED_PASSING ───────────────► ready
+ *     in a request            SHARED_CHANGING: open, record   (io_hold(); pool.c for connections)
+ *                             SHARED_CHANGING: give the record up, close
+ *     told to finish ──────── SHARED_PASSING ───────────────► reaped
  *
  * On the way in and out libraries may open what they like; a leak check does. Outside of these
  * times a worker opens nothing: tests/faults/test_announced.py holds that. What follows:

@@ -88,7 +88,7 @@ static bool peek(pid_t pid, uint64_t address, void *out, size_t size)
 /* The one shared mapping of that size. */
 static void find_shared(pid_t pid)
 {
-    uint64_t size = sizeof(struct server_shared) + SERVER_SLOTS * sizeof(struct worker_stats);
+    uint64_t size = sizeof(struct server_shared) + SHARED_SLOTS * sizeof(struct worker_stats);
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
     char path[40], line[500];
     FILE *maps;
@@ -125,8 +125,8 @@ static bool is_announced(pid_t pid)
             !peek(pid, at + offsetof(struct worker_stats, changing), &changing, sizeof changing))
             return false;
         if (its == pid)
-            return changing % SERVER_CHANGE != 0;
-        vacant |= its == 0 && changing % SERVER_CHANGE != 0;
+            return changing % SHARED_CHANGE != 0;
+        vacant |= its == 0 && changing % SHARED_CHANGE != 0;
     }
     return vacant;
 }

@@ -40,7 +40,7 @@ static void test_status(void **state)
     stats_add(&shared->workers[1].responses[2], 6);
     stats_add(&shared->workers[1].responses[4], 1);
     stats_add(&shared->workers[1].bytes_in, 100);
-    stats_add(&server_master_stats(&fake.server)->bytes_out, 11);
+    stats_add(&fake.server.shared->master.bytes_out, 11);
     stats_add(&shared->workers[1].stack_peak, 3000);
     stats_add(&shared->workers[0].stack_peak, 2000);
     shared->workers[1].pid = 99;

@@ -87,9 +87,9 @@ static void a_place_is_given_once(void **state)
 {
     (void)state;
     atomic_store(&shared->places_of_idle, 2);
-    assert_true(server_give_place(&shared->places_of_idle));
-    assert_true(server_give_place(&shared->places_of_idle));
-    assert_false(server_give_place(&shared->places_of_idle));
+    assert_true(shared_give_place(&shared->places_of_idle));
+    assert_true(shared_give_place(&shared->places_of_idle));
+    assert_false(shared_give_place(&shared->places_of_idle));
     assert_int_equal(atomic_load(&shared->places_of_idle), 0);
 }
 

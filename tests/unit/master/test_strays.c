@@ -181,13 +181,13 @@ static void while_a_worker_comes_or_goes_nothing_is_closed(void **state)
     struct harbour *h = *state;
     int opened;
 
-    server_toggle_passing(h->lot.workers[2].io.stats);
+    shared_toggle_passing(h->lot.workers[2].io.stats);
     opened = dup(STDIN_FILENO);
     kill_opening(h);
     look(h);
     assert_true(is_open(opened));
     close(opened);
-    server_toggle_passing(h->lot.workers[2].io.stats);
+    shared_toggle_passing(h->lot.workers[2].io.stats);
     look(h);
     assert_false(h->lot.server.shared->strays);
 }

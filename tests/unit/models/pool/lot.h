@@ -108,11 +108,11 @@ static inline void lot_init(struct lot *lot)
     lot->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     assert_true(lot->stop_fd >= 0);
     assert_int_equal(
-        blocking_io_init(&lot->master_io, &blocking_never_ops, &lot->server, SERVER_MASTER), 0);
+        blocking_io_init(&lot->master_io, &blocking_never_ops, &lot->server, SHARED_MASTER), 0);
     for (unsigned i = 0; i < LOT_WORKERS; i++) {
         lot->workers[i].lot = lot;
         assert_int_equal(blocking_io_init(&lot->workers[i].io, &lot_ops, &lot->server, i), 0);
-        server_worker_begins(&lot->server, i, getpid(), gettid());
+        shared_worker_begins(lot->server.shared, i, getpid(), gettid());
     }
     lot->pool = pool_new(&lot->server, lot->stop_fd);
     assert_non_null(lot->pool);
@@ -167,7 +167,7 @@ static inline void lot_term(struct lot *lot)
 /* What a master does when a worker process was killed. */
 static inline void lot_kill(struct lot *lot, unsigned worker)
 {
-    server_worker_died(&lot->server, worker);
+    shared_worker_died(lot->server.shared, worker);
     pool_died(lot->pool, worker, true);
     pool_release(lot->pool, &lot->master_io);
 }

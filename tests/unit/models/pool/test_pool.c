@@ -389,7 +389,7 @@ static void what_many_dead_workers_had_is_closed_at_once(void **state)
     pool_opening(&lot->workers[1].io);
     pool_hold(lot->pool, &lot->workers[1].io, held);
     for (unsigned i = 0; i < 2; i++) {
-        server_worker_died(&lot->server, i);
+        shared_worker_died(lot->server.shared, i);
         pool_died(lot->pool, i, true);
     }
     pool_release(lot->pool, &lot->master_io);
@@ -410,7 +410,7 @@ static int32_t recorded(const void *lot)
 
 static void recount(struct lot *lot)
 {
-    server_recount(lot->server.shared, recorded, lot);
+    shared_recount(lot->server.shared, recorded, lot);
 }
 
 static void a_wrong_count_is_put_right_after_a_death(void **state)
@@ -449,24 +449,24 @@ static void settled_means_between_changes(void **state)
     struct server_shared *shared = lot->server.shared;
     uint64_t before, after;
 
-    assert_int_equal(server_unsettled(shared, &before), 0);
+    assert_int_equal(shared_unsettled(shared, &before), 0);
     pool_opening(&lot->workers[0].io);
-    assert_int_equal(server_unsettled(shared, &after), SERVER_CHANGING);
+    assert_int_equal(shared_unsettled(shared, &after), SHARED_CHANGING);
     pool_opening(&lot->workers[3].io);
     pool_hold(lot->pool, &lot->workers[0].io, -1);
-    assert_int_equal(server_unsettled(shared, &after), SERVER_CHANGING);
+    assert_int_equal(shared_unsettled(shared, &after), SHARED_CHANGING);
     pool_hold(lot->pool, &lot->workers[3].io, -1);
-    assert_int_equal(server_unsettled(shared, &after), 0);
+    assert_int_equal(shared_unsettled(shared, &after), 0);
     assert_true(after > before);
-    assert_int_equal(server_unsettled(shared, &before), 0);
+    assert_int_equal(shared_unsettled(shared, &before), 0);
     assert_true(before == after);
-    server_toggle_passing(lot->workers[2].io.stats);
-    assert_int_equal(server_unsettled(shared, &after), SERVER_PASSING);
+    shared_toggle_passing(lot->workers[2].io.stats);
+    assert_int_equal(shared_unsettled(shared, &after), SHARED_PASSING);
     pool_opening(&lot->workers[DEAD].io);
-    assert_int_equal(server_unsettled(shared, &after), SERVER_PASSING | SERVER_CHANGING);
-    server_worker_died(&lot->server, 2); /* the dead change nothing more */
-    server_worker_died(&lot->server, DEAD);
-    assert_int_equal(server_unsettled(shared, &after), 0);
+    assert_int_equal(shared_unsettled(shared, &after), SHARED_PASSING | SHARED_CHANGING);
+    shared_worker_died(lot->server.shared, 2); /* the dead change nothing more */
+    shared_worker_died(lot->server.shared, DEAD);
+    assert_int_equal(shared_unsettled(shared, &after), 0);
     assert_true(after > before);
 }
 
@@ -738,7 +738,7 @@ static void it_has_not_drained_while_a_worker_may_accept(void **state)
     pool_opening(&lot->workers[2].io); /* it has looked already whether it may */
     assert_false(pool_drain(lot->pool, &lot->master_io));
     pool_hold(lot->pool, &lot->workers[2].io, -1);
-    server_toggle_passing(lot->workers[2].io.stats); /* one that comes or goes accepts nothing */
+    shared_toggle_passing(lot->workers[2].io.stats); /* one that comes or goes accepts nothing */
     assert_true(pool_drain(lot->pool, &lot->master_io));
 }
 

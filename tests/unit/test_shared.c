@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * The count of open connections, where a worker is killed between any two of its steps: what
- * generation.h counts, and server_recount() puts right. Workers as those of --dispatch=connection
+ * generation.h counts, and shared_recount() puts right. Workers as those of --dispatch=connection
  * and of coro, which keep their connections.
  */
 #include <setjmp.h>
@@ -43,7 +43,7 @@ static int begin(void **state)
     scene.g.places_end = WORKERS;
     for (unsigned i = 0; i < WORKERS; i++) {
         scene.processes[i] = (struct process){.used = true, .first = i, .number = i};
-        server_worker_begins(&scene.g.server, i, getpid(), gettid());
+        shared_worker_begins(scene.g.server.shared, i, getpid(), gettid());
     }
     *state = &scene;
     return 0;
@@ -69,13 +69,13 @@ static int32_t counted(const struct scene *s)
 
 static void recount(struct scene *s)
 {
-    server_recount(s->g.server.shared, generation_connections, &s->g);
+    shared_recount(s->g.server.shared, generation_connections, &s->g);
 }
 
 static void die(struct scene *s)
 {
-    server_worker_lost_connections(&s->g.server, DEAD);
-    server_worker_died(&s->g.server, DEAD);
+    shared_worker_lost_connections(s->g.server.shared, DEAD);
+    shared_worker_died(s->g.server.shared, DEAD);
 }
 
 static void what_the_living_have_is_counted(void **state)
@@ -83,14 +83,16 @@ static void what_the_living_have_is_counted(void **state)
     struct scene *s = *state;
     struct server *server = &s->g.server;
 
-    assert_true(server_connection_reserve(server, stats(s, LIVING)));
-    assert_true(server_connection_reserve(server, stats(s, LIVING)));
-    server_connection_unreserve(server, stats(s, LIVING));
-    server_connection_opened(server, stats(s, LIVING));
-    server_connection_opened(server, stats(s, DEAD));
+    assert_true(
+        shared_connection_reserve(server->shared, stats(s, LIVING), server->max_connections));
+    assert_true(
+        shared_connection_reserve(server->shared, stats(s, LIVING), server->max_connections));
+    shared_connection_unreserve(server->shared, stats(s, LIVING));
+    shared_connection_opened(server->shared, stats(s, LIVING));
+    shared_connection_opened(server->shared, stats(s, DEAD));
     assert_int_equal(generation_connections(&s->g), 3);
     assert_int_equal(counted(s), 3);
-    server_connection_closed(server, stats(s, LIVING));
+    shared_connection_closed(server->shared, stats(s, LIVING));
     die(s); /* between changes: nothing is wrong */
     assert_int_equal(generation_connections(&s->g), 1);
     assert_int_equal(counted(s), 1);
@@ -107,9 +109,9 @@ static void one_that_died_between_two_counts_is_put_right(void **state)
     for (int step = 0; step < 4; step++) {
         struct worker_stats *dead = stats(s, DEAD);
 
-        server_connection_opened(&s->g.server, stats(s, LIVING));
-        server_connection_opened(&s->g.server, dead);
-        server_begin_change(dead);
+        shared_connection_opened(s->g.server.shared, stats(s, LIVING));
+        shared_connection_opened(s->g.server.shared, dead);
+        shared_begin_change(dead);
         switch (step) {
         case 0:
             stats_add(&dead->accepted, 1);
@@ -126,14 +128,14 @@ static void one_that_died_between_two_counts_is_put_right(void **state)
         }
         die(s);
         assert_int_not_equal(counted(s), step + 1);
-        server_begin_change(stats(s, LIVING)); /* who lives is about to change it */
+        shared_begin_change(stats(s, LIVING)); /* who lives is about to change it */
         recount(s);
         assert_int_not_equal(counted(s), step + 1);
-        server_end_change(stats(s, LIVING));
+        shared_end_change(stats(s, LIVING));
         recount(s);
         assert_int_equal(counted(s), step + 1);
         assert_false(s->g.server.shared->recount);
-        server_worker_begins(&s->g.server, DEAD, getpid(), gettid());
+        shared_worker_begins(s->g.server.shared, DEAD, getpid(), gettid());
     }
 }
 
@@ -143,8 +145,10 @@ static void a_place_that_is_not_there_is_not_counted(void **state)
     struct scene *s = *state;
 
     s->g.server.max_connections = 1;
-    assert_true(server_connection_reserve(&s->g.server, stats(s, LIVING)));
-    assert_false(server_connection_reserve(&s->g.server, stats(s, DEAD)));
+    assert_true(shared_connection_reserve(s->g.server.shared, stats(s, LIVING),
+                                          s->g.server.max_connections));
+    assert_false(
+        shared_connection_reserve(s->g.server.shared, stats(s, DEAD), s->g.server.max_connections));
     assert_int_equal(counted(s), 1);
     assert_int_equal(generation_connections(&s->g), 1);
 }
