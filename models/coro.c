@@ -40,8 +40,8 @@
 enum {
     TICK_MS = 250, /* between looks for expired connections */
     DRAIN_TICK_MS = 20,
-    LEAVING_KEPT = 256, /* connections that leave, before the first is looked after: see leave() */
-    IDLE_KEPT = 16,     /* idle coroutines kept even when none was needed of late */
+    UNWATCHED_KEPT = 256, /* before the first of them is looked after: see leave_unwatched() */
+    IDLE_KEPT = 16,       /* idle coroutines kept even when none was needed of late */
     OFFLOAD_THREADS = 4,
     MAX_GATHERED = 16384, /* coroutines beside those that serve connections */
 };
@@ -68,32 +68,33 @@ static void close_conn(struct loop_process *p, struct loop_conn *c)
 
 static void put_back(struct loop_process *p, struct loop_conn *c, enum conn_next next);
 
-/* Looks after the connection left first: it is watched if its client has not closed it yet. */
+/* Looks after the first connection left unwatched: it is watched if its client has not closed it
+ * yet. */
 static void look_after(struct loop_process *p)
 {
-    struct loop_conn *c = p->leaving;
+    struct loop_conn *c = p->unwatched;
 
-    p->leaving = c->next;
-    p->leaving_count--;
-    if (p->leaving == NULL)
-        p->leaving_end = &p->leaving;
+    p->unwatched = c->next;
+    p->unwatched_count--;
+    if (p->unwatched == NULL)
+        p->unwatched_end = &p->unwatched;
     put_back(p, c, connection_serve(&c->conn, &p->loop_io));
 }
 
-static bool may_leave(struct loop_process *p, const struct loop_conn *c)
+static bool may_go_unwatched(struct loop_process *p, const struct loop_conn *c)
 {
     return rush_note(&p->rush) && !coro_watch_active(&c->watch) && server_has_places(p->server) &&
            !p->draining;
 }
 
 /* The client has its last answer, and most close at once. Where many do, it takes no watch and no
- * event to see that: the loop looks when the 256th after it leaves, or at its next tick. */
-static void leave(struct loop_process *p, struct loop_conn *c)
+ * event to see that: the loop looks when the 256th after it ends, or at its next tick. */
+static void leave_unwatched(struct loop_process *p, struct loop_conn *c)
 {
     c->next = NULL;
-    *p->leaving_end = c;
-    p->leaving_end = &c->next;
-    if (++p->leaving_count > LEAVING_KEPT)
+    *p->unwatched_end = c;
+    p->unwatched_end = &c->next;
+    if (++p->unwatched_count > UNWATCHED_KEPT)
         look_after(p);
 }
 
@@ -107,8 +108,8 @@ static void put_back(struct loop_process *p, struct loop_conn *c, enum conn_next
     }
     if (c->conn.spilled == 0)
         clean(p, c);
-    if (c->conn.phase == CONN_LEAVING && may_leave(p, c))
-        leave(p, c);
+    if (c->conn.phase == CONN_ENDING && may_go_unwatched(p, c))
+        leave_unwatched(p, c);
     else
         coro_watch_start(p->loop, &c->watch);
 }
@@ -301,7 +302,7 @@ static void sweep(struct loop_process *p)
     int64_t now = io_now_ms();
     struct crowd crowd;
 
-    while (p->leaving != NULL)
+    while (p->unwatched != NULL)
         look_after(p);
     crowd_begin(&crowd, p->server);
     for (unsigned fd = 0; fd < p->high; fd++) {
@@ -389,7 +390,7 @@ static int open_process(struct loop_process *p, const struct worker_process *sel
     p->stats = &p->server->shared->workers[self->first];
     p->control = p->server->control;
     p->queue_end = &p->queue;
-    p->leaving_end = &p->leaving;
+    p->unwatched_end = &p->unwatched;
     p->rush.least = RUSH_LEAST;
     coro_sem_init(&p->movers, 1);
     p->spill_size = connection_spill_size(p->server->config); /* whole pages */

@@ -30,7 +30,7 @@ struct loop_conn {
     bool waiting;              /* `busy` waits for the connection to be readable */
     bool queued;               /* in loop_process.queue */
     struct loop_context *busy; /* serves it; NULL while parked */
-    struct loop_conn *next;    /* in loop_process.queue or .leaving */
+    struct loop_conn *next;    /* in loop_process.queue or .unwatched */
 };
 
 /* A coroutine of the pool with its buffers, or one job of a gather (buffers NULL). */
@@ -65,9 +65,9 @@ struct loop_process {
     struct loop_context *idle;       /* last in, first out: the warmest stack first */
     unsigned idle_count, idle_least; /* now, and the fewest since the last trim */
     unsigned contexts;               /* numbered so far */
-    struct loop_conn *queue, **queue_end;     /* readable, but no coroutine can be had */
-    struct loop_conn *leaving, **leaving_end; /* without a watch: see leave() */
-    unsigned leaving_count;
+    struct loop_conn *queue, **queue_end;         /* readable, but no coroutine can be had */
+    struct loop_conn *unwatched, **unwatched_end; /* see leave_unwatched() */
+    unsigned unwatched_count;
     struct rush rush;       /* of connections that end by agreement */
     struct coro_sem movers; /* of 1: who moves much goes on when it has this; see loop_io.c */
     struct http_clock clock;

@@ -112,7 +112,7 @@ static uint32_t owner_of(const struct io *io)
     return io->stats == &io->server->shared->master ? OWNER_MASTER : io->worker + OWNER_WORKERS;
 }
 
-/* Takes a record from PARKED or LEAVING. */
+/* Takes a record from PARKED or UNWATCHED. */
 static bool claim_from(struct pool_record *record, uint32_t from, uint32_t owner)
 {
     return atomic_compare_exchange_strong_explicit(&record->owner, &from, owner,
@@ -199,27 +199,28 @@ static void arm(struct pool *pool, const struct io *io, int fd, bool added, uint
 static void put_back(struct pool *pool, struct pool_record *record, enum conn_next next,
                      struct io *io);
 
-/* Looks after the connection left before, which is armed if its client has not closed it yet. */
+/* Looks after a connection left unwatched, which is armed if its client has not closed it yet. */
 static void look_after(struct pool *pool, struct pool_record *record, struct io *io)
 {
-    if (claim_from(record, OWNER_LEAVING, owner_of(io)))
+    if (claim_from(record, OWNER_UNWATCHED, owner_of(io)))
         put_back(pool, record, connection_serve(&record->conn, io), io);
 }
 
-static bool may_leave(struct pool *pool, const struct io *io)
+static bool may_go_unwatched(struct pool *pool, const struct io *io)
 {
     return rush_note(&pool->rush) && server_has_places(io->server) && !server_draining(io->server);
 }
 
 /* The client has its last answer, and most close at once. Where many do, it takes no event and no
- * worker woken to see that: whoever lets the 256th after it leave looks, or the sweep. */
-static void leave(struct pool *pool, struct pool_record *record, struct io *io)
+ * worker woken to see that: whoever ends the 256th after it looks, or the sweep. */
+static void leave_unwatched(struct pool *pool, struct pool_record *record, struct io *io)
 {
-    unsigned i = atomic_fetch_add_explicit(&pool->left, 1, memory_order_relaxed) % POOL_LEFT;
+    unsigned i = atomic_fetch_add_explicit(&pool->unwatched_so_far, 1, memory_order_relaxed) %
+                 POOL_UNWATCHED;
     int fd = record->conn.fd;
 
-    yield(record, OWNER_LEAVING);
-    fd = atomic_exchange_explicit(&pool->leaving[i], fd, memory_order_relaxed);
+    yield(record, OWNER_UNWATCHED);
+    fd = atomic_exchange_explicit(&pool->unwatched[i], fd, memory_order_relaxed);
     look_after(pool, &pool->records[fd], io); /* in the beginning 0, which is nobody's */
 }
 
@@ -236,8 +237,8 @@ static void put_back(struct pool *pool, struct pool_record *record, enum conn_ne
     }
     if (record->conn.spilled == 0)
         clean(pool, record);
-    if (record->conn.phase == CONN_LEAVING && may_leave(pool, io)) {
-        leave(pool, record, io);
+    if (record->conn.phase == CONN_ENDING && may_go_unwatched(pool, io)) {
+        leave_unwatched(pool, record, io);
         return;
     }
     record->in_epoll = true;
@@ -248,7 +249,7 @@ static void put_back(struct pool *pool, struct pool_record *record, enum conn_ne
 /* Whether it will want a worker again. */
 static bool stays(const struct conn *conn)
 {
-    return conn->phase != CONN_LINGER && conn->phase != CONN_LEAVING;
+    return conn->phase != CONN_LINGER && conn->phase != CONN_ENDING;
 }
 
 static void serve(struct pool *pool, struct pool_record *record, struct io *io)
@@ -434,7 +435,7 @@ void pool_sweep(struct pool *pool, struct io *io)
         struct pool_record *record = &pool->records[fd];
         uint32_t owner = atomic_load_explicit(&record->owner, memory_order_relaxed);
 
-        if (owner == OWNER_LEAVING)
+        if (owner == OWNER_UNWATCHED)
             look_after(pool, record, io);
         if (owner == OWNER_PARKED)
             crowd_offer(&crowd, &record->conn, (int)fd);

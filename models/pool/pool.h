@@ -23,7 +23,7 @@
  *     accepted or opened, not recorded           a stray (strays.h)
  *     recorded, or claimed                       closed by pool_release(), as all that is its own
  *     parked, not armed                          the next sweep
- *     LEAVING, not noted in `leaving`            the sweep looks at all of these
+ *     UNWATCHED, not noted in `unwatched`        the sweep looks at all of these
  *     given up, not closed                       a stray
  *     opened or closed, not counted              shared_recount()
  *     its state, its wait for a client           begun anew with the next in its place
@@ -43,19 +43,19 @@
 #include "models/pool/slow_clients.h"
 #include "server.h"
 
-/* Owner words. PARKED and LEAVING are nobody's, the first armed in the epoll set, the second not
- * (see leave()). A worker's is its index + OWNER_WORKERS; with OWNER_HELD added the descriptor is
- * no connection but one that its owner opened for itself (io_hold()). */
+/* Owner words. PARKED and UNWATCHED are nobody's, the first armed in the epoll set, the second not
+ * (see leave_unwatched()). A worker's is its index + OWNER_WORKERS; with OWNER_HELD added the
+ * descriptor is no connection but one that its owner opened for itself (io_hold()). */
 enum {
     OWNER_NONE = 0,
     OWNER_PARKED = 1,
-    OWNER_LEAVING = 2,
+    OWNER_UNWATCHED = 2,
     OWNER_MASTER = 3,
     OWNER_WORKERS = 4,
 };
 #define OWNER_HELD (UINT32_C(1) << 31)
 
-enum { POOL_LEFT = 256 };
+enum { POOL_UNWATCHED = 256 };
 
 struct pool_record {
     alignas(SHARED_CACHE_LINE) _Atomic uint32_t owner;
@@ -69,16 +69,17 @@ struct pool {
     unsigned descriptors; /* records */
     int listen_fd;        /* the generations' that share the pool */
     int epoll_fd;
-    int stop_fd;                    /* readable: idle workers return from pool_work() */
-    _Atomic bool accept_paused;     /* the listening socket is left unarmed for now */
-    _Atomic bool closed;            /* draining: no record is opened any more */
-    _Atomic unsigned high;          /* one more than the highest descriptor with a record yet */
-    _Atomic bool rearm;             /* a parked connection may be unarmed: the sweep arms all */
-    int64_t looked_ms;              /* pool_drain()'s own: at what is idle; 0: not yet */
-    struct rush rush;               /* of connections that end by agreement */
-    _Atomic unsigned left;          /* connections left unarmed so far; see leave() */
-    _Atomic int leaving[POOL_LEFT]; /* the last of them: descriptors, perhaps others' by now */
-    size_t size;                    /* bytes mapped, all that follows included */
+    int stop_fd;                       /* readable: idle workers return from pool_work() */
+    _Atomic bool accept_paused;        /* the listening socket is left unarmed for now */
+    _Atomic bool closed;               /* draining: no record is opened any more */
+    _Atomic unsigned high;             /* one more than the highest descriptor with a record yet */
+    _Atomic bool rearm;                /* a parked connection may be unarmed: the sweep arms all */
+    int64_t looked_ms;                 /* pool_drain()'s own: at what is idle; 0: not yet */
+    struct rush rush;                  /* of connections that end by agreement */
+    _Atomic unsigned unwatched_so_far; /* connections; see leave_unwatched() */
+    _Atomic int
+        unwatched[POOL_UNWATCHED]; /* the last of them: descriptors, perhaps others' by now */
+    size_t size;                   /* bytes mapped, all that follows included */
     struct leaders *leaders;
     struct slow_clients *slow_clients;
     char *spill;       /* spill_size bytes for each descriptor, untouched until needed */

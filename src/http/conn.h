@@ -24,9 +24,9 @@ enum conn_phase {
     CONN_HEAD,   /* part of a head is in spill */
     CONN_MORE,   /* unread requests are in spill: it waits for a context, and to be writable */
     CONN_LINGER, /* answered and half-closed: input is read and dropped */
-    /* The same, and nothing but the client's own end is expected: the parking lot may leave it
-     * without a watch and look at it later, with connection_serve(). */
-    CONN_LEAVING,
+    /* The same, and nothing but the client's own end is expected, as both have agreed: the parking
+     * lot may leave it without a watch and look at it later, with connection_serve(). */
+    CONN_ENDING,
 };
 
 struct conn {

@@ -270,7 +270,7 @@ static bool finish(struct connection_stream *s, struct http_exchange *x, enum co
 
         *next = linger(s->conn, agreed ? CLOSE_LINGER_MS : LINGER_MS);
         if (agreed && s->start == s->end)
-            set_phase(s->conn, CONN_LEAVING);
+            set_phase(s->conn, CONN_ENDING);
     }
     return false;
 }
@@ -482,7 +482,7 @@ enum conn_next connection_serve(struct conn *c, struct io *io)
     struct connection_stream s;
     enum conn_next next;
 
-    if (c->phase == CONN_LINGER || c->phase == CONN_LEAVING)
+    if (c->phase == CONN_LINGER || c->phase == CONN_ENDING)
         return linger_on(c, io);
     c->worker = (uint16_t)io->worker;
     stream_open(&s, c, io);
@@ -558,7 +558,7 @@ static bool is_recent(const struct conn *c, const struct config *config)
 
 enum conn_next connection_drain(struct conn *c, struct io *io)
 {
-    if (c->phase == CONN_LINGER || c->phase == CONN_LEAVING) {
+    if (c->phase == CONN_LINGER || c->phase == CONN_ENDING) {
         int64_t limit = io_now_ms() + LINGER_DRAIN_MS;
 
         if (deadline_of(c) > limit)

@@ -351,7 +351,7 @@ static void close_after_an_answer_waits_for_the_client(void **state)
 
     rig_send(rig, "GET /hi HTTP/1.0\r\n\r\n");
     assert_int_equal(rig_serve(rig), CONN_PARK);
-    assert_int_equal(rig->conn.phase, CONN_LEAVING); /* may be looked at later */
+    assert_int_equal(rig->conn.phase, CONN_ENDING); /* may be looked at later */
     assert_int_equal(rig_serve(rig), CONN_PARK);
     assert_int_equal(rig->conn.phase, CONN_LINGER); /* has not gone by then: to be watched */
     close(rig->client);

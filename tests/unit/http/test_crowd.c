@@ -78,7 +78,7 @@ static void only_idle_ones_are_kept(void **state)
     offer(&crowd, 4, 2, CONN_MORE);
     offer(&crowd, 5, 3, CONN_IDLE);
     offer(&crowd, 6, 4, CONN_LINGER);
-    offer(&crowd, 7, 5, CONN_LEAVING);
+    offer(&crowd, 7, 5, CONN_ENDING);
     assert_int_equal(crowd.count, 1);
     assert_int_equal(crowd.idle[0].fd, 5);
 }

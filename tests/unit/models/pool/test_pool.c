@@ -58,8 +58,8 @@ static void who_leaves_is_looked_at_by_the_sweep(void **state)
     lot->pool->rush.least = 0;
     lot_start(lot, 1);
     client = lot_say_goodbye(lot, &fd);
-    lot_wait(lot_owner(lot, fd) == OWNER_LEAVING);
-    assert_int_equal(atomic_load(&lot->pool->left), 1);
+    lot_wait(lot_owner(lot, fd) == OWNER_UNWATCHED);
+    assert_int_equal(atomic_load(&lot->pool->unwatched_so_far), 1);
     close(client);
     pool_sweep(lot->pool, &lot->master_io);
     assert_int_equal(lot_owner(lot, fd), OWNER_NONE);
@@ -75,7 +75,7 @@ static void who_takes_long_to_leave_is_watched(void **state)
     lot->pool->rush.least = 0;
     lot_start(lot, 1);
     client = lot_say_goodbye(lot, &fd);
-    lot_wait(lot_owner(lot, fd) == OWNER_LEAVING);
+    lot_wait(lot_owner(lot, fd) == OWNER_UNWATCHED);
     pool_sweep(lot->pool, &lot->master_io);
     assert_int_equal(lot_owner(lot, fd), OWNER_PARKED);
     lot_send(client, lot_request); /* against the agreement: dropped, and no reset */
@@ -91,13 +91,13 @@ static void many_that_leave_are_all_looked_at(void **state)
     struct lot *lot = *state;
     int fd;
 
-    lot->server.max_connections = 4 * POOL_LEFT;
+    lot->server.max_connections = 4 * POOL_UNWATCHED;
     lot->pool->rush.least = 0;
     lot_start(lot, 2);
-    for (unsigned i = 0; i < 3 * POOL_LEFT; i++)
+    for (unsigned i = 0; i < 3 * POOL_UNWATCHED; i++)
         close(lot_say_goodbye(lot, &fd));
-    lot_wait(atomic_load(&lot->pool->left) == 3 * POOL_LEFT);
-    lot_wait(lot_open(lot) <= POOL_LEFT + 1);
+    lot_wait(atomic_load(&lot->pool->unwatched_so_far) == 3 * POOL_UNWATCHED);
+    lot_wait(lot_open(lot) <= POOL_UNWATCHED + 1);
     pool_sweep(lot->pool, &lot->master_io);
     lot_wait(lot_open(lot) == 0);
 }
@@ -112,7 +112,7 @@ static void who_leaves_alone_is_watched(void **state)
     lot_start(lot, 1);
     client = lot_say_goodbye(lot, &fd);
     lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
-    assert_int_equal(atomic_load(&lot->pool->left), 0);
+    assert_int_equal(atomic_load(&lot->pool->unwatched_so_far), 0);
     close(client);
     lot_wait(lot_open(lot) == 0);
 }
@@ -128,7 +128,7 @@ static void nobody_leaves_unwatched_where_places_are_few(void **state)
     lot_start(lot, 1);
     client = lot_say_goodbye(lot, &fd);
     lot_wait(lot_owner(lot, fd) == OWNER_PARKED);
-    assert_int_equal(atomic_load(&lot->pool->left), 0);
+    assert_int_equal(atomic_load(&lot->pool->unwatched_so_far), 0);
     close(client);
     lot_wait(lot_open(lot) == 0);
 }
