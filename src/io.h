@@ -45,7 +45,7 @@ struct io_ops {
     void (*resume)(struct io *io);
     int (*gather)(struct io *io, io_job *job, void *args, size_t arg_size, size_t count);
     int (*offload)(struct io *io, void (*call)(void *arg), void *arg);
-    void (*yield)(struct io *io);          /* optional */
+    void (*pause)(struct io *io);          /* optional */
     bool (*give_way)(struct io *io);       /* optional: false */
     void (*checkpoint)(struct io *io);     /* optional */
     void (*begin)(struct io *io);          /* optional: handler code starts */
@@ -154,10 +154,10 @@ static inline int io_offload(struct io *io, void (*call)(void *arg), void *arg)
 }
 
 /* Lets other requests that could go on have their turn, where they share this one's thread. */
-static inline void io_yield(struct io *io)
+static inline void io_pause(struct io *io)
 {
-    if (io->ops->yield != NULL)
-        io->ops->yield(io);
+    if (io->ops->pause != NULL)
+        io->ops->pause(io);
 }
 
 /*

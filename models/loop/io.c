@@ -50,9 +50,7 @@ static void io_resume_task(struct io *io)
         coro_sem_release(resumed);
 }
 
-/* Those who move much go on one in a turn of the loop: however many they are, whoever wants little
- * waits for one of them. */
-/* Whoever yields is not told of a cancellation, so that one that came meanwhile, which is told only
+/* Whoever pauses is not told of a cancellation, so that one that came meanwhile, which is told only
  * once, must be told at the next wait. */
 static void tell_later(int result)
 {
@@ -60,7 +58,9 @@ static void tell_later(int result)
         (void)coro_task_cancel(coro_task_self());
 }
 
-static void io_yield_turn(struct io *io)
+/* Those who move much go on one in an iteration of the loop: however many they are, whoever wants
+ * little waits for one of them. */
+static void io_pause_task(struct io *io)
 {
     struct coro_sem *movers = &((struct loop_context *)io)->process->movers;
     int result = coro_sem_acquire(movers, CORO_FOREVER);
@@ -72,7 +72,7 @@ static void io_yield_turn(struct io *io)
     tell_later(result);
 }
 
-static bool io_give_way_turn(struct io *io)
+static bool io_give_way_task(struct io *io)
 {
     (void)io;
     tell_later(coro_pause());
@@ -146,8 +146,8 @@ const struct io_ops loop_io_ops = {
     .resume = io_resume_task,
     .gather = io_gather_tasks,
     .offload = io_offload_threads,
-    .yield = io_yield_turn,
-    .give_way = io_give_way_turn,
+    .pause = io_pause_task,
+    .give_way = io_give_way_task,
     .model = "coro",
     .gather_how = "concurrently",
     .context_is = "coroutine",

@@ -49,10 +49,10 @@ void stream_open(struct connection_stream *s, struct conn *c, struct io *io)
         memcpy(io->in, c->spill, c->spilled);
 }
 
-__attribute__((cold, noinline)) static void give_way(struct connection_stream *s)
+__attribute__((cold, noinline)) static void end_turn(struct connection_stream *s)
 {
     s->moved = 0;
-    io_yield(s->io);
+    io_pause(s->io);
 }
 
 /* To be called before up to count bytes are moved for the client. After a share, and before a call
@@ -60,7 +60,7 @@ __attribute__((cold, noinline)) static void give_way(struct connection_stream *s
 static inline void take_turn(struct connection_stream *s, size_t count)
 {
     if (s->moved >= FAIR_SHARE || count > FAIR_SHARE)
-        give_way(s);
+        end_turn(s);
 }
 
 /* The client has sent count bytes. */

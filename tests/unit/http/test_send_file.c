@@ -21,7 +21,7 @@ static struct {
     bool swallows; /* takes all, and sends nothing */
 } sending;
 
-static unsigned yields;
+static unsigned pauses;
 
 /* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): glibc's are reserved */
 ssize_t sendfile(int out, int in, off_t *at, size_t count)
@@ -37,10 +37,10 @@ ssize_t sendfile(int out, int in, off_t *at, size_t count)
     return syscall(SYS_sendfile, out, in, at, count < 5000 ? count : 5000);
 }
 
-static void count_yield(struct io *io)
+static void count_pause(struct io *io)
 {
     (void)io;
-    yields++;
+    pauses++;
 }
 
 static struct io_ops ops;
@@ -51,10 +51,10 @@ static int begin(void **state)
 
     rig_init(&rig, SOCK_STREAM);
     ops = rig_ops;
-    ops.yield = count_yield;
+    ops.pause = count_pause;
     rig.io.ops = &ops;
     memset(&sending, 0, sizeof sending);
-    yields = 0;
+    pauses = 0;
     *state = &rig;
     return 0;
 }
@@ -121,12 +121,12 @@ static void a_megabyte_is_one_call(void **state)
     sending.swallows = true;
     assert_int_equal(send_part(*state, 16, 0, MEGABYTE), 0);
     assert_int_equal(sending.calls, 1);
-    assert_int_equal(yields, 1);
+    assert_int_equal(pauses, 1);
     assert_int_equal(send_part(*state, 16, 0, 3 * MEGABYTE), 0);
     assert_int_equal(sending.calls, 1 + 3);
-    assert_int_equal(yields, 1 + 3);
+    assert_int_equal(pauses, 1 + 3);
     assert_int_equal(send_part(*state, 16, 0, FAIR_SHARE), 0); /* a share needs no turn */
-    assert_int_equal(yields, 1 + 3);
+    assert_int_equal(pauses, 1 + 3);
 }
 
 static void where_there_is_no_sendfile(void **state)
@@ -145,7 +145,7 @@ static void where_there_is_no_sendfile(void **state)
             sending.calls = 0;
         }
     }
-    assert_true(yields > 0); /* others have their turn there too */
+    assert_true(pauses > 0); /* others have their turn there too */
 }
 
 /* The file is shorter than announced, or cannot be read: the client must not be sent other bytes.

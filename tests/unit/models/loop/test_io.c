@@ -30,7 +30,7 @@ static void *request(void *arg)
     if (c->between_requests)
         assert_false(loop_io_ops.give_way(io));
     else
-        loop_io_ops.yield(io);
+        loop_io_ops.pause(io);
     c->told = loop_io_ops.sleep(io, 1);
     return NULL;
 }
@@ -63,7 +63,7 @@ static void is_told(enum when when, bool between_requests)
     coro_loop_free(loop);
 }
 
-static void test_a_cancellation_is_told_after_a_yield(void **state)
+static void test_a_cancellation_is_told_after_a_pause(void **state)
 {
     (void)state;
     is_told(BEFORE, false);
@@ -81,7 +81,7 @@ static void test_a_cancellation_is_told_after_giving_way(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_cancellation_is_told_after_a_yield),
+        cmocka_unit_test(test_a_cancellation_is_told_after_a_pause),
         cmocka_unit_test(test_a_cancellation_is_told_after_giving_way),
     };
 
