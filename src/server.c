@@ -104,7 +104,8 @@ static int open_listener(struct server *server, bool stays_root, char *error, si
 {
     const struct listen_options options = listen_options_of(server->config, stays_root);
 
-    server->listen_shared = server->handed_over = false;
+    server->listen_shared = false;
+    server->listen_owner = LISTEN_OWN;
     server->listen_fd = listen_open(server->config->listen, &options, server->listen_name,
                                     sizeof server->listen_name, error, error_size);
     if (server->listen_fd < 0)
@@ -137,7 +138,7 @@ static int find_listener(struct server *server, const struct server_inherited *i
     int fd, result;
 
     if (inherited->listen_fd >= 0) {
-        server->handed_over = true; /* still the predecessor's, should this start fail */
+        server->listen_owner = LISTEN_ANOTHERS; /* should this start fail */
         return take_listener(server, inherited->listen_fd, inherited->listen_shared, stays_root,
                              error, error_size);
     }
@@ -235,8 +236,8 @@ static int check_lasting(const struct config *config, const struct config *runni
 }
 
 /* A log that only root could open is gone on with, as at SIGUSR1. */
-static int succeed_access_log(struct server *server, const struct server *running, char *error,
-                              size_t error_size)
+static int open_next_access_log(struct server *server, const struct server *running, char *error,
+                                size_t error_size)
 {
     const struct privileges unchanged = {.change = false};
     int result = open_access_log(server, &unchanged, error, error_size);
@@ -250,8 +251,9 @@ static int succeed_access_log(struct server *server, const struct server *runnin
     return 0;
 }
 
-int server_succeed(struct server *server, const struct server *running, const struct config *config,
-                   const struct model *model, unsigned workers, char *error, size_t error_size)
+int server_open_next(struct server *server, const struct server *running,
+                     const struct config *config, const struct model *model, unsigned workers,
+                     char *error, size_t error_size)
 {
     int result = check_lasting(config, running->config, error, error_size);
 
@@ -266,7 +268,7 @@ int server_succeed(struct server *server, const struct server *running, const st
     if (result == 0)
         result = open_root(server, error, error_size);
     if (result == 0)
-        result = succeed_access_log(server, running, error, error_size);
+        result = open_next_access_log(server, running, error, error_size);
     if (result == 0 &&
         (running->listen_shared || strcmp(config->listen, running->config->listen) == 0))
         server->listen_fd = running->listen_fd;
@@ -279,7 +281,7 @@ int server_succeed(struct server *server, const struct server *running, const st
 
 bool server_listener_is_others(const struct server *server)
 {
-    return server->listen_fd < 0 || server->handed_over || server->listen_shared;
+    return server->listen_fd < 0 || server->listen_owner != LISTEN_OWN || server->listen_shared;
 }
 
 void server_turn_away(struct server *server)
@@ -297,7 +299,7 @@ void server_shut_listening(struct server *server)
     /* The file first: once connecting is refused, another server may put its own there. */
     result = listen_file_remove(server->listen_name, &server->listen_file);
     shutdown(server->listen_fd, SHUT_RD); /* for every process that shares it */
-    server->handed_over = true; /* once is enough: the path may be another's by the second time */
+    server->listen_owner = LISTEN_SHUT;
     if (result < 0)
         log_line(LOG_WARN, "cannot remove %s: %s; the next server there replaces it",
                  server->listen_name, strerror(-result));

@@ -24,6 +24,13 @@ struct model;
 /* The version, with the commit it was built from where that is known. */
 extern const char server_version[];
 
+/* Whose the listening socket is to shut, and a Unix socket's path to remove. */
+enum listen_owner {
+    LISTEN_OWN,
+    LISTEN_ANOTHERS, /* the predecessor's still, or by now the successor's: another program */
+    LISTEN_SHUT,     /* nobody's: it was shut, and the path may be another's by now */
+};
+
 struct server {
     const struct config *config;
     const struct model *model;
@@ -36,11 +43,11 @@ struct server {
     char listen_name[LISTEN_NAME_SIZE]; /* "127.0.0.1:8080", as bound */
     struct listen_file listen_file;     /* a Unix socket's that is ours to remove */
     bool listen_shared; /* a service manager has the socket too: close it, never shut it */
-    bool handed_over;   /* it is another program's now, or still is: the same */
-    int root_fd;        /* O_PATH of --root; -1: none */
-    int access_log_fd;  /* -1: off */
-    int64_t started_ms; /* io_now_ms() at the start */
-    int master_fd;      /* eventfd that wakes the master */
+    enum listen_owner listen_owner;
+    int root_fd;                    /* O_PATH of --root; -1: none */
+    int access_log_fd;              /* -1: off */
+    int64_t started_ms;             /* io_now_ms() at the start */
+    int master_fd;                  /* eventfd that wakes the master */
     struct worker_control *control; /* of this process; in the master, of the generation */
     struct db *db;                  /* the pools of connections; a process's own after fork */
     unsigned process; /* this worker process's number among the generation's: see db_new() */
@@ -86,7 +93,7 @@ struct server_inherited {
  * passed comes before --listen), root directory, access log, shared counters; raises the
  * descriptor limit; becomes --user. config and model must outlive *server. Returns 0, or a negative
  * errno with one line in error (no newline), leaving nothing open but inherited->listen_fd.
- * A predecessor's socket is handed_over until the caller, having told it so, says otherwise.
+ * A predecessor's socket is LISTEN_ANOTHERS until the caller, having told it so, says otherwise.
  */
 int server_open(struct server *server, const struct config *config, const struct model *model,
                 unsigned workers, const struct server_inherited *inherited, char *error,
@@ -98,17 +105,17 @@ int server_open(struct server *server, const struct config *config, const struct
  * (server->listen_fd is then equal); everything else is opened anew. --user, --group and --pid-file
  * cannot change (-EINVAL). Returns as server_open().
  */
-int server_succeed(struct server *server, const struct server *running, const struct config *config,
-                   const struct model *model, unsigned workers, char *error, size_t error_size)
-    __attribute__((warn_unused_result));
+int server_open_next(struct server *server, const struct server *running,
+                     const struct config *config, const struct model *model, unsigned workers,
+                     char *error, size_t error_size) __attribute__((warn_unused_result));
 
 /* Closes what is open; listen_fd must be -1 where another generation goes on with it. The shared
  * counters stay: shared_free() is for after the last generation. */
 void server_close(struct server *server);
 
 /* Stops listening, in every process that shares the socket: connecting is refused, accept() fails
- * with EINVAL. To be called by the master. Does no more than close it when it was handed over.
- * server_shut_listening() leaves the descriptor open. */
+ * with EINVAL. To be called by the master. Does no more than close it when it is another program's
+ * or was shut before. server_shut_listening() leaves the descriptor open. */
 void server_stop_listening(struct server *server);
 void server_shut_listening(struct server *server);
 

@@ -115,8 +115,8 @@ static int open_server(struct generation *g, const struct generation *running,
     const struct settings *s = &g->settings;
 
     if (running != NULL)
-        return server_succeed(&g->server, &running->server, &s->config, s->model, s->workers, error,
-                              error_size);
+        return server_open_next(&g->server, &running->server, &s->config, s->model, s->workers,
+                                error, error_size);
     return server_open(&g->server, &s->config, s->model, s->workers, inherited, error, error_size);
 }
 

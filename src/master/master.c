@@ -130,9 +130,10 @@ static void remove_generation(struct master *m, struct generation *g)
     while (*link != g)
         link = &(*link)->before;
     *link = g->before;
+    /* Who closes the socket must know. */
     for (struct generation *other = m->newest; other != NULL; other = other->before)
-        if (other->server.listen_fd == g->server.listen_fd) /* who closes it must know */
-            other->server.handed_over |= g->server.handed_over;
+        if (other->server.listen_fd == g->server.listen_fd && g->server.listen_owner != LISTEN_OWN)
+            other->server.listen_owner = g->server.listen_owner;
     if (m->newest == NULL) { /* the master's last words need the counters no more */
         struct server_shared *shared = g->server.shared;
 
@@ -170,7 +171,7 @@ static void announce(struct master *m, struct generation *g)
     }
     m->workers.announced = true;
     service_ready(&m->service, s);
-    s->handed_over = false; /* whose socket it was leaves it to this one */
+    s->listen_owner = LISTEN_OWN; /* whose socket it was leaves it to this one */
 }
 
 /* Once all of a new generation can serve it begins, and only then the one before finishes. */
@@ -274,7 +275,8 @@ static void hand_over(struct master *m, pid_t heir, bool adopted)
     if (m->want_reload)
         kill(heir, SIGHUP); /* it may have read the configuration before it changed */
     m->want_reload = false;
-    running->server.handed_over = adopted;
+    if (adopted)
+        running->server.listen_owner = LISTEN_ANOTHERS;
     generation_retire(running, NULL, !adopted);
 }
 
