@@ -49,6 +49,7 @@ struct generation {
     unsigned places_end;    /* none from here on has been */
     int gate_fd, stop_fd;   /* its workers': see struct worker_process */
     unsigned failures;      /* while STARTING: processes that did not become ready */
+    int failure;            /* why the last one did not: negative errno; -ECHILD: it was said */
     int64_t end_ms;         /* while STARTING: when that takes too long */
     bool bereaved;          /* processes have died whose descriptors are still to be closed */
     bool superseded;        /* a later generation goes on with its pool */
@@ -95,6 +96,12 @@ int generation_add_place(struct generation *g, struct process *old, struct slots
 
 /* Takes the place of an ended process away. */
 void generation_remove(struct generation *g, struct process *p, struct slots *slots);
+
+/* True while the first generation starts: nobody serves yet. */
+static inline bool generation_is_first(const struct generation *g)
+{
+    return g->phase == STARTING && g->before == NULL;
+}
 
 /* True when each place has a process that has said it is ready. */
 bool generation_is_ready(const struct generation *g);

@@ -4,7 +4,7 @@
  * next tick; start what is due; move each generation on.
  *
  * What one generation is, and what it takes to start, tell and end it, is in
- * generation.c and process.c; who replaces a dead worker in supervisor.c; starting another
+ * generation.c and process.c; who replaces a dead worker in workers.c; starting another
  * program in upgrade.c. This file decides when: the signals, what waits for what, and when
  * all is over.
  */
@@ -55,11 +55,14 @@ static_assert(SHARED_SLOTS >= (2 * (RETIRING_MOST + 1) + 1) * (CONFIG_MAX_WORKER
 struct master {
     const struct command *command;
     struct generation *newest; /* and through ->before all others that have processes */
-    struct supervisor workers;
+    struct workers workers;
     struct service service;
     struct upgrade upgrade;
     struct inherited inherited;
     struct strays strays;
+    bool announced;    /* the first generation has served */
+    bool stopping;     /* SIGTERM, SIGINT */
+    int failed;        /* why the first could not: negative errno; -ECHILD: it was said */
     bool want_reload;  /* SIGHUP, not acted on yet */
     bool want_upgrade; /* SIGUSR2 */
     bool succeeded;    /* another program has taken over: see out what is left */
@@ -150,7 +153,7 @@ static void give_up_start(struct master *m, const char *why)
     struct generation *g = m->newest;
 
     if (g->before == NULL) {
-        m->workers.failed = -ECHILD;
+        m->failed = -ECHILD;
         return;
     }
     service_reloaded();
@@ -163,13 +166,13 @@ static void announce(struct master *m, struct generation *g)
 {
     struct server *s = &g->server;
 
-    if (m->workers.announced) {
+    if (m->announced) {
         service_reloaded();
         log_line(LOG_INFO, "reloaded: model=%s workers=%u listen=%s", s->model->name, s->workers,
                  s->listen_name);
         return;
     }
-    m->workers.announced = true;
+    m->announced = true;
     service_ready(&m->service, s);
     s->listen_owner = LISTEN_OWN; /* whose socket it was leaves it to this one */
 }
@@ -189,7 +192,7 @@ static void finish_start(struct master *m)
         struct generation *old = serving(m);
 
         if (!upgrade_commit(&m->inherited)) {
-            m->workers.failed = -ECHILD;
+            m->failed = -ECHILD;
             return;
         }
         generation_begin(g);
@@ -307,7 +310,7 @@ static void begin_stop(struct master *m)
     struct server_shared *shared = newest->server.shared;
     struct retirement times = generation_times(running != NULL ? running : newest);
 
-    m->workers.stopping = true;
+    m->stopping = true;
     if (m->inherited.ready_fd < 0) /* else the predecessor speaks for the service */
         service_stopping(&m->service);
     m->want_reload = m->want_upgrade = false;
@@ -338,7 +341,7 @@ static void read_signals(struct master *m)
         switch (info.ssi_signo) {
         case SIGTERM:
         case SIGINT:
-            if (m->workers.stopping)
+            if (m->stopping)
                 m->stop = true;
             else
                 begin_stop(m);
@@ -350,7 +353,7 @@ static void read_signals(struct master *m)
             break;
         case SIGHUP:
         case SIGUSR2:
-            if (m->workers.stopping || m->succeeded)
+            if (m->stopping || m->succeeded)
                 log_line(LOG_WARN, "%s ignored: this server is finishing",
                          info.ssi_signo == SIGHUP ? "SIGHUP" : "SIGUSR2");
             else if (info.ssi_signo == SIGHUP)
@@ -368,7 +371,7 @@ static void read_signals(struct master *m)
 
 static bool has_hurry(const struct master *m)
 {
-    return m->workers.stopping || m->succeeded || retiring(m) > 0;
+    return m->stopping || m->succeeded || retiring(m) > 0;
 }
 
 /* The master's own, or what a record names. */
@@ -390,7 +393,7 @@ static void tick(struct master *m)
     if (m->newest == NULL || now < m->next_tick_ms)
         return;
     m->next_tick_ms = now + (has_hurry(m) ? DRAIN_TICK_MS : TICK_MS);
-    if (!m->workers.stopping && serving(m) != NULL)
+    if (!m->stopping && serving(m) != NULL)
         server_seek_places(&serving(m)->server);
     for (struct generation *g = m->newest; g != NULL; g = g->before)
         if (g->plan.tick != NULL && !g->superseded)
@@ -398,7 +401,7 @@ static void tick(struct master *m)
     shared_recount(m->newest->server.shared, generation_connections, m->newest);
     strays_close(&m->strays, m->newest->server.shared, is_owned, m);
     for (struct generation *g = m->newest; g != NULL; g = g->before)
-        if (g->phase == RETIRING || m->workers.stopping)
+        if (g->phase == RETIRING || m->stopping)
             generation_drain(g);
         else
             generation_nudge(g);
@@ -410,7 +413,7 @@ static bool is_over(const struct master *m)
     const struct generation *last = m->newest;
 
     return last == NULL || (last->before == NULL && generation_alive(last) == 0 &&
-                            (!m->workers.stopping || upgrade_is_gone(&m->upgrade)));
+                            (!m->stopping || upgrade_is_gone(&m->upgrade)));
 }
 
 /* Takes note of all children that ended, stopped or go on. As process 1 of a container the master
@@ -424,7 +427,7 @@ static void reap(struct master *m)
     while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0) {
         struct generation *g = m->newest;
 
-        while (g != NULL && !supervisor_note(&m->workers, g, pid, status))
+        while (g != NULL && !workers_note(&m->workers, g, pid, status))
             g = g->before;
         if (g == NULL && (WIFEXITED(status) || WIFSIGNALED(status)))
             upgrade_note_end(&m->upgrade, pid, status);
@@ -432,8 +435,15 @@ static void reap(struct master *m)
     /* What a death may have left unarmed waits for a tick. Where many die, most do so within
      * moments, and one tick does for all. */
     for (struct generation *g = m->newest; g != NULL; g = g->before)
-        if (supervisor_release(g) && m->next_tick_ms > soon)
+        if (workers_release(g) && m->next_tick_ms > soon)
             m->next_tick_ms = soon;
+}
+
+/* The first generation starts whole or not at all. */
+static void note_failure(struct master *m)
+{
+    if (m->newest != NULL && generation_is_first(m->newest) && m->newest->failure != 0)
+        m->failed = m->newest->failure;
 }
 
 /* One look at everything. Returns false when the server has ended. */
@@ -445,9 +455,10 @@ static bool turn(struct master *m)
     if (read(m->wake_fd, &count, sizeof count) < 0)
         count = 0; /* nobody has anything to say */
     reap(m);
-    if (m->workers.failed != 0 || m->stop)
+    note_failure(m);
+    if (m->failed != 0 || m->stop)
         return false;
-    if (!m->workers.stopping && !m->succeeded) {
+    if (!m->stopping && !m->succeeded) {
         begin_reload(m);
         begin_upgrade(m);
         look_at_upgrade(m);
@@ -458,18 +469,19 @@ static bool turn(struct master *m)
     service_tick(&m->service);
     for (struct generation *g = m->newest, *before; g != NULL; g = before) {
         before = g->before;
-        supervisor_look(&m->workers, g);
+        workers_look(&m->workers, g);
         if (g->phase != RETIRING)
-            supervisor_start(&m->workers, g);
+            workers_start(&m->workers, g);
         else if (generation_next(g, NULL) == NULL && m->newest != g)
             remove_generation(m, g);
     }
+    note_failure(m);
     tick(m); /* last: after many deaths it has much to do, and replacing them comes first */
-    if (m->workers.failed != 0 || !(m->workers.stopping || m->succeeded))
-        return m->workers.failed == 0;
+    if (m->failed != 0 || !(m->stopping || m->succeeded))
+        return m->failed == 0;
     if (is_over(m))
         return false;
-    return !m->workers.stopping || io_now_ms() < m->end_ms;
+    return !m->stopping || io_now_ms() < m->end_ms;
 }
 
 static int next_wait(const struct master *m)
@@ -539,11 +551,9 @@ static int run(struct master *m, struct settings *settings)
         strays_init(&m->strays);
     loop(m);
     service_end(&m->service);
-    if (m->workers.failed < 0 &&
-        m->workers.failed != -ECHILD) /* -ECHILD: it was said what went wrong */
-        log_line(LOG_ERROR, "cannot start --model=%s: %s", model,
-                 shortage_of_tasks(-m->workers.failed));
-    return m->workers.failed;
+    if (m->failed < 0 && m->failed != -ECHILD)
+        log_line(LOG_ERROR, "cannot start --model=%s: %s", model, shortage_of_tasks(-m->failed));
+    return m->failed;
 }
 
 int master_run(const struct command *command, struct settings *settings)

@@ -18,8 +18,7 @@
 
 enum { SHORT_PAUSE_MS = 500 }; /* after a process could not be made, until the next is tried */
 
-/* Starts what is due. Only a failure at the very start is an error. */
-void supervisor_start(struct supervisor *s, struct generation *g)
+void workers_start(struct workers *w, struct generation *g)
 {
     int64_t now = io_now_ms();
     int result = 0;
@@ -27,16 +26,15 @@ void supervisor_start(struct supervisor *s, struct generation *g)
     for (struct process *p = NULL; result == 0 && (p = generation_next(g, p)) != NULL;) {
         if (p->pid != 0 || p->retiring || p->due_ms > now)
             continue;
-        result = process_start(p, g, s->master, &s->mask);
-        if (result < 0 && s->announced)
+        result = process_start(p, g, w->master, &w->mask);
+        if (result < 0 && !generation_is_first(g))
             log_line(LOG_ERROR, "cannot start worker process %u: %s", p->first,
                      shortage_of_tasks(-result));
     }
     if (result == 0)
         return;
     g->failures++;
-    if (!s->announced)
-        s->failed = result;
+    g->failure = result;
     for (struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
         if (p->pid == 0) /* the others would not fare better now */
             p->due_ms = now + SHORT_PAUSE_MS;
@@ -49,8 +47,8 @@ static bool is_spare(const struct generation *g, const struct process *p)
 }
 
 /* Says how it ended, and what is done about it. */
-static void tell_end(const struct supervisor *s, const struct generation *g,
-                     const struct process *p, pid_t pid, int status, int pause_ms)
+static void tell_end(const struct generation *g, const struct process *p, pid_t pid, int status,
+                     int pause_ms)
 {
     char how[80];
 
@@ -58,7 +56,7 @@ static void tell_end(const struct supervisor *s, const struct generation *g,
     if (g->phase == STARTING)
         log_line(LOG_ERROR, "worker process %u (pid %d) %s while starting", p->first, (int)pid,
                  how);
-    else if (s->stopping || is_spare(g, p))
+    else if (is_spare(g, p))
         log_line(LOG_WARN, "worker process %u (pid %d) %s", p->first, (int)pid, how);
     else if (pause_ms == 0)
         log_line(LOG_WARN, "worker process %u (pid %d) %s; replacing it", p->first, (int)pid, how);
@@ -68,7 +66,7 @@ static void tell_end(const struct supervisor *s, const struct generation *g,
                  p->first, (int)pid, how, pause_ms);
 }
 
-static void worker_ended(struct supervisor *s, struct generation *g, struct process *p, int status)
+static void worker_ended(struct workers *w, struct generation *g, struct process *p, int status)
 {
     pid_t pid = p->pid;
     int pause_ms = process_ended(p);
@@ -79,24 +77,23 @@ static void worker_ended(struct supervisor *s, struct generation *g, struct proc
     /* One that finishes in good order, or was killed because it did not, needs no line of its own.
      */
     if (!late && !(p->retiring && WIFEXITED(status) && WEXITSTATUS(status) == 0))
-        tell_end(s, g, p, pid, status, pause_ms);
+        tell_end(g, p, pid, status, pause_ms);
     if (g->phase == STARTING) {
         g->failures++;
-        if (!s->announced)
-            s->failed = -ECHILD;
+        g->failure = -ECHILD;
     }
-    if (s->stopping || is_spare(g, p))
-        generation_remove(g, p, &s->slots);
+    if (is_spare(g, p))
+        generation_remove(g, p, &w->slots);
 }
 
-bool supervisor_note(struct supervisor *s, struct generation *g, pid_t pid, int status)
+bool workers_note(struct workers *w, struct generation *g, pid_t pid, int status)
 {
     struct process *p = generation_find(g, pid);
 
     if (p == NULL)
         return false;
     if (WIFEXITED(status) || WIFSIGNALED(status)) {
-        worker_ended(s, g, p, status);
+        worker_ended(w, g, p, status);
         g->bereaved = true;
     } else {
         heartbeat_report(&p->heart, WIFSTOPPED(status));
@@ -104,7 +101,7 @@ bool supervisor_note(struct supervisor *s, struct generation *g, pid_t pid, int 
     return true;
 }
 
-bool supervisor_release(struct generation *g)
+bool workers_release(struct generation *g)
 {
     bool bereaved = g->bereaved;
 
@@ -149,7 +146,7 @@ static void look_at_heart(struct generation *g, struct process *p, int64_t now)
 }
 
 /* Those that have served their share: another is started first, then they are told to finish. */
-static void replace_spent(struct supervisor *s, struct generation *g, struct process *p)
+static void replace_spent(struct workers *w, struct generation *g, struct process *p)
 {
     const struct worker_control *control = process_control(p, &g->server);
     struct process *old = p->replaces;
@@ -162,24 +159,24 @@ static void replace_spent(struct supervisor *s, struct generation *g, struct pro
                        times.kill_ms, times.idle_until_ms);
     }
     if (atomic_load(&control->spent) && !is_spare(g, p) &&
-        generation_add_place(g, p, &s->slots) < 0)
+        generation_add_place(g, p, &w->slots) < 0)
         return; /* tried again at the next turn */
 }
 
-void supervisor_look(struct supervisor *s, struct generation *g)
+void workers_look(struct workers *w, struct generation *g)
 {
     int64_t now = io_now_ms();
 
     for (struct process *p = NULL; (p = generation_next(g, p)) != NULL;) {
         if (p->pid == 0) {
             if (g->phase == RETIRING)
-                generation_remove(g, p, &s->slots);
+                generation_remove(g, p, &w->slots);
             continue;
         }
         look_at_heart(g, p, now);
         if (p->retiring && now >= p->end_ms)
             kill(p->pid, SIGKILL);
-        if (g->phase == SERVING && !s->stopping)
-            replace_spent(s, g, p);
+        if (g->phase == SERVING)
+            replace_spent(w, g, p);
     }
 }

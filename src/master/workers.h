@@ -13,29 +13,27 @@
 
 #include "master/generation.h"
 
-struct supervisor {
+/* What those of all generations are started from. */
+struct workers {
     const struct master *master;
     struct slots slots;
     sigset_t mask; /* the signal mask of workers, and of an upgraded server */
-    bool
-        announced; /* the first generation has served: a failed start is no failure of the server */
-    bool stopping; /* nobody is replaced any more */
-    int failed;    /* negative errno of a failed start before that */
 };
 
-/* Starts what is due. */
-void supervisor_start(struct supervisor *s, struct generation *g);
+/* Starts what is due. What cannot be started is logged, but of the first generation, whose failure
+ * ends the server. */
+void workers_start(struct workers *w, struct generation *g);
 
 /* Takes note that a child of the master ended, stopped or goes on, as waitpid() said. False: it is
  * no process of g. */
-bool supervisor_note(struct supervisor *s, struct generation *g, pid_t pid, int status);
+bool workers_note(struct workers *w, struct generation *g, pid_t pid, int status);
 
 /* After all that have ended were noted: releases what they held, once for all. True when there were
  * any. */
-bool supervisor_release(struct generation *g);
+bool workers_release(struct generation *g);
 
 /* Looks at those that run: kills those that are stopped, hung or late, replaces those that have
  * served --max-requests. */
-void supervisor_look(struct supervisor *s, struct generation *g);
+void workers_look(struct workers *w, struct generation *g);
 
 #endif
