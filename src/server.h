@@ -16,6 +16,7 @@
 #include "config.h"
 #include "shared.h"
 #include "system/listen.h"
+#include "system/listen_unix.h"
 
 struct db;
 struct http_application;

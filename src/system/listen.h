@@ -12,7 +12,6 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
 
 enum {
     LISTEN_NAME_SIZE = 128,
@@ -83,17 +82,5 @@ int listen_check(const char *text);
  * had been bound to an interface (socket(7): SO_BINDTODEVICE), or what else failed.
  */
 int listen_turn_away(int fd);
-
-/* A Unix socket's file, by its identity; all zero: none. */
-struct listen_file {
-    dev_t device;
-    ino_t inode;
-};
-
-/* The file of a bound socket's name, to be removed later; none unless the name is a path. */
-struct listen_file listen_file_of(const char *name);
-
-/* Removes that file, if the path still leads to it. Returns 0 or a negative errno. */
-int listen_file_remove(const char *name, const struct listen_file *file);
 
 #endif

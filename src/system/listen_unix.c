@@ -21,7 +21,6 @@
 #include <unistd.h>
 
 #include "system/folder.h"
-#include "system/listen.h"
 
 static const char PREFIX[] = "unix:";
 
