@@ -1,56 +1,25 @@
 /* SPDX-License-Identifier: MIT
  *
- * The limit on descriptors, and what follows from it.
+ * What follows from the limit on descriptors.
  */
 #include "descriptors.h"
 
 #include <errno.h>
 #include <stdint.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include "system/listen.h"
 #include "log.h"
 #include "server.h"
+#include "system/descriptor_limit.h"
+#include "system/listen.h"
 
 enum {
     /* Beside connections and what workers keep: the log, the root, loops' own and the files they
      * are sending, bells; and the same of a generation that starts beside. */
     RESERVE = 128,
-    /* More are not asked for: the parking lot reserves address space for each. */
-    MOST = 1 << 20,
     LEAST = 64, /* with less memory than for so many there is no server */
 };
-
-int descriptors_raise(unsigned *count)
-{
-    struct rlimit limit;
-    rlim_t wanted;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return -errno;
-    wanted = limit.rlim_max < MOST ? limit.rlim_max : MOST;
-    if (wanted != limit.rlim_cur) { /* lowered as well: no descriptor is to be above MOST */
-        limit.rlim_cur = wanted;
-        if (setrlimit(RLIMIT_NOFILE, &limit) < 0 && getrlimit(RLIMIT_NOFILE, &limit) < 0)
-            return -errno;
-    }
-    *count = limit.rlim_cur < MOST ? (unsigned)limit.rlim_cur : MOST;
-    return 0;
-}
-
-/* No descriptor is to have a number for which there is no record. */
-static int lower(unsigned descriptors)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return -errno;
-    if (limit.rlim_cur > descriptors)
-        limit.rlim_cur = descriptors;
-    return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
-}
 
 static void *map_for(unsigned descriptors, size_t fixed, size_t each, int sharing, size_t *size)
 {
@@ -78,7 +47,7 @@ void *descriptors_map(struct server *server, size_t fixed, size_t each, int shar
         fit /= 2;
         memory = map_for(fit, fixed, each, sharing, size);
     }
-    if (memory == NULL || lower(fit) < 0)
+    if (memory == NULL || descriptor_limit_lower(fit) < 0)
         return NULL;
     server->descriptors = fit;
     log_line(LOG_WARN,
@@ -93,7 +62,7 @@ bool descriptors_have(unsigned records, int fd)
     if ((unsigned)fd < records)
         return true;
     /* prlimit(1) has raised the limit of this process. */
-    if (lower(records) == 0)
+    if (descriptor_limit_lower(records) == 0)
         log_line(LOG_WARN, "RLIMIT_NOFILE was raised while the server runs: it is put back to %u",
                  records);
     return false;

@@ -18,10 +18,6 @@ struct server;
 /* For each connection to a database: its file, log and index (SQLite), and one to the cache. */
 enum { DESCRIPTORS_FOR_DB = 4 };
 
-/* Raises the soft limit as far as it goes and is useful. *count: every descriptor is below this.
- * Returns 0 or a negative errno. */
-int descriptors_raise(unsigned *count);
-
 /*
  * Maps zeroed memory of `fixed` bytes and `each` for every number below server->descriptors, which
  * costs nothing until it is touched; *size: bytes, for munmap(). sharing: MAP_SHARED or

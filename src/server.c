@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "system/activation.h"
-#include "descriptors.h"
+#include "system/descriptor_limit.h"
 #include "io.h"
 #include "system/listen.h"
 #include "log.h"
@@ -198,7 +198,7 @@ int server_open(struct server *server, const struct config *config, const struct
         .started_ms = io_now_ms(),
         .master_fd = -1,
     };
-    result = descriptors_raise(&server->descriptors);
+    result = descriptor_limit_raise(&server->descriptors);
     if (result < 0)
         snprintf(error, error_size, "cannot raise RLIMIT_NOFILE: %s", strerror(-result));
     if (result == 0 && (server->shared = shared_new()) == NULL)
