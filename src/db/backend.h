@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "db/db.h"
+#include "db/data_set.h"
 #include "db/lookup.h"
 
 struct db_pool;
@@ -70,12 +70,6 @@ struct db_backend {
 };
 
 extern const struct db_backend db_sqlite, db_postgres, db_redis;
-
-/* What a row of World may hold. */
-static inline bool db_number_is_valid(int64_t number)
-{
-    return number >= 1 && number <= DB_ROWS;
-}
 
 /*
  * Of a --db-timeout in ms the part at its end that is no more for questions: for leaving a

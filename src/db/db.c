@@ -6,10 +6,8 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "config.h"
 #include "db/backend.h"
@@ -123,40 +121,6 @@ void db_process_died(struct db *db, unsigned process)
         db_permits_died(db->world.permits, process);
     if (db->has_cache && db->cache.permits != NULL)
         db_permits_died(db->cache.permits, process);
-}
-
-/* ---- failures ------------------------------------------------------------------------------ */
-
-static int note(struct db_conn *conn, int error, const char *format, va_list arguments)
-    __attribute__((format(printf, 3, 0)));
-
-static int note(struct db_conn *conn, int error, const char *format, va_list arguments)
-{
-    vsnprintf(conn->reason, sizeof conn->reason, format, arguments);
-    conn->reason[strcspn(conn->reason, "\r\n")] = '\0';
-    return error;
-}
-
-int db_conn_fail(struct db_conn *conn, int error, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    (void)note(conn, error, format, arguments);
-    va_end(arguments);
-    return error;
-}
-
-int db_conn_break(struct db_conn *conn, int error, bool lost, const char *format, ...)
-{
-    va_list arguments;
-
-    va_start(arguments, format);
-    (void)note(conn, error, format, arguments);
-    va_end(arguments);
-    conn->broken = true;
-    conn->lost = lost;
-    return error;
 }
 
 /* ---- questions ----------------------------------------------------------------------------- */
@@ -303,34 +267,4 @@ int db_read_cached(struct io *io, struct db_row *rows, size_t count)
         rows[i].number = 0;
     result = read_from(io, &db->cache, rows, count, cache_deadline(io));
     return result == -ECANCELED ? result : fill(io, rows, count, result == 0, until);
-}
-
-/* ---- fortunes ------------------------------------------------------------------------------ */
-
-int db_fortunes_add(struct db_fortunes *list, int id, const char *message, size_t length)
-{
-    char *copy;
-
-    if (list->count == list->capacity) {
-        size_t capacity = list->capacity == 0 ? 16 : 2 * list->capacity;
-        struct db_fortune *rows = realloc(list->rows, capacity * sizeof *rows);
-
-        if (rows == NULL)
-            return -ENOMEM;
-        list->rows = rows;
-        list->capacity = capacity;
-    }
-    copy = strndup(message, length);
-    if (copy == NULL)
-        return -ENOMEM;
-    list->rows[list->count++] = (struct db_fortune){id, copy};
-    return 0;
-}
-
-void db_fortunes_term(struct db_fortunes *list)
-{
-    for (size_t i = 0; i < list->count; i++)
-        free(list->rows[i].message);
-    free(list->rows);
-    *list = (struct db_fortunes){0};
 }

@@ -2,10 +2,9 @@
  *
  * The database and the cache as the handlers see them: a few questions about a fixed data set.
  *
- * World has DB_ROWS rows, numbered from 1, each with a number from 1 to DB_ROWS; Fortune a dozen
- * short texts. A question takes a connection from the process's pool, waiting for it in line if
- * need be, asks, and puts it back. All waiting goes through io.h; no function here knows which
- * model runs. Connections are opened on first use, in the process that uses them.
+ * A question takes a connection from the process's pool, waiting for it in line if need be, asks,
+ * and puts it back. All waiting goes through io.h; no function here knows which model runs.
+ * Connections are opened on first use, in the process that uses them.
  *
  * Questions return 0 or a negative errno: -ECANCELED (the server is being stopped; give up the
  * request), -ETIMEDOUT (no connection, or no answer, within --db-timeout), -ENODATA (a row asked
@@ -18,32 +17,13 @@
 #ifndef DB_DB_H
 #define DB_DB_H
 
-#include <stdbool.h>
 #include <stddef.h>
+
+#include "db/data_set.h"
 
 struct config;
 struct db;
 struct io;
-
-enum {
-    DB_ROWS = 10000,   /* of World, and the range of their numbers */
-    DB_MAX_ROWS = 500, /* in one question */
-};
-
-struct db_row {
-    int id;     /* 1 to DB_ROWS */
-    int number; /* 1 to DB_ROWS */
-};
-
-struct db_fortune {
-    int id;
-    char *message; /* NUL-terminated UTF-8; owned by the list */
-};
-
-struct db_fortunes {
-    struct db_fortune *rows;
-    size_t count, capacity;
-};
 
 /* ---- the server's side ------------------------------------------------------------------ */
 
@@ -90,11 +70,6 @@ int db_update(struct io *io, const struct db_row *rows, size_t count)
 
 /* Reads all fortunes, in no order, into an empty list; db_fortunes_term() in either case. */
 int db_read_fortunes(struct io *io, struct db_fortunes *list) __attribute__((warn_unused_result));
-
-/* Appends a copy of message. Returns 0 or -ENOMEM. */
-int db_fortunes_add(struct db_fortunes *list, int id, const char *message, size_t length)
-    __attribute__((warn_unused_result));
-void db_fortunes_term(struct db_fortunes *list);
 
 /* As db_read(), from the cache; what is not in it is read from the database and put there. So is
  * everything while the cache fails or cannot be reached, but that it is then not put there.
