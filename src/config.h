@@ -55,7 +55,7 @@ struct config {
     int64_t stopped_timeout_ms;   /* of a worker process stopped by a signal */
     int64_t heartbeat_timeout_ms; /* of a loop, or a thread pool's timekeeper */
 
-    const char *db;          /* "sqlite:PATH" or "postgresql://...": see db/uri.h */
+    const char *db;          /* "sqlite:PATH" or "postgresql://...": see config/uri.h */
     const char *redis;       /* "HOST:PORT" or "unix:/path"; NULL: no cache */
     unsigned db_connections; /* to each of them, of all workers together */
     int64_t db_timeout_ms;   /* for a request's connection and its answer */

@@ -11,7 +11,7 @@
 
 #include <string.h>
 
-#include "db/uri.h"
+#include "config/uri.h"
 
 #define CONFIG_KIB UINT64_C(1024)
 #define CONFIG_MIB (CONFIG_KIB * 1024)

@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "db/uri.h"
+#include "config/uri.h"
 
 enum { MS_PER_SECOND = 1000, KIB = 1024 };
 

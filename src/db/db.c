@@ -13,7 +13,7 @@
 #include "db/backend.h"
 #include "db/pool.h"
 #include "db/state.h"
-#include "db/uri.h"
+#include "config/uri.h"
 #include "io.h"
 #include "server.h"
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "db/uri.h"
+#include "config/uri.h"
 
 static const char *value_of(const PQconninfoOption *options, const char *keyword)
 {

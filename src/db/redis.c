@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 #include "db/backend.h"
-#include "db/uri.h"
+#include "config/uri.h"
 #include "io.h"
 
 enum { BUFFER_SIZE = 4096, LONGEST_REPLY = 64 * 1024 };

@@ -26,7 +26,7 @@
 #include "db/backend.h"
 #include "db/files.h"
 #include "db/state.h"
-#include "db/uri.h"
+#include "config/uri.h"
 #include "io.h"
 #include "log.h"
 #include "server.h"

@@ -2,7 +2,7 @@
  *
  * The form of --db and --redis: see uri.h.
  */
-#include "db/uri.h"
+#include "config/uri.h"
 
 #include <string.h>
 

@@ -10,7 +10,7 @@
 
 #include <string.h>
 
-#include "db/uri.h"
+#include "config/uri.h"
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 

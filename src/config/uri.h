@@ -4,8 +4,8 @@
  *
  * Pure functions on text; whether anything answers there is found out on first use.
  */
-#ifndef DB_URI_H
-#define DB_URI_H
+#ifndef CONFIG_URI_H
+#define CONFIG_URI_H
 
 #include <stdbool.h>
 #include <stddef.h>
