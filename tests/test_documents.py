@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""What the documents point at is there for whoever clones the repository."""
+"""What the documents point at, and what they name, is there for whoever clones the repository."""
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,14 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 LINK = re.compile(r"\]\(\s*([^)\s]+)[^)]*\)")
 HEADING = re.compile(r"^#+\s+(.*)$", re.MULTILINE)
+# A path from the root, in text and commands alike; a file's name; one that stands for any.
+PATH = re.compile(
+    r"(?<![\w/.<-])(?:\.ci|examples|models|results|scripts|share|src|tests)/[\w.*/-]*[\w*]"
+)
+FILE = re.compile(r"`([\w-]+\.(?:[ch]|py))`")
+ANY = re.compile(r"(?:^|[/_])(?!README)[A-Z]+(?:\.\w+)?$")
+NAME = re.compile(r"`(\w+)\(\)`|`(?:enum|struct) (\w+)`|`((?:CONN|DB|ROUTE)_\w+)`")
+PLACED = re.compile(r"`(\w+)\(\)`\s+(?:\(|in\s+)`([\w./-]+)`")
 
 
 def tracked() -> set[str]:
@@ -28,6 +38,12 @@ def tracked() -> set[str]:
 
 TRACKED = tracked()
 DOCUMENTS = sorted(name for name in TRACKED if name.endswith(".md"))
+WRITTEN = [name for name in DOCUMENTS if not re.match(r"results/.*/", name)]  # by people
+
+
+def named(name: str) -> list[str]:
+    """The files that a path from the root, or its end, or a pattern names."""
+    return [file for file in TRACKED if fnmatch(file, name) or fnmatch(file, f"*/{name}")]
 
 
 def anchors(document: Path) -> set[str]:
@@ -56,3 +72,28 @@ def test_every_link_leads_somewhere(name: str) -> None:
 
 def test_the_documents_are_found() -> None:
     assert {"README.md", "DESIGN.md", "CONTRIBUTING.md", "results/README.md"} <= set(DOCUMENTS)
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_every_file_that_a_document_names_is_there(name: str) -> None:
+    text = (ROOT / name).read_text()
+    files = [*PATH.findall(text), *FILE.findall(text)]
+    assert [file for file in files if not named(file) and not ANY.search(file)] == []
+
+
+@functools.cache
+def code() -> str:
+    return "".join((ROOT / n).read_text() for n in TRACKED if n.endswith((".c", ".h", ".py")))
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_every_name_that_a_document_takes_from_the_code_is_there(name: str) -> None:
+    text = (ROOT / name).read_text()
+    names = {str(match[match.lastindex or 0]) for match in NAME.finditer(text)}
+    gone = [n for n in sorted(names) if not re.search(rf"\b{n}\b", code())]
+    misplaced = [
+        (function, file)
+        for function, file in PLACED.findall(text)
+        if not any(re.search(rf"\b{function}\(", (ROOT / n).read_text()) for n in named(file))
+    ]
+    assert (gone, misplaced) == ([], [])
