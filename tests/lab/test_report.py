@@ -21,7 +21,7 @@ from lab.machine.errors import LabError
 from lab.ask.plan import Cell, Configuration
 from lab.ask.workloads import WORKLOADS
 from lab.judge import stats
-from lab.show import charts, columns, document, page, reading
+from lab.show import charts, columns, document, page, reading, series
 from lab.show.document import Run
 from lab.programs import report
 
@@ -158,9 +158,9 @@ def test_plots_there_are(files: dict[str, str]) -> None:
 
 def test_a_plot_has_the_figures_of_the_rows(run: Run) -> None:
     cells = [r for r in run.results() if r.cell.workload.name == "hello"]
-    series = {s.label: s for s in charts.lines(cells, charts.THROUGHPUT)}
-    assert set(series) == {"prefork(64)", "threads(64)", "coro", "floor"}
-    for point, cell in zip(series["coro"].points, cells):
+    drawn = {s.label: s for s in series.lines(cells, series.THROUGHPUT)}
+    assert set(drawn) == {"prefork(64)", "threads(64)", "coro", "floor"}
+    for point, cell in zip(drawn["coro"].points, cells):
         row = cell.row("coro")
         assert row is not None and point.at == cell.cell.connections
         assert point.median == row.rps
@@ -169,7 +169,7 @@ def test_a_plot_has_the_figures_of_the_rows(run: Run) -> None:
 
 def test_a_void_row_is_not_drawn(run: Run) -> None:
     (cell,) = [r for r in run.results() if r.row("threads(16)")]
-    labels = [s.label for s in charts.dots(cell, charts.THROUGHPUT)]
+    labels = [s.label for s in series.dots(cell, series.THROUGHPUT)]
     assert "threads(16)" not in labels and labels[0] in ("coro", "nginx")
 
 

@@ -7,7 +7,7 @@ import made
 import pytest
 from lab.ask.plan import Cell
 from lab.ask.workloads import WORKLOADS, idle_files
-from lab.judge import analysis, ceilings, gates, verdict
+from lab.judge import analysis, ceilings, gates, verdict, words
 from lab.show import columns, overview, table
 
 
@@ -325,7 +325,7 @@ def test_markdown_has_every_column_and_row() -> None:
     "us, text", [(None, "–"), (245.4, "245 µs"), (20_100, "20.1 ms"), (1_500_000, "1.5 s")]
 )
 def test_durations_are_readable(us: Any, text: str) -> None:
-    assert columns.duration_text(us) == text
+    assert words.duration_text(us) == text
 
 
 def test_three_blocks_admit_what_they_cannot_show() -> None:

@@ -2,6 +2,7 @@
 """Judging: from samples to what can be said of them. All of it takes data and returns data.
 
     stats       medians, paired ratios, intervals
+    words       figures as text, the same wherever they are shown
     gates       may a sample be believed?
     ceilings    what the best possible server would reach
     analysis    samples to rows

@@ -16,8 +16,7 @@ from typing import Callable, Sequence
 from ..ask.plan import MODELS, Cell, Configuration, Cores
 from ..ask.workloads import BESIDE, CRASH, WORKLOADS
 from ..measure.sample import Sample
-from ..show.columns import bytes_text
-from . import analysis, crossover, verdict
+from . import analysis, crossover, verdict, words
 from .analysis import CellResult, Metric, Row
 from .stats import Ratio
 
@@ -138,15 +137,15 @@ def _text(
     names = [row.label for row in level]
     head = f"{names[0]} {figure}"
     if len(names) > 1:
-        head = f"{verdict.listed(names)} tie at {figure}"
-        sizes = [bytes_text(row.memory_bytes) for row in level if row.memory_bytes]
-        head += f" ({verdict.listed(sizes)})" if len(sizes) == len(level) else ""
+        head = f"{words.listed(names)} tie at {figure}"
+        sizes = [words.bytes_text(row.memory_bytes) for row in level if row.memory_bytes]
+        head += f" ({words.listed(sizes)})" if len(sizes) == len(level) else ""
     parts = []
     for row in bests:
         found = against.get(row.configuration.model)
         if row.configuration.model in tops:
             continue
-        ratio = f"{verdict.ratio_text(found)} ×" if found else "ahead of"
+        ratio = f"{words.ratio_text(found)} ×" if found else "ahead of"
         who = "" if len(names) == 1 else f"{winner.label} "
         parts.append(f"{who}{ratio} {row.label}")
     return "; ".join([head, *parts])

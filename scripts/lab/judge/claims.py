@@ -17,8 +17,7 @@ from typing import Callable, Mapping, Sequence
 from ..machine.quiet import QUIET_CORES
 from ..ask.plan import Cell, Configuration, Cores
 from ..ask.workloads import WORKLOADS, with_query
-from ..show.columns import bytes_text
-from . import analysis, best
+from . import analysis, best, words
 from .analysis import CellResult, Row
 from .stats import CONFIDENCE, Ratio, paired_ratio
 
@@ -298,7 +297,7 @@ def judge_switches(rounds: Sequence[Round], why: str = "") -> Claim:
 
 def judge_memory(rounds: Sequence[Round], why: str = "") -> Claim:
     def part(text: str, first: str, second: str) -> Part:
-        return _rounds(rounds, text, first, second, "claims.json, memory", why, bytes_text)
+        return _rounds(rounds, text, first, second, "claims.json, memory", why, words.bytes_text)
 
     return _claim(
         "3",

@@ -13,7 +13,7 @@ import dataclasses
 from typing import Any, Sequence
 
 from ..ask.workloads import query_values
-from . import analysis, verdict
+from . import analysis, verdict, words
 from .analysis import CellResult, Row
 from .stats import Ratio
 
@@ -102,7 +102,7 @@ def _line(cell: dict[str, Any]) -> str:
             for model, e in models.items()
             if e and model not in cell["tied"]
         ]
-        parts.append(f"tie of {verdict.listed(names)} {top:,.0f}/s")
+        parts.append(f"tie of {words.listed(names)} {top:,.0f}/s")
         parts += [f"ahead {', '.join(behind)}"] if behind else []
     sizes = [e["enough"] for e in models.values() if e and "(" in e["enough"]]
     if sizes:

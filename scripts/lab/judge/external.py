@@ -11,8 +11,7 @@ from typing import Any, Sequence
 
 from ..machine.cgroup import NO_ROOM
 from ..ask.workloads import PARKED, SLOW_QUERIES
-from ..show.columns import bytes_text
-from . import analysis, verdict
+from . import analysis, words
 from .analysis import CellResult, Row
 from .judging import Line
 from .stats import Ratio
@@ -65,7 +64,7 @@ def database(results: Sequence[CellResult]) -> list[Line]:
             return None, "void here"
         return found, (
             f"here {loops.label} {loops.rps:,.0f}/s, {pool.label} {pool.rps:,.0f}/s, "
-            f"ratio {verdict.ratio_text(found)}"
+            f"ratio {words.ratio_text(found)}"
         )
 
     ahead, ahead_text = pair(few, 20)
@@ -136,7 +135,7 @@ def _idle_rate(rows: _Steps, numbers: str) -> Line:
     if any(row and "cached_share" in row.extras for found in rows.values() for row in found):
         text += "; in brackets: of the files asked for, still in memory"
     if loud:
-        text += f"; beside {verdict.listed(loud)} other programs used the cores"
+        text += f"; beside {words.listed(loud)} other programs used the cores"
     if void or loud:
         return Line(None, FLASH, text)
     processes, threads, loops = (fell[model] for model in ("prefork", "threads", "coro"))
@@ -184,7 +183,7 @@ def _idle_memory(rows: _Steps, numbers: str) -> Line:
     texts = []
     for model, each in totals.items():
         shown = [
-            _unknown(row) if total is None else bytes_text(total)
+            _unknown(row) if total is None else words.bytes_text(total)
             for row, total in zip(rows[model], each)
         ]
         texts.append(f"{model} {', '.join(shown)}")

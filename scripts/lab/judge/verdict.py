@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Sequence
 
 from ..ask import workloads as work
-from . import analysis, ceilings
+from . import analysis, ceilings, words
 from .analysis import CellResult, Row
 from .ceilings import COMPANY, ROUND_TRIPS, SMALL, WAITS
 from .stats import ENOUGH_BLOCKS, Ratio
@@ -59,16 +59,7 @@ def sentence(result: CellResult, noise: float) -> str:
     return f"{result.cell.name}: " + "; ".join(parts)
 
 
-def listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:-1]) + (" and " if len(names) > 1 else "") + names[-1]
 
-
-def percent(share: float) -> str:
-    return f"{share * 100:.0f} %"
-
-
-def ratio_text(found: Ratio) -> str:
-    return f"{found.median:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
 
 def is_tie(found: Ratio, noise: float) -> bool:
@@ -101,9 +92,9 @@ def _comparisons(result: CellResult, base: Row, cpu: bool, noise: float) -> list
             different.append(text)
     if ties:
         verb = "ties" if len(ties) == 1 else "tie"
-        different.append(f"{listed(ties)} {verb} with {base.label}")
+        different.append(f"{words.listed(ties)} {verb} with {base.label}")
     if noisy:
-        different.append(f"within the noise of ±{percent(noise)}: {listed(noisy)}")
+        different.append(f"within the noise of ±{words.percent(noise)}: {words.listed(noisy)}")
     return different
 
 
@@ -133,18 +124,18 @@ def _database_part(result: CellResult) -> list[str]:
         )
         if row.void or not allowed:
             continue
-        words = {"backend": "connections to the database allow {} (Little's law)",
+        allows = {"backend": "connections to the database allow {} (Little's law)",
                  "pool": "as many workers as it has allow {} (Little's law)",
                  "connections": "as many connections as there are allow {} (Little's law)",
                  "database": "its CPU allows {}"}  # fmt: skip
-        text = ", ".join(words[found.kind].format(found.formula) for found in allowed)
+        text = ", ".join(allows[found.kind].format(found.formula) for found in allowed)
         share = row.rps / min(found.rps or 0.0 for found in allowed)
-        groups.setdefault(text, []).append(f"{row.label} {percent(share)}")
+        groups.setdefault(text, []).append(f"{row.label} {words.percent(share)}")
         if share > ceilings.EXCEEDED:
             exceeded.append(row.label)
-    parts = [f"{text}; of the lower: {listed(reached)}" for text, reached in groups.items()]
+    parts = [f"{text}; of the lower: {words.listed(reached)}" for text, reached in groups.items()]
     if exceeded:
-        parts.append(f"{listed(exceeded)} exceeded it: what it follows from was measured in company")
+        parts.append(f"{words.listed(exceeded)} exceeded it: what it follows from was measured in company")
     return parts
 
 
@@ -157,9 +148,9 @@ def _limits(result: CellResult) -> list[str]:
         groups.setdefault(_limit_text(row), []).append(row)
     texts: list[str] = []
     for text, rows in groups.items():
-        names = listed([row.label for row in rows])
+        names = words.listed([row.label for row in rows])
         shares = [row.share for row in rows if row.share is not None]
-        reached = f", {percent(min(shares))} reached" if shares and ":" in text else ""
+        reached = f", {words.percent(min(shares))} reached" if shares and ":" in text else ""
         verb = "by" if texts else "limited by"
         texts.append(f"{names} {verb} {text}{reached}")
     return texts
@@ -171,7 +162,7 @@ def _limit_text(row: Row) -> str:
     if limiter in WAITS.values():
         what = {"pool size": "the pool", "connections": "the connections"}.get(limiter, limiter)
         if limiter != row.limiter:
-            what += f"{COMPANY} ({percent(row.others_cores)} of a core)"
+            what += f"{COMPANY} ({words.percent(row.others_cores)} of a core)"
         return f"{what}: {formula}"
     if row.limiter == "wrk":
         return "wrk, the load generator"
@@ -201,7 +192,7 @@ def _drain(row: Row) -> str:
 def _parked(row: Row) -> str:
     cached = row.extras.get("cached_share")
     if cached is not None:
-        return f"{row.label} {row.rps:,.0f}/s ({percent(min(cached, 1.0))} of the files in memory)"
+        return f"{row.label} {row.rps:,.0f}/s ({words.percent(min(cached, 1.0))} of the files in memory)"
     megabytes = row.extras["memory_total_bytes"] / (1 << 20)
     return f"{row.label} {row.extras['bytes_a_connection']:,.0f} ({megabytes:.1f} MB in all)"
 
@@ -224,11 +215,11 @@ _SPECIAL = {
 
 def _special(result: CellResult) -> str:
     """No ratio: these figures are read as they are, each the median over the blocks."""
-    words, text = _SPECIAL[result.cell.workload.kind]
+    lead, text = _SPECIAL[result.cell.workload.kind]
     if result.cell.workload.memory_bytes:
-        words = "requests a second with little memory: "
+        lead = "requests a second with little memory: "
     believed = [row for row in result.models if not row.void]
-    parts = [words + ", ".join(text(row) for row in believed)] if believed else []
+    parts = [lead + ", ".join(text(row) for row in believed)] if believed else []
     void = [row.label for row in result.rows if row.void]
     parts += [f"void: {', '.join(void)}"] if void else []
     return f"{result.cell.name}: " + "; ".join(parts)

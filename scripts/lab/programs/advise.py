@@ -26,10 +26,9 @@ from ..ask.plan import Cell, Configuration, Cores, Plan
 from ..ask.workloads import WORKLOADS, with_query
 from ..server import site
 from ..measure import environment, wrk
-from ..judge import analysis, verdict
+from ..judge import analysis, words
 from ..judge.analysis import CellResult, Row
 from ..show import table
-from ..show.columns import bytes_text, duration_text
 from ..show.document import Run, command_line, utc
 from . import options as choosing, run as running
 from .cli import find_programs, perform, server_path, shown
@@ -132,17 +131,17 @@ def explain(service: Service, result: CellResult) -> list[str]:
     configuration = best.configuration
     option = f"--model={configuration.model} --workers={configuration.workers}"
     lines = [
-        f"Use {option}: {best.rps:,.0f} requests/s, p50 {duration_text(best.percentiles_us['p50'])}, "
-        f"p99 {duration_text(best.percentiles_us['p99'])}, {bytes_text(best.memory_bytes)}.",
+        f"Use {option}: {best.rps:,.0f} requests/s, p50 {words.duration_text(best.percentiles_us['p50'])}, "
+        f"p99 {words.duration_text(best.percentiles_us['p99'])}, {words.bytes_text(best.memory_bytes)}.",
         f"  limited by {best.limiter}" + (
-            f"; ceiling {best.ceiling.formula}, {verdict.percent(best.share)} reached"
+            f"; ceiling {best.ceiling.formula}, {words.percent(best.share)} reached"
             if best.share is not None else ""
         ),
     ]  # fmt: skip
     for row in advice.equals:
-        lines.append(f"  as fast: {row.label}, {bytes_text(row.memory_bytes)}")
+        lines.append(f"  as fast: {row.label}, {words.bytes_text(row.memory_bytes)}")
     for row, part in advice.behind:
-        lines.append(f"  behind: {row.label} at {verdict.percent(part)}, limited by {row.limiter}")
+        lines.append(f"  behind: {row.label} at {words.percent(part)}, limited by {row.limiter}")
     for row in result.models:
         if row.void:
             lines.append(f"  void: {row.label}: {row.void_reasons[0]}")

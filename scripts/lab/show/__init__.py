@@ -4,7 +4,7 @@
     columns, table   the tables, as text and as Markdown
     csv_table   the rows for other programs
     overview    a run in one table
-    theme, draw_svg, charts   the plots
+    theme, series, draw_svg, charts   the plots
     schema, document, reading   run.json: its shape, written, read back
     page_style, page   report.html
 """

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Callable
 
 from ..ask import workloads as work
-from ..judge import analysis, verdict
+from ..judge import analysis, words
 from ..judge.analysis import CellResult, Row
 
 VOID_MARK = "!"
 SHARED_MARK = "*"
-NONE = "–"
 
 Text = Callable[[Row], str]
 
@@ -27,18 +26,6 @@ class Column:
     optional: int = 0  # left out of a terminal too narrow, highest first
 
 
-def duration_text(us: float | None) -> str:
-    if us is None:
-        return NONE
-    if us >= 1e6:
-        return f"{us / 1e6:.3g} s"
-    return f"{us / 1e3:.3g} ms" if us >= 1e3 else f"{us:.0f} µs"
-
-
-def bytes_text(count: float) -> str:
-    if count >= 1 << 20:
-        return f"{count / (1 << 20):.1f} MB"
-    return f"{count / 1024:.0f} KB"
 
 
 def mark(row: Row) -> str:
@@ -49,15 +36,15 @@ def mark(row: Row) -> str:
 
 def _share(row: Row) -> str:
     known = row.share is not None and not row.configuration.floor
-    return verdict.percent(row.share or 0.0) if known else NONE
+    return words.percent(row.share or 0.0) if known else words.NONE
 
 
 def _calls(row: Row) -> str:
-    return f"{row.syscalls.a_request:.2f}" if row.syscalls else NONE
+    return f"{row.syscalls.a_request:.2f}" if row.syscalls else words.NONE
 
 
 def _extra(name: str, form: Callable[[float], str]) -> Callable[[Row], str]:
-    return lambda row: form(row.extras[name]) if name in row.extras else NONE
+    return lambda row: form(row.extras[name]) if name in row.extras else words.NONE
 
 
 def _whole(value: float) -> str:
@@ -65,7 +52,7 @@ def _whole(value: float) -> str:
 
 
 def _ms(value: float) -> str:
-    return duration_text(value * 1e3)
+    return words.duration_text(value * 1e3)
 
 
 RPS = Column(
@@ -80,15 +67,15 @@ CPU = Column(
 )  # fmt: skip
 P50 = Column(
     "p50", "latency at the median; a percentile needs 10 samples beyond it, else –",
-    lambda r: duration_text(r.percentiles_us["p50"]),
+    lambda r: words.duration_text(r.percentiles_us["p50"]),
 )  # fmt: skip
 P99 = Column(
     "p99", "latency that 1 % of the requests exceed",
-    lambda r: duration_text(r.percentiles_us["p99"]), 2,
+    lambda r: words.duration_text(r.percentiles_us["p99"]), 2,
 )  # fmt: skip
 QUEUED = Column(
     "queued", "per request, time the server was ready to run and had no core",
-    lambda r: duration_text(r.queued_us), 6,
+    lambda r: words.duration_text(r.queued_us), 6,
 )  # fmt: skip
 SWITCHES = Column(
     "switches", "context switches per request, voluntary and not",
@@ -96,11 +83,11 @@ SWITCHES = Column(
 )  # fmt: skip
 CALLS = Column("syscalls", "per request, counted in a run of their own", _calls, 5)
 MEMORY = Column(
-    "memory", "PSS of all server processes", lambda r: bytes_text(r.memory_bytes), 7
+    "memory", "PSS of all server processes", lambda r: words.bytes_text(r.memory_bytes), 7
 )
 WORKER = Column(
     "/worker", "memory without the master's, by workers; a loop's includes its coroutines",
-    lambda r: bytes_text(r.memory_per_worker_bytes), 3,
+    lambda r: words.bytes_text(r.memory_per_worker_bytes), 3,
 )  # fmt: skip
 CEILING = Column(
     "ceiling",
@@ -112,13 +99,13 @@ LIMIT = Column(
     "what was used up; wrk: the load generator, so req/s says little of the server; round "
     "trips: neither side's CPU, each connection waits for its answer; other programs: they "
     "worked on the same cores, and less than 97 % of the ceiling was reached",
-    lambda r: "void" if r.void else r.limiter or NONE,
+    lambda r: "void" if r.void else r.limiter or words.NONE,
 )  # fmt: skip
 
 PARKED = Column("parked", "idle connections, each answered once before",
                 _extra("parked_answered", _whole))  # fmt: skip
 TOTAL = Column("memory", "PSS of all server processes with the idle connections",
-               _extra("memory_total_bytes", bytes_text))  # fmt: skip
+               _extra("memory_total_bytes", words.bytes_text))  # fmt: skip
 EACH = Column("a connection", "memory that one idle connection adds, in bytes",
               _extra("bytes_a_connection", _whole))  # fmt: skip
 CACHED = Column("files", "share of them in memory at the end: in what the limit leaves",
@@ -162,5 +149,5 @@ def columns(result: CellResult) -> tuple[Column, ...]:
 def row_cells(row: Row, chosen: tuple[Column, ...]) -> list[str]:
     name = row.label + (SHARED_MARK if row.configuration.shares_cores else "")
     if not any(sample.load or sample.extras for sample in row.samples):
-        return [name, "void", *[NONE] * (len(chosen) - 1)]
+        return [name, "void", *[words.NONE] * (len(chosen) - 1)]
     return [name, *(column.text(row) for column in chosen)]

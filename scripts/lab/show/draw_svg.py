@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from . import theme
-from .charts import Series
+from .series import Series
 
 WIDTH_IN, HEIGHT_IN = 4.4, 2.9
 ROW_IN = 0.23  # of a strip

@@ -13,9 +13,9 @@ from typing import Sequence
 from ..ask import workloads as work
 from ..ask.plan import MODELS
 from ..ask.workloads import WORKLOADS
-from ..judge import analysis, stats, verdict
+from ..judge import analysis, stats, verdict, words
 from ..judge.analysis import CellResult, Metric, Row
-from . import charts, columns, table
+from . import columns, series, table
 
 NO_WINNER = {work.PARKED, work.BESIDE, work.CRASH, work.DRAIN}
 CONNECTIONS = "connections"
@@ -27,7 +27,7 @@ def chosen(results: Sequence[CellResult]) -> list[CellResult]:
     limit of memory are steps of one comparison, which is told as a whole (see external)."""
     found = []
     free = [result for result in results if not result.cell.workload.memory_bytes]
-    for name, cells in charts.by_workload(free).items():
+    for name, cells in series.by_workload(free).items():
         usual = WORKLOADS[name].connections if name in WORKLOADS else 64
         found.append(min(cells, key=lambda r: abs(r.cell.connections - usual)))
     return found
@@ -42,7 +42,7 @@ def rows(results: Sequence[CellResult]) -> list[list[str]]:
         bests = {model: _best(result, model, metric, sign) for model in MODELS}
         cells = [f"{value(row)} {_size(row)}".strip() if row else "void or not run"
                  for row in bests.values()]  # fmt: skip
-        ahead = columns.NONE
+        ahead = words.NONE
         if result.cell.workload.kind not in NO_WINNER:
             alive = [row for row in bests.values() if row]
             ahead = _ahead(alive, metric, sign, noise[verdict.by_cpu(result)])
@@ -102,16 +102,16 @@ def _ahead(alive: Sequence[Row], metric: Metric, sign: int, noise: float) -> str
     """The model that is ahead of every other, and of the next by how much; or of which models
     that is not known: a tie where all the intervals contain 1."""
     if len(alive) < 2:
-        return columns.NONE
+        return words.NONE
     first, *others = sorted(alive, key=lambda row: -sign * _median(row, metric))
     ratios = [(row, analysis.ratio(first, row, metric)) for row in others]
     tied = [(row, found) for row, found in ratios if not found or verdict.is_tie(found, noise)]
     if tied:
-        models = verdict.listed([row.configuration.model for row in (first, *(r for r, _ in tied))])
+        models = words.listed([row.configuration.model for row in (first, *(r for r, _ in tied))])
         noisy = any(found and verdict.in_noise(found, noise) for _, found in tied)
         if len(tied) == len(others):
             return IN_NOISE if noisy else "tie"
         return f"{models} {IN_NOISE}" if noisy else f"tie of {models}"
     nearest, found = ratios[0]
-    text = verdict.ratio_text(found) if found else columns.NONE
+    text = words.ratio_text(found) if found else words.NONE
     return f"{first.configuration.model}, {text} × {nearest.configuration.model}"

@@ -14,12 +14,12 @@ import json
 import re
 from typing import Any, Iterable, Sequence
 
-from ..judge import analysis, verdict
+from ..judge import analysis, words
 from ..judge.analysis import CellResult, Row
 from ..judge.stats import Ratio
-from . import charts, columns, overview, page_style, table, theme
+from . import charts, columns, overview, page_style, series, table, theme
 from .charts import Chart
-from .columns import NONE, VOID_MARK, Column
+from .columns import VOID_MARK, Column
 from .document import Run
 
 _UNITS = {"µs": 1.0, "ms": 1e3, "s": 1e6, "KB": 1024.0, "MB": float(1 << 20), "%": 1.0, "": 1.0}
@@ -42,7 +42,7 @@ def sort_value(text: str) -> float | None:
 def render(run: Run, results: Sequence[CellResult], plots: Sequence[Chart], title: str,
            how: str, notes: Sequence[str] = ()) -> str:  # fmt: skip
     """The page. how: with what and on what it was made. notes: of the making of this page."""
-    groups = charts.by_workload(results)
+    groups = series.by_workload(results)
     anchors = _anchors(groups)
     said = dict(zip(map(id, results), table.sentences(results)))
     out = [
@@ -196,9 +196,9 @@ def _ceilings(result: CellResult) -> list[str]:
     for row in result.rows:
         if row.ceiling.rps is None and not row.ceiling.formula:
             continue
-        share = NONE if row.share is None else verdict.percent(row.share)
-        limit = "void" if row.void else row.limiter or NONE
-        values = (row.label, row.ceiling.formula or NONE, share, limit)
+        share = words.NONE if row.share is None else words.percent(row.share)
+        limit = "void" if row.void else row.limiter or words.NONE
+        values = (row.label, row.ceiling.formula or words.NONE, share, limit)
         rows.append("<tr><th scope=row>{}</th><td class=word>{}</td><td>{}</td><td>{}</td></tr>"
                     .format(*map(_text, values)))  # fmt: skip
     heads = "<th>configuration</th><th>ceiling</th><th>reached</th><th>limited by</th>"
@@ -207,8 +207,8 @@ def _ceilings(result: CellResult) -> list[str]:
 
 def _interval(found: Ratio | None) -> str:
     if found is None:
-        return NONE
-    return verdict.ratio_text(found) + (" tie" if found.tie else "")
+        return words.NONE
+    return words.ratio_text(found) + (" tie" if found.tie else "")
 
 
 def _comparisons(result: CellResult) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Sequence
 
 from ..machine import priority
 from ..ask.plan import Plan
-from ..judge import analysis, stats, verdict
+from ..judge import analysis, stats, verdict, words
 from ..judge.analysis import CellResult
 from . import columns
 from .columns import SHARED_MARK, VOID_MARK, Column, row_cells
@@ -44,7 +44,7 @@ def footnotes(result: CellResult) -> list[str]:
         cores = shared[0].configuration.server_cpus
         rest = "" if len(shared) == len(result.rows) else "; the others have cores of their own"
         notes.append(
-            f"{SHARED_MARK} {verdict.listed([*(row.label for row in shared), 'wrk'])} share "
+            f"{SHARED_MARK} {words.listed([*(row.label for row in shared), 'wrk'])} share "
             f"{'core' if len(cores) == 1 else 'cores'} {cores_text(cores)}{rest}"
         )
     for row in result.rows:
@@ -72,7 +72,7 @@ def common_lines(plan: Plan, results: Sequence[CellResult]) -> list[str]:
                 once, value = found
                 lines.append(
                     f"noise: {once.label} against itself ({result.cell.workload.name}, "
-                    f"{name}): {verdict.ratio_text(value)}"
+                    f"{name}): {words.ratio_text(value)}"
                 )
     phantoms = sum(row.phantoms for result in results for row in result.rows)
     if phantoms:
@@ -91,14 +91,14 @@ def interval_line(blocks: int) -> str:
         return (
             f"{blocks} blocks: brackets are the smallest and "
             "largest ratio within a block "
-            f"(they hold the true median {verdict.percent(sure)} of the time); "
+            f"(they hold the true median {words.percent(sure)} of the time); "
             f"{stats.ENOUGH_BLOCKS} blocks or more give a 95 % interval"
         )
     return f"{blocks} blocks: brackets are 95 % bootstrap intervals of the median ratio"
 
 
 def cores_text(cpus: Sequence[int]) -> str:
-    return verdict.listed([str(cpu) for cpu in cpus])
+    return words.listed([str(cpu) for cpu in cpus])
 
 
 def heading(result: CellResult) -> str:
