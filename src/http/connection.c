@@ -235,13 +235,19 @@ static int run_handler(const struct route *route, struct http_exchange *x)
     return result;
 }
 
-/* An answer that had to be broken off. Its framing shows that it is incomplete, unless its end is
- * the connection's: then only a reset shows it. */
+/* The framing of an answer shows that it is incomplete, unless its end is the connection's: then
+ * only a reset shows it. */
+static bool ends_with_connection(const struct http_exchange *x)
+{
+    return x->status != 0 && !x->chunked && x->body_remaining == HTTP_UNKNOWN_LENGTH;
+}
+
+/* An answer that had to be broken off. */
 static enum conn_next break_off(struct connection_stream *s, const struct http_exchange *x)
 {
     if (stream_flush(s, false) < 0)
         return CONN_CLOSE;
-    if (x->status == 0 || x->chunked || x->body_remaining != HTTP_UNKNOWN_LENGTH)
+    if (!ends_with_connection(x))
         return linger(s->conn, LINGER_MS);
     reset(s->conn);
     return CONN_CLOSE;
@@ -252,8 +258,11 @@ static enum conn_next break_off(struct connection_stream *s, const struct http_e
 static bool finish(struct connection_stream *s, struct http_exchange *x, enum conn_next *next)
 {
     *next = CONN_CLOSE;
-    if (x->failed)
+    if (x->failed) {
+        if (ends_with_connection(x)) /* let_go() resets, whatever comes before this answer */
+            s->answer_from = 0;
         return false;
+    }
     if (x->broken || exchange_end(x) < 0) {
         *next = break_off(s, x);
         return false;

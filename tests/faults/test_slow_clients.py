@@ -5,6 +5,7 @@ import selectors
 import socket
 import threading
 import time
+from pathlib import Path
 from typing import List
 
 import pytest
@@ -283,3 +284,18 @@ def test_refused_upload_is_answered_early(server: Server) -> None:
         connection.read_to_end()
         connection.close()
         sender.join()
+
+
+def test_answer_without_framing_is_broken_off(launch: Launcher, tmp_path: Path) -> None:
+    """HTTP/1.0's end of a stream is the connection's: the client sees a reset, even where answers
+    before it are still on their way to it."""
+    log = tmp_path / "log"
+    server = launch("--write-timeout=1", f"--access-log={log}")
+    with server.connect() as connection:
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        stream = message("GET", "/stream?chunks=10000&ms=0&size=65536").replace(b"1.1", b"1.0", 1)
+        connection.send(message("GET", "/stream?chunks=100&ms=0&size=10000") + stream)
+        eventually("it is given up", lambda: log.read_text().count("/stream"), lambda n: n == 2, within=patience(20))
+        with pytest.raises(ConnectionResetError):
+            while connection.socket.recv(65536):
+                pass
