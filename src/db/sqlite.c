@@ -168,24 +168,27 @@ static int fill_fortune(sqlite3 *sqlite)
     return code;
 }
 
-static int fill(const char *path)
+/* Makes it, complete. Returns 0 or an error of db.h; *code: SQLite's result. */
+static int fill(const char *path, int *code)
 {
     sqlite3 *sqlite = NULL;
-    int code = sqlite3_open_v2(
-        path, &sqlite, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    int result;
 
-    if (code == SQLITE_OK)
-        code = run(sqlite, SCHEMA);
-    if (code == SQLITE_OK)
-        code = run(sqlite, "BEGIN");
-    if (code == SQLITE_OK)
-        code = fill_world(sqlite);
-    if (code == SQLITE_OK)
-        code = fill_fortune(sqlite);
-    if (code == SQLITE_OK)
-        code = run(sqlite, "COMMIT");
+    *code = sqlite3_open_v2(path, &sqlite,
+                            SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+    if (*code == SQLITE_OK)
+        *code = run(sqlite, SCHEMA);
+    if (*code == SQLITE_OK)
+        *code = run(sqlite, "BEGIN");
+    if (*code == SQLITE_OK)
+        *code = fill_world(sqlite);
+    if (*code == SQLITE_OK)
+        *code = fill_fortune(sqlite);
+    if (*code == SQLITE_OK)
+        *code = run(sqlite, "COMMIT");
+    result = *code == SQLITE_OK ? 0 : error_of(sqlite, *code);
     sqlite3_close(sqlite);
-    return code;
+    return result;
 }
 
 /* Makes the file unless it is there. Several processes may do so at once: the first to finish wins,
@@ -208,10 +211,10 @@ static int make_file(const struct question *q, const char *path)
         (int)sizeof draft)
         return db_conn_fail(q->conn, -EIO, "%s: %s", q->conn->uri, strerror(ENAMETOOLONG));
     (void)unlink(draft);
-    code = fill(draft);
-    if (code != SQLITE_OK)
-        result = db_conn_fail(q->conn, error_of(NULL, code), "cannot make %s: %s", q->conn->uri,
-                              sqlite3_errstr(code));
+    result = fill(draft, &code);
+    if (result < 0)
+        (void)db_conn_fail(q->conn, result, "cannot make %s: %s", q->conn->uri,
+                           sqlite3_errstr(code));
     else if (link(draft, path) < 0 && errno != EEXIST)
         result = db_conn_fail(q->conn, -EIO, "cannot make %s: %s", q->conn->uri, strerror(errno));
     (void)unlink(draft);

@@ -135,6 +135,19 @@ def test_no_descriptor_to_be_had(launch: Launcher) -> None:
     assert server.worker_pids() == workers, "a worker died of it"
 
 
+def test_no_descriptor_for_a_new_database(launch: Launcher, tmp_path: Path) -> None:
+    """SQLite's file cannot be made now, which waiting mends: 503 with Retry-After, and 200 after."""
+    server = launch(f"--db=sqlite:{tmp_path}/new")
+    with server.connect(20) as connection:
+        _serves([connection])
+        _limit_descriptors(server)
+        answer = connection.get("/db")
+        _limit(server, resource.RLIMIT_NOFILE, -1)
+        assert (answer.status, answer.field("Retry-After") is None) == (503, False), server.lines
+        eventually("it is made", lambda: connection.get("/db").status, lambda status: status == 200)
+
+
+
 @per_request
 def test_descriptors_run_out_under_load(launch: Launcher) -> None:
     """Again and again, with clients that check their answers; nothing is left behind."""
