@@ -140,7 +140,7 @@ int http_begin(struct http_exchange *x, unsigned status, const char *content_typ
  * unknown length each call makes one chunk (none when length is 0). Bytes are
  * copied or sent before it returns. May wait for a slow reader.
  * Returns 0, -EMSGSIZE for more than the announced length, or the negative errno
- * of a failed connection (-EPIPE, -ECONNRESET, -ETIMEDOUT, -ECANCELED).
+ * of a failed connection (-EPIPE, -ECONNRESET, -ETIMEDOUT, -EBUSY, -ECANCELED).
  */
 int http_write(struct http_exchange *x, const void *data, size_t length)
     __attribute__((warn_unused_result));

@@ -85,7 +85,7 @@ uint32_t stream_untaken(const struct conn *c);
 int stream_put(struct connection_stream *s, const void *data, size_t length);
 
 /* Sends all output. `more` announces that more follows at once (MSG_MORE). Returns 0, or the
- * socket's negative errno, -ETIMEDOUT or -ECANCELED. */
+ * socket's negative errno, or what stream_wait() returned. */
 int stream_flush(struct connection_stream *s, bool more);
 
 /* Notes that an answer begins here, so that it can be taken back. */
