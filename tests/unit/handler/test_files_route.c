@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * GET /files/, served out of a real directory: which answer a path, a condition or a range gets.
- * The pure parts are for test_files.c.
+ * files.c: GET /files/, served out of a real directory: which answer a path, a condition or a range
+ * gets. The rest of files.h is in test_files_open.c and test_files_meta.c.
  */
 #include <dlfcn.h>
 #include <fcntl.h>

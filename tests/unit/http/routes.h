@@ -8,6 +8,9 @@
 
 #include "rig.h"
 
+/* How long a client is read on that was refused, and one that was told of the end. */
+enum { LINGER_MS = 10000, CLOSE_LINGER_MS = 2000 };
+
 #define TEXT "Content-Type: text/plain\r\n"
 /* The head of an answer that is kept alive, with a literal length. */
 #define HEAD_OF(length)    "HTTP/1.1 200 OK\r\n" RIG_DATE TEXT "Content-Length: " length "\r\n\r\n"

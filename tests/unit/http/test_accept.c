@@ -16,77 +16,77 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
+static const struct {
+    const char *accept;
+    unsigned weight; /* of text/html */
+    bool named;
+} weighed[] = {
+    {"*/*", 1000, false},
+    {"text/*", 1000, false},
+    {"text/html", 1000, true},
+    {"TEXT/HTML", 1000, true},
+    {"text/html;q=0.5", 500, true},
+    {"text/html ; q=0.5", 500, true},
+    {"text/html;Q=0.125", 125, true},
+    {"text/html;q=1", 1000, true},
+    {"text/html;q=1.", 1000, true},
+    {"text/html;q=1.000", 1000, true},
+    {"text/html;q=0", 0, true},
+    {"text/html;q=0.", 0, true},
+    {"text/html;q=0.000", 0, true},
+    {"text/html;q=0.001", 1, true},
+    {"text/html;charset=utf-8;q=0.2", 200, true},
+    {"text/html;a=\"b,c;q=0.9\";q=0.2", 200, true},
+    {"text/html;a=\"\\\";q=0.9\";q=0.2", 200, true},
+    /* Malformed weights are none. */
+    {"text/html;q=2", 1000, true},
+    {"text/html;q=1.5", 1000, true},
+    {"text/html;q=-0", 1000, true},
+    {"text/html;q=", 1000, true},
+    {"text/html;q=0.0001", 1000, true},
+    {"text/html;q=.5", 1000, true},
+    {"text/html;q=0x5", 1000, true},
+    {"text/html;q", 1000, true},
+    {"text/html;quality=0", 1000, true},
+    /* What is more precise counts, wherever it stands. */
+    {"*/*, text/html;q=0.1", 100, true},
+    {"text/html;q=0.1, */*", 100, true},
+    {"text/*;q=0.3, */*;q=0.8", 300, false},
+    {"*/*;q=0.8, text/*;q=0.3", 300, false},
+    {"text/html;q=0.1, text/html;q=0.7", 100, true},
+    {"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", 1000, true},
+    /* What does not cover it. */
+    {"application/json", 0, false},
+    {"text/htm", 0, false},
+    {"text/htmlx", 0, false},
+    {"text/", 0, false},
+    {"text", 0, false},
+    {"*", 0, false},
+    {"*/html", 0, false},
+    {"image/*", 0, false},
+    {"texts/*", 0, false},
+    {"text/**", 0, false},
+    {"x=\"text/html\"", 0, false},
+    {"\"text/html", 0, false},
+    {"", 0, false},
+    {",", 0, false},
+    {" , ;q=1 , ", 0, false},
+    {" ,\ttext/html\t,", 1000, true},
+};
+
 static void weights(void **state)
 {
-    static const struct {
-        const char *accept;
-        unsigned weight; /* of text/html */
-        bool named;
-    } rows[] = {
-        {"*/*", 1000, false},
-        {"text/*", 1000, false},
-        {"text/html", 1000, true},
-        {"TEXT/HTML", 1000, true},
-        {"text/html;q=0.5", 500, true},
-        {"text/html ; q=0.5", 500, true},
-        {"text/html;Q=0.125", 125, true},
-        {"text/html;q=1", 1000, true},
-        {"text/html;q=1.", 1000, true},
-        {"text/html;q=1.000", 1000, true},
-        {"text/html;q=0", 0, true},
-        {"text/html;q=0.", 0, true},
-        {"text/html;q=0.000", 0, true},
-        {"text/html;q=0.001", 1, true},
-        {"text/html;charset=utf-8;q=0.2", 200, true},
-        {"text/html;a=\"b,c;q=0.9\";q=0.2", 200, true},
-        {"text/html;a=\"\\\";q=0.9\";q=0.2", 200, true},
-        /* Malformed weights are none. */
-        {"text/html;q=2", 1000, true},
-        {"text/html;q=1.5", 1000, true},
-        {"text/html;q=-0", 1000, true},
-        {"text/html;q=", 1000, true},
-        {"text/html;q=0.0001", 1000, true},
-        {"text/html;q=.5", 1000, true},
-        {"text/html;q=0x5", 1000, true},
-        {"text/html;q", 1000, true},
-        {"text/html;quality=0", 1000, true},
-        /* What is more precise counts, wherever it stands. */
-        {"*/*, text/html;q=0.1", 100, true},
-        {"text/html;q=0.1, */*", 100, true},
-        {"text/*;q=0.3, */*;q=0.8", 300, false},
-        {"*/*;q=0.8, text/*;q=0.3", 300, false},
-        {"text/html;q=0.1, text/html;q=0.7", 100, true},
-        {"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", 1000, true},
-        /* What does not cover it. */
-        {"application/json", 0, false},
-        {"text/htm", 0, false},
-        {"text/htmlx", 0, false},
-        {"text/", 0, false},
-        {"text", 0, false},
-        {"*", 0, false},
-        {"*/html", 0, false},
-        {"image/*", 0, false},
-        {"texts/*", 0, false},
-        {"text/**", 0, false},
-        {"x=\"text/html\"", 0, false},
-        {"\"text/html", 0, false},
-        {"", 0, false},
-        {",", 0, false},
-        {" , ;q=1 , ", 0, false},
-        {" ,\ttext/html\t,", 1000, true},
-    };
-
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        size_t length = strlen(rows[i].accept);
+    for (size_t i = 0; i < COUNT(weighed); i++) {
+        size_t length = strlen(weighed[i].accept);
         struct http_request request = {
             .field_count = 1,
-            .fields = {{{"Accept", 6}, {edge_place(*state, rows[i].accept, length), length}}},
+            .fields = {{{"Accept", 6}, {edge_place(*state, weighed[i].accept, length), length}}},
         };
         bool named;
         unsigned weight = http_accept_weight(&request, "text/html", &named);
 
-        if (weight != rows[i].weight || named != rows[i].named)
-            fail_msg("\"%s\": %u, %s", rows[i].accept, weight, named ? "named" : "not named");
+        if (weight != weighed[i].weight || named != weighed[i].named)
+            fail_msg("\"%s\": %u, %s", weighed[i].accept, weight, named ? "named" : "not named");
     }
 }
 

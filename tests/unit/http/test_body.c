@@ -7,8 +7,6 @@
 
 #include "http/body.h"
 
-enum { LINGER_MS = 10000 };
-
 /* --- bodies --------------------------------------------------------------------- */
 
 static int continued(struct rig *rig, int events)

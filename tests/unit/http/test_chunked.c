@@ -147,104 +147,105 @@ static void bodies(void **state)
         check_body(state, rows[i].text, strlen(rows[i].text), rows[i].data);
 }
 
+static const struct {
+    const char *good, *bad;
+    size_t bad_length; /* 0: strlen(bad) */
+} refused_bodies[] = {
+    /* The size. */
+    {"", "\r\nx", 0},
+    {"", "+1\r\nx\r\n", 0},
+    {"", "-1\r\nx\r\n", 0},
+    {"0", "x1\r\nx\r\n", 0},
+    {"", " 1\r\nx\r\n", 0},
+    {"", "\t1\r\nx\r\n", 0},
+    {"1 ", "\r\nx\r\n", 0},
+    {"1\t", "\r\nx\r\n", 0},
+    {"1 ", "2\r\nx\r\n", 0},
+    {"1 ", "=a\r\nx\r\n", 0},
+    {"1\t ", "a;b\r\nx\r\n", 0},
+    {"1 ;", "\r\nx\r\n", 0},
+    {"", "g\r\n", 0},
+    {"", "G\r\n", 0},
+    {"1", ",\r\nx\r\n", 0},
+    {"1", "_0\r\nx\r\n", 0},
+    {"1", ".0\r\nx\r\n", 0},
+    {"", "\x80\r\n", 0},
+    {"1", "\0\r\nx\r\n", 6},
+    {"", ";a\r\n", 0},
+    {"800000000000000", "0\r\n", 0}, /* 2^63 */
+    {"fffffffffffffff", "f\r\n", 0},
+    {"1000000000000000", "0\r\n", 0},
+    {"000000000000000800000000000000", "0\r\n", 0},
+    /* Its end. */
+    {"1", "\nx\r\n", 0},
+    {"1\r", "x\r\n", 0},
+    {"1\r", "\r\nx", 0},
+    {"0", "\n\r\n", 0},
+    {"0\r", "\r\n", 0},
+    /* The end of the data. */
+    {"1\r\nx", "\n0\r\n", 0},
+    {"1\r\nx", "x\r\n0", 0},
+    {"1\r\nx", "0\r\n\r\n", 0},
+    {"1\r\nx\r", "0\r\n\r\n", 0},
+    {"1\r\nx\r", "\r\n0\r\n", 0},
+    {"1\r\nx\r\n", "\r\n0\r\n", 0},
+    /* Extensions. */
+    {"1;", "\r\nx\r\n", 0},
+    {"1;a;", "\r\nx\r\n", 0},
+    {"1;", ";a\r\nx\r\n", 0},
+    {"1;", "=b\r\nx\r\n", 0},
+    {"1;a=", "\r\nx\r\n", 0},
+    {"1;a= ", "\r\nx\r\n", 0},
+    {"1;a=", ";b\r\nx\r\n", 0},
+    {"1;a=b", "=c\r\nx\r\n", 0},
+    {"1;a=b ", "=c\r\nx\r\n", 0},
+    {"1;a ", "b\r\nx\r\n", 0},
+    {"1;a=b ", "c\r\nx\r\n", 0},
+    {"1;a=\"b\"", "c\r\nx\r\n", 0},
+    {"1;a=\"b\" ", "=\r\nx\r\n", 0},
+    {"1;a=\"b", "\r\nx\r\n", 0},
+    {"1;a=\"b\\", "\r\nx\r\n", 0},
+    {"1;a=\"b", "\n\"\r\nx\r\n", 0},
+    {"1;a=\"b", "\0\"\r\nx\r\n", 7},
+    {"1;a=\"\\", "\0\"\r\nx\r\n", 7},
+    {"1;a", "\nx\r\n", 0},
+    {"1;a=b", "\nx\r\n", 0},
+    {"1;a\r", "x\r\n", 0},
+    {"1;a", "\x80\r\nx\r\n", 0},
+    {"1;a=b", "\"\r\nx\r\n", 0},
+    {"1;a", "(b)\r\nx\r\n", 0},
+    /* Trailers. */
+    {"0\r\n", "\n", 0},
+    {"0\r\n\r", "X", 0},
+    {"0\r\n", " a: b\r\n\r\n", 0},
+    {"0\r\nA: b\r\n", " c\r\n\r\n", 0},
+    {"0\r\nA", " : b\r\n\r\n", 0},
+    {"0\r\nA: b", "\n\r\n", 0},
+    {"0\r\nGET", " / HTTP/1.1\r\n\r\n", 0},
+};
+
 static void refused(void **state)
 {
-    static const struct {
-        const char *good, *bad;
-        size_t bad_length; /* 0: strlen(bad) */
-    } rows[] = {
-        /* The size. */
-        {"", "\r\nx", 0},
-        {"", "+1\r\nx\r\n", 0},
-        {"", "-1\r\nx\r\n", 0},
-        {"0", "x1\r\nx\r\n", 0},
-        {"", " 1\r\nx\r\n", 0},
-        {"", "\t1\r\nx\r\n", 0},
-        {"1 ", "\r\nx\r\n", 0},
-        {"1\t", "\r\nx\r\n", 0},
-        {"1 ", "2\r\nx\r\n", 0},
-        {"1 ", "=a\r\nx\r\n", 0},
-        {"1\t ", "a;b\r\nx\r\n", 0},
-        {"1 ;", "\r\nx\r\n", 0},
-        {"", "g\r\n", 0},
-        {"", "G\r\n", 0},
-        {"1", ",\r\nx\r\n", 0},
-        {"1", "_0\r\nx\r\n", 0},
-        {"1", ".0\r\nx\r\n", 0},
-        {"", "\x80\r\n", 0},
-        {"1", "\0\r\nx\r\n", 6},
-        {"", ";a\r\n", 0},
-        {"800000000000000", "0\r\n", 0}, /* 2^63 */
-        {"fffffffffffffff", "f\r\n", 0},
-        {"1000000000000000", "0\r\n", 0},
-        {"000000000000000800000000000000", "0\r\n", 0},
-        /* Its end. */
-        {"1", "\nx\r\n", 0},
-        {"1\r", "x\r\n", 0},
-        {"1\r", "\r\nx", 0},
-        {"0", "\n\r\n", 0},
-        {"0\r", "\r\n", 0},
-        /* The end of the data. */
-        {"1\r\nx", "\n0\r\n", 0},
-        {"1\r\nx", "x\r\n0", 0},
-        {"1\r\nx", "0\r\n\r\n", 0},
-        {"1\r\nx\r", "0\r\n\r\n", 0},
-        {"1\r\nx\r", "\r\n0\r\n", 0},
-        {"1\r\nx\r\n", "\r\n0\r\n", 0},
-        /* Extensions. */
-        {"1;", "\r\nx\r\n", 0},
-        {"1;a;", "\r\nx\r\n", 0},
-        {"1;", ";a\r\nx\r\n", 0},
-        {"1;", "=b\r\nx\r\n", 0},
-        {"1;a=", "\r\nx\r\n", 0},
-        {"1;a= ", "\r\nx\r\n", 0},
-        {"1;a=", ";b\r\nx\r\n", 0},
-        {"1;a=b", "=c\r\nx\r\n", 0},
-        {"1;a=b ", "=c\r\nx\r\n", 0},
-        {"1;a ", "b\r\nx\r\n", 0},
-        {"1;a=b ", "c\r\nx\r\n", 0},
-        {"1;a=\"b\"", "c\r\nx\r\n", 0},
-        {"1;a=\"b\" ", "=\r\nx\r\n", 0},
-        {"1;a=\"b", "\r\nx\r\n", 0},
-        {"1;a=\"b\\", "\r\nx\r\n", 0},
-        {"1;a=\"b", "\n\"\r\nx\r\n", 0},
-        {"1;a=\"b", "\0\"\r\nx\r\n", 7},
-        {"1;a=\"\\", "\0\"\r\nx\r\n", 7},
-        {"1;a", "\nx\r\n", 0},
-        {"1;a=b", "\nx\r\n", 0},
-        {"1;a\r", "x\r\n", 0},
-        {"1;a", "\x80\r\nx\r\n", 0},
-        {"1;a=b", "\"\r\nx\r\n", 0},
-        {"1;a", "(b)\r\nx\r\n", 0},
-        /* Trailers. */
-        {"0\r\n", "\n", 0},
-        {"0\r\n\r", "X", 0},
-        {"0\r\n", " a: b\r\n\r\n", 0},
-        {"0\r\nA: b\r\n", " c\r\n\r\n", 0},
-        {"0\r\nA", " : b\r\n\r\n", 0},
-        {"0\r\nA: b", "\n\r\n", 0},
-        {"0\r\nGET", " / HTTP/1.1\r\n\r\n", 0},
-    };
-
-    for (size_t i = 0; i < COUNT(rows); i++) {
-        size_t good = strlen(rows[i].good);
-        size_t bad = rows[i].bad_length > 0 ? rows[i].bad_length : strlen(rows[i].bad);
+    for (size_t i = 0; i < COUNT(refused_bodies); i++) {
+        size_t good = strlen(refused_bodies[i].good);
+        size_t bad = refused_bodies[i].bad_length > 0 ? refused_bodies[i].bad_length
+                                                      : strlen(refused_bodies[i].bad);
         struct decoding *d = start(state);
         char text[200];
 
-        memcpy(text, rows[i].good, good);
-        memcpy(text + good, rows[i].bad, bad);
+        memcpy(text, refused_bodies[i].good, good);
+        memcpy(text + good, refused_bodies[i].bad, bad);
         for (size_t j = 0; j < good; j++)
             if (feed(d, text + j, 1) != CHUNKED_MORE)
-                fail_msg("row %zu, %s: byte %zu is refused already", i, rows[i].good, j);
+                fail_msg("row %zu, %s: byte %zu is refused already", i, refused_bodies[i].good, j);
         if (feed(d, text + good, 1) != CHUNKED_BAD)
-            fail_msg("row %zu, %s: byte 0x%02x is not refused", i, rows[i].good,
+            fail_msg("row %zu, %s: byte 0x%02x is not refused", i, refused_bodies[i].good,
                      (unsigned)(unsigned char)text[good]);
         for (size_t split = 0; split <= good + bad; split++) {
             d = start(state);
             if (feed(d, text, split) != (split <= good ? CHUNKED_MORE : CHUNKED_BAD) ||
                 (split <= good && feed(d, text + split, good + bad - split) != CHUNKED_BAD))
-                fail_msg("row %zu, %s: split at %zu", i, rows[i].good, split);
+                fail_msg("row %zu, %s: split at %zu", i, refused_bodies[i].good, split);
         }
     }
 }

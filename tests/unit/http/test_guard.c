@@ -146,103 +146,103 @@ static void check_refused_table(const struct edge *edge, guard_start *start,
 
 #define LINE "GET / HTTP/1.1\r\n"
 
+static const struct refused bad_heads[] = {
+    /* White space where none may be. */
+    {LINE "Host", " : a\r\n\r\n", 0, GUARD_BAD},
+    {LINE "Host", "\t: a\r\n\r\n", 0, GUARD_BAD},
+    {LINE "Ho", " st: a\r\n\r\n", 0, GUARD_BAD},
+    {LINE "Ho", "\tst: a\r\n\r\n", 0, GUARD_BAD},
+    {LINE, " Host: a\r\n\r\n", 0, GUARD_BAD},
+    {LINE, "\tHost: a\r\n\r\n", 0, GUARD_BAD},
+    {"", " GET / HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET ", " / HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET / ", " HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET / HTTP/1.1", " \r\n\r\n", 0, GUARD_BAD},
+    {"GET", "\t/ HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET /", "\tHTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET /a ", "b HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    /* Folded lines. */
+    {LINE "A: b\r\n", " c\r\n\r\n", 0, GUARD_BAD},
+    {LINE "A: b\r\n", "\tc\r\n\r\n", 0, GUARD_BAD},
+    {LINE "A:\r\n", " \r\n\r\n", 0, GUARD_BAD},
+    /* Line ends. */
+    {"GET / HTTP/1.1", "\n\r\n", 0, GUARD_BAD},
+    {"GET / HTTP/1.1\r", "\r\n\r\n", 0, GUARD_BAD},
+    {LINE "A: b", "\nB: c\r\n\r\n", 0, GUARD_BAD},
+    {LINE "A: b\r", "B: c\r\n\r\n", 0, GUARD_BAD},
+    {LINE "A: b\r", "\r\n\r\n", 0, GUARD_BAD},
+    {LINE "A: b\r\n", "\n", 0, GUARD_BAD},
+    {LINE "A: b\r\n\r", "X", 0, GUARD_BAD},
+    {LINE "\r", "\r\n", 0, GUARD_BAD},
+    {LINE, "\n", 0, GUARD_BAD},
+    {"", "\nGET / HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"\r", "GET / HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"\r\n", "\r\nGET / HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"\r\n", "\nGET / HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    /* The target: what browsers do not escape in a query is refused before it, the rest there.
+     */
+    {"GET /a", "|?b HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET /", "{ HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET ", "|?a HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET /?a|", "^ HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET /?a", "\\ HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET /?a{", "\" HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET /?a|", "<> HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET /?", "#a HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET /?|", "\xe9 HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET /?|", "\x7f HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    /* Names. */
+    {LINE, ": a\r\n\r\n", 0, GUARD_BAD},
+    {LINE "Host", "\r\n\r\n", 0, GUARD_BAD},
+    {LINE, "\"a\": b\r\n\r\n", 0, GUARD_BAD},
+    {LINE "a", "(b): c\r\n\r\n", 0, GUARD_BAD},
+    {LINE "a", "\x80: c\r\n\r\n", 0, GUARD_BAD},
+    {LINE, "\0: c\r\n\r\n", 8, GUARD_BAD},
+    /* Control bytes in a value. */
+    {LINE "A:", "\0\r\n\r\n", 5, GUARD_BAD},
+    {LINE "A: ", "\0b\r\n\r\n", 6, GUARD_BAD},
+    {LINE "A: b", "\0\r\n\r\n", 5, GUARD_BAD},
+    {LINE "A: ", "\x01\r\n\r\n", 0, GUARD_BAD},
+    {LINE "A: b", "\x1b[0m\r\n\r\n", 0, GUARD_BAD},
+    {LINE "A: b", "\x7f\r\n\r\n", 0, GUARD_BAD},
+    {LINE "A: b", "\x0b\r\n\r\n", 0, GUARD_BAD},
+    /* The version. */
+    {"GET / HTTP/", "2.0\r\n\r\n", 0, GUARD_VERSION},
+    {"GET / HTTP/", "9.9\r\n\r\n", 0, GUARD_VERSION},
+    {"PRI * HTTP/", "2.0\r\n\r\nSM\r\n\r\n", 0, GUARD_VERSION},
+    {"GET / HTTP/", "0.9\r\n\r\n", 0, GUARD_BAD},
+    {"GET / HTTP/1", "1\r\n\r\n", 0, GUARD_BAD},
+    {"GET / HTTP/1", "0.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET / HTTP/1.1", "0\r\n\r\n", 0, GUARD_BAD},
+    {"GET / HTTP/1.", "\r\n\r\n", 0, GUARD_BAD},
+    {"GET / HTTP/", "x.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET / ", "http/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET / HTT", "p/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET / ", "\r\n\r\n", 0, GUARD_BAD},
+    {"GET /", "\r\n", 0, GUARD_BAD}, /* HTTP/0.9 */
+    /* The target. */
+    {"GET ", "\r\n\r\n", 0, GUARD_BAD},
+    {"GET /", "#a HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET /", "<a> HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET /", "\\a HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET /", "^ HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET /", "\x80 HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET /", "\x7f HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET /", "\0 HTTP/1.1\r\n\r\n", 14, GUARD_BAD},
+    /* The method, and what is no request at all. */
+    {"G", "(T / HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
+    {"GET", "\r\n\r\n", 0, GUARD_BAD},
+    {"GET", "\0 / HTTP/1.1\r\n\r\n", 16, GUARD_BAD},
+    {"", "\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", 11, GUARD_BAD}, /* TLS */
+    {"", "\x80garbage", 0, GUARD_BAD},
+    {"", "\0", 1, GUARD_BAD},
+    {"", "{\"json\": true}", 0, GUARD_BAD},
+    {"SSH-2.0-OpenSSH_9.2p1", "\r\n", 0, GUARD_BAD},
+};
+
 static void refused_heads(void **state)
 {
-    static const struct refused rows[] = {
-        /* White space where none may be. */
-        {LINE "Host", " : a\r\n\r\n", 0, GUARD_BAD},
-        {LINE "Host", "\t: a\r\n\r\n", 0, GUARD_BAD},
-        {LINE "Ho", " st: a\r\n\r\n", 0, GUARD_BAD},
-        {LINE "Ho", "\tst: a\r\n\r\n", 0, GUARD_BAD},
-        {LINE, " Host: a\r\n\r\n", 0, GUARD_BAD},
-        {LINE, "\tHost: a\r\n\r\n", 0, GUARD_BAD},
-        {"", " GET / HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET ", " / HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET / ", " HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET / HTTP/1.1", " \r\n\r\n", 0, GUARD_BAD},
-        {"GET", "\t/ HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET /", "\tHTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET /a ", "b HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        /* Folded lines. */
-        {LINE "A: b\r\n", " c\r\n\r\n", 0, GUARD_BAD},
-        {LINE "A: b\r\n", "\tc\r\n\r\n", 0, GUARD_BAD},
-        {LINE "A:\r\n", " \r\n\r\n", 0, GUARD_BAD},
-        /* Line ends. */
-        {"GET / HTTP/1.1", "\n\r\n", 0, GUARD_BAD},
-        {"GET / HTTP/1.1\r", "\r\n\r\n", 0, GUARD_BAD},
-        {LINE "A: b", "\nB: c\r\n\r\n", 0, GUARD_BAD},
-        {LINE "A: b\r", "B: c\r\n\r\n", 0, GUARD_BAD},
-        {LINE "A: b\r", "\r\n\r\n", 0, GUARD_BAD},
-        {LINE "A: b\r\n", "\n", 0, GUARD_BAD},
-        {LINE "A: b\r\n\r", "X", 0, GUARD_BAD},
-        {LINE "\r", "\r\n", 0, GUARD_BAD},
-        {LINE, "\n", 0, GUARD_BAD},
-        {"", "\nGET / HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"\r", "GET / HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"\r\n", "\r\nGET / HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"\r\n", "\nGET / HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        /* The target: what browsers do not escape in a query is refused before it, the rest there.
-         */
-        {"GET /a", "|?b HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET /", "{ HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET ", "|?a HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET /?a|", "^ HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET /?a", "\\ HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET /?a{", "\" HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET /?a|", "<> HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET /?", "#a HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET /?|", "\xe9 HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET /?|", "\x7f HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        /* Names. */
-        {LINE, ": a\r\n\r\n", 0, GUARD_BAD},
-        {LINE "Host", "\r\n\r\n", 0, GUARD_BAD},
-        {LINE, "\"a\": b\r\n\r\n", 0, GUARD_BAD},
-        {LINE "a", "(b): c\r\n\r\n", 0, GUARD_BAD},
-        {LINE "a", "\x80: c\r\n\r\n", 0, GUARD_BAD},
-        {LINE, "\0: c\r\n\r\n", 8, GUARD_BAD},
-        /* Control bytes in a value. */
-        {LINE "A:", "\0\r\n\r\n", 5, GUARD_BAD},
-        {LINE "A: ", "\0b\r\n\r\n", 6, GUARD_BAD},
-        {LINE "A: b", "\0\r\n\r\n", 5, GUARD_BAD},
-        {LINE "A: ", "\x01\r\n\r\n", 0, GUARD_BAD},
-        {LINE "A: b", "\x1b[0m\r\n\r\n", 0, GUARD_BAD},
-        {LINE "A: b", "\x7f\r\n\r\n", 0, GUARD_BAD},
-        {LINE "A: b", "\x0b\r\n\r\n", 0, GUARD_BAD},
-        /* The version. */
-        {"GET / HTTP/", "2.0\r\n\r\n", 0, GUARD_VERSION},
-        {"GET / HTTP/", "9.9\r\n\r\n", 0, GUARD_VERSION},
-        {"PRI * HTTP/", "2.0\r\n\r\nSM\r\n\r\n", 0, GUARD_VERSION},
-        {"GET / HTTP/", "0.9\r\n\r\n", 0, GUARD_BAD},
-        {"GET / HTTP/1", "1\r\n\r\n", 0, GUARD_BAD},
-        {"GET / HTTP/1", "0.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET / HTTP/1.1", "0\r\n\r\n", 0, GUARD_BAD},
-        {"GET / HTTP/1.", "\r\n\r\n", 0, GUARD_BAD},
-        {"GET / HTTP/", "x.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET / ", "http/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET / HTT", "p/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET / ", "\r\n\r\n", 0, GUARD_BAD},
-        {"GET /", "\r\n", 0, GUARD_BAD}, /* HTTP/0.9 */
-        /* The target. */
-        {"GET ", "\r\n\r\n", 0, GUARD_BAD},
-        {"GET /", "#a HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET /", "<a> HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET /", "\\a HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET /", "^ HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET /", "\x80 HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET /", "\x7f HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET /", "\0 HTTP/1.1\r\n\r\n", 14, GUARD_BAD},
-        /* The method, and what is no request at all. */
-        {"G", "(T / HTTP/1.1\r\n\r\n", 0, GUARD_BAD},
-        {"GET", "\r\n\r\n", 0, GUARD_BAD},
-        {"GET", "\0 / HTTP/1.1\r\n\r\n", 16, GUARD_BAD},
-        {"", "\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03", 11, GUARD_BAD}, /* TLS */
-        {"", "\x80garbage", 0, GUARD_BAD},
-        {"", "\0", 1, GUARD_BAD},
-        {"", "{\"json\": true}", 0, GUARD_BAD},
-        {"SSH-2.0-OpenSSH_9.2p1", "\r\n", 0, GUARD_BAD},
-    };
-
-    check_refused_table(*state, guard_init_head, rows, COUNT(rows));
+    check_refused_table(*state, guard_init_head, bad_heads, COUNT(bad_heads));
 }
 
 #define DIGIT "0123456789"

@@ -8,8 +8,6 @@
 #define GET_SLEEP "GET /sleep HTTP/1.1\r\nHost: a\r\n\r\n"
 #define SLEPT     HEAD_OF("2") "zz"
 
-enum { CLOSE_LINGER_MS = 2000 };
-
 static bool others_wait(struct io *io)
 {
     (void)io;
