@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Callable, Mapping, Sequence
 
 from ..machine.quiet import QUIET_CORES
-from ..ask.plan import Cell, Configuration, Cores
+from ..ask.plan import MODELS, Cell, Configuration, Cores
 from ..ask.workloads import WORKLOADS, with_query
 from . import analysis, best, words
 from .analysis import CellResult, Row
@@ -320,7 +320,7 @@ def judge_best(results: Sequence[CellResult]) -> Claim:
     if len(decided) * 2 <= len(best.NAMES):
         lines.append(f"only {len(decided)} of {len(best.NAMES)} workloads can be believed")
         return Claim("8", VOID, table=tuple(lines), evidence="run.json, cells")
-    alone = {model: sum(e.tops == (model,) for e in decided) for model in best.MODELS}
+    alone = {model: sum(e.tops == (model,) for e in decided) for model in MODELS}
     top = sum("coro" in e.tops for e in decided)
     others = {m: n for m, n in alone.items() if m != "coro"}
     passed = top * 2 > len(decided) and alone["coro"] > max(others.values())

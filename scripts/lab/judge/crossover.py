@@ -13,12 +13,8 @@ import dataclasses
 from typing import Any, Sequence
 
 from ..ask.workloads import query_values
-from . import analysis, verdict, words
+from . import analysis, best, words
 from .analysis import CellResult, Row
-from .stats import Ratio
-
-NOISE = 0.02  # throughputs this close are the same for any use of the answer
-
 
 def share_of(result: CellResult) -> float:
     """The part of a request's service time, served alone, that is computing."""
@@ -29,51 +25,35 @@ def share_of(result: CellResult) -> float:
     return cpu_ms / (cpu_ms + wait_ms) if cpu_ms + wait_ms else 0.0
 
 
-def best_of(rows: Sequence[Row]) -> Row | None:
-    alive = [row for row in rows if not row.void]
-    return max(alive, key=lambda row: row.rps) if alive else None
-
-
-def ties(found: Ratio | None) -> bool:
-    return found is None or verdict.is_tie(found, NOISE) or abs(found.median - 1) <= NOISE
-
-
-def enough(rows: Sequence[Row], best: Row) -> Row:
+def enough(rows: Sequence[Row], top: Row) -> Row:
     """The smallest pool that is as good as the best."""
     for row in sorted(rows, key=lambda row: row.configuration.workers):
-        if not row.void and (row is best or ties(analysis.ratio(row, best, analysis.rps))):
+        if not row.void and (row is top or best.ties(analysis.ratio(row, top, analysis.rps))):
             return row
-    return best
+    return top
 
 
 def judge_cell(result: CellResult) -> dict[str, Any]:
     """The cell's winner, or those that tie, with every model's best and its distance."""
-    families: dict[str, list[Row]] = {}
-    for row in result.models:
-        families.setdefault(row.configuration.model, []).append(row)
-    bests = {model: best_of(rows) for model, rows in families.items()}
-    alive = [row for row in bests.values() if row is not None]
-    winner = max(alive, key=lambda row: row.rps) if alive else None
-    entries: dict[str, Any] = {}
+    rows = best.families(result)
+    found = best.standing(rows, best.THROUGHPUT)
+    entries: dict[str, Any] = dict.fromkeys(rows)
     tied = []
-    for model, best in bests.items():
-        if best is None or winner is None:
-            entries[model] = None
-            continue
-        against = analysis.ratio(winner, best, analysis.rps) if best is not winner else None
-        if best is winner or ties(against):
+    for model, top in found.bests.items() if found else ():
+        ahead = found.ahead.get(model) if found else None
+        if best.ties(ahead):
             tied.append(model)
         entries[model] = {
-            "configuration": best.label,
-            "rps": best.rps,
-            "enough": enough(families[model], best).label,
-            "winner_ahead": dataclasses.asdict(against) if against else None,
+            "configuration": top.label,
+            "rps": top.rps,
+            "enough": enough(rows[model], top).label,
+            "winner_ahead": dataclasses.asdict(ahead) if ahead else None,
         }
     return {
         "workload": result.cell.workload.name,
         "cpu_share": share_of(result),
         "connections": result.cell.connections,
-        "winner": winner.configuration.model if winner and len(tied) == 1 else None,
+        "winner": found.first.configuration.model if found and len(tied) == 1 else None,
         "tied": tied if len(tied) > 1 else [],
         "models": entries,
     }
@@ -86,14 +66,14 @@ def _line(cell: dict[str, Any]) -> str:
         return place + "void"
     parts = []
     if cell["winner"]:
-        best = models[cell["winner"]]
+        first = models[cell["winner"]]
         others = [
             f"{e['winner_ahead']['median']:.2f} × {e['configuration']} "
             f"[{e['winner_ahead']['low']:.2f}, {e['winner_ahead']['high']:.2f}]"
             for model, e in models.items()
             if e and e["winner_ahead"] and model != cell["winner"]
         ]
-        parts.append(f"{best['configuration']} {best['rps']:,.0f}/s; {', '.join(others)}")
+        parts.append(f"{first['configuration']} {first['rps']:,.0f}/s; {', '.join(others)}")
     else:
         names = [models[model]["configuration"] for model in cell["tied"]]
         top = max(models[model]["rps"] for model in cell["tied"])
