@@ -4,7 +4,9 @@
  * RUNNING until that has returned, then DONE; or CANCELLED, as one of them is here. At the end
  * the loop is stopped, which would cancel whatever task is left, and wait for it.
  */
-#include "coro/future.h"
+#include "coro/await.h"
+#include "coro/run.h"
+#include "coro/wait.h"
 
 #include <stdio.h>
 

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "coro/offload.h"
 #include "models/loop/loop.h"
 
 static int io_wait_suspended(struct io *io, int fd, int events, int64_t deadline_ms)

@@ -12,8 +12,11 @@
 #include <stdint.h>
 
 #include "coro/loop.h"
+#include "coro/run.h"
 #include "coro/sync.h"
 #include "coro/task.h"
+#include "coro/timer.h"
+#include "coro/wait.h"
 #include "http.h"
 #include "http/conn.h"
 #include "io.h"

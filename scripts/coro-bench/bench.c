@@ -13,10 +13,11 @@
  *                       on a pipe where nobody waits, so without a switch
  *     bench suspended N N switches and nothing else, for strace
  */
+#include "coro/await.h"
 #include "coro/context.h"
-#include "coro/future.h"
 #include "coro/generator.h"
-#include "coro/loop.h"
+#include "coro/run.h"
+#include "coro/timer.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT
-/* Where a context begins: the two words its stack starts with, and the assembly that takes them.
+/* SPDX-License-Identifier: MIT
+ *
+ * Where a context begins: the two words its stack starts with, and the assembly that takes them.
  *
  *     x86-64                              AArch64
  *     ┌──────────────┐ low + bytes        ┌──────────────┐ low + bytes
@@ -25,6 +26,7 @@ static void enter(unsigned e_hi, unsigned e_lo, unsigned a_hi, unsigned a_lo)
     uint64_t e = (uint64_t)e_hi << 32 | e_lo;
     uint64_t a = (uint64_t)a_hi << 32 | a_lo;
     coro_entry_fn *entry = (coro_entry_fn *)(uintptr_t)e;
+
     entry((void *)(uintptr_t)a);
     abort();
 }
@@ -33,6 +35,7 @@ void coro_context_init(struct coro_context *ctx, void *low, size_t bytes, coro_e
                        void *arg)
 {
     uint64_t e = (uint64_t)(uintptr_t)entry, a = (uint64_t)(uintptr_t)arg;
+
     if (getcontext(&ctx->uc) != 0)
         abort();
     ctx->uc.uc_stack.ss_sp = low;
@@ -91,6 +94,7 @@ void coro_context_init(struct coro_context *ctx, void *low, size_t bytes, coro_e
 {
     uintptr_t top = ((uintptr_t)low + bytes) & ~(uintptr_t)15;
     void **words = (void **)(top - 16);
+
     words[0] = arg;
     words[1] = (void *)(uintptr_t)entry;
     *ctx =

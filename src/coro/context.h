@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT
-/* The switch: stop executing on one stack and go on where another one stopped.
+/* SPDX-License-Identifier: MIT
+ *
+ * The switch: stop executing on one stack and go on where another one stopped.
  *
  * A suspended context is three words: stack pointer, frame pointer, resume address. Every
  * other register is named as clobbered by the inline assembly, so the compiler itself saves

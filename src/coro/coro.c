@@ -1,8 +1,9 @@
-// SPDX-License-Identifier: MIT
-/* Making and ending coroutines; the switch between them is inline, in coro.h. */
+/* SPDX-License-Identifier: MIT
+ *
+ * Making and ending coroutines; the switch between them is inline, in coro.h. */
 #include "coro/coro.h"
 
-#include <stdlib.h>
+#include "coro/expect.h"
 
 _Thread_local struct coro_thread coro_thread __attribute__((tls_model("initial-exec")));
 
@@ -44,5 +45,5 @@ CORO_NO_ASAN _Noreturn void coro_leave_for_good(struct coro *from, struct coro *
 #endif
     coro_thread.current = to;
     (void)coro_context_switch(&from->ctx, &to->ctx, value);
-    abort(); /* a coroutine that has ended was resumed */
+    coro_expect_failed(NULL, "resumed though it has ended"); /* whose name went with its stack */
 }

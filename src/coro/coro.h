@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT
-/* A coroutine as tasks and generators see it: a suspended context together with what the memory
+/* SPDX-License-Identifier: MIT
+ *
+ * A coroutine as tasks and generators see it: a suspended context together with what the memory
  * checkers must know of its stack. Internal to src/coro; users include task.h or generator.h.
  *
  * Every stack that execution can leave has one struct coro, the thread's own stack too
@@ -59,6 +60,7 @@ extern _Thread_local struct coro_thread coro_thread __attribute__((tls_model("in
 static inline struct coro *coro_running(void)
 {
     struct coro *c = coro_thread.current;
+
     return c != NULL ? c : &coro_thread.host;
 }
 
@@ -75,6 +77,7 @@ __attribute__((always_inline)) static inline void coro_arrived(struct coro *self
 {
 #ifdef CORO_ASAN
     struct coro *left = coro_thread.left;
+
     __sanitizer_finish_switch_fiber(self->fake_stack, &left->low, &left->bytes);
 #else
     (void)self;

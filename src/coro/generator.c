@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT
-/* Generators. A resume switches from the caller's stack to the generator's, a yield back to
+/* SPDX-License-Identifier: MIT
+ *
+ * Generators. A resume switches from the caller's stack to the generator's, a yield back to
  * whoever resumed it (g->caller), so generators may nest to any depth, each on its own stack.
  *
  * The hot paths, send and yield, are inline in their callers (generator_inline.h, which says why
@@ -12,7 +13,9 @@
 #include <pthread.h>
 #include <stddef.h>
 
-#define WARM_STACKS 16
+#include "coro/expect.h"
+
+enum { WARM_STACKS = 16 };
 
 static_assert(sizeof(struct coro_gen) <= CORO_RECORD_BYTES, "lives in its stack's record");
 static_assert(offsetof(struct coro_gen, co) == 0, "a generator's coroutine is its address");
@@ -50,8 +53,10 @@ static struct coro_stack_pool *default_pool(void)
 static void gen_main(void *arg)
 {
     struct coro_gen *g = arg;
+    void *value;
+
     coro_arrived(&g->co);
-    void *value = g->fn(g->arg);
+    value = g->fn(g->arg);
     g->ended = CORO_RETURNED;
     if (g->raised.code != 0) {
         g->ended = CORO_FAILED;
@@ -65,25 +70,31 @@ static void gen_main(void *arg)
 struct coro_gen *coro_gen_new(struct coro_stack_pool *pool, coro_gen_fn *fn, void *arg,
                               const char *name)
 {
+    struct coro_stack *stack;
+    struct coro_gen *g;
+
     if (pool == NULL && (pool = default_pool()) == NULL)
         return NULL;
-    struct coro_stack *stack = coro_stack_get(pool, name);
+    stack = coro_stack_get(pool, name);
     if (stack == NULL)
         return NULL;
-    struct coro_gen *g = (void *)stack->record;
+    g = (void *)stack->record;
     *g = (struct coro_gen){.fn = fn, .arg = arg, .pool = pool, .state = CORO_GEN_CREATED};
     coro_init(&g->co, stack, coro_stack_pool_bytes(pool), gen_main, g);
     g->co.is_generator = true;
     return g;
 }
 
+/* The one place where a generator's stack is freed, and the generator with it. */
 void coro_gen_free(struct coro_gen *g)
 {
+    struct coro_stack *stack;
+
     if (g == NULL)
         return;
-    assert(g->state != CORO_GEN_RUNNING);
+    stack = g->co.stack;
+    coro_expect(g->state != CORO_GEN_RUNNING, stack->name, "freed while it runs");
     (void)coro_close(g);
-    struct coro_stack *stack = g->co.stack;
     coro_term(&g->co);
     coro_stack_put(g->pool, stack);
 }
@@ -168,6 +179,7 @@ struct coro_error coro_gen_error(const struct coro_gen *g)
 struct coro_gen *coro_gen_self(void)
 {
     struct coro *c = coro_thread.current;
+
     return c != NULL && c->is_generator ? (struct coro_gen *)c : NULL;
 }
 
@@ -182,11 +194,14 @@ int coro_gen_take_error(struct coro_gen *g)
 int coro_yield_from(struct coro_gen *sub, void **result)
 {
     struct coro_gen *g = coro_gen_self();
+    enum coro_status status;
     void *value, *sent;
+
     assert(g != NULL);
-    enum coro_status status = coro_send(sub, NULL, &value);
+    status = coro_send(sub, NULL, &value);
     while (status == CORO_YIELDED) {
         int rc = coro_yield(value, &sent);
+
         if (rc == 0) {
             status = coro_send(sub, sent, &value);
         } else if (rc != CORO_EXIT) {
@@ -209,6 +224,7 @@ int coro_yield_from(struct coro_gen *sub, void **result)
 void *coro_raise(struct coro_error error)
 {
     struct coro_gen *g = coro_gen_self();
+
     assert(g != NULL && error.code < 0);
     g->raised = error;
     return NULL;
@@ -222,6 +238,7 @@ void *coro_raise_again(void)
 struct coro_error coro_thrown(void)
 {
     struct coro_gen *g = coro_gen_self();
+
     assert(g != NULL);
     return g->thrown;
 }

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT
-/* Generators with the semantics of Python's: a function that yields values to whoever resumes it
+/* SPDX-License-Identifier: MIT
+ *
+ * Generators with the semantics of Python's: a function that yields values to whoever resumes it
  * and is sent values, or thrown errors, back. Each has a stack of its own, so functions that the
  * body calls may yield for it, and a body inside a task may suspend that whole task.
  *
@@ -42,7 +43,7 @@
 enum coro_gen_state { CORO_GEN_CREATED, CORO_GEN_RUNNING, CORO_GEN_SUSPENDED, CORO_GEN_CLOSED };
 enum coro_status { CORO_YIELDED, CORO_RETURNED, CORO_FAILED };
 
-#define CORO_EXIT (-4096) /* what close() makes a yield return; no errno has this value */
+enum { CORO_EXIT = -4096 }; /* what close() makes a yield return; no errno has this value */
 
 /* code: negative, an errno or the user's own, not CORO_EXIT. message: borrowed, must live as
  * long as anyone may ask for it, in practice a literal; may be NULL. */

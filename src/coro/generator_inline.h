@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT
-/* The two hot paths of generators, a send to a suspended one and the yield that answers it,
+/* SPDX-License-Identifier: MIT
+ *
+ * The two hot paths of generators, a send to a suspended one and the yield that answers it,
  * inline in their callers. Out of line they took ten times as long: the processor predicts a
  * `ret` from the calls it has seen, so one that is executed after a switch, on another stack,
  * is always mispredicted, twice in each round trip. Inline there is no `ret` to get wrong.
@@ -38,6 +39,7 @@ __attribute__((always_inline)) static inline enum coro_status
 coro_gen_resume(struct coro_gen *g, void *value, void **out)
 {
     struct coro *self = coro_running();
+
     g->caller = self;
     g->state = CORO_GEN_RUNNING;
     value = coro_switch(self, &g->co, value);
@@ -57,6 +59,7 @@ __attribute__((always_inline)) static inline enum coro_status coro_send(struct c
 __attribute__((always_inline)) static inline int coro_yield(void *value, void **sent)
 {
     struct coro_gen *g = (struct coro_gen *)coro_thread.current;
+
     assert(g != NULL && g->co.is_generator);
     g->state = CORO_GEN_SUSPENDED;
     value = coro_switch(&g->co, g->caller, value);

@@ -1,17 +1,17 @@
-// SPDX-License-Identifier: MIT
-/* The event loop that tasks run on: descriptors, timers, stopping. One loop belongs to one
- * thread; nothing here may be called from another thread or from a signal handler. A loop does not
- * survive fork(): make it in the process that runs it.
+/* SPDX-License-Identifier: MIT
  *
- * A loop turn runs the tasks that are runnable, then waits for events and calls their callbacks.
- * Callbacks run on the loop's own stack: they may start and stop watches and timers, spawn, unpark
- * and resume tasks, but not wait.
+ * The event loop below tasks and timers: watches on descriptors, wake-ups from other threads, and
+ * one turn at a time. How a loop is made, run, stopped and freed: run.h.
  *
- * loop.c is the only file that knows libev; the watch struct below only reserves the room for
- * libev's.
+ * One loop belongs to one thread; nothing here may be called from another thread or from a signal
+ * handler but coro_notifier_send(). loop.c is the only file that knows libev; the watch struct
+ * below only reserves the room for libev's.
  */
 #ifndef CORO_LOOP_H
 #define CORO_LOOP_H
+
+#include "coro/clock.h"
+#include "coro/list.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -19,52 +19,7 @@
 
 enum { CORO_READ = 1, CORO_WRITE = 2 }; /* bits of `events` */
 
-#define CORO_FOREVER ((int64_t)-1) /* no deadline */
-
 struct coro_loop;
-
-/* All fields may be 0. */
-struct coro_loop_config {
-    size_t stack_bytes;       /* of each task; 0: 64 KiB */
-    unsigned max_tasks;       /* alive at a time; 0: no limit but memory */
-    unsigned offload_threads; /* started when first needed; 0: 4 */
-    int64_t cleanup_ms;       /* what a cancelled task may still wait, in all; 0: 1000 */
-};
-
-/* Makes a loop. config: copied; NULL for all defaults. The caller owns the loop.
- * NULL with errno: ENOMEM, EINVAL (stack size), EMFILE, ENOSPC and the like from the kernel. */
-struct coro_loop *coro_loop_new(const struct coro_loop_config *config);
-
-/* Runs the loop until a coro_loop_stop() has completed. Must not be called from a task.
- * 0: stopped, all tasks have ended. -ETIMEDOUT: stopped, but tasks remained when the grace was
- * over. -EDEADLK: nothing is runnable and nothing that could change that is being waited for.
- * -EBUSY: this loop, or a task of another on this thread, is already running.
- * May be run again afterwards. */
-int coro_loop_run(struct coro_loop *loop) __attribute__((warn_unused_result));
-
-/* Cancels all tasks and makes coro_loop_run() return when they have ended, or in grace_ms
- * milliseconds if that is sooner (CORO_FOREVER: no limit). From now on coro_spawn() fails with
- * ECANCELED. From a callback or a task, which is cancelled too, at its next wait. A second call
- * may shorten the grace. */
-void coro_loop_stop(struct coro_loop *loop, int64_t grace_ms);
-
-/* Frees the loop and whatever remains of it. Jobs that run on the offload threads are waited for;
- * tasks that had not ended are freed as they stand, without unwinding, so they leak what they
- * held. Watches and timers need not have been stopped. NULL allowed. Not while running. */
-void coro_loop_free(struct coro_loop *loop);
-
-/* Milliseconds of CLOCK_MONOTONIC, the base of every deadline here. Any context. */
-int64_t coro_now_ms(void);
-
-unsigned coro_loop_tasks(const struct coro_loop *loop); /* alive now */
-
-/* The most bytes of stack any task was seen to use (see coro_stack_pool_peak()). */
-size_t coro_loop_stack_peak(const struct coro_loop *loop);
-
-size_t coro_loop_stack_bytes(const struct coro_loop *loop); /* size of each task's stack */
-
-/* ---- descriptors ---------------------------------------------------------------------- */
-
 struct coro_watch;
 /* events: CORO_READ and/or CORO_WRITE; an error on the descriptor reports both. 0: the kernel has
  * no room for the watch, or the descriptor is not open (epoll_ctl(2)); it has been stopped, and may
@@ -93,28 +48,37 @@ int coro_watch_start_now(struct coro_loop *loop, struct coro_watch *watch)
     __attribute__((warn_unused_result));
 bool coro_watch_active(const struct coro_watch *watch);
 
-/* ---- timers ---------------------------------------------------------------------------- */
+/* ---- for what stands on the loop ------------------------------------------------------- */
 
+struct coro_offload;
+struct coro_scheduler;
 struct coro_timer;
-typedef void coro_timer_fn(struct coro_loop *loop, struct coro_timer *timer);
 
-/* A timer, embedded in the caller's memory like a watch; fires at the time asked for or as soon
- * after as the kernel can, to well under a millisecond. All but `data` is the library's. */
-struct coro_timer {
-    int64_t at_ns, repeat_ns; /* on CLOCK_MONOTONIC; 0: does not repeat */
-    struct coro_timer *child, *next, *prev;
-    bool active;
-    coro_timer_fn *fn;
-    void *data; /* the user's */
+struct coro_loop {
+    struct ev_loop *ev;
+    size_t active; /* watches, timers and jobs that can still wake somebody */
+    struct coro_clock clock;
+    struct coro_watch on_clock;
+    /* Where those who stand on it have their own; loop.c looks at none of them. */
+    struct coro_timer *timers;        /* root of the heap of active ones */
+    struct coro_list soon;            /* done callbacks of completed futures */
+    struct coro_scheduler *scheduler; /* of its tasks */
+    struct coro_offload *offload;
 };
 
-void coro_timer_init(struct coro_timer *timer, coro_timer_fn *fn, void *data);
+/* *loop: all zero. 0 or -errno. */
+int coro_loop_open(struct coro_loop *loop) __attribute__((warn_unused_result));
+void coro_loop_close(struct coro_loop *loop);
 
-/* Calls fn in after_ms milliseconds, then every repeat_ms (0: once only). An active timer is
- * restarted. */
-void coro_timer_start(struct coro_loop *loop, struct coro_timer *timer, int64_t after_ms,
-                      int64_t repeat_ms);
-void coro_timer_stop(struct coro_loop *loop, struct coro_timer *timer); /* no-op if not active */
-bool coro_timer_active(const struct coro_timer *timer);
+/* Calls the watches whose descriptors are ready, waiting for one until until_ns: 0: does not wait;
+ * INT64_MAX: for ever. Returns whether that time may have come. */
+bool coro_loop_turn(struct coro_loop *loop, int64_t until_ns);
+
+/* A wake-up of the loop from other threads. fn runs on the loop's stack. NULL: no memory. */
+struct coro_notifier;
+typedef void coro_notify_fn(void *arg);
+struct coro_notifier *coro_notifier_new(struct coro_loop *loop, coro_notify_fn *fn, void *arg);
+void coro_notifier_send(struct coro_notifier *notifier); /* any thread */
+void coro_notifier_free(struct coro_notifier *notifier);
 
 #endif

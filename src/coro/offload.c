@@ -1,17 +1,19 @@
-// SPDX-License-Identifier: MIT
-/* Offload: blocking calls on a small pool of threads while the task that wants them waits.
+/* SPDX-License-Identifier: MIT
  *
  * A job lives in the waiting function's frame. It is queued, running or done; the state changes
  * under the mutex, and the frame is left only after the job was taken off the queue or is done,
  * so a thread never writes to a stack that has gone. Threads hand finished jobs to the loop
  * through a list and one wake-up; only the loop's thread touches tasks.
  */
-#include "coro/internal.h"
+#include "coro/offload.h"
 
-#include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+
+#include "coro/loop.h"
+#include "coro/task.h"
 
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE };
 
@@ -28,6 +30,7 @@ struct job {
 struct coro_offload {
     struct coro_loop *loop;
     struct coro_notifier *notifier;
+    unsigned most;         /* threads */
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t work;
     struct job *queue, **queue_end;
@@ -40,8 +43,12 @@ struct coro_offload {
 static void *thread_main(void *arg)
 {
     struct coro_offload *o = arg;
+
     pthread_mutex_lock(&o->mutex);
     for (;;) {
+        struct job *job;
+        void *result;
+
         while (o->queue == NULL && !o->closing) {
             o->idle++;
             pthread_cond_wait(&o->work, &o->mutex);
@@ -49,14 +56,14 @@ static void *thread_main(void *arg)
         }
         if (o->closing)
             break;
-        struct job *job = o->queue;
+        job = o->queue;
         o->queue = job->next;
         if (o->queue == NULL)
             o->queue_end = &o->queue;
         o->queued--;
         job->state = JOB_RUNNING;
         pthread_mutex_unlock(&o->mutex);
-        void *result = job->fn(job->arg);
+        result = job->fn(job->arg);
         pthread_mutex_lock(&o->mutex);
         job->result = result;
         job->state = JOB_DONE;
@@ -73,13 +80,16 @@ static void *thread_main(void *arg)
 static void on_done(void *arg)
 {
     struct coro_offload *o = arg;
+    struct job *job;
+
     pthread_mutex_lock(&o->mutex);
-    struct job *job = o->done;
+    job = o->done;
     o->done = NULL;
     o->done_end = &o->done;
     pthread_mutex_unlock(&o->mutex);
     while (job != NULL) {
         struct job *next = job->next; /* the frame may go once its task has run */
+
         job->told = true;
         o->loop->active--;
         coro_wake(job->task);
@@ -87,13 +97,14 @@ static void on_done(void *arg)
     }
 }
 
-static struct coro_offload *offload_new(struct coro_loop *loop)
+struct coro_offload *coro_offload_new(struct coro_loop *loop, unsigned threads)
 {
-    unsigned max = loop->config.offload_threads;
-    struct coro_offload *o = calloc(1, sizeof *o + max * sizeof o->ids[0]);
+    struct coro_offload *o = calloc(1, sizeof *o + threads * sizeof o->ids[0]);
+
     if (o == NULL)
         return NULL;
     o->loop = loop;
+    o->most = threads;
     o->queue_end = &o->queue;
     o->done_end = &o->done;
     o->notifier = coro_notifier_new(loop, on_done, o);
@@ -108,8 +119,6 @@ static struct coro_offload *offload_new(struct coro_loop *loop)
 
 void coro_offload_free(struct coro_offload *o)
 {
-    if (o == NULL)
-        return;
     pthread_mutex_lock(&o->mutex);
     o->closing = true;
     pthread_cond_broadcast(&o->work);
@@ -128,7 +137,8 @@ void coro_offload_free(struct coro_offload *o)
 static int grow(struct coro_offload *o)
 {
     sigset_t all, old;
-    if (o->idle > o->queued || o->threads == o->loop->config.offload_threads)
+
+    if (o->idle > o->queued || o->threads == o->most)
         return 0;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -140,8 +150,10 @@ static int grow(struct coro_offload *o)
 
 static int submit(struct coro_offload *o, struct job *job)
 {
+    int rc;
+
     pthread_mutex_lock(&o->mutex);
-    int rc = grow(o);
+    rc = grow(o);
     if (rc == 0) {
         job->next = NULL;
         *o->queue_end = job;
@@ -158,9 +170,11 @@ static int submit(struct coro_offload *o, struct job *job)
 static bool withdraw(struct coro_offload *o, struct job *job)
 {
     bool found = false;
+
     pthread_mutex_lock(&o->mutex);
     if (job->state == JOB_QUEUED) {
         struct job **link = &o->queue;
+
         while (*link != job)
             link = &(*link)->next;
         *link = job->next;
@@ -176,26 +190,20 @@ static bool withdraw(struct coro_offload *o, struct job *job)
 
 int coro_offload(void *(*fn)(void *), void *arg, void **result)
 {
-    struct coro_task *t = coro_thread.task;
-    assert(t != NULL);
-    struct coro_loop *loop = t->loop;
-    struct job job = {.fn = fn, .arg = arg, .task = t, .state = JOB_QUEUED};
     int rc = coro_cancellation_point();
+    struct coro_task *t = coro_thread.task;
+    struct coro_offload *o = coro_task_loop(t)->offload;
+    struct job job = {.fn = fn, .arg = arg, .task = t, .state = JOB_QUEUED};
+
     if (rc != 0)
         return rc;
-    if (loop->offload == NULL && (loop->offload = offload_new(loop)) == NULL)
-        return -ENOMEM;
-    rc = submit(loop->offload, &job);
+    rc = submit(o, &job);
     if (rc != 0)
         return rc;
     while (!job.told) {
-        if (!(t->hot.flags & CORO_CANCEL)) {
-            coro_block_uncancellable();
-        } else if (withdraw(loop->offload, &job)) {
+        if ((t->flags & CORO_CANCEL) && withdraw(o, &job))
             return coro_cancellation_point();
-        } else {
-            coro_block_uncancellable();
-        }
+        coro_block_uncancellable();
     }
     if (result != NULL)
         *result = job.result;

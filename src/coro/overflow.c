@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT
-/* The overflow report: a SIGSEGV handler that looks the fault's address up among the guards of
+/* SPDX-License-Identifier: MIT
+ *
+ * The overflow report: a SIGSEGV handler that looks the fault's address up among the guards of
  * this thread's stacks. It runs on an alternate stack and calls only what is async-signal-safe:
  * the pools it reads belong to the very thread that it interrupted.
  *
@@ -18,8 +19,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define ALTERNATE_BYTES 16384
-#define REACH           ((uintptr_t)65536)
+enum {
+    ALTERNATE_BYTES = 16384,
+    REACH = 65536, /* of a guard */
+};
 
 /* In static TLS rather than allocated: nothing to free when the thread ends, and no cost until a
  * page of it is touched. */
@@ -43,8 +46,11 @@ static char *append(char *to, const char *end, const char *text)
 
 static void report(const char *what, const char *name, size_t bytes)
 {
+    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
     char line[160] = "", digits[24] = "";
     char *at = line, *end = line + sizeof line - 1, *digit = digits + sizeof digits - 1;
+    ssize_t ignored;
+
     do
         *--digit = (char)('0' + bytes % 10);
     while ((bytes /= 10) != 0);
@@ -55,21 +61,22 @@ static void report(const char *what, const char *name, size_t bytes)
     at = append(at, end, digit);
     at = append(at, end, " bytes");
     *at++ = '\n';
-    struct pollfd room = {.fd = STDERR_FILENO, .events = POLLOUT};
     if (poll(&room, 1, 0) == 0)
         return; /* its reader stands still: the thread is to end all the same */
-    ssize_t ignored = write(STDERR_FILENO, line, (size_t)(at - line));
+    ignored = write(STDERR_FILENO, line, (size_t)(at - line));
     (void)ignored;
 }
 
 static void on_fault(int sig, siginfo_t *info, void *context)
 {
     uintptr_t address = (uintptr_t)info->si_addr;
-    size_t bytes;
-    (void)context;
     struct sigaction next = before;
+    size_t bytes;
+
+    (void)context;
     if (info->si_code > 0) {
         const struct coro_stack *stack = coro_stack_of_guard(address, &bytes);
+
         if (stack != NULL)
             report("coroutine ", stack->name, bytes);
         else if (mine.bytes != 0 && address < mine.low + REACH && address + REACH >= mine.low)
@@ -89,6 +96,7 @@ pass_on:
 static int install_handler(void)
 {
     struct sigaction action, old;
+
     memset(&action, 0, sizeof action);
     action.sa_sigaction = on_fault;
     action.sa_flags = SA_SIGINFO | SA_ONSTACK;
@@ -104,13 +112,15 @@ static int install_handler(void)
 int coro_overflow_report_install(void)
 {
     stack_t now, alternate = {.ss_sp = mine.alternate, .ss_size = sizeof mine.alternate};
+    int rc;
+
     if (sigaltstack(NULL, &now) != 0)
         return -errno;
     /* One that is there (AddressSanitizer makes one, and frees it) will do. */
     if ((now.ss_flags & SS_DISABLE) && sigaltstack(&alternate, NULL) != 0)
         return -errno;
     pthread_mutex_lock(&installing);
-    int rc = install_handler();
+    rc = install_handler();
     pthread_mutex_unlock(&installing);
     return rc;
 }
@@ -121,6 +131,7 @@ static int learn_bounds(void)
     pthread_attr_t attr;
     void *low;
     int rc = pthread_getattr_np(pthread_self(), &attr);
+
     if (rc != 0)
         return rc;
     rc = pthread_attr_getstack(&attr, &low, &mine.bytes);
@@ -132,6 +143,7 @@ static int learn_bounds(void)
 int coro_overflow_register_self(const char *name)
 {
     int rc = mine.bytes == 0 ? learn_bounds() : 0;
+
     if (rc == 0)
         strncpy(mine.name, name, sizeof mine.name - 1);
     return -rc;

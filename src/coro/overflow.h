@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT
-/* Reports a stack overflow as what it is. Without it, a runaway recursion ends as a bare
+/* SPDX-License-Identifier: MIT
+ *
+ * Reports a stack overflow as what it is. Without it, a runaway recursion ends as a bare
  * "Segmentation fault" that says neither whose stack it was nor how large it was. One line goes
  * to standard error,
  *

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT
-/* What the memory checkers must be told about stacks and switches, for gcc's and clang's names
+/* SPDX-License-Identifier: MIT
+ *
+ * What the memory checkers must be told about stacks and switches, for gcc's and clang's names
  * of the same things, and nothing at all in an ordinary build. Without it their reports about
  * code in coroutines are worthless: AddressSanitizer takes every foreign stack pointer for an
  * overflow, ThreadSanitizer sees one thread's calls and returns scrambled, and Valgrind takes

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT
-/* The stack pool. Invariants:
+/* SPDX-License-Identifier: MIT
+ *
+ * The stack pool. Invariants:
  *
  *   - every stack of an arena is in exactly one of: in use, the pool's warm list, the arena's
  *     cold list, or never cut yet (index >= arena->cut);
@@ -11,7 +12,6 @@
  * it first: the lowest word that is not zero is the deepest that was written.
  */
 #include "coro/stack.h"
-#include "coro/sanitize.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -21,14 +21,19 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "coro/expect.h"
+#include "coro/sanitize.h"
+
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
 #endif
 
-#define ARENA_BYTES   ((size_t)4 << 20)
-#define ARENA_STACKS  ((size_t)64)
-#define STACK_MAX     ((size_t)1 << 30)
-#define INSPECT_EVERY 64
+enum {
+    ARENA_BYTES = 4 << 20,
+    ARENA_STACKS = 64,
+    STACK_MAX = 1 << 30,
+    INSPECT_EVERY = 64,
+};
 
 struct coro_arena {
     struct coro_arena *prev, *next; /* on the pool's open or full list */
@@ -63,10 +68,12 @@ static _Thread_local struct coro_stack_pool *thread_pools
 static bool probe_guard_install(size_t page)
 {
     char *p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bool ok;
+
     if (p == MAP_FAILED)
         return false;
-    bool ok = madvise(p, page, MADV_GUARD_INSTALL) == 0 && syscall(SYS_mincore, p, page, p) == -1 &&
-              errno == EFAULT;
+    ok = madvise(p, page, MADV_GUARD_INSTALL) == 0 && syscall(SYS_mincore, p, page, p) == -1 &&
+         errno == EFAULT;
     munmap(p, page);
     return ok;
 }
@@ -74,6 +81,9 @@ static bool probe_guard_install(size_t page)
 struct coro_stack_pool *coro_stack_pool_new(size_t stack_bytes, size_t warm_min)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    struct coro_stack_pool *pool;
+    size_t n, head;
+
     if (stack_bytes == 0)
         stack_bytes = CORO_STACK_DEFAULT;
     if (stack_bytes > STACK_MAX) {
@@ -84,12 +94,12 @@ struct coro_stack_pool *coro_stack_pool_new(size_t stack_bytes, size_t warm_min)
         stack_bytes = CORO_STACK_MIN;
     stack_bytes = (stack_bytes + page - 1) / page * page;
 
-    struct coro_stack_pool *pool = calloc(1, sizeof *pool);
+    pool = calloc(1, sizeof *pool);
     if (pool == NULL)
         return NULL;
-    size_t n = ARENA_BYTES / (stack_bytes + page);
+    n = ARENA_BYTES / (stack_bytes + page);
     n = n < 1 ? 1 : n > ARENA_STACKS ? ARENA_STACKS : n;
-    size_t head = sizeof(struct coro_arena) + n * sizeof(struct coro_stack);
+    head = sizeof(struct coro_arena) + n * sizeof(struct coro_stack);
     head = (head + page - 1) / page * page;
     pool->stack_bytes = stack_bytes;
     pool->page = page;
@@ -122,30 +132,39 @@ static void list_push(struct coro_arena **list, struct coro_arena *a)
     *list = a;
 }
 
+static void unmap(const struct coro_stack_pool *pool, struct coro_arena *a)
+{
+#ifdef CORO_ASAN
+    __asan_unpoison_memory_region(a, pool->arena_bytes);
+#endif
+    munmap(a, pool->arena_bytes);
+}
+
+static void unmap_all(const struct coro_stack_pool *pool, struct coro_arena *a)
+{
+    while (a != NULL) {
+        struct coro_arena *next = a->next;
+
+        for (unsigned i = 0; i < a->cut; i++)
+            if (a->stacks[i].name != NULL)
+                VALGRIND_STACK_DEREGISTER(a->stacks[i].valgrind_id);
+        unmap(pool, a);
+        a = next;
+    }
+}
+
 void coro_stack_pool_free(struct coro_stack_pool *pool)
 {
+    struct coro_stack_pool **link = &thread_pools;
+
     if (pool == NULL)
         return;
-    struct coro_stack_pool **link = &thread_pools;
     while (*link != NULL && *link != pool)
         link = &(*link)->next;
     assert(*link == pool); /* another thread's pool */
     *link = pool->next;
-    struct coro_arena **lists[] = {&pool->open, &pool->full};
-    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
-        while (*lists[i] != NULL) {
-            struct coro_arena *a = *lists[i];
-            list_remove(lists[i], a);
-            for (unsigned k = 0; k < a->cut; k++) {
-                if (a->stacks[k].name != NULL)
-                    VALGRIND_STACK_DEREGISTER(a->stacks[k].valgrind_id);
-            }
-#ifdef CORO_ASAN
-            __asan_unpoison_memory_region(a, pool->arena_bytes);
-#endif
-            munmap(a, pool->arena_bytes);
-        }
-    }
+    unmap_all(pool, pool->open);
+    unmap_all(pool, pool->full);
     free(pool);
 }
 
@@ -154,12 +173,12 @@ static struct coro_arena *arena_new(struct coro_stack_pool *pool)
     /* MAP_STACK also keeps huge pages away (Linux 6.7), which would make every stack 2 MiB. */
     void *p = mmap(NULL, pool->arena_bytes, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+
     if (p == MAP_FAILED)
         return NULL;
-    struct coro_arena *a = p;
-    list_push(&pool->open, a);
+    list_push(&pool->open, p);
     pool->idle_arenas++;
-    return a;
+    return p;
 }
 
 /* The next uncut stack of an arena, its guard made now. NULL with errno. */
@@ -167,6 +186,7 @@ static struct coro_stack *cut(struct coro_stack_pool *pool, struct coro_arena *a
 {
     struct coro_stack *s = &a->stacks[a->cut];
     char *guard = (char *)a + pool->head + a->cut * (pool->stack_bytes + pool->page);
+
     if (!pool->guard_by_madvise || madvise(guard, pool->page, MADV_GUARD_INSTALL) != 0) {
         if (mprotect(guard, pool->page, PROT_NONE) != 0) {
             errno = ENOMEM;
@@ -182,9 +202,11 @@ static struct coro_stack *cut(struct coro_stack_pool *pool, struct coro_arena *a
 static struct coro_stack *take_cold(struct coro_stack_pool *pool)
 {
     struct coro_arena *a = pool->open != NULL ? pool->open : arena_new(pool);
+    struct coro_stack *s;
+
     if (a == NULL)
         return NULL;
-    struct coro_stack *s = a->cold;
+    s = a->cold;
     if (s != NULL)
         a->cold = s->next;
     else if ((s = cut(pool, a)) == NULL)
@@ -202,6 +224,7 @@ static struct coro_stack *take_cold(struct coro_stack_pool *pool)
 struct coro_stack *coro_stack_get(struct coro_stack_pool *pool, const char *name)
 {
     struct coro_stack *s = pool->warm;
+
     if (s != NULL) {
         pool->warm = s->next;
         pool->warm_count--;
@@ -224,10 +247,13 @@ CORO_NO_ASAN static size_t deepest_use(const struct coro_stack_pool *pool,
 {
     unsigned char resident[256];
     size_t pages = pool->stack_bytes / pool->page, first = pages;
+    const uintptr_t *word, *top = (const uintptr_t *)(const void *)(s->low + pool->stack_bytes);
+
     if (RUNNING_ON_VALGRIND)
         return 0;
     for (size_t at = 0; at < pages && first == pages; at += sizeof resident) {
         size_t n = pages - at < sizeof resident ? pages - at : sizeof resident;
+
         if (mincore(s->low + at * pool->page, n * pool->page, resident) != 0)
             return 0;
         for (size_t i = 0; i < n && first == pages; i++) {
@@ -235,8 +261,7 @@ CORO_NO_ASAN static size_t deepest_use(const struct coro_stack_pool *pool,
                 first = at + i;
         }
     }
-    const uintptr_t *word = (const uintptr_t *)(const void *)(s->low + first * pool->page);
-    const uintptr_t *top = (const uintptr_t *)(const void *)(s->low + pool->stack_bytes);
+    word = (const uintptr_t *)(const void *)(s->low + first * pool->page);
     while (word < top && *(const volatile uintptr_t *)word == 0)
         word++;
     return (size_t)((const char *)top - (const char *)word);
@@ -245,6 +270,7 @@ CORO_NO_ASAN static size_t deepest_use(const struct coro_stack_pool *pool,
 static void inspect(struct coro_stack_pool *pool, struct coro_stack *s)
 {
     size_t used = deepest_use(pool, s);
+
     if (used > pool->peak)
         pool->peak = used;
 }
@@ -253,6 +279,7 @@ static void inspect(struct coro_stack_pool *pool, struct coro_stack *s)
 static void chill(struct coro_stack_pool *pool, struct coro_stack *s)
 {
     struct coro_arena *a = s->arena;
+
     if (a->full) {
         list_remove(&pool->full, a);
         list_push(&pool->open, a);
@@ -261,10 +288,7 @@ static void chill(struct coro_stack_pool *pool, struct coro_stack *s)
     if (--a->busy == 0) {
         if (pool->idle_arenas > 0) {
             list_remove(&pool->open, a);
-#ifdef CORO_ASAN
-            __asan_unpoison_memory_region(a, pool->arena_bytes);
-#endif
-            munmap(a, pool->arena_bytes);
+            unmap(pool, a);
             return;
         }
         pool->idle_arenas++;
@@ -276,6 +300,7 @@ static void chill(struct coro_stack_pool *pool, struct coro_stack *s)
 
 void coro_stack_put(struct coro_stack_pool *pool, struct coro_stack *s)
 {
+    coro_expect(s->name != NULL, NULL, "its stack is given back a second time");
     VALGRIND_STACK_DEREGISTER(s->valgrind_id);
 #ifdef CORO_ASAN
     __asan_poison_memory_region(s->record, sizeof s->record); /* nobody's any more */
@@ -329,6 +354,7 @@ static unsigned inspect_live(struct coro_stack_pool *pool, struct coro_arena *a,
 size_t coro_stack_pool_peak(struct coro_stack_pool *pool)
 {
     unsigned left = inspect_live(pool, pool->full, INSPECT_EVERY);
+
     inspect_live(pool, pool->open, left);
     return pool->peak;
 }
@@ -338,10 +364,12 @@ static const struct coro_stack *guard_in(const struct coro_stack_pool *pool,
 {
     for (; a != NULL; a = a->next) {
         uintptr_t first = (uintptr_t)a + pool->head;
+        size_t slot = pool->stack_bytes + pool->page, at = address - first;
+        const struct coro_stack *s;
+
         if (address < first || address >= (uintptr_t)a + pool->arena_bytes)
             continue;
-        size_t slot = pool->stack_bytes + pool->page, at = address - first;
-        const struct coro_stack *s = &a->stacks[at / slot];
+        s = &a->stacks[at / slot];
         return at % slot < pool->page && s->name != NULL ? s : NULL;
     }
     return NULL;
@@ -351,6 +379,7 @@ const struct coro_stack *coro_stack_of_guard(uintptr_t address, size_t *stack_by
 {
     for (struct coro_stack_pool *pool = thread_pools; pool != NULL; pool = pool->next) {
         const struct coro_stack *s = guard_in(pool, pool->full, address);
+
         if (s == NULL)
             s = guard_in(pool, pool->open, address);
         if (s != NULL) {

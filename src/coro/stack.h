@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT
-/* Stacks for coroutines: mapped from the kernel, guarded, pooled, measured.
+/* SPDX-License-Identifier: MIT
+ *
+ * Stacks for coroutines: mapped from the kernel, guarded, pooled, measured.
  *
  * A pool hands out stacks of one size. Stacks are cut from arenas, each one anonymous mapping:
  *
@@ -23,14 +24,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define CORO_STACK_MIN     ((size_t)8192)
-#define CORO_STACK_DEFAULT ((size_t)64 * 1024)
-
+enum {
+    CORO_STACK_MIN = 8192,
+    CORO_STACK_DEFAULT = 64 * 1024,
 #if defined(CORO_UCONTEXT)
-#define CORO_RECORD_BYTES ((size_t)1536) /* a ucontext_t is large */
+    CORO_RECORD_BYTES = 1536, /* a ucontext_t is large */
 #else
-#define CORO_RECORD_BYTES ((size_t)320)
+    CORO_RECORD_BYTES = 320,
 #endif
+};
 
 struct coro_stack_pool;
 

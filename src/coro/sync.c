@@ -1,64 +1,50 @@
-// SPDX-License-Identifier: MIT
-/* Semaphore and bounded queue, on a line of waiters that live in the waiting functions' frames.
+/* SPDX-License-Identifier: MIT
+ *
+ * Semaphore and bounded queue, on a line of waiters that live in the waiting functions' frames.
  * A waiter is taken off the line by whoever serves it, or by itself when it gives up; `served`
  * tells which of the two it was.
  */
 #include "coro/sync.h"
-#include "coro/internal.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 
-struct coro_sync_waiter {
-    struct coro_sync_waiter *prev, *next;
+struct waiter {
+    struct coro_link link;
     struct coro_task *task;
     void *item; /* a putter's, or where a getter's arrives */
     bool served;
     int error; /* with served: what to return */
 };
 
-static void leave_line(struct coro_sync_line *line, struct coro_sync_waiter *w)
-{
-    if (w->prev != NULL)
-        w->prev->next = w->next;
-    else
-        line->head = w->next;
-    if (w->next != NULL)
-        w->next->prev = w->prev;
-    else
-        line->tail = w->prev;
-}
-
 /* Waits at the end of the line until served. 0 or the waiter's error, -ETIMEDOUT, -ECANCELED. */
-static int stand_in_line(struct coro_sync_line *line, struct coro_sync_waiter *w,
-                         int64_t deadline_ms)
+static int stand_in_line(struct coro_list *line, struct waiter *w, int64_t deadline_ms)
 {
     int rc = 0;
+
     w->task = coro_thread.task;
-    w->prev = line->tail;
-    if (line->tail != NULL)
-        line->tail->next = w;
-    else
-        line->head = w;
-    line->tail = w;
+    coro_list_append(line, &w->link);
     while (!w->served && rc == 0)
         rc = coro_block(coro_ms_to_ns(deadline_ms));
     if (w->served)
         return w->error;
-    leave_line(line, w);
+    coro_list_remove(line, &w->link);
     return rc;
 }
 
 /* Serves the first in line; NULL if nobody waits. The caller may still read and set its item. */
-static struct coro_sync_waiter *serve(struct coro_sync_line *line, int error)
+static struct waiter *serve(struct coro_list *line, int error)
 {
-    struct coro_sync_waiter *w = line->head;
-    if (w != NULL) {
-        leave_line(line, w);
-        w->served = true;
-        w->error = error;
-        coro_wake(w->task);
-    }
+    struct waiter *w;
+
+    if (line->first == NULL)
+        return NULL;
+    w = CORO_HOLDER(line->first, struct waiter, link);
+    coro_list_remove(line, &w->link);
+    w->served = true;
+    w->error = error;
+    coro_wake(w->task);
     return w;
 }
 
@@ -69,8 +55,9 @@ void coro_sem_init(struct coro_sem *sem, unsigned count)
 
 int coro_sem_acquire(struct coro_sem *sem, int64_t deadline_ms)
 {
-    struct coro_sync_waiter w = {0};
+    struct waiter w = {.error = 0};
     int rc = coro_cancellation_point();
+
     if (rc != 0)
         return rc;
     if (sem->count > 0) {
@@ -95,7 +82,7 @@ int coro_queue_init(struct coro_queue *q, size_t capacity)
 
 void coro_queue_term(struct coro_queue *q)
 {
-    assert(q->getters.head == NULL && q->putters.head == NULL);
+    assert(q->getters.first == NULL && q->putters.first == NULL);
     free(q->items);
     q->items = NULL;
 }
@@ -107,13 +94,14 @@ static void push(struct coro_queue *q, void *item)
 
 int coro_queue_put(struct coro_queue *q, void *item, int64_t deadline_ms)
 {
-    struct coro_sync_waiter w = {.item = item};
+    struct waiter w = {.item = item}, *getter;
     int rc = coro_cancellation_point();
+
     if (rc != 0)
         return rc;
     if (q->closed)
         return -EPIPE;
-    struct coro_sync_waiter *getter = serve(&q->getters, 0);
+    getter = serve(&q->getters, 0);
     if (getter != NULL) {
         getter->item = item;
         return 0;
@@ -126,15 +114,18 @@ int coro_queue_put(struct coro_queue *q, void *item, int64_t deadline_ms)
 
 int coro_queue_get(struct coro_queue *q, void **item, int64_t deadline_ms)
 {
-    struct coro_sync_waiter w = {0};
+    struct waiter w = {.error = 0};
     int rc = coro_cancellation_point();
+
     if (rc != 0)
         return rc;
     if (q->count > 0) {
+        const struct waiter *putter;
+
         *item = q->items[q->first];
         q->first = (q->first + 1) % q->capacity;
         q->count--;
-        struct coro_sync_waiter *putter = serve(&q->putters, 0);
+        putter = serve(&q->putters, 0);
         if (putter != NULL)
             push(q, putter->item);
         return 0;

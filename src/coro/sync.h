@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT
-/* A semaphore and a bounded queue for the tasks of one loop. Both serve those who wait in the
+/* SPDX-License-Identifier: MIT
+ *
+ * A semaphore and a bounded queue for the tasks of one loop. Both serve those who wait in the
  * order they came, and hand over directly: what was released or put goes to the first in line at
  * that moment, so nobody overtakes, and a task that was handed something is never told of a
  * timeout or a cancellation in its stead (see task.h, "Waiting").
@@ -11,16 +12,9 @@
 
 #include "coro/task.h"
 
-struct coro_sync_waiter;
-
-/* The line of those who wait, first come first served. */
-struct coro_sync_line {
-    struct coro_sync_waiter *head, *tail;
-};
-
 struct coro_sem {
     unsigned count; /* > 0 only while nobody waits */
-    struct coro_sync_line line;
+    struct coro_list line;
 };
 
 /* count: how many may hold it at a time. Nothing to be terminated. */
@@ -37,7 +31,7 @@ struct coro_queue {
     void **items; /* a ring */
     size_t capacity, count, first;
     bool closed;
-    struct coro_sync_line getters, putters; /* at most one of them is not empty */
+    struct coro_list getters, putters; /* at most one of them is not empty */
 };
 
 /* capacity: at least 1. 0 or -ENOMEM. */

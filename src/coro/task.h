@@ -1,15 +1,16 @@
-// SPDX-License-Identifier: MIT
-/* Tasks: coroutines scheduled on a loop, and the ways in which they wait.
+/* SPDX-License-Identifier: MIT
+ *
+ * Tasks: coroutines scheduled on a loop.
  *
  * Who frees a task. coro_spawn() makes a task that the loop owns and frees when its function has
  * returned. Its pointer is therefore good until the spawner next waits, or for as long as the
  * task is known not to have ended; whoever needs it longer calls coro_task_ref() before that.
  *
- * Waiting. All functions here that wait do so at once with -ECANCELED when the task has been
- * cancelled and was not told yet. A wait whose condition came true reports that, and the
- * cancellation is told at the next wait: nothing that was handed over is lost. After it was
- * told, clean-up code may wait again, but in all no longer than the loop's cleanup_ms; from then
- * on every wait is refused with -ECANCELED.
+ * Waiting, here and in await.h, offload.h, sync.h and wait.h. All functions that wait do so at once
+ * with -ECANCELED when the task has been cancelled and was not told yet. A wait whose condition
+ * came true reports that, and the cancellation is told at the next wait: nothing that was handed
+ * over is lost. After it was told, clean-up code may wait again, but in all no longer than the
+ * loop's cleanup_ms; from then on every wait is refused with -ECANCELED.
  *
  * A deadline is an absolute time on coro_now_ms()'s clock, or CORO_FOREVER; one that has passed
  * means "do not wait". The waiting functions may be called only in a task (assert), also from
@@ -18,11 +19,10 @@
 #ifndef CORO_TASK_H
 #define CORO_TASK_H
 
-#include "coro/loop.h"
+#include "coro/clock.h"
+#include "coro/future.h"
 
-#include <stddef.h>
-#include <stdint.h>
-
+struct coro_loop;
 struct coro_task;
 typedef void *coro_task_fn(void *arg);
 
@@ -42,6 +42,9 @@ const char *coro_task_name(const struct coro_task *task);
 struct coro_task *coro_task_ref(struct coro_task *task);
 void coro_task_unref(struct coro_task *task); /* NULL allowed */
 
+/* The future that a task is: the same object, the same count of references. */
+struct coro_future *coro_task_future(struct coro_task *task);
+
 /* Waits until coro_unpark() or coro_resume_now() is called on this task. An unpark that came
  * first is remembered (one, not a count) and ends the next park at once.
  * 0, -ETIMEDOUT, -ECANCELED. With CORO_FOREVER no timer and no system call is involved. */
@@ -60,6 +63,10 @@ static inline void coro_resume_now(struct coro_task *task);
  * it has ended. Asking again before it was told changes nothing. From a callback or a task. */
 int coro_task_cancel(struct coro_task *task);
 
+/* Makes the running task forget a cancellation it was told of: it goes on as if never cancelled,
+ * with unbounded waits. */
+void coro_uncancel(void);
+
 /* Makes the running task end as failed: `return coro_fail(-EIO);` in its function. error: a
  * negative errno. Returns NULL. */
 void *coro_fail(int error);
@@ -67,38 +74,47 @@ void *coro_fail(int error);
 /* Lets other runnable tasks and ready descriptors have their turn. 0 or -ECANCELED. */
 int coro_pause(void) __attribute__((warn_unused_result));
 
-/* Waits ms milliseconds (0 or less: as coro_pause()). 0 or -ECANCELED. */
-int coro_sleep(int64_t ms) __attribute__((warn_unused_result));
+#include "coro/task_inline.h"
 
-/* Waits until fd is ready for one of `events`. >0: the ready events; -ETIMEDOUT; -ECANCELED.
- * Where the kernel has no room for a watch it looks now and then itself. fd must be open and stay
- * so meanwhile: libev ends the program over one that is not. */
-int coro_wait_fd(int fd, int events, int64_t deadline_ms) __attribute__((warn_unused_result));
+/* ---- for the other kinds of waiting ---------------------------------------------------- */
 
-/* Runs fn(arg) on the loop's thread pool and waits for it; *result (may be NULL) is set to what
- * it returned. fn runs with all signals blocked and must not call anything of this library.
- * 0; -ECANCELED: cancelled before it had begun, fn will not run (once begun it is waited for,
- * and the cancellation is told at the next wait); -EAGAIN: no thread could be started. */
-int coro_offload(void *(*fn)(void *), void *arg, void **result) __attribute__((warn_unused_result));
+/* Suspends the running task until coro_wake(), the deadline or a cancellation: 0, -ETIMEDOUT,
+ * -ECANCELED. Wakes may be spurious: call it in a loop around the condition. */
+int coro_block(int64_t deadline_ns);
 
-/* One of several functions to be run concurrently. */
-struct coro_call {
-    coro_task_fn *fn;
-    void *arg;
-    void *result;           /* out: what fn returned */
-    int error;              /* out: 0; what fn gave coro_fail(); -EAGAIN, -ENOMEM: not started;
-                               -ECANCELED: not started, or was cancelled */
-    struct coro_task *task; /* private, as what follows */
-    void *group;
+/* coro_block() without a deadline and without being told of a cancellation. */
+void coro_block_uncancellable(void);
+
+/* Makes a blocked task runnable; nothing if it is not blocked. */
+void coro_wake(struct coro_task *task);
+
+/* 0, or -ECANCELED if the running task has been cancelled and was not told or may not wait any
+ * more: what every wait asks first. */
+int coro_cancellation_point(void);
+
+/* Takes back that the running task was told of its cancellation: the next wait tells it. */
+void coro_untell(void);
+
+/* What a task that has ended, or is about to, ends with. */
+int coro_task_error(const struct coro_task *task);
+
+/* ---- for run.c ------------------------------------------------------------------------- */
+
+/* The tasks of one loop and what they are made with. */
+struct coro_scheduler {
+    struct coro_loop *loop;
+    struct coro_list ready;
+    struct coro_list alive;
+    struct coro_stack_pool *stacks;
+    unsigned tasks, max_tasks; /* alive; 0: no limit */
+    int64_t cleanup_ms;
+    bool stopping; /* no more tasks */
+    bool paused;   /* a task wants descriptors to have their turn */
 };
 
-/* Runs n calls, each as a task of its own, and waits until all have ended; on the deadline or
- * when this task is cancelled, cancels them first (and still waits for them).
- * 0: all ran to their end; -ETIMEDOUT; -ECANCELED (if cancelled before, none was started); or the
- * first error among calls[].error, in their order. */
-int coro_run_all(struct coro_call *calls, size_t n, int64_t deadline_ms)
-    __attribute__((warn_unused_result));
-
-#include "coro/task_inline.h"
+/* Runs the tasks that are ready now, each until it next waits. */
+void coro_run_ready(struct coro_scheduler *scheduler);
+void coro_cancel_all(struct coro_scheduler *scheduler);
+void coro_release_all(struct coro_scheduler *scheduler); /* their stacks go with the pool */
 
 #endif

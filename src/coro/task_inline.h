@@ -1,10 +1,11 @@
-// SPDX-License-Identifier: MIT
-/* Parking and resuming, inline in their callers: what a server does for every request it hands to
+/* SPDX-License-Identifier: MIT
+ *
+ * Parking and resuming, inline in their callers: what a server does for every request it hands to
  * a waiting task. The reason is generator_inline.h's: no `ret` is executed right after a switch,
  * and only registers that are live there are saved.
  *
- * Included by task.h only; its struct is nobody else's business. A function that parks or resumes
- * must not use alloca() or variable-length arrays (see context.h).
+ * Included by task.h only; the struct is the library's own business. A function that parks or
+ * resumes must not use alloca() or variable-length arrays (see context.h).
  */
 #ifndef CORO_TASK_INLINE_H
 #define CORO_TASK_INLINE_H
@@ -28,12 +29,22 @@ enum {
     CORO_TOLD = 4    /* was told; its waits are bounded by cleanup_at_ns */
 };
 
-/* How every struct coro_task begins. */
-struct coro_task_hot {
+struct coro_scheduler;
+
+/* Invariant: on the ready list exactly when state == CORO_READY. It lies in its stack's record. */
+struct coro_task {
     struct coro co;
     struct coro *leaf; /* whose stack to continue: co, or a generator the task is inside */
     enum coro_run_state state;
     unsigned flags;
+    struct coro_scheduler *scheduler;
+    struct coro_link ready, alive; /* in the scheduler's lists */
+    coro_task_fn *fn;
+    void *arg;
+    const char *name;
+    int error;                 /* from coro_fail() */
+    int64_t cleanup_at_ns;     /* with CORO_TOLD */
+    struct coro_future future; /* one reference is the loop's until it has ended */
 };
 
 /* The rest of both, out of line. */
@@ -42,7 +53,7 @@ void coro_resume_else(struct coro_task *task);
 void coro_task_ended(struct coro_task *task);
 
 /* Back to the loop, from wherever the task is; returns when the task is run again. */
-__attribute__((always_inline)) static inline void coro_task_leave(struct coro_task_hot *t,
+__attribute__((always_inline)) static inline void coro_task_leave(struct coro_task *t,
                                                                   enum coro_run_state state)
 {
     t->state = state;
@@ -52,19 +63,19 @@ __attribute__((always_inline)) static inline void coro_task_leave(struct coro_ta
 }
 
 /* Continues a task that is not in the ready list, until it next waits or ends. */
-__attribute__((always_inline)) static inline void coro_task_run(struct coro_task *task)
+__attribute__((always_inline)) static inline void coro_task_run(struct coro_task *t)
 {
-    struct coro_task_hot *t = (struct coro_task_hot *)task;
     t->state = CORO_RUNNING_NOW;
-    coro_thread.task = task;
+    coro_thread.task = t;
     (void)coro_switch(coro_thread.current, t->leaf, NULL);
     if (__builtin_expect(t->state == CORO_ENDED, 0))
-        coro_task_ended(task);
+        coro_task_ended(t);
 }
 
 __attribute__((always_inline)) static inline int coro_park(int64_t deadline_ms)
 {
-    struct coro_task_hot *t = (struct coro_task_hot *)coro_thread.task;
+    struct coro_task *t = coro_thread.task;
+
     assert(t != NULL);
     if (__builtin_expect(t->flags != 0 || deadline_ms != CORO_FOREVER, 0))
         return coro_park_slowly(deadline_ms);
@@ -75,7 +86,7 @@ __attribute__((always_inline)) static inline int coro_park(int64_t deadline_ms)
 __attribute__((always_inline)) static inline void coro_resume_now(struct coro_task *task)
 {
     assert(coro_thread.task == NULL);
-    if (__builtin_expect(((struct coro_task_hot *)task)->state != CORO_PARKED, 0))
+    if (__builtin_expect(task->state != CORO_PARKED, 0))
         coro_resume_else(task);
     else
         coro_task_run(task);

@@ -1,16 +1,13 @@
-// SPDX-License-Identifier: MIT
-/* Timers to the nanosecond: a pairing heap of those that are active, ordered by time.
+/* SPDX-License-Identifier: MIT
  *
- * libev's own timers end in an epoll_wait() whose timeout is whole milliseconds, rounded up, so
- * that every sleep takes half a millisecond to one and a half too long; at 20 ms a wait that is
- * 5 % of what a loop can serve. Here the loop sleeps on a timerfd set to the earliest timer
- * (loop.c). The heap is threaded through the timers themselves: starting one cannot fail.
+ * Timers to the nanosecond: a pairing heap of those that are active, ordered by time and threaded
+ * through the timers themselves, so that starting one cannot fail.
  *
  * A pairing heap (Fredman, Sedgewick, Sleator, Tarjan, 1986) is a tree in which each node is no
  * later than its children: `child` is the first of them, `next` the next sibling, and `prev` the
  * sibling before or, for the first child, the parent.
  */
-#include "coro/internal.h"
+#include "coro/timer.h"
 
 #include <string.h>
 
@@ -123,6 +120,13 @@ void coro_timer_stop(struct coro_loop *loop, struct coro_timer *t)
 bool coro_timer_active(const struct coro_timer *t)
 {
     return t->active;
+}
+
+int64_t coro_timers_next(const struct coro_loop *loop)
+{
+    if (loop->timers == NULL)
+        return INT64_MAX;
+    return loop->timers->at_ns < 1 ? 1 : loop->timers->at_ns;
 }
 
 void coro_timers_run(struct coro_loop *loop)

@@ -5,7 +5,12 @@
 #ifndef TEST_CORO_TASKS_H
 #define TEST_CORO_TASKS_H
 
-#include "coro/future.h"
+#include "coro/await.h"
+#include "coro/loop.h"
+#include "coro/offload.h"
+#include "coro/run.h"
+#include "coro/timer.h"
+#include "coro/wait.h"
 
 #include <errno.h>
 #include <string.h>

@@ -13,10 +13,14 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "coro/future.h"
+#include "coro/await.h"
 #include "coro/generator.h"
+#include "coro/loop.h"
+#include "coro/offload.h"
+#include "coro/run.h"
 #include "coro/sanitize.h"
 #include "coro/sync.h"
+#include "coro/wait.h"
 
 #include <errno.h>
 #include <stdatomic.h>

@@ -7,7 +7,8 @@
 #include <cmocka.h>
 
 #include "coro/generator.h"
-#include "coro/task.h"
+#include "coro/run.h"
+#include "coro/wait.h"
 
 #include <errno.h>
 

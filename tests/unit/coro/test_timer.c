@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* The timers' heap against what a sorted list would do. Times lie in the past, so that all are due
  * at once and nothing waits. */
-#include "coro/loop.h"
+#include "coro/run.h"
+#include "coro/timer.h"
 
-#include "coro/internal.h"
+#include <errno.h>
 
 #include <setjmp.h>
 #include <stdarg.h>
