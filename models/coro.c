@@ -28,7 +28,7 @@
 #include "descriptors.h"
 #include "http/connection.h"
 #include "log.h"
-#include "models/pool/blocking.h"
+#include "models/context.h"
 #include "http/crowd.h"
 #include "models/loop/loop.h"
 #include "master/master.h"
@@ -172,16 +172,9 @@ __attribute__((cold, noinline)) static struct loop_context *new_context(struct l
     if (x == NULL)
         return NULL;
     x->process = p;
-    x->io = (struct io){
-        .ops = &loop_io_ops,
-        .server = p->server,
-        .stats = p->stats,
-        .worker = p->worker,
-        .context = ++p->contexts,
-        .clock = &p->clock,
-        .in_size = connection_in_size(p->server->config),
-        .out_size = HTTP_OUT_SIZE,
-    };
+    x->io = p->loop_io;
+    x->io.ops = &loop_io_ops;
+    x->io.context = ++p->contexts;
     coro_sem_init(&x->resumed, 0);
     x->io.in = malloc(x->io.in_size);
     x->io.out = malloc(x->io.out_size);
@@ -382,7 +375,7 @@ static int open_process(struct loop_process *p, const struct worker_process *sel
 {
     struct coro_loop_config config = {.stack_bytes = p->server->config->stack_size,
                                       .offload_threads = OFFLOAD_THREADS};
-    int result = blocking_io_init(&p->loop_io, &blocking_never_ops, p->server, self->first);
+    int result = context_init(&p->loop_io, &context_never_waits, p->server, self->first);
 
     if (result < 0)
         return result;
@@ -417,7 +410,7 @@ static void close_process(struct loop_process *p)
     free(p->rivals);
     if (p->spill != NULL)
         munmap(p->spill, p->mapped);
-    blocking_io_term(&p->loop_io);
+    context_term(&p->loop_io);
 }
 
 static int work(struct server *server, const struct worker_process *self, void *arg)
@@ -431,9 +424,8 @@ static int work(struct server *server, const struct worker_process *self, void *
     mallopt(M_MMAP_THRESHOLD, HTTP_OUT_SIZE);
     result = open_process(&p, self);
     if (result == 0) {
-        blocking_report_overflows("loop", self->first);
+        context_begin(&p.loop_io, "loop");
         atomic_store(&p.control->beat_ms, io_now_ms());
-        shared_worker_begins(server->shared, self->first, getpid(), gettid());
         worker_ready(server, self);
         result = coro_loop_run(p.loop);
     }

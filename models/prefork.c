@@ -29,7 +29,7 @@
 #include "descriptors.h"
 #include "io.h"
 #include "log.h"
-#include "models/pool/blocking.h"
+#include "models/context.h"
 #include "models/pool/dedicated.h"
 #include "master/master.h"
 #include "models/model.h"
@@ -47,68 +47,33 @@ struct prefork {
     struct io master_io; /* for expiring connections; never waits */
 };
 
-static void hold(struct io *io, int fd)
-{
-    pool_hold(((struct pool_io *)io)->pool, io, fd);
-}
-
-static void unhold(struct io *io, int fd)
-{
-    pool_unhold(((struct pool_io *)io)->pool, io, fd);
-}
-
-static void close_held(struct io *io, int fd)
-{
-    pool_close(((struct pool_io *)io)->pool, io, fd);
-}
-
 static const struct io_ops REQUEST_OPS = {
-    .wait = pool_io_wait,
-    .wait_client = pool_io_wait_client,
-    .sleep = pool_io_sleep,
-    .suspend = pool_io_suspend,
-    .resume = blocking_resume,
-    .gather = blocking_gather,
-    .offload = pool_io_offload,
-    .give_way = pool_io_give_way,
-    .opening = pool_opening,
-    .hold = hold,
-    .unhold = unhold,
-    .close = close_held,
     .model = "prefork",
-    .gather_how = "one after another",
     .context_is = "process",
+    .blocks = pool_io_blocks,
+    .wait_client = pool_io_wait_client,
+    .give_way = pool_io_give_way,
+    .sharing = &pool_io_sharing,
 };
 
 /* A process with a descriptor table of its own leaves nothing open when it dies. */
-static const struct io_ops CONNECTION_OPS = {
-    .wait = blocking_wait,
-    .sleep = blocking_sleep,
-    .suspend = blocking_suspend,
-    .resume = blocking_resume,
-    .gather = blocking_gather,
-    .offload = blocking_offload,
-    .model = "prefork",
-    .gather_how = "one after another",
-    .context_is = "process",
-};
+static const struct io_ops CONNECTION_OPS = {.model = "prefork", .context_is = "process"};
 
 static int work_by_request(struct server *server, const struct worker_process *self, void *arg)
 {
     struct prefork *prefork = arg;
     struct pool_io context = {.pool = prefork->pool, .number = self->first};
-    int result = blocking_io_init(&context.io, &REQUEST_OPS, server, self->first);
+    int result = context_init(&context.io, &REQUEST_OPS, server, self->first);
 
     shared_toggle_passing(context.io.stats); /* see strays.h */
     if (result < 0)
         return EXIT_FAILURE;
-    blocking_report_overflows("process", self->first);
-    shared_worker_begins(server->shared, self->first, getpid(), gettid());
+    context_begin(&context.io, "process");
     shared_toggle_passing(context.io.stats); /* of what libraries opened nothing is open any more */
     worker_ready(server, self);
     pool_work(prefork->pool, &context.io);
     shared_toggle_passing(context.io.stats); /* to the end */
-    blocking_io_term(&context.io);
+    context_term(&context.io);
     return EXIT_SUCCESS;
 }
 
@@ -118,19 +83,18 @@ static int work_by_connection(struct server *server, const struct worker_process
     struct io io;
 
     (void)arg;
-    if (blocking_io_init(&io, &CONNECTION_OPS, server, self->first) < 0)
+    if (context_init(&io, &CONNECTION_OPS, server, self->first) < 0)
         return EXIT_FAILURE;
     dedicated = dedicated_new(&io, self->stop_fd);
     if (dedicated == NULL) {
         log_line(LOG_ERROR, "process %u cannot serve: %s", self->first, strerror(errno));
         return EXIT_FAILURE;
     }
-    blocking_report_overflows("process", self->first);
-    shared_worker_begins(server->shared, self->first, getpid(), gettid());
+    context_begin(&io, "process");
     worker_ready(server, self);
     dedicated_work(dedicated);
     dedicated_free(dedicated);
-    blocking_io_term(&io);
+    context_term(&io);
     return EXIT_SUCCESS;
 }
 
@@ -219,7 +183,7 @@ static void free_shared(struct prefork *prefork)
         pool_free(prefork->pool);
     if (prefork->stop_fd >= 0)
         close(prefork->stop_fd);
-    blocking_io_term(&prefork->master_io);
+    context_term(&prefork->master_io);
     free(prefork);
 }
 
@@ -235,7 +199,7 @@ static struct prefork *new_shared(struct server *server)
     prefork->stop_fd = latch_new();
     if (prefork->stop_fd < 0)
         errno = -prefork->stop_fd;
-    else if (blocking_io_init(&prefork->master_io, &blocking_never_ops, server, SHARED_MASTER) < 0)
+    else if (context_init(&prefork->master_io, &context_never_waits, server, SHARED_MASTER) < 0)
         errno = ENOMEM;
     else
         prefork->pool = pool_new(server, prefork->stop_fd);

@@ -23,7 +23,7 @@
 #include "descriptors.h"
 #include "io.h"
 #include "log.h"
-#include "models/pool/blocking.h"
+#include "models/context.h"
 #include "models/pool/dedicated.h"
 #include "models/pool/gil.h"
 #include "master/master.h"
@@ -48,12 +48,13 @@ struct member {
     struct team *team;
     struct dedicated *dedicated; /* owned; with --dispatch=connection */
     pthread_t thread;
-    bool has_gil; /* between begin and end of handler code; the HTTP code waits outside too */
+    bool in_handler; /* with --gil; the HTTP code blocks outside of it too */
 };
 
 struct team {
     struct server *server;
     struct pool *pool; /* NULL with --dispatch=connection */
+    struct io_ops ops; /* of its threads */
     struct gil gil;
     unsigned first; /* slot of thread 0; behind those of all threads comes the first thread's own */
     pthread_barrier_t started; /* all threads and the first: twice, set up and allowed to begin */
@@ -67,92 +68,32 @@ static struct gil *gil_of(struct io *io)
     return &((struct member *)io)->team->gil;
 }
 
-static const struct io_ops FREE_OPS = {
-    .wait = pool_io_wait,
-    .wait_client = pool_io_wait_client,
-    .sleep = pool_io_sleep,
-    .suspend = pool_io_suspend,
-    .resume = blocking_resume,
-    .gather = blocking_gather,
-    .offload = pool_io_offload,
-    .give_way = pool_io_give_way,
-    .model = "threads",
-    .gather_how = "one after another",
-    .context_is = "thread",
-};
-
-/* With --gil: the lock is held by handler code, except while it waits. */
+/* With --gil: the lock is held by handler code, except while that blocks. */
 
 static void gil_begin(struct io *io)
 {
     gil_acquire(gil_of(io));
-    ((struct member *)io)->has_gil = true;
+    ((struct member *)io)->in_handler = true;
 }
 
 static void gil_end(struct io *io)
 {
-    ((struct member *)io)->has_gil = false;
+    ((struct member *)io)->in_handler = false;
     gil_release(gil_of(io));
 }
 
-/* Around a wait: gives the lock up if it is held. Returns whether it was. */
-static bool gil_leave(struct io *io)
+static void gil_blocks(struct io *io)
 {
-    bool had = ((struct member *)io)->has_gil;
-
-    if (had)
-        gil_end(io);
-    return had;
+    if (((struct member *)io)->in_handler)
+        gil_release(gil_of(io));
+    if (((struct member *)io)->team->pool != NULL)
+        pool_io_blocks(io);
 }
 
-static int gil_wait(struct io *io, int fd, int events, int64_t deadline_ms)
+static void gil_goes_on(struct io *io)
 {
-    bool had = gil_leave(io);
-    int result = pool_io_wait(io, fd, events, deadline_ms);
-
-    if (had)
-        gil_begin(io);
-    return result;
-}
-
-static int gil_wait_client(struct io *io, int fd, int events, int64_t deadline_ms, int64_t spent_ms)
-{
-    bool had = gil_leave(io);
-    int result = pool_io_wait_client(io, fd, events, deadline_ms, spent_ms);
-
-    if (had)
-        gil_begin(io);
-    return result;
-}
-
-static int gil_sleep(struct io *io, int64_t ms)
-{
-    bool had = gil_leave(io);
-    int result = pool_io_sleep(io, ms);
-
-    if (had)
-        gil_begin(io);
-    return result;
-}
-
-static int gil_suspend(struct io *io, int64_t deadline_ms)
-{
-    bool had = gil_leave(io);
-    int result = pool_io_suspend(io, deadline_ms);
-
-    if (had)
-        gil_begin(io);
-    return result;
-}
-
-static int gil_offload(struct io *io, void (*call)(void *arg), void *arg)
-{
-    bool had = gil_leave(io);
-
-    (void)pool_io_offload(io, call, arg);
-    if (had)
-        gil_begin(io);
-    return 0;
+    if (((struct member *)io)->in_handler)
+        gil_acquire(gil_of(io));
 }
 
 static void gil_offer(struct io *io)
@@ -160,30 +101,31 @@ static void gil_offer(struct io *io)
     gil_checkpoint(gil_of(io));
 }
 
-static const struct io_ops GIL_OPS = {
-    .wait = gil_wait,
-    .wait_client = gil_wait_client,
-    .sleep = gil_sleep,
-    .suspend = gil_suspend,
-    .resume = blocking_resume,
-    .gather = blocking_gather,
-    .offload = gil_offload,
-    .give_way = pool_io_give_way,
-    .checkpoint = gil_offer,
-    .begin = gil_begin,
-    .end = gil_end,
-    .model = "threads",
-    .gather_how = "one after another",
-    .context_is = "thread",
-};
+static void choose_ops(struct team *team)
+{
+    struct io_ops *ops = &team->ops;
+
+    *ops = (struct io_ops){.model = "threads", .context_is = "thread"};
+    if (team->pool != NULL) {
+        ops->blocks = pool_io_blocks;
+        ops->wait_client = pool_io_wait_client;
+        ops->give_way = pool_io_give_way;
+    }
+    if (team->server->config->gil) {
+        ops->blocks = gil_blocks;
+        ops->goes_on = gil_goes_on;
+        ops->begin = gil_begin;
+        ops->end = gil_end;
+        ops->checkpoint = gil_offer;
+    }
+}
 
 static void *thread_main(void *arg)
 {
     struct member *self = arg;
     struct team *team = self->team;
 
-    blocking_report_overflows("thread", self->pool_io.io.worker);
-    shared_worker_begins(team->server->shared, self->pool_io.io.worker, getpid(), gettid());
+    context_begin(&self->pool_io.io, "thread");
     pthread_barrier_wait(&team->started);
     pthread_barrier_wait(&team->started);
     if (team->pool != NULL)
@@ -195,10 +137,10 @@ static void *thread_main(void *arg)
 
 static int start_threads(struct team *team)
 {
-    const struct io_ops *ops = team->server->config->gil ? &GIL_OPS : &FREE_OPS;
     pthread_attr_t attributes;
     int result = 0;
 
+    choose_ops(team);
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, THREAD_STACK);
     while (result == 0 && team->count < team->server->workers) {
@@ -208,7 +150,7 @@ static int start_threads(struct team *team)
         member->pool_io.pool = team->pool;
         member->pool_io.number = team->count;
         result =
-            blocking_io_init(&member->pool_io.io, ops, team->server, team->first + team->count);
+            context_init(&member->pool_io.io, &team->ops, team->server, team->first + team->count);
         if (result == 0 && team->pool == NULL) {
             member->dedicated = dedicated_new(&member->pool_io.io, team->stop_fd);
             result = member->dedicated == NULL ? -errno : 0;
@@ -305,10 +247,10 @@ static void free_team(struct team *team, struct io *io)
 {
     for (unsigned i = 0; i < team->count; i++) {
         dedicated_free(team->members[i].dedicated);
-        blocking_io_term(&team->members[i].pool_io.io);
+        context_term(&team->members[i].pool_io.io);
     }
     free(team->members);
-    blocking_io_term(io);
+    context_term(io);
     if (team->pool != NULL)
         pool_free(team->pool);
     if (team->stop_fd >= 0)
@@ -330,7 +272,7 @@ static void resolve_connections(struct server *server)
 static int open_team(struct team *team, struct io *io)
 {
     struct server *server = team->server;
-    int result = blocking_io_init(io, &blocking_never_ops, server, team->first + server->workers);
+    int result = context_init(io, &context_never_waits, server, team->first + server->workers);
 
     gil_init(&team->gil);
     pthread_barrier_init(&team->started, NULL, server->workers + 1);

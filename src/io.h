@@ -35,29 +35,41 @@ enum { IO_READ = 1, IO_WRITE = 2 };
 /* One of the concurrent jobs of io_gather(); returns 0 or a negative errno. */
 typedef int io_job(struct io *io, void *arg);
 
-/* What a model supplies. A NULL optional member means "nothing to do". */
+/* Of workers that share a descriptor table: see io_opening(). */
+struct io_sharing {
+    void (*opening)(struct io *io);
+    void (*hold)(struct io *io, int fd);
+    void (*unhold)(struct io *io, int fd);
+    void (*close)(struct io *io, int fd);
+};
+
+/* What a model supplies. Any function may be NULL, for what is said at it. */
 struct io_ops {
+    const char *model;      /* "prefork", "threads", "coro" */
+    const char *context_is; /* "process", "thread" or "coroutine" */
+    const char *gather_how; /* of gather; NULL: "one after another" */
+
+    /* How a context waits that is not a process or thread to itself. NULL, all six of them: it
+     * blocks in the kernel; gathered jobs run one after another, offloaded calls on the spot. */
     int (*wait)(struct io *io, int fd, int events, int64_t deadline_ms);
-    int (*wait_client)(struct io *io, int fd, int events, int64_t deadline_ms,
-                       int64_t spent_ms); /* optional: as wait */
     int (*sleep)(struct io *io, int64_t ms);
     int (*suspend)(struct io *io, int64_t deadline_ms);
     void (*resume)(struct io *io);
     int (*gather)(struct io *io, io_job *job, void *args, size_t arg_size, size_t count);
     int (*offload)(struct io *io, void (*call)(void *arg), void *arg);
-    void (*pause)(struct io *io);          /* optional */
-    bool (*give_way)(struct io *io);       /* optional: false */
-    void (*checkpoint)(struct io *io);     /* optional */
-    void (*begin)(struct io *io);          /* optional: handler code starts */
-    void (*end)(struct io *io);            /* optional: handler code has ended */
-    void (*opening)(struct io *io);        /* optional: see io_hold() */
-    void (*hold)(struct io *io, int fd);   /* optional */
-    void (*unhold)(struct io *io, int fd); /* optional */
-    void (*close)(struct io *io, int fd);  /* optional: close(2) */
 
-    const char *model;      /* "prefork", "threads", "coro" */
-    const char *gather_how; /* how gathered jobs run, for the answer of /fanout */
-    const char *context_is; /* "process", "thread" or "coroutine" */
+    /* Around whatever blocks, wait_client too. */
+    void (*blocks)(struct io *io);
+    void (*goes_on)(struct io *io);
+    int (*wait_client)(struct io *io, int fd, int events, int64_t deadline_ms,
+                       int64_t spent_ms); /* NULL: as wait */
+
+    void (*pause)(struct io *io);    /* NULL, here and below: there is nothing to be done */
+    bool (*give_way)(struct io *io); /* NULL: false */
+    void (*checkpoint)(struct io *io);
+    void (*begin)(struct io *io); /* handler code starts */
+    void (*end)(struct io *io);   /* handler code has ended */
+    const struct io_sharing *sharing;
 };
 
 /*
@@ -71,7 +83,7 @@ struct io {
     unsigned worker;            /* index of that worker, from 0 */
     unsigned context;           /* number of this context within the server, from 1 */
     struct http_clock *clock;   /* the worker's cached Date; shared by its coroutines */
-    _Atomic uint32_t resumed;   /* for io_ops.suspend: a resume that nobody has taken yet */
+    _Atomic uint32_t resumed;   /* io_suspend() in the kernel: a resume that nobody has taken yet */
 
     char *in;        /* scratch for one request head and some of its body */
     size_t in_size;  /* bytes: connection_in_size() */
@@ -90,29 +102,17 @@ int64_t io_now_ns(void);
  * Returns the ready events (> 0; errors and hang-ups count as ready for what was
  * asked), -ETIMEDOUT when deadline_ms has passed, -ECANCELED, or -ENOMEM.
  */
-static inline int io_wait(struct io *io, int fd, int events, int64_t deadline_ms)
-{
-    return io->ops->wait(io, fd, events, deadline_ms);
-}
+int io_wait(struct io *io, int fd, int events, int64_t deadline_ms);
 
 /*
  * As io_wait(), for the client of the request being served, which has kept the server waiting for
  * spent_ms milliseconds more than a client of good pace already. May also return -EBUSY: too many
  * contexts wait for their clients, and this client is to be given up in favour of others.
  */
-static inline int io_wait_client(struct io *io, int fd, int events, int64_t deadline_ms,
-                                 int64_t spent_ms)
-{
-    if (io->ops->wait_client != NULL)
-        return io->ops->wait_client(io, fd, events, deadline_ms, spent_ms);
-    return io->ops->wait(io, fd, events, deadline_ms);
-}
+int io_wait_client(struct io *io, int fd, int events, int64_t deadline_ms, int64_t spent_ms);
 
 /* Waits for ms milliseconds (0 or more), never less. Returns 0, -ECANCELED or -ENOMEM. */
-static inline int io_sleep(struct io *io, int64_t ms)
-{
-    return io->ops->sleep(io, ms);
-}
+int io_sleep(struct io *io, int64_t ms);
 
 /*
  * Waits until another context of the same process calls io_resume() on this io, or the deadline
@@ -120,24 +120,21 @@ static inline int io_sleep(struct io *io, int64_t ms)
  * count). It may also end for a resume that was meant for an earlier wait, so the caller looks
  * at its condition again. Returns 0, -ETIMEDOUT or -ECANCELED.
  */
-static inline int io_suspend(struct io *io, int64_t deadline_ms)
-{
-    return io->ops->suspend(io, deadline_ms);
-}
-static inline void io_resume(struct io *io)
-{
-    io->ops->resume(io);
-}
+int io_suspend(struct io *io, int64_t deadline_ms);
+void io_resume(struct io *io);
 
 /*
  * Runs job(io, args + i * arg_size) for i in 0 .. count - 1 and waits for all of
  * them: concurrently where the model can, one after another where it cannot (see
- * io_ops.gather_how). Each job gets an io of its own for waiting; it must not
+ * io_gather_how()). Each job gets an io of its own for waiting; it must not
  * touch the connection. Returns 0, or the first error after all have ended.
  */
-static inline int io_gather(struct io *io, io_job *job, void *args, size_t arg_size, size_t count)
+int io_gather(struct io *io, io_job *job, void *args, size_t arg_size, size_t count);
+
+/* How gathered jobs run, for the answer of /fanout: "concurrently". */
+static inline const char *io_gather_how(const struct io *io)
 {
-    return io->ops->gather(io, job, args, arg_size, count);
+    return io->ops->gather_how != NULL ? io->ops->gather_how : "one after another";
 }
 
 /*
@@ -148,10 +145,7 @@ static inline int io_gather(struct io *io, io_job *job, void *args, size_t arg_s
  * has ended, or without its having begun. Returns 0, -ECANCELED or -ENOMEM
  * (call was not run).
  */
-static inline int io_offload(struct io *io, void (*call)(void *arg), void *arg)
-{
-    return io->ops->offload(io, call, arg);
-}
+int io_offload(struct io *io, void (*call)(void *arg), void *arg);
 
 /* Lets other requests that could go on have their turn, where they share this one's thread. */
 static inline void io_pause(struct io *io)
@@ -189,30 +183,30 @@ static inline void io_checkpoint(struct io *io)
  */
 static inline void io_opening(struct io *io)
 {
-    if (io->ops->opening != NULL)
-        io->ops->opening(io);
+    if (io->ops->sharing != NULL)
+        io->ops->sharing->opening(io);
 }
 static inline void io_hold(struct io *io, int fd)
 {
-    if (io->ops->hold != NULL)
-        io->ops->hold(io, fd);
+    if (io->ops->sharing != NULL)
+        io->ops->sharing->hold(io, fd);
 }
 static inline void io_unhold(struct io *io, int fd)
 {
-    if (io->ops->unhold != NULL)
-        io->ops->unhold(io, fd);
+    if (io->ops->sharing != NULL)
+        io->ops->sharing->unhold(io, fd);
 }
 
 /* True where that is needed: what this context opens is open in other processes too, which may
  * use its number, and file locks that belong to a process belong to all of them together. */
 static inline bool io_shares_descriptors(const struct io *io)
 {
-    return io->ops->hold != NULL;
+    return io->ops->sharing != NULL;
 }
 static inline void io_close(struct io *io, int fd)
 {
-    if (io->ops->close != NULL)
-        io->ops->close(io, fd);
+    if (io->ops->sharing != NULL)
+        io->ops->sharing->close(io, fd);
     else
         close(fd);
 }

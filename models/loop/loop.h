@@ -73,8 +73,7 @@ struct loop_process {
     unsigned unwatched_count;
     struct rush rush;       /* of connections that end by agreement */
     struct coro_sem movers; /* of 1: who moves much goes on when it has this; see loop_io.c */
-    struct http_clock clock;
-    struct io loop_io; /* of the loop itself: never waits */
+    struct io loop_io;      /* of the loop itself: never waits; its clock is that of all contexts */
     struct coro_watch listener, stop;
     struct coro_timer tick, retry;
     bool blocked; /* accepting has stopped for want of room: closing a connection may make some */

@@ -34,7 +34,7 @@ int handler_fanout(struct http_exchange *x)
     if (error != 0)
         return error;
     int length = snprintf(body, sizeof body, "%" PRIu64 " waits of %" PRIu64 " ms: %s\n", count, ms,
-                          x->io->ops->gather_how);
+                          io_gather_how(x->io));
     if (length >= (int)sizeof body)
         length = (int)sizeof body - 1;
     return http_reply(x, 200, "text/plain", body, (size_t)length);

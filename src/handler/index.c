@@ -140,7 +140,7 @@ static void add_intro(struct text *text, const struct io *io)
     text_add_html(text, io->ops->context_is);
     text_add(text, "</b>, and gives it back when it is answered. Waits that\n"
                    "one request gathers run <b>");
-    text_add_html(text, io->ops->gather_how);
+    text_add_html(text, io_gather_how(io));
     text_add(text, "</b>.</p>\n");
 }
 

@@ -49,7 +49,16 @@ static void close_held(struct io *io, int fd)
     close(fd);
 }
 
-static const struct io_ops ops = {.opening = opening, .hold = hold, .close = close_held};
+static void unhold(struct io *io, int fd)
+{
+    (void)io;
+    (void)fd;
+    note('u');
+}
+
+static const struct io_sharing sharing = {
+    .opening = opening, .hold = hold, .unhold = unhold, .close = close_held};
+static const struct io_ops ops = {.sharing = &sharing};
 
 struct two {
     struct io io;

@@ -24,7 +24,6 @@
 #include <unistd.h>
 
 #include "db/pool.h"
-#include "models/pool/blocking.h"
 
 enum { PATIENCE_S = 60, LONG_MS = 60000, SHORT_MS = 50, THREADS = 5 };
 
@@ -62,7 +61,12 @@ static const struct db_backend optional = {
 
 /* ---- contexts ------------------------------------------------------------------------------ */
 
-static void ignore_hold(struct io *io, int fd)
+static void ignore(struct io *io)
+{
+    (void)io;
+}
+
+static void ignore_fd(struct io *io, int fd)
 {
     (void)io;
     (void)fd;
@@ -75,22 +79,11 @@ static int cancelled(struct io *io, int64_t deadline_ms)
     return -ECANCELED;
 }
 
-static const struct io_ops ops = {
-    .wait = blocking_wait,
-    .sleep = blocking_sleep,
-    .suspend = blocking_suspend,
-    .resume = blocking_resume,
-    .offload = blocking_offload,
-};
-static const struct io_ops sharing_ops = {
-    .wait = blocking_wait,
-    .sleep = blocking_sleep,
-    .suspend = blocking_suspend,
-    .resume = blocking_resume,
-    .offload = blocking_offload,
-    .hold = ignore_hold,
-};
-static const struct io_ops cancelled_ops = {.suspend = cancelled, .resume = blocking_resume};
+static const struct io_sharing sharing = {
+    .opening = ignore, .hold = ignore_fd, .unhold = ignore_fd, .close = ignore_fd};
+static const struct io_ops ops; /* they block */
+static const struct io_ops sharing_ops = {.sharing = &sharing};
+static const struct io_ops cancelled_ops = {.suspend = cancelled};
 
 static int64_t in_ms(int64_t ms)
 {

@@ -234,14 +234,15 @@ static void fake_close(struct io *io, int fd)
     close(fd);
 }
 
+static const struct io_sharing fake_sharing = {
+    .opening = fake_opening, .hold = fake_hold, .close = fake_close};
+
 static const struct io_ops fake_ops = {
     .sleep = fake_sleep,
     .gather = fake_gather,
     .offload = fake_offload,
     .checkpoint = fake_checkpoint,
-    .opening = fake_opening,
-    .hold = fake_hold,
-    .close = fake_close,
+    .sharing = &fake_sharing,
     .model = "fake",
     .gather_how = "in no time",
     .context_is = "test",

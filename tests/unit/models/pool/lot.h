@@ -31,7 +31,7 @@
 #include "handler/handler.h"
 #include "http.h"
 #include "system/listen.h"
-#include "models/pool/blocking.h"
+#include "models/context.h"
 #include "models/pool/pool.h"
 #include "server.h"
 #include "tests/unit/http/clocks.h"
@@ -62,15 +62,7 @@ struct lot {
     unsigned running;
 };
 
-static const struct io_ops lot_ops = {
-    .wait = blocking_wait,
-    .sleep = blocking_sleep,
-    .gather = blocking_gather,
-    .offload = blocking_offload,
-    .model = "lot",
-    .gather_how = "one after another",
-    .context_is = "thread",
-};
+static const struct io_ops lot_ops = {.model = "lot", .context_is = "thread"};
 
 static inline void lot_init(struct lot *lot)
 {
@@ -108,10 +100,10 @@ static inline void lot_init(struct lot *lot)
     lot->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     assert_true(lot->stop_fd >= 0);
     assert_int_equal(
-        blocking_io_init(&lot->master_io, &blocking_never_ops, &lot->server, SHARED_MASTER), 0);
+        context_init(&lot->master_io, &context_never_waits, &lot->server, SHARED_MASTER), 0);
     for (unsigned i = 0; i < LOT_WORKERS; i++) {
         lot->workers[i].lot = lot;
-        assert_int_equal(blocking_io_init(&lot->workers[i].io, &lot_ops, &lot->server, i), 0);
+        assert_int_equal(context_init(&lot->workers[i].io, &lot_ops, &lot->server, i), 0);
         shared_worker_begins(lot->server.shared, i, getpid(), gettid());
     }
     lot->pool = pool_new(&lot->server, lot->stop_fd);
@@ -157,8 +149,8 @@ static inline void lot_term(struct lot *lot)
             close(fd);
     pool_free(lot->pool);
     for (unsigned i = 0; i < LOT_WORKERS; i++)
-        blocking_io_term(&lot->workers[i].io);
-    blocking_io_term(&lot->master_io);
+        context_term(&lot->workers[i].io);
+    context_term(&lot->master_io);
     close(lot->stop_fd);
     close(lot->server.listen_fd);
     free(lot->server.shared);
