@@ -12,8 +12,7 @@ import made
 from lab.ask import workloads
 from lab.ask.plan import Cell, Configuration, ordered
 from lab.ask.workloads import WORKLOADS, Workload
-from lab.measure.sample import Sample
-from lab.measure.syscalls_count import Count
+from lab.measure.sample import Count, Sample
 from lab.judge import conclusions, gates
 from lab.show import document
 

@@ -18,7 +18,7 @@ from lab.machine.errors import LabError
 from lab.ask.workloads import WORKLOADS
 from lab.server import servers
 from lab.server.client import BadAnswer, Client
-from lab.measure import measure, wrk
+from lab.measure import measurement, wrk
 from lab.show import schema
 from support.waiting import eventually
 
@@ -194,13 +194,13 @@ def test_a_staged_fault_voids_the_cell(fault: str, words: str, tmp_path: Path) -
     assert "void: coro" in done.stdout
 
 
-@pytest.mark.parametrize("name, at_once", [("cpu", measure.SINGLES), ("echo-1m", 1)])
+@pytest.mark.parametrize("name, at_once", [("cpu", measurement.SINGLES), ("echo-1m", 1)])
 def test_a_request_alone_costs_the_least_of_warm_batches(
     monkeypatch: pytest.MonkeyPatch, name: str, at_once: int
 ) -> None:
     """The first batch, here the cheapest, is not counted; a body too large goes alone."""
     spent = [0.001, 0.032, 0.016, 0.024, 0.020, 0.040]
-    assert len(spent) == 1 + measure.SINGLE_TIMES
+    assert len(spent) == 1 + measurement.SINGLE_TIMES
     readings = iter([each for at, s in enumerate(spent) for each in (float(at), at + s)])
     sent = []
 
@@ -217,10 +217,10 @@ def test_a_request_alone_costs_the_least_of_warm_batches(
         def receive(self, target: str) -> Any:
             return None
 
-    monkeypatch.setattr(measure, "Client", Stub)
+    monkeypatch.setattr(measurement, "Client", Stub)
     monkeypatch.setattr(procfs, "cpu_seconds", lambda pids: next(readings))
     with Children() as children, start(children) as server:
-        found = measure._single_cpu(server, server.ready.port, WORKLOADS[name])
+        found = measurement._single_cpu(server, server.ready.port, WORKLOADS[name])
     assert sent == [at_once] * len(spent)
     assert found == pytest.approx(16_000 / at_once)
 

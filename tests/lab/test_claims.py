@@ -12,7 +12,7 @@ import made
 import pytest
 from lab.machine.errors import LabError
 from lab.ask import plan
-from lab.measure import suspended
+from lab.measure import contexts
 from lab.judge import analysis, best, claims, gates
 from lab.judge.analysis import CellResult
 from lab.judge.stats import Ratio
@@ -239,7 +239,7 @@ def test_memory(changed: dict[str, float], wanted: str) -> None:
 def test_a_reading_is_of_suspended_requests_only(
     sent: float, read: tuple[float, float], ended: list[float], wanted: bool
 ) -> None:
-    assert suspended.together(sent, read, ended, 1.5) is wanted
+    assert contexts.together(sent, read, ended, 1.5) is wanted
 
 
 def waits(**fields: Any) -> claims.Measured:

@@ -11,7 +11,8 @@ from lab.machine.children import Children
 from lab.ask.plan import PEERS, Configuration, Cores
 from lab.server import peer_app, peer_config, peers, site
 from lab.server.client import Client
-from lab.measure import syscalls_count
+from lab.measure import syscalls
+from lab.measure.sample import Count
 
 CORES = Cores(tuple(sorted(os.sched_getaffinity(0)))[:1], tuple(sorted(os.sched_getaffinity(0)))[-1:])
 WRITTEN: dict[str, Callable[[Path], str]] = {
@@ -115,11 +116,11 @@ STRACE = """\
 
 
 def test_straces_table_is_read() -> None:
-    calls = syscalls_count.parse(STRACE)
+    calls = syscalls.parse(STRACE)
     assert calls == {"sendto": 1042, "recvfrom": 1107, "mmap": 1}
-    counted = syscalls_count.Count("hello", 64, "coro", 1000, calls)
+    counted = Count("hello", 64, "coro", 1000, calls)
     assert counted.a_request == pytest.approx(2.15)
-    assert syscalls_count.parse("") == {}
+    assert syscalls.parse("") == {}
 
 
 def test_missing_peers_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:

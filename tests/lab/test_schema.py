@@ -10,7 +10,7 @@ from typing import Any
 import made
 import pytest
 from lab.machine.errors import LabError
-from lab.measure.syscalls_count import Count
+from lab.measure.sample import Count
 from lab.judge import gates
 from lab.show import document, schema
 

@@ -11,9 +11,8 @@ from typing import Callable, Iterable, Mapping, Sequence
 from ..machine.quiet import QUIET_CORES
 from ..ask.plan import AGAIN, Cell, Configuration
 from ..ask.workloads import PARKED
-from ..measure.sample import Sample
+from ..measure.sample import Count, Sample
 from ..measure.steady import MOST_WINDOWS
-from ..measure.syscalls_count import Count
 from . import ceilings, stats
 from .ceilings import Ceiling
 from .stats import Ratio

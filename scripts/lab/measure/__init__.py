@@ -3,11 +3,11 @@
 
     sample      what was seen in one run of one configuration
     wrk         the load, and what wrk says of it
-    counted, faulted   a load that accounts for each request: killed workers, ending servers
+    counted     a load that accounts for each request: killed workers, ending servers
     parked      idle connections beside a load
     steady      how long to warm up
-    measure     one measurement of one server
-    syscalls_count, syscalls   system calls per request, in runs of their own
-    suspended, microbench      memory of a request in progress; what switches cost
+    measurement one measurement of one server
+    syscalls    system calls per request, in runs of their own
     environment the machine and the build, recorded once
+    contexts    what a process, a thread and a coroutine cost: a switch, a request in progress
 """

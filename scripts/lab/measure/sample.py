@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Mapping
 
 from ..machine.procfs import Usage
 from .wrk import Load
@@ -88,3 +89,18 @@ class Sample:
     def server_cores(self) -> float:
         """Cores' worth of CPU the server used while under load."""
         return self.usage.cpu_s / self.load.duration_s if self.load else 0.0
+
+
+@dataclass(frozen=True)
+class Count:
+    """System calls under one load, as strace counted them. calls: by name, over all workers and threads."""
+
+    workload: str
+    connections: int
+    configuration: str
+    requests: int
+    calls: Mapping[str, int]
+
+    @property
+    def a_request(self) -> float:
+        return sum(self.calls.values()) / self.requests if self.requests else 0.0

@@ -15,14 +15,14 @@ from pathlib import Path
 
 from ..machine.errors import LabError
 from ..ask import workloads as work
-from ..ask.plan import Cell, Configuration, Step
+from ..ask.plan import Cell, Configuration
 from ..server import servers
-from . import wrk
-from .measure import Bench
-from .syscalls_count import Count, parse
+from .measurement import Bench
+from .sample import Count
 
 DURATION_S = 0.6
 ATTACH_S = 10.0
+_LINE = re.compile(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$")
 
 
 def available() -> bool:
@@ -37,7 +37,6 @@ def countable(cell: Cell) -> bool:
 def count(bench: Bench, cell: Cell, configuration: Configuration) -> Count | None:
     """None where strace may not attach, as in some containers."""
     workload = cell.workload
-    step = Step(0, cell, configuration)
     with bench.start(configuration, workload) as server:
         with tempfile.NamedTemporaryFile(prefix="strace-", dir=bench.programs.folder) as out:
             argv = ["strace", "-f", "-c", "-o", out.name]
@@ -49,7 +48,7 @@ def count(bench: Bench, cell: Cell, configuration: Configuration) -> Count | Non
             if not _attached(server, tracer):
                 bench.children.kill(tracer)
                 return None
-            requests = _load(bench, step, server)
+            requests = _requests(bench, cell, configuration, server.ready.port)
             tracer.send_signal(signal.SIGINT)
             try:
                 tracer.wait(ATTACH_S)
@@ -84,13 +83,20 @@ def _tracer_of(pid: int) -> int:
     return int(found.group(1)) if found else 0
 
 
-def _load(bench: Bench, step: Step, server: servers.Server) -> int:
-    cpus = step.configuration.load_cpus
-    workload, connections = step.cell.workload, step.cell.connections
-    argv = bench.load_argv(workload, connections, len(cpus), DURATION_S, server.ready.port)
+def parse(text: str) -> dict[str, int]:
+    """The table of strace -c to calls by name."""
+    found = {}
+    for line in text.splitlines():
+        match = _LINE.match(line)
+        if match and match.group(2) != "total":
+            found[match.group(2)] = int(match.group(1))
+    return found
+
+
+def _requests(bench: Bench, cell: Cell, configuration: Configuration, port: int) -> int:
+    """Made under a load; 0 where wrk does not bear the tracing."""
+    cpus = configuration.load_cpus
     try:
-        load = wrk.run(bench.children, argv, cpus, bench.programs.root, connections, DURATION_S,
-                       server.ready.port)  # fmt: skip
+        return bench.load(cell.workload, cell.connections, cpus, DURATION_S, port).requests
     except LabError:
         return 0
-    return load.requests

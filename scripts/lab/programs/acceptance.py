@@ -33,7 +33,7 @@ from ..ask.workloads import WORKLOADS
 from ..server import servers, site
 from ..server.client import BadAnswer, Client
 from ..measure import environment, wrk
-from ..measure.measure import Bench, Programs
+from ..measure.measurement import Bench, Programs
 from ..measure.sample import Sample
 from ..judge import analysis
 from ..judge.analysis import CellResult

@@ -24,14 +24,13 @@ import argparse
 import dataclasses
 import json
 import os
-import resource
 import secrets
 import sys
 import time
 from pathlib import Path
 from typing import Any, Sequence
 
-from ..machine import priority, procfs, program
+from ..machine import priority, program
 from ..machine.children import Children
 from ..machine.errors import LabError
 from ..machine.program import say
@@ -39,9 +38,9 @@ from ..machine.quiet import QUIET_CORES, Patience
 from ..ask import plan as planning
 from ..ask.plan import Plan
 from ..server import site
-from ..measure import environment, microbench, suspended, wrk
+from ..measure import contexts, environment, wrk
 from ..measure.environment import ROOT
-from ..measure.measure import Programs
+from ..measure.measurement import Programs
 from ..judge import claims
 from ..judge.claims import CLAIMS, VOID, Claim, Measured, Round
 from ..show.document import Run, command_line, utc
@@ -96,7 +95,7 @@ def measure_switches(plan: Plan, patience: Patience) -> list[Round]:
     """In each round what the claim compares, one after the other, on the server's first core;
     others_cores is how much of it other programs had. Disturbed rounds are repeated as long as
     patience lasts, and the last try is kept."""
-    microbench.build()
+    contexts.build()
     rounds: list[Round] = []
     with Children() as children:
         children.nice = plan.nice
@@ -104,7 +103,7 @@ def measure_switches(plan: Plan, patience: Patience) -> list[Round]:
             for left in range(plan.retries, -1, -1):
                 patience.await_quiet()
                 begun = time.monotonic()
-                found = _switches(children, plan.cores.server[:1])
+                found = contexts.switches(children, plan.cores.server[:1])
                 disturbed = found["others_cores"] >= QUIET_CORES
                 if not patience.again(disturbed, time.monotonic() - begun) or left == 0:
                     break
@@ -112,26 +111,10 @@ def measure_switches(plan: Plan, patience: Patience) -> list[Round]:
     return rounds
 
 
-def _switches(children: Children, core: Sequence[int]) -> dict[str, float]:
-    found: dict[str, float] = {}
-    begun, busy, own = time.monotonic(), procfs.machine(core).busy_s, _ended_cpu_s()
-    for what in ("kernel", "tasks", "switch"):
-        measured = microbench.measure(children, what, core)
-        found |= {name: value for name, (value, _unit) in measured.items()}
-    own, busy = _ended_cpu_s() - own, procfs.machine(core).busy_s - busy
-    return {**found, "others_cores": max(0.0, busy - own) / (time.monotonic() - begun)}
-
-
-def _ended_cpu_s() -> float:
-    """CPU time of children that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 def measure_memory(programs: Programs, plan: Plan) -> list[Round]:
     with Children() as children:
         children.nice = plan.nice
-        return [suspended.measure(children, programs, plan.cores) for _ in range(plan.blocks)]
+        return [contexts.memory(children, programs, plan.cores) for _ in range(plan.blocks)]
 
 
 def void_disturbed(run: Run) -> None:

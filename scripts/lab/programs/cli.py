@@ -23,7 +23,7 @@ from ..server import site
 from ..server.backend import Backend
 from ..measure import environment, syscalls, wrk
 from ..measure.environment import ROOT
-from ..measure.measure import Bench, Programs
+from ..measure.measurement import Bench, Programs
 from ..judge import conclusions
 from ..show import table
 from ..show.document import Run, command_line, utc

@@ -12,10 +12,9 @@ from ..machine.errors import LabError
 from ..machine.quiet import Patience
 from ..ask import workloads as work
 from ..ask.plan import Plan
-from ..measure import measure, syscalls
-from ..measure.measure import Bench
-from ..measure.sample import Sample, Take
-from ..measure.syscalls_count import Count
+from ..measure import measurement, syscalls
+from ..measure.measurement import Bench
+from ..measure.sample import Count, Sample, Take
 from ..judge import gates
 from ..judge.analysis import CellResult
 from ..show.document import Run, to_json, utc
@@ -67,13 +66,13 @@ def execute(
         for left in range(plan.retries, -1, -1):
             patience.await_quiet()
             try:
-                sample = measure.measure(bench, step, order)
+                sample = measurement.measure(bench, step, order)
                 failures = 0
             except LabError as error:
                 failures += 1
                 if order < MOST_FAILURES or failures > MOST_FAILURES:
                     raise
-                sample = measure.failed(step, order, str(error))
+                sample = measurement.failed(step, order, str(error))
             cost_s = plan.duration_of(step.cell, step.configuration) + plan.warmup_s + OVERHEAD_S
             disturbed = gates.disturbed(sample)
             if not patience.again(disturbed, cost_s) or left == 0:

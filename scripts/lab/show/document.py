@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Sequence
 
 from ..ask.plan import Plan
-from ..measure.sample import Sample
-from ..measure.syscalls_count import Count
+from ..measure.sample import Count, Sample
 from ..judge import analysis, gates, stats
 from ..judge.analysis import CellResult, Row
 from . import table

@@ -17,8 +17,7 @@ from ..machine.errors import LabError
 from ..machine.procfs import Usage
 from ..ask.plan import AGAIN, Cell, Configuration, Cores, Plan, Step
 from ..ask.workloads import Workload
-from ..measure.sample import Sample, Take
-from ..measure.syscalls_count import Count
+from ..measure.sample import Count, Sample, Take
 from ..measure.wrk import Load
 from ..judge import conclusions
 from . import columns, schema, table

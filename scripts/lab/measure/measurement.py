@@ -21,7 +21,7 @@ from ..ask.workloads import Workload
 from ..server import peers, servers, site
 from ..server.backend import Backend
 from ..server.client import Answer, BadAnswer, Client
-from . import faulted, steady, wrk
+from . import counted, steady, wrk
 from .parked import Parked
 from .sample import Sample
 from .steady import WarmUp
@@ -134,6 +134,13 @@ class Bench:
         url = f"http://127.0.0.1:{port}{workload.target}"
         return wrk.command(self.programs.wrk, connections, cpus, duration_s, url, workload)
 
+    def load(
+        self, workload: Workload, connections: int, cpus: Sequence[int], duration_s: float, port: int
+    ) -> Load:
+        """Raises LabError where wrk cannot."""
+        argv = self.load_argv(workload, connections, len(cpus), duration_s, port)
+        return wrk.run(self.children, argv, cpus, self.programs.root, connections, duration_s, port)
+
 
 def measure(bench: Bench, step: Step, order: int) -> Sample:
     """Raises LabError when the server does not start or wrk does not run."""
@@ -174,10 +181,10 @@ def _measure(bench: Bench, step: Step, order: int, limit: Memory | None) -> Samp
             if workload.database and step.block < SERVICE_BLOCKS:
                 sample.extras["service_us"] = _service(bench, workload, configuration, port)
             if workload.kind in work.COUNTED:
-                faulted.measure(server, sample, workload, duration_s)
+                counted.measure(server, sample, workload, duration_s)
             else:
                 warm_up(bench, step, sample, port)
-                _load(bench, step, server, sample, load_argv, duration_s)
+                _load(bench, step, server, sample, duration_s)
             if server.alive() and workload.kind != work.DRAIN:
                 sample.answer_problem = _check(bench, workload, configuration, port)
         if not server.alive() and workload.kind != work.DRAIN:
@@ -244,11 +251,9 @@ def _service(
 ) -> float:
     """Microseconds for which one request needs a database connection, with nothing else going
     on: what it takes longer than /hello. The medians: connections are opened meanwhile."""
-    cpus = configuration.load_cpus
 
     def alone_us(asked: Workload) -> float:
-        argv = bench.load_argv(asked, 1, 1, SERVICE_S, port)
-        load = wrk.run(bench.children, argv, cpus[:1], bench.programs.root, 1, SERVICE_S, port)
+        load = bench.load(asked, 1, configuration.load_cpus[:1], SERVICE_S, port)
         _settle(port)
         return load.percentiles_us["p50"] or load.mean_us
 
@@ -259,12 +264,9 @@ def warm_up(bench: Bench, step: Step, sample: Sample, port: int) -> None:
     """Load that is not measured: until steady where that is not known yet, else as long as
     was needed then."""
     workload, configuration = step.cell.workload, step.configuration
-    cpus = configuration.load_cpus
 
     def window(seconds: float) -> float:
-        argv = bench.load_argv(workload, step.cell.connections, len(cpus), seconds, port)
-        load = wrk.run(bench.children, argv, cpus, bench.programs.root, step.cell.connections,
-                       seconds, port)  # fmt: skip
+        load = bench.load(workload, step.cell.connections, configuration.load_cpus, seconds, port)
         _settle(port)
         return load.rps
 
@@ -346,12 +348,7 @@ def _read_through(bench: Bench, workload: Workload, limit: Memory) -> None:
 
 
 def _load(
-    bench: Bench,
-    step: Step,
-    server: servers.Server,
-    sample: Sample,
-    argv: Sequence[str],
-    duration_s: float,
+    bench: Bench, step: Step, server: servers.Server, sample: Sample, duration_s: float
 ) -> None:
     """The measured load, reading every counter right before and right after."""
     configuration, port = step.configuration, server.ready.port
@@ -365,10 +362,9 @@ def _load(
         backend_before = bench.programs.backend.cpu_s() if step.cell.workload.database else 0.0
         begun = time.monotonic()
 
-        load = wrk.run(
-            bench.children, argv, configuration.load_cpus, bench.programs.root,
-            sample.connections, duration_s, port,
-        )  # fmt: skip
+        load = bench.load(
+            step.cell.workload, sample.connections, configuration.load_cpus, duration_s, port
+        )
 
         sample.window_s = time.monotonic() - begun
         sample.usage = procfs.usage(pids) - usage_before

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""What one more request in progress costs in memory, in each model.
+"""What a process, a thread and a coroutine cost: in time, a switch; in memory, one more request.
 
-A server that can hold COUNT requests is read (PSS of all its processes) idle and while each
+Switches and what belongs to them are measured by scripts/coro-bench/bench.c, each once in a run.
+
+Memory: a server that can hold COUNT requests is read (PSS of all its processes) idle and while each
 of COUNT requests is suspended in /sleep, and so is one that holds a single request; the
 difference, divided by COUNT - 1, is what the next one costs: a process, a thread or a
 coroutine with all that a request needs. What all share drops out. The kernel's own memory
@@ -11,21 +13,71 @@ so processes and threads take more than this says.
 
 from __future__ import annotations
 
+import os
+import resource
 import select
+import subprocess
 import time
 from contextlib import ExitStack
+from typing import Sequence
 
+from ..machine import procfs
 from ..machine.children import Children
 from ..machine.errors import LabError
 from ..ask.plan import MODELS, POOLS, Configuration, Cores
 from ..server import servers
 from ..server.client import BadAnswer, Client
-from .measure import Programs
+from .environment import ROOT
+from .measurement import Programs
 
+PROGRAM = ROOT / "build" / "coro-bench"
 COUNT = 64
 HOLD_MS = 1500
 ATTEMPTS = 3
 UNITS = {"prefork": "process", "threads": "thread", "coro": "coroutine"}
+
+
+def build() -> None:
+    """The library and the program, with the flags of a release. Raises LabError."""
+    compiler = os.environ.get("CC", "cc").split()
+    for argv in (
+        ["make", "-s", "build/release/libcoro.a"],
+        [*compiler, "-std=c11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-Isrc",
+         "-o", str(PROGRAM), "scripts/coro-bench/bench.c", "build/release/libcoro.a",
+         "-lboost_context", "-lev", "-lpthread"],
+    ):  # fmt: skip
+        try:
+            subprocess.run(argv, cwd=ROOT, check=True)
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise LabError(f"scripts/coro-bench/bench.c could not be built: {error}") from None
+
+
+def bench_coro(children: Children, what: str, cpus: Sequence[int]) -> dict[str, tuple[float, str]]:
+    """One run, pinned: name -> (value, unit). Raises LabError when the program fails."""
+    child = children.start([str(PROGRAM), what], cpus, ROOT, stdout=subprocess.PIPE)
+    output = child.communicate()[0].decode()
+    children.ended(child)
+    if child.returncode != 0:
+        raise LabError(f"{PROGRAM.name} {what} failed with {child.returncode}")
+    lines = (line.split() for line in output.splitlines())
+    return {name: (float(value), unit) for name, value, unit in lines}
+
+
+def switches(children: Children, core: Sequence[int]) -> dict[str, float]:
+    """What switches cost in nanoseconds, and others_cores: of the core, what other programs had."""
+    found: dict[str, float] = {}
+    begun, busy, own = time.monotonic(), procfs.machine(core).busy_s, _ended_cpu_s()
+    for what in ("kernel", "tasks", "switch"):
+        measured = bench_coro(children, what, core)
+        found |= {name: value for name, (value, _unit) in measured.items()}
+    own, busy = _ended_cpu_s() - own, procfs.machine(core).busy_s - busy
+    return {**found, "others_cores": max(0.0, busy - own) / (time.monotonic() - begun)}
+
+
+def _ended_cpu_s() -> float:
+    """CPU time of children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def together(sent: float, read: tuple[float, float], ended: list[float], hold_s: float) -> bool:
@@ -68,7 +120,7 @@ def _hold(server: servers.Server, count: int) -> int | None:
     return memory if together(sent, read, ended, hold_s) else None
 
 
-def _read(
+def _suspended(
     children: Children, programs: Programs, configuration: Configuration, count: int
 ) -> tuple[int, int]:
     """(idle, with count requests suspended), in bytes. Raises LabError."""
@@ -89,7 +141,7 @@ def _read(
     )
 
 
-def measure(children: Children, programs: Programs, cores: Cores) -> dict[str, float]:
+def memory(children: Children, programs: Programs, cores: Cores) -> dict[str, float]:
     """One round: bytes for one more, NAME with a suspended request, NAME_idle of a pool."""
     found = {}
     for model in MODELS:
@@ -97,7 +149,7 @@ def measure(children: Children, programs: Programs, cores: Cores) -> dict[str, f
         for count in (1, COUNT):
             workers = count if model in POOLS else 1
             configuration = Configuration(model, workers, cores.server, cores.load)
-            readings.append(_read(children, programs, configuration, count))
+            readings.append(_suspended(children, programs, configuration, count))
         (idle_one, held_one), (idle_all, held_all) = readings
         found[UNITS[model]] = (held_all - held_one) / (COUNT - 1)
         if model in POOLS:
