@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "db/db.h"
+#include "expect.h"
 #include "http/request.h"
 #include "io.h"
 #include "log.h"
@@ -24,6 +25,11 @@
 /* Time kept back of --shutdown-timeout: a tenth, at most this. In its first half workers cut
  * off what they still serve, in its second those that are left are killed and reaped. */
 enum { SHUTDOWN_RESERVE_MS = 500 };
+
+const char *generation_phase_name(enum generation_phase phase)
+{
+    return phase == STARTING ? "starting" : phase == SERVING ? "serving" : "retiring";
+}
 
 struct retirement generation_times(const struct generation *g)
 {
@@ -184,7 +190,7 @@ struct generation *generation_new(struct settings *settings, struct generation *
         return NULL;
     }
     *result = 0;
-    g->end_ms = io_now_ms() + g->settings.config.start_timeout_ms;
+    g->end_ms = running == NULL ? INT64_MAX : io_now_ms() + g->settings.config.start_timeout_ms;
     return g;
 }
 
@@ -261,6 +267,10 @@ struct process *generation_find(const struct generation *g, pid_t pid)
 
 void generation_begin(struct generation *g)
 {
+    expect(g->phase == STARTING && generation_is_ready(g),
+           "the gate of a generation of %s, %s, is opened with %u of its %u processes alive",
+           g->settings.model->name, generation_phase_name(g->phase), generation_alive(g),
+           g->plan.processes);
     g->phase = SERVING;
     latch_set(g->gate_fd);
 }

@@ -32,6 +32,9 @@ struct process;
 
 enum generation_phase { STARTING, SERVING, RETIRING };
 
+/* In words. */
+const char *generation_phase_name(enum generation_phase phase);
+
 /* What becomes of a generation's listening socket. */
 enum generation_listener {
     LISTENER_ATTENDED, /* by this generation or its successor */
@@ -50,7 +53,7 @@ struct generation {
     int gate_fd, stop_fd;   /* its workers': see struct worker_process */
     unsigned failures;      /* while STARTING: processes that did not become ready */
     int failure;            /* why the last one did not: negative errno; -ECHILD: it was said */
-    int64_t end_ms;         /* while STARTING: when that takes too long */
+    int64_t end_ms;         /* while STARTING beside another: when that takes too long */
     bool bereaved;          /* processes have died whose descriptors are still to be closed */
     bool superseded;        /* a later generation goes on with its pool */
     bool finishing;         /* of a pool of its own: its workers have been told to leave */
@@ -114,7 +117,7 @@ struct process *generation_find(const struct generation *g, pid_t pid);
  * newest: a generation; for shared_recount(). */
 int32_t generation_connections(const void *newest);
 
-/* Lets its workers begin. */
+/* Lets its workers begin; each of them is ready. */
 void generation_begin(struct generation *g);
 
 /*
@@ -128,7 +131,7 @@ void generation_retire(struct generation *g, const struct generation *successor,
 void generation_hasten(struct generation *g);
 
 /* Shuts the listening socket that it was the last on, once what waited there has been accepted. At
- * each turn of the master. */
+ * each look of the master. */
 void generation_leave_listener(struct generation *g);
 
 /* Tells those that are to leave a pool, and were idle, once more. */

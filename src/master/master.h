@@ -26,7 +26,7 @@
  *  - Somebody connects between the last accept() and the shutting of the listening socket: he is
  *    refused as soon as that is decided, before what waits is accepted. See server_turn_away().
  *  - Signals while one is acted on: a reload or upgrade waits for the one before; a stop
- *    ends what has not passed its gate and overrides the rest.
+ *    ends what has not passed its gate and overrides the rest. See the table in state.c.
  */
 #ifndef MASTER_MASTER_H
 #define MASTER_MASTER_H

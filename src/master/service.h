@@ -26,7 +26,7 @@ struct service {
  * service manager, and from now on, with service_tick(), that the master is alive. */
 void service_ready(struct service *service, const struct server *server);
 
-/* To be called at every turn of the master's loop, at least four times a second. */
+/* To be called at each look of the master, at least four times a second. */
 void service_tick(struct service *service);
 
 /* The configuration is being read again, and: is in force, or was refused and the old one is. */

@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "expect.h"
 #include "io.h"
 #include "log.h"
 #include "master/process.h"
@@ -83,14 +84,13 @@ void upgrade_note_end(struct upgrade *u, pid_t pid, int status)
     u->status = status;
 }
 
-enum upgrade_state upgrade_look(struct upgrade *u, bool *adopted, char *why, size_t why_size)
+enum upgrade_state upgrade_look(struct upgrade *u)
 {
     char answer;
     ssize_t count;
     bool late;
 
-    if (u->pid == 0)
-        return UPGRADE_NONE;
+    expect(u->pid != 0, "no new server is starting: %d serves", (int)u->successor);
     count = u->ended ? 0 : read(u->ready_fd, &answer, 1); /* nobody serves, whatever it said */
     late = count < 0 && io_now_ms() >= u->end_ms;
     if (late) {
@@ -98,20 +98,21 @@ enum upgrade_state upgrade_look(struct upgrade *u, bool *adopted, char *why, siz
         count = read(u->ready_fd, &answer, 1);
     }
     if (count == 1) {
-        *adopted = answer == UPGRADE_ADOPTED;
+        u->adopted = answer == UPGRADE_ADOPTED;
+        u->successor = u->pid;
         forget(u, 0); /* its end is nothing to this server any more */
         return UPGRADE_READY;
     }
     if (count < 0)
         return UPGRADE_PENDING;
     if (late)
-        snprintf(why, why_size, "was not ready within --start-timeout");
+        snprintf(u->why, sizeof u->why, "was not ready within --start-timeout");
     if (!u->ended)
         kill(u->pid, SIGKILL); /* it may have closed its end and live on */
     while (!u->ended && waitpid(u->pid, &u->status, 0) < 0 && errno == EINTR)
         ;
     if (!late)
-        process_describe_end(why, why_size, u->status);
+        process_describe_end(u->why, sizeof u->why, u->status);
     forget(u, 0);
     return UPGRADE_FAILED;
 }

@@ -40,12 +40,15 @@ struct upgrade {
     pid_t pid;  /* of the new server; 0: none is being started */
     bool ended; /* it has ended, with this status */
     int status;
-    pid_t child;    /* of one that was told to stop and has not ended yet; 0: none */
-    int ready_fd;   /* its end of READY; -1 */
-    int64_t end_ms; /* when it has taken too long */
+    pid_t child;     /* of one that was told to stop and has not ended yet; 0: none */
+    int ready_fd;    /* its end of READY; -1 */
+    int64_t end_ms;  /* when it has taken too long */
+    pid_t successor; /* once it serves: it is its own master now */
+    bool adopted;    /* and serves this server's socket */
+    char why[80];    /* it failed: a few words */
 };
 
-enum upgrade_state { UPGRADE_NONE, UPGRADE_PENDING, UPGRADE_READY, UPGRADE_FAILED };
+enum upgrade_state { UPGRADE_PENDING, UPGRADE_READY, UPGRADE_FAILED };
 
 /* Starts the new server. mask: the signal mask it is to have. Returns 0 or a negative errno; that
  * the program cannot be executed is seen later, as a failure. */
@@ -55,9 +58,8 @@ int upgrade_start(struct upgrade *u, const struct command *command, const struct
 /* Takes note that a child of the master has ended: perhaps that one. */
 void upgrade_note_end(struct upgrade *u, pid_t pid, int status);
 
-/* How it is getting on; does not wait. READY: *adopted says which socket it serves, and it
- * is its own master now. FAILED: it was reaped, why holds a few words. */
-enum upgrade_state upgrade_look(struct upgrade *u, bool *adopted, char *why, size_t why_size);
+/* How the one that was started is getting on; does not wait. FAILED: it was reaped. */
+enum upgrade_state upgrade_look(struct upgrade *u);
 
 /* The old server is being stopped, so the new one is told to stop too. It may have served by then:
  * upgrade_is_gone() says whether it has ended, upgrade_end() kills it. */

@@ -2,7 +2,7 @@
  *
  * Keeping the places of a generation filled: starts worker processes, notices how they end or
  * that they do not move, and replaces them. The part of the master that is the same from
- * one turn to the next, whatever generations come and go.
+ * one look to the next, whatever generations come and go.
  */
 #ifndef MASTER_WORKERS_H
 #define MASTER_WORKERS_H
