@@ -2,70 +2,20 @@
  *
  * log.h: a line is one write, is cut where the header says and waits for nobody, and what
  * log_escape() lets through can harm neither the log nor a terminal.
- *
- * Standard error is replaced by a SOCK_SEQPACKET socket, which keeps writes
- * apart: what one recv() returns is what one write() sent.
  */
+#include "tests/unit/capture.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "log.h"
 
 enum { LINE_MAX_BYTES = 1000 };
-
-/* Standard error as it was, and the end of the socket to read from. */
-struct capture {
-    int saved;
-    int reader;
-};
-
-static int capture_start(void **state)
-{
-    static struct capture capture;
-    int ends[2];
-
-    fflush(stderr);
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
-        return -1;
-    capture.saved = dup(STDERR_FILENO);
-    capture.reader = ends[0];
-    if (capture.saved < 0 || dup2(ends[1], STDERR_FILENO) < 0)
-        return -1;
-    close(ends[1]);
-    *state = &capture;
-    return 0;
-}
-
-static int capture_stop(void **state)
-{
-    struct capture *capture = *state;
-
-    dup2(capture->saved, STDERR_FILENO);
-    close(capture->saved);
-    close(capture->reader);
-    return 0;
-}
-
-/* The next write to standard error, as a string. */
-static size_t captured(struct capture *capture, char *line, size_t size)
-{
-    ssize_t n = recv(capture->reader, line, size - 1, MSG_DONTWAIT);
-    if (n < 0)
-        return 0;
-    line[n] = '\0';
-    return (size_t)n;
-}
 
 static void a_line_is_one_write(void **state)
 {
@@ -234,13 +184,11 @@ static void no_room_at_all_is_left_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_line_is_one_write, capture_start, capture_stop),
-        cmocka_unit_test_setup_teardown(a_long_line_is_cut_and_ends_with_a_newline, capture_start,
-                                        capture_stop),
-        cmocka_unit_test_setup_teardown(errno_is_left_alone, capture_start, capture_stop),
-        cmocka_unit_test_setup_teardown(a_closed_standard_error_is_survived, capture_start,
-                                        capture_stop),
-        cmocka_unit_test_setup_teardown(a_plain_line_has_no_level, capture_start, capture_stop),
+        CAPTURED(a_line_is_one_write),
+        CAPTURED(a_long_line_is_cut_and_ends_with_a_newline),
+        CAPTURED(errno_is_left_alone),
+        CAPTURED(a_closed_standard_error_is_survived),
+        CAPTURED(a_plain_line_has_no_level),
         cmocka_unit_test(a_pipe_is_not_waited_for),
         cmocka_unit_test(a_socket_is_not_waited_for),
         cmocka_unit_test(every_byte_is_printed_or_escaped),
