@@ -137,7 +137,7 @@ static bool owns(const void *arg, int fd)
 
 static int32_t connections(const void *arg)
 {
-    return pool_connections(((const struct prefork *)arg)->pool);
+    return lot_connections(((const struct prefork *)arg)->pool->lot);
 }
 
 static void tick(struct server *server, void *arg)
@@ -257,7 +257,7 @@ static int open_by_request(struct server *server, const struct master_plan *befo
     }
     if (prefork == NULL)
         return -errno;
-    server->descriptors = prefork->pool->descriptors;
+    server->descriptors = prefork->pool->lot->descriptors;
     descriptors_resolve(server, 1, descriptors_kept(server));
     /* For its workers, whose stack is at the same place: to ask for it opens a file. */
     result = coro_overflow_register_self("the master");

@@ -26,23 +26,32 @@ bool pool_io_give_way(struct io *io)
     return pool_of(io) != NULL && leaders_work_waits(pool_of(io)->leaders);
 }
 
+static void opening(struct io *io)
+{
+    shared_begin_change(io->stats);
+}
+
 static void hold(struct io *io, int fd)
 {
-    pool_hold(pool_of(io), io, fd);
+    lot_hold(pool_of(io)->lot, fd, io);
+    shared_end_change(io->stats);
 }
 
 static void unhold(struct io *io, int fd)
 {
-    pool_unhold(pool_of(io), io, fd);
+    shared_begin_change(io->stats);
+    lot_unhold(pool_of(io)->lot, fd, io);
 }
 
 static void close_held(struct io *io, int fd)
 {
-    pool_close(pool_of(io), io, fd);
+    unhold(io, fd);
+    close(fd);
+    shared_end_change(io->stats);
 }
 
 const struct io_sharing pool_io_sharing = {
-    .opening = pool_opening,
+    .opening = opening,
     .hold = hold,
     .unhold = unhold,
     .close = close_held,

@@ -2,7 +2,7 @@
  *
  * strays.h: what a killed worker left open is closed, and nothing else ever is.
  */
-#include "tests/unit/models/pool/lot.h"
+#include "tests/unit/models/pool/rig.h"
 
 #include <dirent.h>
 #include <dlfcn.h>
@@ -10,9 +10,9 @@
 
 #include "master/strays.h"
 
-/* A lot, and what was open when its workers were about to start. */
+/* A parking lot, and what was open when its workers were about to start. */
 struct harbour {
-    struct lot lot; /* first */
+    struct rig rig; /* first */
     struct strays strays;
     int early; /* a file that was open then */
 };
@@ -21,7 +21,7 @@ static int begin(void **state)
 {
     static struct harbour harbour;
 
-    lot_init(&harbour.lot);
+    rig_init(&harbour.rig);
     *state = &harbour;
     harbour.early = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     assert_true(harbour.early >= 0);
@@ -32,8 +32,8 @@ static int begin(void **state)
 /* A worker is killed in the middle of opening something. */
 static void kill_opening(struct harbour *h)
 {
-    pool_opening(&h->lot.workers[3].io);
-    lot_kill(&h->lot, 3);
+    io_opening(&h->rig.workers[3].pool_io.io);
+    rig_kill(&h->rig, 3);
 }
 
 static int end(void **state)
@@ -42,7 +42,7 @@ static int end(void **state)
 
     strays_term(&h->strays);
     close(h->early);
-    lot_term(&h->lot);
+    rig_term(&h->rig);
     return 0;
 }
 
@@ -53,12 +53,12 @@ static bool is_open(int fd)
 
 static bool owned(const void *arg, int fd)
 {
-    return pool_owns(((const struct lot *)arg)->pool, fd);
+    return pool_owns(((const struct rig *)arg)->pool, fd);
 }
 
 static void look(struct harbour *h)
 {
-    strays_close(&h->strays, h->lot.server.shared, owned, &h->lot);
+    strays_close(&h->strays, h->rig.server.shared, owned, &h->rig);
 }
 
 static void a_stray_is_closed_after_a_death(void **state)
@@ -95,7 +95,7 @@ static void a_worker_that_opened_nothing_leaves_nothing(void **state)
     struct harbour *h = *state;
     int unannounced = dup(STDIN_FILENO);
 
-    lot_kill(&h->lot, 3);
+    rig_kill(&h->rig, 3);
     look(h);
     assert_true(is_open(unannounced));
     close(unannounced);
@@ -124,9 +124,9 @@ static void what_was_open_from_the_start_stays(void **state)
     assert_true(is_open(STDIN_FILENO));
     assert_true(is_open(STDERR_FILENO));
     assert_true(is_open(h->early));
-    assert_true(is_open(h->lot.server.listen_fd));
-    assert_true(is_open(h->lot.pool->epoll_fd));
-    assert_true(is_open(h->lot.stop_fd));
+    assert_true(is_open(h->rig.server.listen_fd));
+    assert_true(is_open(h->rig.pool->lot->epoll_fd));
+    assert_true(is_open(h->rig.stop_fd));
 }
 
 static void what_has_an_owner_stays(void **state)
@@ -134,23 +134,23 @@ static void what_has_an_owner_stays(void **state)
     struct harbour *h = *state;
     int held = dup(STDIN_FILENO), client, fd;
 
-    pool_opening(&h->lot.workers[0].io);
-    pool_hold(h->lot.pool, &h->lot.workers[0].io, held);
-    client = lot_connect(&h->lot);
-    pool_take_backlog(h->lot.pool, &h->lot.master_io);
-    fd = lot_find(&h->lot, client);
+    io_opening(&h->rig.workers[0].pool_io.io);
+    io_hold(&h->rig.workers[0].pool_io.io, held);
+    client = rig_connect(&h->rig);
+    pool_take_backlog(h->rig.pool, &h->rig.master_io);
+    fd = rig_find(&h->rig, client);
     assert_true(fd >= 0);
     close(client);
     kill_opening(h);
     look(h);
     assert_true(is_open(held));
     assert_true(is_open(fd));
-    lot_seize(&h->lot, fd, OWNER_WORKERS); /* nor while it is served */
+    rig_seize(&h->rig, fd, OWNER_WORKERS); /* nor while it is served */
     kill_opening(h);
     look(h);
     assert_true(is_open(fd));
 
-    pool_close(h->lot.pool, &h->lot.workers[0].io, held);
+    io_close(&h->rig.workers[0].pool_io.io, held);
     held = dup(STDIN_FILENO); /* the number again, without an owner */
     kill_opening(h);
     look(h);
@@ -163,13 +163,13 @@ static void while_a_worker_opens_something_nothing_is_closed(void **state)
     struct harbour *h = *state;
     int stray = dup(STDIN_FILENO), opened;
 
-    pool_opening(&h->lot.workers[2].io);
+    io_opening(&h->rig.workers[2].pool_io.io);
     opened = dup(STDIN_FILENO);
     kill_opening(h);
     look(h);
     assert_true(is_open(opened));
     assert_true(is_open(stray));
-    pool_hold(h->lot.pool, &h->lot.workers[2].io, opened);
+    io_hold(&h->rig.workers[2].pool_io.io, opened);
     look(h); /* the death is not forgotten */
     assert_true(is_open(opened));
     assert_false(is_open(stray));
@@ -181,15 +181,15 @@ static void while_a_worker_comes_or_goes_nothing_is_closed(void **state)
     struct harbour *h = *state;
     int opened;
 
-    shared_toggle_passing(h->lot.workers[2].io.stats);
+    shared_toggle_passing(h->rig.workers[2].pool_io.io.stats);
     opened = dup(STDIN_FILENO);
     kill_opening(h);
     look(h);
     assert_true(is_open(opened));
     close(opened);
-    shared_toggle_passing(h->lot.workers[2].io.stats);
+    shared_toggle_passing(h->rig.workers[2].pool_io.io.stats);
     look(h);
-    assert_false(h->lot.server.shared->strays);
+    assert_false(h->rig.server.shared->strays);
 }
 
 /* Two calls of a look, replaced so that a living worker can do something just then. */
@@ -206,8 +206,7 @@ int closing_directory(DIR *directory)
     int (*real)(DIR *) = (int (*)(DIR *))dlsym(RTLD_NEXT, "closedir");
 
     if (meanwhile.harbour != NULL)
-        pool_close(meanwhile.harbour->lot.pool, &meanwhile.harbour->lot.workers[0].io,
-                   meanwhile.fd);
+        io_close(&meanwhile.harbour->rig.workers[0].pool_io.io, meanwhile.fd);
     return real(directory);
 }
 
@@ -222,12 +221,12 @@ int controlling_file(int fd, int command, ...)
     argument = va_arg(arguments, long);
     va_end(arguments);
     if (meanwhile.harbour != NULL && fd == meanwhile.fd && command == F_GETFD) {
-        struct lot *lot = &meanwhile.harbour->lot;
+        struct rig *rig = &meanwhile.harbour->rig;
 
         meanwhile.harbour = NULL;
-        pool_opening(&lot->workers[0].io);
+        io_opening(&rig->workers[0].pool_io.io);
         meanwhile.reopened = dup(STDIN_FILENO) == fd;
-        pool_hold(lot->pool, &lot->workers[0].io, fd);
+        io_hold(&rig->workers[0].pool_io.io, fd);
     }
     return (int)syscall(SYS_fcntl, fd, command, argument);
 }
@@ -238,8 +237,8 @@ static void a_number_that_changes_hands_during_the_look_stays(void **state)
     struct harbour *h = *state;
     int held = dup(STDIN_FILENO);
 
-    pool_opening(&h->lot.workers[0].io);
-    pool_hold(h->lot.pool, &h->lot.workers[0].io, held);
+    io_opening(&h->rig.workers[0].pool_io.io);
+    io_hold(&h->rig.workers[0].pool_io.io, held);
     kill_opening(h);
     meanwhile.harbour = h;
     meanwhile.fd = held;
@@ -248,15 +247,15 @@ static void a_number_that_changes_hands_during_the_look_stays(void **state)
     meanwhile.harbour = NULL;
     assert_true(meanwhile.reopened);
     assert_true(is_open(held));
-    assert_true(h->lot.server.shared->strays); /* it could not be told this time */
+    assert_true(h->rig.server.shared->strays); /* it could not be told this time */
     look(h);
     assert_true(is_open(held));
-    assert_false(h->lot.server.shared->strays);
+    assert_false(h->rig.server.shared->strays);
 }
 
 /* Workers that open, hold and close all the time, and a master that looks all the time. */
 struct opener {
-    struct lot *lot;
+    struct rig *rig;
     struct io *io;
     _Atomic bool *stop;
     unsigned rounds, lost;
@@ -270,12 +269,12 @@ static void *open_and_close(void *arg)
     while (!atomic_load(o->stop)) {
         int fd;
 
-        pool_opening(o->io);
+        io_opening(o->io);
         fd = dup(STDIN_FILENO);
-        pool_hold(o->lot->pool, o->io, fd);
+        io_hold(o->io, fd);
         if (fd < 0 || fcntl(fd, F_GETFD) < 0)
             o->lost++;
-        pool_close(o->lot->pool, o->io, fd);
+        io_close(o->io, fd);
         o->rounds++;
     }
     return NULL;
@@ -289,7 +288,7 @@ static void what_living_workers_open_is_never_closed(void **state)
     _Atomic bool stop = false;
 
     for (unsigned i = 0; i < 2; i++) {
-        openers[i] = (struct opener){&h->lot, &h->lot.workers[i].io, &stop, 0, 0, 0};
+        openers[i] = (struct opener){&h->rig, &h->rig.workers[i].pool_io.io, &stop, 0, 0, 0};
         assert_int_equal(pthread_create(&openers[i].thread, NULL, open_and_close, &openers[i]), 0);
     }
     for (int i = 0; i < LOOKS; i++) {
