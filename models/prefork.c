@@ -135,6 +135,12 @@ static bool owns(const void *arg, int fd)
     return fd == prefork->stop_fd || pool_owns(prefork->pool, fd);
 }
 
+static bool dismiss(struct server *server, unsigned first, void *arg)
+{
+    (void)arg;
+    return leaders_dismiss(&server->shared->workers[first].control);
+}
+
 static int32_t connections(const void *arg)
 {
     return lot_connections(((const struct prefork *)arg)->pool->lot);
@@ -272,6 +278,7 @@ static int open_by_request(struct server *server, const struct master_plan *befo
         .died = died_by_request,
         .release = release,
         .share_descriptors = true,
+        .dismiss = dismiss,
         .tick = tick,
         .owns = owns,
         .connections = connections,

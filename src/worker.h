@@ -42,7 +42,7 @@ struct worker_control {
     _Atomic bool ready;            /* worker: can serve */
     _Atomic bool backlog_taken;    /* worker: saw the backlog empty after take_backlog */
     _Atomic bool spent;            /* worker: has served --max-requests */
-    _Atomic uint32_t state;        /* enum leaders_state, of a pool's worker */
+    _Atomic uint32_t state;        /* enum leaders_state, of a pool's worker; 0 at its start */
     _Atomic uint32_t events;       /* a pool's worker: how many it has taken */
     uint32_t place;                /* its own: where it leads, see models/pool/leaders.h */
     bool waited;                   /* its own: inside a handler, since it last looked for work */

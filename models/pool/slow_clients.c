@@ -9,6 +9,8 @@
 #include <limits.h>
 #include <poll.h>
 
+#include "system/kept.h"
+
 enum {
     LOOK_AGAIN_MS = 10,  /* while too many wait */
     LOOK_ALONE_MS = 100, /* whether it was given up, by one that has no bell */
@@ -41,7 +43,10 @@ void slow_clients_set_workers(struct slow_clients *slow, unsigned workers)
 
 bool slow_clients_own(const struct slow_clients *slow, int fd)
 {
-    return bells_next_owned(&slow->bells, fd) == fd;
+    struct kept bells = {.count = 0};
+
+    bells_keep(&slow->bells, &bells);
+    return kept_has(&bells, fd);
 }
 
 void slow_clients_died(struct slow_clients *slow, unsigned worker)

@@ -103,16 +103,12 @@ void db_free(struct db *db)
     free(db);
 }
 
-static int next_owned(const struct db_pool *pool, int from)
+void db_keep(const struct db *db, struct kept *kept)
 {
-    return pool->permits != NULL ? db_permits_next_owned(pool->permits, from) : INT_MAX;
-}
-
-int db_next_owned(const struct db *db, int from)
-{
-    int world = next_owned(&db->world, from), cache = next_owned(&db->cache, from);
-
-    return world < cache ? world : cache;
+    if (db->world.permits != NULL)
+        db_permits_keep(db->world.permits, kept);
+    if (db->has_cache && db->cache.permits != NULL)
+        db_permits_keep(db->cache.permits, kept);
 }
 
 void db_process_died(struct db *db, unsigned process)

@@ -24,6 +24,7 @@
 struct config;
 struct db;
 struct io;
+struct kept;
 
 /* ---- the server's side ------------------------------------------------------------------ */
 
@@ -51,8 +52,8 @@ int db_new(struct db **out, const struct config *config, unsigned processes)
 /* Closes what the calling process has open and frees everything. NULL allowed. */
 void db_free(struct db *db);
 
-/* The lowest descriptor from `from` on that db_new() opened for all processes; INT_MAX: none. */
-int db_next_owned(const struct db *db, int from);
+/* Adds the descriptors that db_new() opened for all processes. */
+void db_keep(const struct db *db, struct kept *kept);
 
 /* In the master: a worker process has died; what it had borrowed goes to those who wait. */
 void db_process_died(struct db *db, unsigned process);

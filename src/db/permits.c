@@ -112,9 +112,9 @@ void db_permits_free(struct db_permits *p)
     munmap(p, p->size);
 }
 
-int db_permits_next_owned(const struct db_permits *p, int from)
+void db_permits_keep(const struct db_permits *p, struct kept *kept)
 {
-    return bells_next_owned(&p->bells, from);
+    bells_keep(&p->bells, kept);
 }
 
 /* The process that has waited longest, or NULL. */

@@ -43,14 +43,15 @@ enum {
 };
 
 struct db_permits;
+struct kept;
 
 /* Makes that many permits for that many processes (to be called before they are forked). NULL with
  * errno. */
 struct db_permits *db_permits_new(unsigned count, unsigned processes);
 void db_permits_free(struct db_permits *permits);
 
-/* The lowest descriptor from `from` on that db_permits_new() opened; INT_MAX: none. */
-int db_permits_next_owned(const struct db_permits *permits, int from);
+/* Adds the descriptors that db_permits_new() opened. */
+void db_permits_keep(const struct db_permits *permits, struct kept *kept);
 
 /* A process's own view; at most one permit each, used by one context at a time. Zero `slot` is
  * "none". */

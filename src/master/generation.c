@@ -5,7 +5,6 @@
 #include "master/generation.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +19,6 @@
 #include "log.h"
 #include "system/latch.h"
 #include "models/model.h"
-#include "master/process.h"
 
 /* Time kept back of --shutdown-timeout: a tenth, at most this. In its first half workers cut
  * off what they still serve, in its second those that are left are killed and reaped. */
@@ -275,12 +273,58 @@ void generation_begin(struct generation *g)
     latch_set(g->gate_fd);
 }
 
-/* The orders for one process, or for what the master does in its place. */
-static void order(struct worker_control *control, const struct retirement *times)
+/* What was opened for it. */
+static void keep(const struct generation *g, struct kept *kept)
 {
-    atomic_store(&control->deadline_ms, times->cut_ms);
-    atomic_store(&control->idle_until_ms, times->idle_until_ms);
-    atomic_store(&control->draining, true);
+    const struct server *s = &g->server;
+
+    kept_add(kept, s->listen_fd);
+    kept_add(kept, s->root_fd);
+    kept_add(kept, s->access_log_fd);
+    kept_add(kept, g->gate_fd);
+    kept_add(kept, g->stop_fd);
+    if (s->db != NULL)
+        db_keep(s->db, kept);
+}
+
+bool generation_owns(const struct generation *g, int fd)
+{
+    struct kept own = {.count = 0};
+
+    keep(g, &own);
+    return kept_has(&own, fd) || (g->plan.owns != NULL && g->plan.owns(g->plan.arg, fd));
+}
+
+int generation_start(struct generation *g, struct process *p, const struct kept *kept,
+                     const sigset_t *mask)
+{
+    struct process_start with = {
+        .server = &g->server,
+        .plan = &g->plan,
+        .stop_fd = g->stop_fd,
+        .gate_fd = g->gate_fd,
+        .kept = *kept,
+        .mask = *mask,
+    };
+
+    keep(g, &with.kept);
+    return process_start(p, &with);
+}
+
+/* It leaves a pool that goes on. */
+static void dismiss(struct generation *g, struct process *p, const struct retirement *times)
+{
+    process_dismissed(p, times, g->plan.dismiss(&g->server, p->first, g->plan.arg));
+}
+
+void generation_retire_spent(struct generation *g, struct process *p)
+{
+    struct retirement times = generation_times(g);
+
+    if (g->plan.share_descriptors)
+        dismiss(g, p, &times);
+    else
+        process_retire(p, &g->server, &times, false);
 }
 
 void generation_retire(struct generation *g, const struct generation *successor, bool last_listener)
@@ -299,15 +343,17 @@ void generation_retire(struct generation *g, const struct generation *successor,
         g->shut_ms = own_pool ? 0 : (io_now_ms() + times.kill_ms) / 2;
     }
     if (own_pool && !g->superseded) {
-        order(&g->control, &times);
+        process_order(&g->control, &times, take_backlog);
         if (take_backlog)
             g->plan.take_backlog(&g->server, g->plan.arg);
         else
             g->plan.retire(&g->server, g->plan.arg);
     }
     for (struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
-        process_retire(p, &g->server, g->superseded, take_backlog, times.cut_ms, times.kill_ms,
-                       times.idle_until_ms);
+        if (g->superseded)
+            dismiss(g, p, &times);
+        else
+            process_retire(p, &g->server, &times, take_backlog);
     latch_set(g->stop_fd);
 }
 
@@ -340,7 +386,7 @@ void generation_leave_listener(struct generation *g)
 void generation_nudge(const struct generation *g)
 {
     for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
-        process_nudge(p, &g->server);
+        process_nudge(p);
 }
 
 void generation_drain(struct generation *g)
@@ -379,16 +425,4 @@ void generation_reopen_log(struct generation *g)
     for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
         if (p->pid != 0)
             kill(p->pid, SIGUSR1);
-}
-
-int generation_next_owned(const struct generation *g, int from)
-{
-    const struct server *s = &g->server;
-    const int own[] = {s->listen_fd, s->root_fd, s->access_log_fd, g->gate_fd, g->stop_fd};
-    int next = s->db == NULL ? INT_MAX : db_next_owned(s->db, from);
-
-    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
-        if (own[i] >= from && own[i] < next)
-            next = own[i];
-    return next;
 }

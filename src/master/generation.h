@@ -19,16 +19,16 @@
 #ifndef MASTER_GENERATION_H
 #define MASTER_GENERATION_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "master/master.h"
+#include "master/process.h"
 #include "master/settings.h"
 #include "server.h"
-
-struct process;
 
 enum generation_phase { STARTING, SERVING, RETIRING };
 
@@ -70,11 +70,6 @@ struct slots {
     bool used[SHARED_SLOTS];
 };
 
-/* When a retiring process stops waiting; see process_retire(). */
-struct retirement {
-    int64_t idle_until_ms, cut_ms, kill_ms;
-};
-
 /* The times for what retires now, with the generation's --shutdown-timeout. */
 struct retirement generation_times(const struct generation *g);
 
@@ -108,6 +103,14 @@ static inline bool generation_is_first(const struct generation *g)
 
 /* True when each place has a process that has said it is ready. */
 bool generation_is_ready(const struct generation *g);
+
+/* Starts a process in its place p. kept: the master's own descriptors; mask: the signal mask of
+ * workers. Returns 0 or a negative errno. */
+int generation_start(struct generation *g, struct process *p, const struct kept *kept,
+                     const sigset_t *mask);
+
+/* Tells a process that has served its share to finish: another is ready in its stead. */
+void generation_retire_spent(struct generation *g, struct process *p);
 
 /* How many of its processes live; the one with that pid, or NULL. */
 unsigned generation_alive(const struct generation *g);
@@ -146,7 +149,7 @@ void generation_kill(struct generation *g);
 /* Opens the access log anew, here and in the workers. */
 void generation_reopen_log(struct generation *g);
 
-/* The lowest descriptor from `from` on that was opened for it; INT_MAX: none. */
-int generation_next_owned(const struct generation *g, int from);
+/* Whether fd was opened for it, or is one that a record of its pool names. */
+bool generation_owns(const struct generation *g, int fd);
 
 #endif

@@ -10,7 +10,6 @@
 #include "master/master.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -38,24 +37,15 @@ enum {
     WAKING_MOST = 256, /* processes that may wake the master as they become ready */
 };
 
-/* The lowest from `from` on of those that the master has besides its generations'. */
-static int next_own(const struct master *m, int from)
+/* What the master has open besides its generations'. */
+static void keep_own(const struct master *m, struct kept *kept)
 {
-    const int own[] = {m->signal_fd, m->wake_fd, m->upgrade.ready_fd, m->inherited.ready_fd,
-                       m->service.pid_file.path != NULL ? m->service.pid_file.fd : -1};
-    int next = INT_MAX;
-
-    for (size_t i = 0; i < sizeof own / sizeof own[0]; i++)
-        if (own[i] >= from && own[i] < next)
-            next = own[i];
-    return next;
-}
-
-int master_next_kept(const struct master *m, const struct generation *g, int from)
-{
-    int its = generation_next_owned(g, from), own = next_own(m, from);
-
-    return its < own ? its : own;
+    kept_add(kept, m->signal_fd);
+    kept_add(kept, m->wake_fd);
+    kept_add(kept, m->upgrade.ready_fd);
+    kept_add(kept, m->inherited.ready_fd);
+    if (m->service.pid_file.path != NULL)
+        kept_add(kept, m->service.pid_file.fd);
 }
 
 /* ---- what may have happened --------------------------------------------------------------- */
@@ -158,16 +148,16 @@ static void look_at_end(struct master *m)
 
 /* ---- the loop ------------------------------------------------------------------------------ */
 
-/* The master's own, or what a record names. */
 static bool is_owned(const void *arg, int fd)
 {
     const struct master *m = arg;
+    struct kept own = {.count = 0};
 
+    keep_own(m, &own);
     for (const struct generation *g = m->newest; g != NULL; g = g->before)
-        if (master_next_kept(m, g, fd) == fd ||
-            (g->plan.owns != NULL && g->plan.owns(g->plan.arg, fd)))
+        if (generation_owns(g, fd))
             return true;
-    return false;
+    return kept_has(&own, fd);
 }
 
 static void tick(struct master *m)
@@ -196,11 +186,14 @@ static void tick(struct master *m)
 /* Keeps the workers of each generation going, or sees them out. */
 static void attend(struct master *m)
 {
+    struct kept own = {.count = 0};
+
+    keep_own(m, &own);
     for (struct generation *g = m->newest, *before; g != NULL; g = before) {
         before = g->before;
         workers_look(&m->workers, g);
         if (g->phase != RETIRING)
-            workers_start(&m->workers, g);
+            workers_start(&m->workers, g, &own);
         else if (generation_next(g, NULL) == NULL && m->newest != g)
             generations_remove(&m->newest, g, &m->workers.slots);
     }
@@ -209,11 +202,8 @@ static void attend(struct master *m)
 /* One look at everything. */
 static void look(struct master *m)
 {
-    uint64_t count;
-
     read_signals(m);
-    if (read(m->wake_fd, &count, sizeof count) < 0)
-        count = 0; /* nobody has anything to say */
+    latch_unset(m->wake_fd);
     reap(m);
     look_at_start(m);
     if (state_is_last(m->state))
@@ -311,7 +301,6 @@ int master_run(const struct command *command, struct settings *settings)
     log_own(STDERR_FILENO);
     m->command = command;
     m->end_ms = INT64_MAX;
-    m->workers.master = m;
     m->upgrade.ready_fd = -1;
     m->inherited = upgrade_inherit(settings->config.listen);
     m->signal_fd = signals_take(&m->workers.mask);

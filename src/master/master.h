@@ -35,8 +35,6 @@
 #include <stdint.h>
 
 struct command;
-struct generation;
-struct master;
 struct server;
 struct settings;
 struct worker_process;
@@ -68,6 +66,9 @@ struct master_plan {
      * `finish` may be called at any time between open() and close().
      */
     bool share_descriptors;
+    /* One worker leaves, the others go on: it is to return when it has finished what it serves.
+     * True when it waits where only a signal reaches it, which is sent until it has gone. */
+    bool (*dismiss)(struct server *server, unsigned first, void *arg);
     /* After died(), of one or of many: close what those held. Before any is started in their place.
      */
     void (*release)(struct server *server, void *arg);
@@ -89,9 +90,5 @@ struct master_plan {
  * was said.
  */
 int master_run(const struct command *command, struct settings *settings);
-
-/* The lowest descriptor from `from` on that a process of g with a descriptor table of its own is to
- * keep of the master's; INT_MAX: none. */
-int master_next_kept(const struct master *master, const struct generation *g, int from);
 
 #endif

@@ -5,7 +5,6 @@
 #include "master/process.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,9 +15,7 @@
 #include <unistd.h>
 
 #include "io.h"
-#include "master/generation.h"
 #include "master/master.h"
-#include "models/pool/pool.h"
 
 enum {
     /* A worker that ends within this time after its start is started again only after a pause,
@@ -42,29 +39,6 @@ static void reopen_log(int number)
     server_reopen_log(logging);
 }
 
-/* Where the kernel has no close_range(). */
-static void close_each(int first, int last, int most)
-{
-    for (int fd = first; fd <= last && fd < most; fd++)
-        close(fd);
-}
-
-/* In a process with a descriptor table of its own, which is a copy of the master's: closes what is
- * others'. Connections of workers that share the master's table would be kept open by it, and so
- * would logs of other generations, and their disk space taken. What is to stay is known, so this
- * needs no descriptor, and no /proc, to find the rest. */
-static void close_foreign(const struct master *m, const struct generation *g)
-{
-    int from = STDERR_FILENO + 1, kept;
-
-    do {
-        kept = master_next_kept(m, g, from);
-        if (kept > from && close_range((unsigned)from, (unsigned)kept - 1, 0) < 0)
-            close_each(from, kept - 1, (int)g->server.descriptors);
-        from = kept + (kept < INT_MAX);
-    } while (kept < INT_MAX);
-}
-
 /*
  * A pool has many workers to a core, and as a rule each of them is soon done. One that wakes up
  * must not interrupt another in mid-request: both would then be late, and so would all behind them;
@@ -80,11 +54,11 @@ static void interrupt_nobody(void)
         (void)sched_setscheduler(0, SCHED_BATCH, &none);
 }
 
-static bool scheduled_as_batch(const struct generation *g)
+static bool scheduled_as_batch(const struct process_start *with)
 {
-    enum config_scheduling asked = g->server.config->scheduling;
+    enum config_scheduling asked = with->server->config->scheduling;
 
-    return asked == SCHEDULING_BATCH || (asked == SCHEDULING_AUTO && g->plan.batch);
+    return asked == SCHEDULING_BATCH || (asked == SCHEDULING_AUTO && with->plan->batch);
 }
 
 /*
@@ -94,17 +68,17 @@ static bool scheduled_as_batch(const struct generation *g)
  * process_nudge()'s. SIGUSR1 is never ignored where it is used: that would lose one sent since the
  * fork.
  */
-static void take_signals(struct generation *g, const sigset_t *mask)
+static void take_signals(const struct process_start *with)
 {
     static const int IGNORED[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE};
     const struct sigaction interrupt = {.sa_handler = do_nothing, .sa_flags = SA_RESTART};
     const struct sigaction reopen = {.sa_handler = reopen_log, .sa_flags = SA_RESTART | SA_ONSTACK};
-    sigset_t open = *mask;
+    sigset_t open = with->mask;
 
-    logging = &g->server;
+    logging = with->server;
     for (size_t i = 0; i < sizeof IGNORED / sizeof IGNORED[0]; i++)
         signal(IGNORED[i], SIG_IGN);
-    if (g->plan.share_descriptors) {
+    if (with->plan->share_descriptors) {
         signal(SIGUSR1, SIG_IGN);
         sigaction(SIGUSR2, &interrupt, NULL);
     } else {
@@ -117,20 +91,21 @@ static void take_signals(struct generation *g, const sigset_t *mask)
 }
 
 /* In the new process, whose life is the master's business too. */
-static void become_worker(const struct process *p, struct generation *g, const struct master *m,
-                          const sigset_t *mask, pid_t master_pid)
+static void become_worker(const struct process *p, struct process_start *with, pid_t master_pid)
 {
-    take_signals(g, mask);
+    take_signals(with);
     prctl(PR_SET_TIMERSLACK, 1UL); /* waits are measured here: not 50 us late for economy */
-    if (scheduled_as_batch(g))
+    if (scheduled_as_batch(with))
         interrupt_nobody();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != master_pid)
         _exit(EXIT_FAILURE); /* it died before the line above */
-    g->server.control = process_control(p, &g->server);
-    g->server.process = p->number;
-    if (!g->plan.share_descriptors)
-        close_foreign(m, g);
+    with->server->control = process_control(p, with->server);
+    with->server->process = p->number;
+    /* Connections of workers that share the master's table would be kept open by a copy of it, and
+     * so would logs of other generations, and their disk space taken. */
+    if (!with->plan->share_descriptors)
+        kept_close_others(&with->kept, with->server->descriptors);
 }
 
 static pid_t new_process(bool share_descriptors)
@@ -142,17 +117,17 @@ static pid_t new_process(bool share_descriptors)
 }
 
 /* For a new process in the slots, perhaps of another model than the last. */
-static void reset(const struct process *p, const struct generation *g)
+static void reset(const struct process *p, const struct process_start *with)
 {
-    struct worker_control *control = process_control(p, &g->server);
+    struct worker_control *control = process_control(p, with->server);
 
-    for (unsigned i = p->first; i < p->first + g->plan.slots_each; i++) {
-        struct worker_stats *stats = &g->server.shared->workers[i];
+    for (unsigned i = p->first; i < p->first + with->plan->slots_each; i++) {
+        struct worker_stats *stats = &with->server->shared->workers[i];
 
         /* Where connections pass between workers, these do not add up. */
         atomic_store(&stats->closed, atomic_load(&stats->accepted));
         /* Each thread has a state of its own, and who was killed while idle has left it so. */
-        atomic_store(&stats->control.state, LEADERS_BUSY);
+        atomic_store(&stats->control.state, 0);
     }
     atomic_store(&control->draining, false);
     atomic_store(&control->take_backlog, false);
@@ -164,52 +139,61 @@ static void reset(const struct process *p, const struct generation *g)
     atomic_store(&control->beat_ms, 0);
 }
 
-int process_start(struct process *p, struct generation *g, const struct master *m,
-                  const sigset_t *mask)
+int process_start(struct process *p, struct process_start *with)
 {
+    const struct master_plan *plan = with->plan;
     pid_t master_pid = getpid();
     pid_t pid;
 
-    reset(p, g);
+    reset(p, with);
     heartbeat_init(&p->heart);
-    pid = new_process(g->plan.share_descriptors);
+    pid = new_process(plan->share_descriptors);
     if (pid < 0)
         return -errno;
     if (pid == 0) {
-        struct worker_process self = {p->first, g->stop_fd, g->gate_fd};
+        struct worker_process self = {p->first, with->stop_fd, with->gate_fd};
 
-        become_worker(p, g, m, mask, master_pid);
-        exit(g->plan.work(&g->server, &self, g->plan.arg));
+        become_worker(p, with, master_pid);
+        exit(plan->work(with->server, &self, plan->arg));
     }
     p->pid = pid;
     p->started_ms = io_now_ms();
     return 0;
 }
 
-void process_retire(struct process *p, struct server *server, bool leave, bool take_backlog,
-                    int64_t cut_ms, int64_t kill_ms, int64_t idle_until_ms)
+void process_order(struct worker_control *control, const struct retirement *times,
+                   bool take_backlog)
 {
-    struct worker_control *control = process_control(p, server);
-
-    if (p->retiring && p->end_ms < kill_ms)
-        kill_ms = p->end_ms;
-    p->retiring = true;
-    p->end_ms = kill_ms;
-    if (leave) {
-        p->nudge |= leaders_dismiss(control);
-        process_nudge(p, server);
-        return;
-    }
-    atomic_store(&control->deadline_ms, cut_ms);
-    atomic_store(&control->idle_until_ms, idle_until_ms);
+    atomic_store(&control->deadline_ms, times->cut_ms);
+    atomic_store(&control->idle_until_ms, times->idle_until_ms);
     atomic_store(&control->take_backlog, take_backlog);
     atomic_store(&control->draining, true);
 }
 
-void process_nudge(const struct process *p, const struct server *server)
+static void kill_at(struct process *p, int64_t kill_ms)
 {
-    if (p->nudge && p->pid != 0 &&
-        atomic_load(&process_control(p, server)->state) == LEADERS_DISMISSED)
+    if (!p->retiring || kill_ms < p->end_ms)
+        p->end_ms = kill_ms;
+    p->retiring = true;
+}
+
+void process_retire(struct process *p, const struct server *server, const struct retirement *times,
+                    bool take_backlog)
+{
+    kill_at(p, times->kill_ms);
+    process_order(process_control(p, server), times, take_backlog);
+}
+
+void process_dismissed(struct process *p, const struct retirement *times, bool nudge)
+{
+    kill_at(p, times->kill_ms);
+    p->nudge |= nudge;
+    process_nudge(p);
+}
+
+void process_nudge(const struct process *p)
+{
+    if (p->nudge && p->pid != 0)
         kill(p->pid, SIGUSR2);
 }
 

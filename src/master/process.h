@@ -16,9 +16,9 @@
 
 #include "master/heartbeat.h"
 #include "server.h"
+#include "system/kept.h"
 
-struct generation;
-struct master;
+struct master_plan;
 
 struct process {
     bool used;       /* there is such a place */
@@ -26,7 +26,7 @@ struct process {
     unsigned first;  /* its slots */
     unsigned number; /* among its generation's places, from 0 */
     bool retiring;   /* was told to finish: it is not started again */
-    bool nudge;      /* was idle when dismissed from its pool: see leaders_dismiss() */
+    bool nudge;      /* it was dismissed, and only a signal reaches it: see master_plan.dismiss */
     int64_t started_ms;
     int64_t due_ms; /* without a process: when to start one */
     int64_t end_ms; /* while retiring: when it is killed */
@@ -42,21 +42,39 @@ static inline struct worker_control *process_control(const struct process *p,
     return &server->shared->workers[p->first].control;
 }
 
+/* What the processes of a generation are started with. */
+struct process_start {
+    struct server *server;
+    const struct master_plan *plan;
+    int stop_fd, gate_fd; /* see struct worker_process */
+    struct kept kept;     /* by processes with a descriptor table of their own */
+    sigset_t mask;        /* their signal mask */
+};
+
 /* Starts a process in the place. Returns 0 or a negative errno; in the new process it does not
- * return. mask: the signal mask of workers. */
-int process_start(struct process *p, struct generation *g, const struct master *m,
-                  const sigset_t *mask);
+ * return. */
+int process_start(struct process *p, struct process_start *with);
 
-/*
- * Tells it to finish: cut_ms, kill_ms, idle_until_ms as in worker_control and end_ms.
- * leave: it is a worker of a shared pool that goes on without it. Else it sees that when it next
- * looks, or at once by its generation's stop descriptor. May be called again to shorten the times.
- */
-void process_retire(struct process *p, struct server *server, bool leave, bool take_backlog,
-                    int64_t cut_ms, int64_t kill_ms, int64_t idle_until_ms);
+/* When a retiring process stops waiting. */
+struct retirement {
+    int64_t idle_until_ms, cut_ms; /* as in struct worker_control */
+    int64_t kill_ms;               /* when it is killed */
+};
 
-/* Tells one that was idle once more that it is to leave. */
-void process_nudge(const struct process *p, const struct server *server);
+/* Gives the orders to finish. */
+void process_order(struct worker_control *control, const struct retirement *times,
+                   bool take_backlog);
+
+/* Tells it to finish, which it sees when it next looks, or at once by its generation's stop
+ * descriptor. May be called again to shorten the times. */
+void process_retire(struct process *p, const struct server *server, const struct retirement *times,
+                    bool take_backlog);
+
+/* It was dismissed from a pool that goes on without it. nudge: what the plan's dismiss() said. */
+void process_dismissed(struct process *p, const struct retirement *times, bool nudge);
+
+/* Once more sends the signal to one that only this reaches. */
+void process_nudge(const struct process *p);
 
 /* Notes that it ended; works out when to start the next. Returns that pause, in milliseconds. */
 int process_ended(struct process *p);

@@ -13,12 +13,11 @@
 #include "db/db.h"
 #include "io.h"
 #include "log.h"
-#include "master/process.h"
 #include "shortage.h"
 
 enum { SHORT_PAUSE_MS = 500 }; /* after a process could not be made, until the next is tried */
 
-void workers_start(struct workers *w, struct generation *g)
+void workers_start(struct workers *w, struct generation *g, const struct kept *kept)
 {
     int64_t now = io_now_ms();
     int result = 0;
@@ -26,7 +25,7 @@ void workers_start(struct workers *w, struct generation *g)
     for (struct process *p = NULL; result == 0 && (p = generation_next(g, p)) != NULL;) {
         if (p->pid != 0 || p->retiring || p->due_ms > now)
             continue;
-        result = process_start(p, g, w->master, &w->mask);
+        result = generation_start(g, p, kept, &w->mask);
         if (result < 0 && !generation_is_first(g))
             log_line(LOG_ERROR, "cannot start worker process %u: %s", p->first,
                      shortage_of_tasks(-result));
@@ -152,11 +151,8 @@ static void replace_spent(struct workers *w, struct generation *g, struct proces
     struct process *old = p->replaces;
 
     if (old != NULL && atomic_load(&control->ready)) {
-        struct retirement times = generation_times(g);
-
         p->replaces = old->successor = NULL;
-        process_retire(old, &g->server, g->plan.share_descriptors, false, times.cut_ms,
-                       times.kill_ms, times.idle_until_ms);
+        generation_retire_spent(g, old);
     }
     if (atomic_load(&control->spent) && !is_spare(g, p) &&
         generation_add_place(g, p, &w->slots) < 0)

@@ -15,14 +15,13 @@
 
 /* What those of all generations are started from. */
 struct workers {
-    const struct master *master;
     struct slots slots;
     sigset_t mask; /* the signal mask of workers, and of an upgraded server */
 };
 
-/* Starts what is due. What cannot be started is logged, but of the first generation, whose failure
- * ends the server. */
-void workers_start(struct workers *w, struct generation *g);
+/* Starts what is due. kept: the master's own descriptors. What cannot be started is logged, but of
+ * the first generation, whose failure ends the server. */
+void workers_start(struct workers *w, struct generation *g, const struct kept *kept);
 
 /* Takes note that a child of the master ended, stopped or goes on, as waitpid() said. False: it is
  * no process of g. */

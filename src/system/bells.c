@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
- * Lending eventfds.
+ * Lending latches.
  */
 #include "system/bells.h"
 
-#include <errno.h>
-#include <limits.h>
-#include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "system/kept.h"
+#include "system/latch.h"
 
 int bells_init(struct bells *bells)
 {
     for (unsigned i = 0; i < BELLS_COUNT; i++) {
-        int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        int fd = latch_new();
 
         if (fd < 0)
-            return -errno;
+            return fd;
         bells->each[i].fd = fd;
     }
     return 0;
@@ -28,14 +28,10 @@ void bells_term(struct bells *bells)
             close(bells->each[i].fd);
 }
 
-int bells_next_owned(const struct bells *bells, int from)
+void bells_keep(const struct bells *bells, struct kept *kept)
 {
-    int next = INT_MAX;
-
     for (unsigned i = 0; i < BELLS_COUNT; i++)
-        if (bells->each[i].fd >= from && bells->each[i].fd < next)
-            next = bells->each[i].fd;
-    return next;
+        kept_add(kept, bells->each[i].fd);
 }
 
 int bells_take(struct bells *bells, uint32_t who)
@@ -62,16 +58,11 @@ void bells_give(struct bells *bells, uint32_t who)
 
 void bell_ring(int fd)
 {
-    uint64_t one = 1;
-
-    if (fd > 0 && write(fd, &one, sizeof one) < 0)
-        return; /* EAGAIN: it is readable already */
+    if (fd > 0)
+        latch_set(fd);
 }
 
 void bell_heard(int fd)
 {
-    uint64_t count;
-
-    if (read(fd, &count, sizeof count) < 0)
-        return; /* EAGAIN: it was for who had it before, and is over */
+    latch_unset(fd); /* it may have been for who had it before, and be over */
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Bells: a few eventfds by which one of many that wait is called.
+ * Bells: a few latches by which one of many that wait is called.
  *
  * Thousands of workers may have to wait, and a descriptor for each would leave too few for clients.
  * So a worker borrows a bell for as long as it waits, and one that finds none left looks for
@@ -17,6 +17,8 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+struct kept;
+
 enum { BELLS_COUNT = 16 };
 
 struct bells {
@@ -30,8 +32,8 @@ struct bells {
 int bells_init(struct bells *bells) __attribute__((warn_unused_result));
 void bells_term(struct bells *bells);
 
-/* The lowest descriptor of a bell from `from` on; INT_MAX: none. */
-int bells_next_owned(const struct bells *bells, int from);
+/* Adds their descriptors. */
+void bells_keep(const struct bells *bells, struct kept *kept);
 
 /* Borrows a bell for number `who`: its descriptor, which may be readable for an old ring; 0: all
  * are taken. Any process or thread; never waits, as all below. */

@@ -23,3 +23,11 @@ void latch_set(int fd)
     if (write(fd, &one, sizeof one) < 0)
         return; /* EAGAIN: it is readable already */
 }
+
+void latch_unset(int fd)
+{
+    uint64_t count;
+
+    if (read(fd, &count, sizeof count) < 0)
+        return; /* EAGAIN: nobody has set it */
+}
