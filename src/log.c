@@ -13,6 +13,9 @@
  * may not be opened again, such as another user's pipe, is asked first whether it has room. Between
  * that answer and the write others may take the last of it: pipes know RWF_NOWAIT for that, from
  * Linux 6.4.
+ *
+ * Rejected: a thread or process that writes, which is one more to start, watch and drain; and
+ * waiting for a short time, which a reader that stands still would make every request pay.
  */
 #include "log.h"
 
