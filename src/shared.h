@@ -34,7 +34,7 @@ struct worker_stats {
     stats_counter bytes_out;                           /* sent to clients, bytes */
     stats_counter accepted;                            /* connections opened by this worker */
     stats_counter closed;                              /* connections closed by this worker */
-    stats_counter looks;           /* of a coro loop at the listening socket (loop_accept.c) */
+    stats_counter looks;           /* of a coro loop at the listening socket (models/loop) */
     stats_counter contexts;        /* contexts serving a request now: 0 or 1, or coroutines */
     stats_counter read_ahead;      /* bytes of body now held for it by http/ahead.c */
     stats_counter requests_before; /* of `requests`, served by earlier workers in this place */

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the documents point at, and what they name, is there for whoever clones the repository."""
+"""What the documents point at, and what comments name, is there for whoever clones the repository."""
 
 from __future__ import annotations
 
@@ -22,6 +22,9 @@ FILE = re.compile(r"`([\w-]+\.(?:[ch]|py))`")
 ANY = re.compile(r"(?:^|[/_])(?!README)[A-Z]+(?:\.\w+)?$")
 NAME = re.compile(r"`(\w+)\(\)`|`(?:enum|struct) (\w+)`|`((?:CONN|DB|ROUTE)_\w+)`")
 PLACED = re.compile(r"`(\w+)\(\)`\s+(?:\(|in\s+)`([\w./-]+)`")
+COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
+SOURCE = re.compile(r"(?<![\w./<-])(?:[\w-]+/)*[\w-]+\.[ch]\b")
+OF_OTHERS = {"Python/ceval_gil.h"}
 
 
 def tracked() -> set[str]:
@@ -39,6 +42,7 @@ def tracked() -> set[str]:
 TRACKED = tracked()
 DOCUMENTS = sorted(name for name in TRACKED if name.endswith(".md"))
 WRITTEN = [name for name in DOCUMENTS if not re.match(r"results/.*/", name)]  # by people
+SOURCES = sorted(name for name in TRACKED if name.endswith((".c", ".h")))
 
 
 def named(name: str) -> list[str]:
@@ -97,3 +101,14 @@ def test_every_name_that_a_document_takes_from_the_code_is_there(name: str) -> N
         if not any(re.search(rf"\b{function}\(", (ROOT / n).read_text()) for n in named(file))
     ]
     assert (gone, misplaced) == ([], [])
+
+
+def test_every_file_that_a_comment_names_is_there() -> None:
+    stale = [
+        (name, file)
+        for name in SOURCES
+        for comment in COMMENT.findall((ROOT / name).read_text())
+        for file in SOURCE.findall(comment)
+        if not named(file) and not ANY.search(file) and file not in OF_OTHERS
+    ]
+    assert stale == []

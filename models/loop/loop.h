@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * One loop process of the coro model, as its three files share it: coro.c (serving,
- * time, start and end), loop_accept.c (where connections come from) and loop_io.c
+ * time, start and end), accept.c (where connections come from) and io.c
  * (how a request waits). Everything here is touched by the loop's one thread only.
  */
 #ifndef MODELS_LOOP_LOOP_H
@@ -72,14 +72,14 @@ struct loop_process {
     struct loop_conn *unwatched, **unwatched_end; /* see leave_unwatched() */
     unsigned unwatched_count;
     struct rush rush;       /* of connections that end by agreement */
-    struct coro_sem movers; /* of 1: who moves much goes on when it has this; see loop_io.c */
+    struct coro_sem movers; /* of 1: who moves much goes on when it has this; see io.c */
     struct io loop_io;      /* of the loop itself: never waits; its clock is that of all contexts */
     struct coro_watch listener, stop;
     struct coro_timer tick, retry;
     bool blocked; /* accepting has stopped for want of room: closing a connection may make some */
     int64_t looked_ms;         /* when it last came for connections */
     int64_t left_since_ms;     /* connections are left to others since then; 0: they are not */
-    struct loop_rival *rivals; /* of the other loops, by number; loop_accept.c's own */
+    struct loop_rival *rivals; /* of the other loops, by number; accept.c's own */
     bool draining;             /* the stop descriptor was seen */
     bool stopping;             /* coro_loop_stop() was called: nothing is served any more */
 };
@@ -93,7 +93,7 @@ void loop_serve(struct loop_process *p, struct loop_conn *c);
 /* Makes the record of a socket just accepted, and counted. serve: what has come on it, at once. */
 void loop_open_conn(struct loop_process *p, int fd, const struct in6_addr *client, bool serve);
 
-/* ---- loop_accept.c ---- */
+/* ---- accept.c ---- */
 
 /* Starts accepting; stops it for good; accepts all that waited to be, after that; or lets it go on
  * now that a connection has closed, if it had to stop because there were too many. */
@@ -102,7 +102,7 @@ void loop_accept_end(struct loop_process *p);
 bool loop_accept_rest(struct loop_process *p); /* false: for want of room some still wait */
 void loop_accept_resume(struct loop_process *p);
 
-/* ---- loop_io.c ---- */
+/* ---- io.c ---- */
 
 /* How contexts of this model wait. The struct io given to these is the first member of a
  * struct loop_context. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * loop_io.c: a cancellation that comes while a request gives others their turn is not lost.
+ * models/loop/io.c: a cancellation that comes while a request gives others their turn is not lost.
  */
 #include <setjmp.h>
 #include <stdarg.h>
