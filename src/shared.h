@@ -52,7 +52,7 @@ struct server_shared {
     alignas(SHARED_CACHE_LINE) _Atomic bool draining;
     _Atomic int64_t drain_deadline_ms; /* when to give up waiting for requests */
     _Atomic uint32_t log_generation;   /* grows with each order to reopen the access log */
-    /* Places that who waits to be accepted at a full house is to get: from idle connections, and
+    /* Places that who waits to be accepted, as all are taken, is to get: from idle connections, and
      * from any whose next answer then is its last. Set by server_seek_places(). */
     _Atomic int32_t places_of_idle, places_of_any;
     uint64_t accepted_before; /* the master's own: connections, at its last look */

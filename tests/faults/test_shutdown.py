@@ -47,7 +47,7 @@ def _close(connections: List[Connection]) -> None:
         connection.close()
 
 
-def test_who_waits_before_a_full_house_is_served_before_it_closes(launch: Launcher) -> None:
+def test_who_waits_for_a_place_is_served_before_it_closes(launch: Launcher) -> None:
     """All places are taken, more clients wait to be accepted and have asked; then SIGTERM."""
     server = launch("--max-connections=2")
     inside = [server.connect(15) for _ in range(2)]

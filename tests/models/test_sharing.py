@@ -49,21 +49,21 @@ def _all_answered(newcomers: List[socket.socket]) -> None:
 
 
 @only("prefork", "threads")
-def test_a_crowd_of_newcomers_waits_a_few_turns(server: Server) -> None:
+def test_a_crowd_of_newcomers_waits_a_few_rounds(server: Server) -> None:
     """Ten times as many as are in: all that wait are let in when one is."""
     request = message("GET", "/sleep?ms=3")
     with Load(server.address, 300, request, pause=0.001) as load:
-        eventually("the house is full", lambda: min(c.answers for c in load.clients) > 0)
+        eventually("all are in", lambda: min(c.answers for c in load.clients) > 0)
         before = load.answers
         newcomers = crowd(server.address, 3000, request)
         try:
             _all_answered(newcomers)
-            turns = (load.answers - before) / len(load.clients)
+            rounds = (load.answers - before) / len(load.clients)
         finally:
             disperse(newcomers)
     assert not load.failures
-    # A turn in which they come, one in which the last is let in, and one to the end of the queue.
-    assert turns < 7
+    # A round in which they come, one in which the last is let in, and one to the end of the queue.
+    assert rounds < 7
 
 
 @only("prefork", "threads", "coro", "coro-2")
@@ -75,11 +75,11 @@ def test_a_few_who_compute_for_long_do_not_keep_a_crowd_out(server: Server) -> N
         try:
             before = load.answers
             _all_answered(newcomers)
-            turns = (load.answers - before) / hogs
+            rounds = (load.answers - before) / hogs
         finally:
             disperse(newcomers)
     assert not load.failures
-    assert turns < 10  # 16 newcomers a turn would take 37
+    assert rounds < 10  # 16 newcomers a round would take 37
 
 
 def _answers_waiting(connected: socket.socket) -> int:
