@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT
-/* Delegation: the proxy's yield_from connects the caller with the sub-generator. In Python:
+/* SPDX-License-Identifier: MIT
+ *
+ * Delegation: the proxy's yield_from connects the caller with the sub-generator. In Python:
  *
  *     def average_gen():                      def proxy_gen():
  *         total = count = average = 0             while True:
@@ -17,9 +18,11 @@
 static void *average_gen(void *arg)
 {
     double total = 0, average = 0;
+
     (void)arg;
     for (int count = 1;; count++) {
         void *new_num;
+
         if (coro_yield(&average, &new_num) != 0)
             return coro_raise_again();
         printf("%d\n", *(int *)new_num);
@@ -33,6 +36,7 @@ static void *proxy_gen(void *arg)
     (void)arg;
     for (;;) {
         struct coro_gen *sub = coro_gen_new(NULL, average_gen, NULL, "average_gen");
+
         if (sub == NULL || coro_yield_from(sub, NULL) != 0) {
             coro_gen_free(sub);
             return coro_raise_again();
@@ -44,11 +48,13 @@ static void *proxy_gen(void *arg)
 int main(void)
 {
     struct coro_gen *calc_average = coro_gen_new(NULL, proxy_gen, NULL, "proxy_gen");
+
     if (calc_average == NULL)
         return 1;
     coro_send(calc_average, NULL, NULL);
     for (int number = 10; number <= 30; number += 10) {
         void *average;
+
         if (coro_send(calc_average, &number, &average) != CORO_YIELDED)
             return 1;
         printf("%.1f\n", *(double *)average);

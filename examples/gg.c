@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT
-/* A generator becomes a coroutine: it is started by an empty send, takes what is sent to it, and
+/* SPDX-License-Identifier: MIT
+ *
+ * A generator becomes a coroutine: it is started by an empty send, takes what is sent to it, and
  * an error thrown into it at its yield. In Python:
  *
  *     def gg():                      n = gg()
@@ -19,6 +20,7 @@ static void *gg(void *arg)
     puts("a");
     for (;;) {
         void *b;
+
         if (coro_yield(NULL, &b) != 0)
             return coro_raise_again(); /* not handled here: it ends us and reaches the caller */
         puts(b);
@@ -28,6 +30,7 @@ static void *gg(void *arg)
 int main(void)
 {
     struct coro_gen *n = coro_gen_new(NULL, gg, NULL, "gg");
+
     if (n == NULL)
         return 1;
     coro_send(n, NULL, NULL);

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT
-/* Concurrency by tasks: a hundred that each wait 50 ms are done in about 50 ms, because each gives
+/* SPDX-License-Identifier: MIT
+ *
+ * Concurrency by tasks: a hundred that each wait 50 ms are done in about 50 ms, because each gives
  * way to the others while it waits. A future is PENDING until the loop first runs its task,
  * RUNNING until that has returned, then DONE; or CANCELLED, as one of them is here. At the end
  * the loop is stopped, which would cancel whatever task is left, and wait for it.
@@ -40,8 +41,11 @@ static void *all(void *arg)
     static struct seen tasks[TASKS];
     struct coro_future *futures[TASKS];
     int64_t before = coro_now_ms();
+    int64_t took;
+
     for (int i = 0; i < TASKS; i++) {
         struct coro_task *task = coro_spawn(loop, waits, &tasks[i], "waits");
+
         if (task == NULL)
             return coro_fail(-1);
         tasks[i].task = coro_task_ref(task);
@@ -54,7 +58,7 @@ static void *all(void *arg)
         (void)!coro_await(futures[i], NULL, CORO_FOREVER); /* its result is seen below */
         see(&tasks[i]);
     }
-    int64_t took = coro_now_ms() - before;
+    took = coro_now_ms() - before;
     for (int i = 0; i < TASKS; i++) {
         printf("task %d:", i);
         for (int k = 0; k < tasks[i].n; k++)
@@ -70,9 +74,11 @@ static void *all(void *arg)
 int main(void)
 {
     struct coro_loop *loop = coro_loop_new(NULL);
+    int rc;
+
     if (loop == NULL || coro_spawn(loop, all, NULL, "all") == NULL)
         return 1;
-    int rc = coro_loop_run(loop);
+    rc = coro_loop_run(loop);
     coro_loop_free(loop);
     return rc == 0 ? 0 : 1;
 }

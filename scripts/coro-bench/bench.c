@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT
-/* Measures one thing once and prints `NAME VALUE UNIT` lines; scripts/bench-coro calls it again
+/* SPDX-License-Identifier: MIT
+ *
+ * Measures one thing once and prints `NAME VALUE UNIT` lines; scripts/bench-coro calls it again
  * and again, interleaved, and works out medians and ratios. Everything runs on the one core that
  * the caller pinned it to.
  *
@@ -39,6 +40,7 @@ void *make_fcontext(void *top, size_t size, void (*fn)(struct transfer));
 static double now_ns(void)
 {
     struct timespec ts;
+
     clock_gettime(CLOCK_MONOTONIC, &ts);
     return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
 }
@@ -86,6 +88,7 @@ static void ucontext_body(void)
 static double time_ours(int pairs)
 {
     double before = now_ns();
+
     for (int i = 0; i < pairs; i++)
         (void)coro_context_switch(&ctx_main, &ctx_other, NULL);
     return (now_ns() - before) / pairs / 2;
@@ -94,6 +97,7 @@ static double time_ours(int pairs)
 static double time_fcontext(struct transfer *t, int pairs)
 {
     double before = now_ns();
+
     for (int i = 0; i < pairs; i++)
         *t = jump_fcontext(t->context, NULL);
     return (now_ns() - before) / pairs / 2;
@@ -102,6 +106,7 @@ static double time_fcontext(struct transfer *t, int pairs)
 static double time_swapcontext(int pairs)
 {
     double before = now_ns();
+
     for (int i = 0; i < pairs; i++)
         swapcontext(&uc_main, &uc_other);
     return (now_ns() - before) / pairs / 2;
@@ -110,6 +115,7 @@ static double time_swapcontext(int pairs)
 static void bench_switch(void)
 {
     struct transfer t = {make_fcontext(stack_b + STACK, STACK, fcontext_body), NULL};
+
     coro_context_init(&ctx_other, stack_a, STACK, ours_body, NULL);
     getcontext(&uc_other);
     uc_other.uc_stack = (stack_t){.ss_sp = stack_c, .ss_size = STACK};
@@ -133,6 +139,7 @@ static void bench_suspended(int pairs)
 static void *echo(void *arg)
 {
     void *value = arg;
+
     while (coro_yield(value, &value) == 0)
         continue;
     return NULL;
@@ -144,8 +151,10 @@ static void bench_roundtrip(void)
     struct coro_gen *g = coro_gen_new(NULL, echo, NULL, "echo");
     void *out = NULL;
     uintptr_t sum = 0;
+    double before;
+
     coro_send(g, NULL, &out);
-    double before = now_ns();
+    before = now_ns();
     for (uintptr_t i = 1; i <= N; i++) {
         coro_send(g, (void *)i, &out);
         sum += (uintptr_t)out;
@@ -168,8 +177,10 @@ static void *spawn_and_await(void *arg)
     enum { N = 100000 };
     struct coro_loop *loop = coro_task_loop(coro_task_self());
     double before = now_ns();
+
     for (int i = 0; i < N; i++) {
         struct coro_task *t = coro_spawn(loop, nothing, arg, "nothing");
+
         if (t == NULL)
             die("coro_spawn");
         must(coro_await(coro_task_future(t), NULL, CORO_FOREVER), "coro_await");
@@ -192,6 +203,7 @@ static void on_timer(struct coro_loop *loop, struct coro_timer *timer)
     enum { N = 1000000 };
     struct coro_task *worker = *(struct coro_task **)timer->data;
     double before = now_ns();
+
     for (int i = 0; i < N; i++)
         coro_resume_now(worker);
     printf("park_resume %.3f ns\n", (now_ns() - before) / (double)N);
@@ -203,6 +215,7 @@ static void bench_tasks(void)
     struct coro_loop *loop = coro_loop_new(NULL);
     struct coro_task *worker;
     struct coro_timer timer;
+
     if (loop == NULL || coro_spawn(loop, spawn_and_await, NULL, "main") == NULL)
         die("coro_loop_new");
     must(coro_loop_run(loop), "coro_loop_run");
@@ -222,6 +235,7 @@ static double resident_bytes(void)
     char line[256];
     long kib = -1;
     FILE *f = fopen("/proc/self/smaps_rollup", "r");
+
     if (f == NULL)
         die("/proc/self/smaps_rollup");
     while (kib < 0 && fgets(line, sizeof line, f) != NULL)
@@ -233,6 +247,7 @@ static double resident_bytes(void)
 static void *suspended(void *arg)
 {
     int rc = coro_park(CORO_FOREVER);
+
     return rc == 0 ? arg : NULL;
 }
 
@@ -246,15 +261,19 @@ static void many(struct coro_loop *loop, struct many *m)
 {
     unsigned n = m->n;
     double before = now_ns();
+    double made;
+    double begun;
+    double stop;
+
     for (unsigned i = 0; i < n; i++) {
         if (coro_spawn(loop, suspended, NULL, "one of many") == NULL)
             die("coro_spawn");
     }
-    double made = now_ns();
+    made = now_ns();
     must(coro_pause(), "coro_pause"); /* all have run, and wait */
-    double begun = now_ns();
+    begun = now_ns();
     m->full_bytes = resident_bytes();
-    double stop = now_ns();
+    stop = now_ns();
     coro_loop_stop(loop, CORO_FOREVER);
     while (coro_loop_tasks(loop) > 1)
         (void)!coro_pause();
@@ -267,6 +286,7 @@ static void many(struct coro_loop *loop, struct many *m)
 static void *many_main(void *arg)
 {
     struct many *m = arg;
+
     many(coro_task_loop(coro_task_self()), m);
     return NULL;
 }
@@ -275,6 +295,7 @@ static void bench_many(void)
 {
     struct coro_loop *loop = coro_loop_new(NULL);
     struct many few = {.n = 100}, all = {.n = 100000}; /* the few bring the code into memory */
+
     if (loop == NULL || coro_spawn(loop, many_main, &few, "main") == NULL)
         die("coro_loop_new");
     must(coro_loop_run(loop), "coro_loop_run");
@@ -297,6 +318,7 @@ static int to[2], fro[2];
 static void *answer(void *arg)
 {
     char c;
+
     while (read(to[0], &c, 1) == 1 && write(fro[1], &c, 1) == 1)
         continue;
     return arg;
@@ -306,6 +328,7 @@ static double time_pings(void)
 {
     char c = 0;
     double before = 0;
+
     for (int i = -PINGS / 20; i < PINGS; i++) { /* the first are not counted */
         if (i == 0)
             before = now_ns();
@@ -320,6 +343,7 @@ static double time_calls(void)
 {
     char c = 0;
     double before = now_ns();
+
     for (int i = 0; i < PINGS; i++) {
         if (write(to[1], &c, 1) != 1 || read(to[0], &c, 1) != 1)
             die("pipe");
@@ -330,6 +354,8 @@ static double time_calls(void)
 static void bench_kernel(void)
 {
     pthread_t id;
+    pid_t pid;
+
     if (pipe(to) != 0 || pipe(fro) != 0)
         die("pipe");
     printf("pipe_calls %.1f ns\n", time_calls());
@@ -341,7 +367,7 @@ static void bench_kernel(void)
     if (pipe(to) != 0)
         die("pipe");
     fflush(stdout);
-    pid_t pid = fork();
+    pid = fork();
     if (pid < 0)
         die("fork");
     if (pid == 0) {
@@ -357,6 +383,7 @@ static void bench_kernel(void)
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
+
     if (strcmp(what, "switch") == 0)
         bench_switch();
     else if (strcmp(what, "roundtrip") == 0)
