@@ -124,9 +124,7 @@ bool coro_timer_active(const struct coro_timer *t)
 
 int64_t coro_timers_next(const struct coro_loop *loop)
 {
-    if (loop->timers == NULL)
-        return INT64_MAX;
-    return loop->timers->at_ns < 1 ? 1 : loop->timers->at_ns;
+    return loop->timers == NULL ? INT64_MAX : loop->timers->at_ns;
 }
 
 void coro_timers_run(struct coro_loop *loop)

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT
-/* What the tests of tasks share: a trace of what happened in which order, and running a function
+/* SPDX-License-Identifier: MIT
+ *
+ * What the tests of tasks share: a trace of what happened in which order, and running a function
  * as the main task of a loop of its own. Included after cmocka.h.
  */
 #ifndef TEST_CORO_TASKS_H
@@ -25,6 +26,7 @@ static inline void note(const char *what)
 static inline struct coro_loop *new_loop(void)
 {
     struct coro_loop *loop = coro_loop_new(NULL);
+
     assert_non_null(loop);
     trace[0] = '\0';
     return loop;
@@ -33,6 +35,20 @@ static inline struct coro_loop *new_loop(void)
 static inline void spawn(struct coro_loop *loop, coro_task_fn *fn, void *arg)
 {
     assert_non_null(coro_spawn(loop, fn, arg, "test"));
+}
+
+static inline struct coro_loop *this_loop(void)
+{
+    return coro_task_loop(coro_task_self());
+}
+
+/* Spawns a task and takes a reference to it as a future. */
+static inline struct coro_future *go(coro_task_fn *fn, void *arg)
+{
+    struct coro_task *t = coro_spawn(this_loop(), fn, arg, "test");
+
+    assert_non_null(t);
+    return coro_future_ref(coro_task_future(t));
 }
 
 /* A task that ends the loop when its function returns. */
@@ -45,6 +61,7 @@ static inline void *main_task(void *arg)
 {
     struct main_call *call = arg;
     void *result = call->fn(call->arg);
+
     coro_loop_stop(coro_task_loop(coro_task_self()), 5000);
     return result;
 }
@@ -53,6 +70,7 @@ static inline void run_main(coro_task_fn *fn, void *arg)
 {
     struct coro_loop *loop = new_loop();
     struct main_call call = {fn, arg};
+
     spawn(loop, main_task, &call);
     assert_int_equal(coro_loop_run(loop), 0);
     assert_int_equal(coro_loop_tasks(loop), 0);

@@ -1,62 +1,19 @@
-// SPDX-License-Identifier: MIT
-/* The switch itself: what is carried over, what survives, how an entry finds its stack. */
+/* SPDX-License-Identifier: MIT
+ *
+ * The switch itself: what survives it, how an entry finds its stack.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "coro/coro.h"
+#include "tests/unit/coro/coroutines.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <unwind.h>
-
-/* The library's own layer, so that the memory checkers are told. */
-static struct coro *back;
-static struct coro_stack_pool *pool;
-static int trips;
-
-static void make(struct coro *c, coro_entry_fn *entry)
-{
-    *c = (struct coro){0};
-    struct coro_stack *stack = coro_stack_get(pool, "test");
-    assert_non_null(stack);
-    coro_init(c, stack, coro_stack_pool_bytes(pool), entry, c);
-}
-
-static void unmake(struct coro *c)
-{
-    struct coro_stack *stack = c->stack;
-    coro_term(c);
-    coro_stack_put(pool, stack);
-}
-
-/* Adds one to whatever it is handed. */
-static void adder(void *arg)
-{
-    struct coro *self = arg;
-    void *value = NULL;
-    coro_arrived(self);
-    for (;;) {
-        value = coro_switch(self, back, (void *)((uintptr_t)value + 1));
-        trips++;
-    }
-}
-
-static void test_values_are_carried(void **state)
-{
-    struct coro c;
-    (void)state;
-    make(&c, adder);
-    back = coro_running();
-    assert_int_equal((uintptr_t)coro_switch(back, &c, (void *)99), 1); /* the first hands nothing */
-    for (uintptr_t i = 0; i < 1000; i++)
-        assert_int_equal((uintptr_t)coro_switch(back, &c, (void *)i), i + 1);
-    assert_int_equal(trips, 1000);
-    unmake(&c);
-}
 
 /* Wears out every register it can: many live integers and doubles across each switch. */
 static double churn(struct coro *self, struct coro *other, uint64_t seed)
@@ -64,6 +21,7 @@ static double churn(struct coro *self, struct coro *other, uint64_t seed)
     uint64_t a = seed, b = a * 3, c = b * 5, d = c * 7, e = d * 11, f = e * 13, g = f * 17;
     double s = (double)seed, t = s / 3, u = t / 5, v = u / 7, w = v / 11, x = w / 13;
     long double l = (long double)seed / 3;
+
     for (int i = 0; i < 50; i++) {
         (void)coro_switch(self, other, NULL);
         a += b, b ^= c, c += d, d ^= e, e += f, f ^= g, g += a;
@@ -78,6 +36,7 @@ static double churned;
 static void churner(void *arg)
 {
     struct coro *self = arg;
+
     coro_arrived(self);
     churned = churn(self, back, 7);
     coro_leave_for_good(self, back, NULL);
@@ -86,6 +45,7 @@ static void churner(void *arg)
 static void idle(void *arg)
 {
     struct coro *self = arg;
+
     coro_arrived(self);
     for (;;)
         (void)coro_switch(self, back, NULL);
@@ -94,12 +54,15 @@ static void idle(void *arg)
 static void test_registers_survive(void **state)
 {
     struct coro c, other;
+    double alone;
+    double mine;
+
     (void)state;
     back = coro_running();
     make(&other, idle);
-    double alone = churn(back, &other, 7); /* against one that does nothing */
+    alone = churn(back, &other, 7); /* against one that does nothing */
     make(&c, churner);
-    double mine = churn(back, &c, 9);
+    mine = churn(back, &c, 9);
     (void)coro_switch(back, &c, NULL); /* its last round */
     assert_true(alone == churned);
     assert_true(mine == churn(back, &other, 9));
@@ -113,15 +76,16 @@ static uintptr_t misaligned;
 static void aligned_entry(void *arg)
 {
     struct coro *self = arg;
-    coro_arrived(self);
     struct {
         _Alignas(16) char bytes[16];
     } frame;
     volatile char *p = frame.bytes;
-    *p = 1;
-    misaligned = (uintptr_t)p % 16;
     double d = 0;
     char text[32];
+
+    coro_arrived(self);
+    *p = 1;
+    misaligned = (uintptr_t)p % 16;
     snprintf(text, sizeof text, "%.3f", sqrt(2 + d)); /* libc uses aligned vector stores */
     misaligned += strcmp(text, "1.414") != 0;
     coro_leave_for_good(self, back, NULL);
@@ -130,6 +94,7 @@ static void aligned_entry(void *arg)
 static void test_entry_stack_is_aligned(void **state)
 {
     struct coro c;
+
     (void)state;
     misaligned = 1;
     back = coro_running();
@@ -137,36 +102,6 @@ static void test_entry_stack_is_aligned(void **state)
     (void)coro_switch(back, &c, NULL);
     assert_int_equal(misaligned, 0);
     unmake(&c);
-}
-
-/* Each coroutine resumes the next one, a ring of them, none returning to who resumed it. */
-enum { RING = 10 };
-static struct coro ring[RING];
-static int visits[RING];
-
-static void ring_entry(void *arg)
-{
-    struct coro *self = arg;
-    coro_arrived(self);
-    size_t i = (size_t)(self - ring);
-    for (;;) {
-        visits[i]++;
-        (void)coro_switch(self, i + 1 < RING ? &ring[i + 1] : back, NULL);
-    }
-}
-
-static void test_symmetric_ring(void **state)
-{
-    (void)state;
-    back = coro_running();
-    for (int i = 0; i < RING; i++)
-        make(&ring[i], ring_entry);
-    for (int round = 0; round < 5; round++)
-        (void)coro_switch(back, &ring[0], NULL);
-    for (int i = 0; i < RING; i++) {
-        assert_int_equal(visits[i], 5);
-        unmake(&ring[i]);
-    }
 }
 
 #ifndef CORO_UCONTEXT
@@ -193,6 +128,7 @@ __attribute__((noinline)) static void innermost(void)
 static void unwound_entry(void *arg)
 {
     struct coro *self = arg;
+
     coro_arrived(self);
     innermost();
     coro_leave_for_good(self, back, NULL);
@@ -201,6 +137,7 @@ static void unwound_entry(void *arg)
 static size_t index_of(void (*fn)(void))
 {
     size_t i = 0;
+
     while (i < frame_count && frames[i] != (void *)(uintptr_t)fn)
         i++;
     return i;
@@ -211,11 +148,13 @@ void coro_context_start(void);
 static void test_unwinding_ends_at_the_entry(void **state)
 {
     struct coro c;
+    size_t i;
+
     (void)state;
     back = coro_running();
     make(&c, unwound_entry);
     (void)coro_switch(back, &c, NULL);
-    size_t i = index_of(innermost);
+    i = index_of(innermost);
     assert_true(i < frame_count);
     assert_ptr_equal(frames[i + 1], (void *)(uintptr_t)unwound_entry);
     assert_ptr_equal(frames[i + 2], (void *)(uintptr_t)coro_context_start);
@@ -227,16 +166,16 @@ static void test_unwinding_ends_at_the_entry(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_values_are_carried),
         cmocka_unit_test(test_registers_survive),
         cmocka_unit_test(test_entry_stack_is_aligned),
-        cmocka_unit_test(test_symmetric_ring),
 #ifndef CORO_UCONTEXT
         cmocka_unit_test(test_unwinding_ends_at_the_entry),
 #endif
     };
+    int failed;
+
     pool = coro_stack_pool_new(0, 4);
-    int failed = pool == NULL || cmocka_run_group_tests(tests, NULL, NULL) != 0;
+    failed = pool == NULL || cmocka_run_group_tests(tests, NULL, NULL) != 0;
     coro_stack_pool_free(pool);
     return failed;
 }

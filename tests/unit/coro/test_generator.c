@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT
-/* Generators: the header's table cell by cell, delegation, nesting, use in threads.
+/* SPDX-License-Identifier: MIT
+ *
+ * Generators: the header's table cell by cell, delegation, nesting, use in threads.
  * No loop here, so that all of it also runs where libev is not at hand (tests/aarch64).
  *
  * `test_generator --table` prints what every call does in every state, for several kinds of
@@ -45,6 +46,7 @@ static void *body(void *arg)
 {
     struct subject *s = arg;
     char text[64];
+
     note(s, "begin");
     if (s->self_call != NULL) {
         describe(text, sizeof text, s->gen, s->self_call);
@@ -53,6 +55,7 @@ static void *body(void *arg)
     for (;;) {
         void *got;
         int rc = coro_yield("y", &got);
+
         if (rc == 0) {
             note(s, got != NULL ? got : "None");
             if (got != NULL && strcmp(got, "stop") == 0)
@@ -77,6 +80,7 @@ static void *proxy(void *arg)
 {
     struct subject *s = arg;
     void *result;
+
     note(s, "proxy");
     if (coro_yield_from(s->inner, &result) != 0)
         return coro_raise_again();
@@ -109,8 +113,10 @@ static void describe(char *text, size_t size, struct coro_gen *g, const char *ca
 {
     void *out = "unset";
     enum coro_status status;
+
     if (strcmp(call, "close") == 0) {
         int rc = coro_close(g);
+
         if (rc == 0)
             snprintf(text, size, "closed");
         else
@@ -140,6 +146,7 @@ static void cell(char *line, size_t size, int delegated, const char *kind, int s
     struct subject s = {.kind = kind}, outer = {.kind = kind};
     struct coro_gen *g = coro_gen_new(NULL, body, &s, "body"), *inner = NULL;
     char text[64] = "";
+
     s.gen = g;
     if (delegated) {
         inner = g;
@@ -167,6 +174,7 @@ static void cell(char *line, size_t size, int delegated, const char *kind, int s
 static void print_table(void)
 {
     char line[512];
+
     for (int delegated = 0; delegated < 2; delegated++)
         for (int kind = 0; kind < KINDS; kind++)
             for (int state = 0; state < STATES; state++)
@@ -179,6 +187,7 @@ static void print_table(void)
 static void assert_cell(const char *kind, int state, const char *call, const char *expected)
 {
     char line[512];
+
     cell(line, sizeof line, 0, kind, state, call);
     assert_string_equal(strchr(line, ':') + 2, expected);
 }
@@ -187,6 +196,7 @@ static void assert_cell(const char *kind, int state, const char *call, const cha
 static void assert_delegated(const char *kind, const char *call, const char *expected)
 {
     char line[512];
+
     cell(line, sizeof line, 1, kind, CORO_GEN_SUSPENDED, call);
     assert_string_equal(strchr(line, ':') + 2, expected);
 }
@@ -252,14 +262,17 @@ static void test_delegated(void **state)
 static void *count_down(void *arg)
 {
     uintptr_t n = (uintptr_t)arg;
+    struct coro_gen *inner;
+
     if (n == 0) {
         for (uintptr_t i = 1;; i++) {
             int rc = coro_yield((void *)i, NULL);
+
             if (rc != 0)
                 return coro_raise_again();
         }
     }
-    struct coro_gen *inner = coro_gen_new(NULL, count_down, (void *)(n - 1), "inner");
+    inner = coro_gen_new(NULL, count_down, (void *)(n - 1), "inner");
     assert_non_null(inner);
     if (coro_yield_from(inner, NULL) != 0)
         coro_raise_again();
@@ -269,9 +282,10 @@ static void *count_down(void *arg)
 
 static void test_deep_delegation(void **state)
 {
-    (void)state;
     void *out;
     struct coro_gen *g = coro_gen_new(NULL, count_down, (void *)20, "deep");
+
+    (void)state;
     for (uintptr_t i = 1; i <= 100; i++) {
         assert_int_equal(coro_send(g, NULL, &out), CORO_YIELDED);
         assert_int_equal((uintptr_t)out, i);
@@ -288,10 +302,11 @@ static void *yields_in_helper(void *arg);
 static int helper(int depth)
 {
     volatile char frame[200];
+    void *got;
+
     frame[0] = (char)depth;
     if (depth > 0)
         return helper(depth - 1) + frame[0] * 0;
-    void *got;
     return coro_yield("deep", &got) == 0 ? *(int *)got : -1;
 }
 
@@ -303,9 +318,10 @@ static void *yields_in_helper(void *arg)
 
 static void test_yield_from_called_function(void **state)
 {
-    (void)state;
     int got = 0, seven = 7;
     struct coro_gen *g = coro_gen_new(NULL, yields_in_helper, &got, "helper");
+
+    (void)state;
     assert_int_equal(coro_send(g, NULL, NULL), CORO_YIELDED);
     assert_int_equal(coro_send(g, &seven, NULL), CORO_RETURNED);
     assert_int_equal(got, 7);
@@ -315,6 +331,7 @@ static void test_yield_from_called_function(void **state)
 static void *keeps_double(void *arg)
 {
     double total = 0;
+
     for (int i = 0; i < 100; i++) {
         total += 0.25 * i;
         if (coro_yield(arg, NULL) != 0)
@@ -326,10 +343,11 @@ static void *keeps_double(void *arg)
 
 static void test_registers_survive(void **state)
 {
-    (void)state;
     double a = 0, b = 0, mine = 1;
     struct coro_gen *g = coro_gen_new(NULL, keeps_double, &a, "a");
     struct coro_gen *h = coro_gen_new(NULL, keeps_double, &b, "b");
+
+    (void)state;
     while (coro_send(g, NULL, NULL) == CORO_YIELDED) {
         mine *= 1.5;
         mine /= 1.5;
@@ -346,9 +364,11 @@ static void test_registers_survive(void **state)
 static void *in_thread(void *arg)
 {
     struct subject s = {.kind = "plain"};
+
     for (int i = 0; i < 100; i++) {
         struct coro_gen *g = coro_gen_new(NULL, body, &s, "thread");
         void *out = NULL;
+
         if (coro_send(g, NULL, &out) == CORO_YIELDED && coro_send(g, "stop", &out) == CORO_RETURNED)
             ++*(int *)arg;
         coro_gen_free(g);
@@ -358,9 +378,10 @@ static void *in_thread(void *arg)
 
 static void test_threads_of_their_own(void **state)
 {
-    (void)state;
     pthread_t id[3];
     int count[3] = {0};
+
+    (void)state;
     for (int i = 0; i < 3; i++)
         assert_int_equal(pthread_create(&id[i], NULL, in_thread, &count[i]), 0);
     for (int i = 0; i < 3; i++) {
@@ -371,10 +392,6 @@ static void test_threads_of_their_own(void **state)
 
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "--table") == 0) {
-        print_table();
-        return 0;
-    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_created),
         cmocka_unit_test(test_running),
@@ -386,5 +403,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_registers_survive),
         cmocka_unit_test(test_threads_of_their_own),
     };
+
+    if (argc > 1 && strcmp(argv[1], "--table") == 0) {
+        print_table();
+        return 0;
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
-// SPDX-License-Identifier: MIT
-/* Random waits, random cancellations, a fixed seed: whatever the interleaving, every task unwinds
+/* SPDX-License-Identifier: MIT
+ *
+ * Random waits, random cancellations, a fixed seed: whatever the interleaving, every task unwinds
  * exactly once, every wait says what it may say, and nothing is lost or done twice:
  *
  *   - as many semaphore units at the end as at the beginning, and never more held than there are;
@@ -45,6 +46,7 @@ static struct {
     struct coro_future *shared; /* everybody may await it; completed at the end */
     int pipe[2];
     unsigned held, put, got, offloads_ok, spawned, ended, by_kind[KINDS];
+
     atomic_uint offloads_run;
 } scene;
 
@@ -83,6 +85,7 @@ static void *short_task(void *arg)
 static int hold_unit(void)
 {
     int rc = coro_sem_acquire(&scene.sem, some_deadline());
+
     if (rc != 0)
         return rc;
     assert_true(++scene.held <= UNITS);
@@ -96,6 +99,7 @@ static int put_or_get(void)
 {
     void *item = &scene;
     int rc;
+
     if (pick(2)) {
         rc = coro_queue_put(&scene.queue, item, coro_now_ms() + pick(4));
         scene.put += rc == 0;
@@ -112,13 +116,16 @@ static int gather_some(void)
     struct coro_future *f[3];
     struct coro_loop *loop = coro_task_loop(coro_task_self());
     size_t n = 0;
+    int rc;
+
     for (; n < 3; n++) {
         struct coro_task *t = coro_spawn(loop, short_task, (void *)(uintptr_t)pick(3), "short");
+
         if (t == NULL)
             break; /* the loop is stopping */
         f[n] = coro_future_ref(coro_task_future(t));
     }
-    int rc = coro_gather(f, n, some_deadline());
+    rc = coro_gather(f, n, some_deadline());
     if (rc == 0 && n == 3)
         rc = coro_await_within(f[0], NULL, some_deadline());
     while (n > 0)
@@ -140,6 +147,7 @@ static int sleep_in_generator(void)
 {
     struct coro_gen *g = coro_gen_new(NULL, sleepy_body, NULL, "sleepy");
     int rc = 0;
+
     for (unsigned i = pick(3); rc == 0 && i > 0; i--)
         rc = coro_send(g, NULL, NULL) == CORO_FAILED ? coro_gen_error(g).code : 0;
     coro_gen_free(g);
@@ -150,6 +158,7 @@ static int offload_one(void)
 {
     void *result = NULL;
     int rc = coro_offload(offloaded, &scene, &result);
+
     if (rc == 0) {
         assert_ptr_equal(result, &scene);
         scene.offloads_ok++;
@@ -160,6 +169,7 @@ static int offload_one(void)
 static int something(void)
 {
     unsigned kind = pick(KINDS);
+
     scene.by_kind[kind]++;
     switch (kind) {
     case 0:
@@ -187,6 +197,7 @@ static void *worker_main(void *arg)
 {
     struct worker *w = arg;
     int rc = 0;
+
     for (unsigned i = 10 + pick(30); i > 0 && rc != -ECANCELED; i--) {
         rc = something();
         check(rc);
@@ -206,8 +217,10 @@ static void *chaos(void *arg)
 {
     struct coro_loop *loop = coro_task_loop(coro_task_self());
     unsigned rounds = *(unsigned *)arg;
+
     for (unsigned i = 0; i < rounds; i++) {
         struct worker *w = &scene.workers[pick(WORKERS)];
+
         if (w->task == NULL || w->unwound > 0) {
             assert_true(w->task == NULL || w->unwound == 1);
             coro_task_unref(w->task);
@@ -229,6 +242,7 @@ static void run(uint64_t seed, unsigned rounds)
 {
     struct coro_loop_config config = {.offload_threads = 2, .cleanup_ms = 5};
     struct coro_loop *loop = coro_loop_new(&config);
+
     memset(&scene, 0, sizeof scene);
     scene.random = seed;
     coro_sem_init(&scene.sem, UNITS);
@@ -259,12 +273,13 @@ static void run(uint64_t seed, unsigned rounds)
 
 static void test_random_interleavings(void **state)
 {
-    (void)state;
 #ifdef CORO_TSAN
     unsigned rounds = 150; /* ThreadSanitizer takes milliseconds to make a fibre */
 #else
     unsigned rounds = RUNNING_ON_VALGRIND ? 300 : 1000;
 #endif
+
+    (void)state;
     for (uint64_t seed = 1; seed <= 4; seed++)
         run(seed * UINT64_C(0x9E3779B97F4A7C15), rounds);
 }
@@ -272,5 +287,6 @@ static void test_random_interleavings(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_random_interleavings)};
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,7 @@
-// SPDX-License-Identifier: MIT
-/* Tasks and the loop: order, parking, deadlines, descriptors, several at once. */
+/* SPDX-License-Identifier: MIT
+ *
+ * Tasks: order, parking, deadlines, how many there may be.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -7,11 +9,6 @@
 #include <cmocka.h>
 
 #include "tests/unit/coro/tasks.h"
-
-#include <sys/socket.h>
-#include <unistd.h>
-
-/* ---- order and parking ---- */
 
 static void *say_twice(void *arg)
 {
@@ -23,8 +20,9 @@ static void *say_twice(void *arg)
 
 static void test_tasks_take_turns(void **state)
 {
-    (void)state;
     struct coro_loop *loop = new_loop();
+
+    (void)state;
     assert_null(coro_task_self());
     spawn(loop, say_twice, "a");
     spawn(loop, say_twice, "b");
@@ -42,6 +40,7 @@ struct worker {
 static void *worker_main(void *arg)
 {
     struct worker *w = arg;
+
     w->task = coro_task_self();
     while ((w->end = coro_park(CORO_FOREVER)) == 0)
         w->served++;
@@ -53,6 +52,7 @@ static void on_tick(struct coro_loop *loop, struct coro_timer *timer)
 {
     struct worker *w = timer->data;
     int before = w->served;
+
     coro_resume_now(w->task);
     assert_int_equal(w->served, before + 1);
     coro_resume_now(w->task);
@@ -65,10 +65,11 @@ static void on_tick(struct coro_loop *loop, struct coro_timer *timer)
 
 static void test_resume_now_and_unpark(void **state)
 {
-    (void)state;
     struct coro_loop *loop = new_loop();
     struct worker w = {0};
     struct coro_timer timer;
+
+    (void)state;
     spawn(loop, worker_main, &w);
     coro_timer_init(&timer, on_tick, &w);
     coro_timer_start(loop, &timer, 1, 0);
@@ -88,13 +89,15 @@ static void *set_flag(void *arg)
 static void on_spawn_tick(struct coro_loop *loop, struct coro_timer *timer)
 {
     int ran = 0;
-    (void)timer;
     struct coro_task *t = coro_spawn(loop, set_flag, &ran, "now");
+    struct worker w;
+
+    (void)timer;
     assert_non_null(t);
     assert_int_equal(coro_future_state(coro_task_future(t)), CORO_PENDING);
     coro_resume_now(t);
     assert_int_equal(ran, 1);
-    struct worker w = {0};
+    w = (struct worker){0};
     t = coro_spawn(loop, worker_main, &w, "worker");
     assert_non_null(t);
     coro_resume_now(t);
@@ -108,9 +111,10 @@ static void on_spawn_tick(struct coro_loop *loop, struct coro_timer *timer)
 
 static void test_resume_now_just_spawned(void **state)
 {
-    (void)state;
     struct coro_loop *loop = new_loop();
     struct coro_timer timer;
+
+    (void)state;
     coro_timer_init(&timer, on_spawn_tick, NULL);
     coro_timer_start(loop, &timer, 0, 0);
     assert_int_equal(coro_loop_run(loop), 0);
@@ -119,10 +123,12 @@ static void test_resume_now_just_spawned(void **state)
 
 static void *park_cases(void *arg)
 {
+    int64_t before;
+
     (void)arg;
     coro_unpark(coro_task_self());
     assert_int_equal(coro_park(CORO_FOREVER), 0); /* the permit */
-    int64_t before = coro_now_ms();
+    before = coro_now_ms();
     assert_int_equal(coro_park(before + 10), -ETIMEDOUT);
     assert_true(coro_now_ms() >= before + 10);
     assert_int_equal(coro_park(before), -ETIMEDOUT); /* past: does not wait */
@@ -142,6 +148,7 @@ static void test_park_permit_and_deadline(void **state)
 static void *parks_twice(void *arg)
 {
     int *rc = arg;
+
     rc[0] = coro_park(CORO_FOREVER);
     rc[1] = coro_park(CORO_FOREVER);
     return NULL;
@@ -150,10 +157,12 @@ static void *parks_twice(void *arg)
 static void *unpark_and_cancel(void *arg)
 {
     struct coro_loop *loop = coro_task_loop(coro_task_self());
+
     (void)arg;
     for (int order = 0; order < 2; order++) {
         int rc[2] = {1, 1};
         struct coro_task *t = coro_spawn(loop, parks_twice, rc, "parks");
+
         assert_non_null(t);
         assert_int_equal(coro_sleep(1), 0);
         if (order == 0)
@@ -194,6 +203,7 @@ static void *unpark_late(void *arg)
     struct coro_loop *loop = coro_task_loop(coro_task_self());
     struct coro_task *t = coro_spawn(loop, parks_shortly, &rc, "parks");
     struct coro_timer timer;
+
     (void)arg;
     assert_non_null(t);
     assert_int_equal(coro_pause(), 0);
@@ -213,108 +223,12 @@ static void test_unpark_beats_deadline(void **state)
     run_main(unpark_late, NULL);
 }
 
-static void *sleeps_then_parks(void *arg)
-{
-    assert_int_equal(coro_sleep(1), 0);
-    return coro_park(CORO_FOREVER) == 0 ? arg : NULL;
-}
-
-static void test_deadlock_is_noticed(void **state)
-{
-    (void)state;
-    struct coro_loop *loop = new_loop();
-    spawn(loop, sleeps_then_parks, NULL);
-    assert_int_equal(coro_loop_run(loop), -EDEADLK);
-    coro_loop_stop(loop, 1000); /* it can still be ended in order */
-    assert_int_equal(coro_loop_run(loop), 0);
-    coro_loop_free(loop);
-}
-
-static void *sleep_a_little(void *arg)
-{
-    (void)arg;
-    assert_int_equal(coro_sleep(30), 0);
-    return NULL;
-}
-
-static void *sleep_cases(void *arg)
-{
-    struct coro_call calls[50];
-    int64_t before = coro_now_ms();
-    (void)arg;
-    for (int i = 0; i < 50; i++)
-        calls[i] = (struct coro_call){.fn = sleep_a_little};
-    assert_int_equal(coro_run_all(calls, 50, CORO_FOREVER), 0);
-    assert_true(coro_now_ms() - before >= 30);
-    assert_true(coro_now_ms() - before < 30 * 50); /* together, not one after the other */
-    return NULL;
-}
-
-static void test_sleeps_overlap(void **state)
-{
-    (void)state;
-    run_main(sleep_cases, NULL);
-}
-
-/* ---- descriptors ---- */
-
-static void *fd_cases(void *arg)
-{
-    int s[2];
-    char c;
-    (void)arg;
-    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, s), 0);
-    assert_int_equal(coro_wait_fd(s[0], CORO_READ, coro_now_ms() + 10), -ETIMEDOUT);
-    assert_int_equal(coro_wait_fd(s[0], CORO_READ | CORO_WRITE, CORO_FOREVER), CORO_WRITE);
-    assert_int_equal(write(s[1], "x", 1), 1);
-    assert_int_equal(coro_wait_fd(s[0], CORO_READ, CORO_FOREVER), CORO_READ);
-    assert_int_equal(read(s[0], &c, 1), 1);
-    close(s[1]);
-    assert_true(coro_wait_fd(s[0], CORO_READ, CORO_FOREVER) & CORO_READ);
-    close(s[0]);
-    return NULL;
-}
-
-static void test_wait_fd(void **state)
-{
-    (void)state;
-    run_main(fd_cases, NULL);
-}
-
-static void *fails(void *arg)
-{
-    (void)arg;
-    return coro_fail(-EIO);
-}
-
-static void *run_all_cases(void *arg)
-{
-    int one = 0, two = 0;
-    struct coro_call calls[] = {
-        {.fn = set_flag, .arg = &one}, {.fn = fails}, {.fn = set_flag, .arg = &two}};
-    (void)arg;
-    assert_int_equal(coro_run_all(calls, 3, CORO_FOREVER), -EIO);
-    assert_int_equal(one + two, 2);
-    assert_int_equal(calls[0].error, 0);
-    assert_int_equal(calls[1].error, -EIO);
-    int slept = 0;
-    struct coro_call slow = {.fn = wait_sleep, .arg = &slept};
-    assert_int_equal(coro_run_all(&slow, 1, coro_now_ms() + 5), -ETIMEDOUT);
-    assert_int_equal(slept, -ECANCELED);
-    return NULL;
-}
-
-static void test_run_all(void **state)
-{
-    (void)state;
-    run_main(run_all_cases, NULL);
-}
-
 static void test_max_tasks(void **state)
 {
-    (void)state;
     struct coro_loop_config config = {.max_tasks = 2};
     struct coro_loop *loop = coro_loop_new(&config);
+
+    (void)state;
     trace[0] = '\0';
     spawn(loop, say_twice, "a");
     spawn(loop, say_twice, "b");
@@ -333,11 +247,8 @@ int main(void)
         cmocka_unit_test(test_park_permit_and_deadline),
         cmocka_unit_test(test_unpark_before_cancellation),
         cmocka_unit_test(test_unpark_beats_deadline),
-        cmocka_unit_test(test_deadlock_is_noticed),
-        cmocka_unit_test(test_sleeps_overlap),
-        cmocka_unit_test(test_wait_fd),
-        cmocka_unit_test(test_run_all),
         cmocka_unit_test(test_max_tasks),
     };
+
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
-// SPDX-License-Identifier: MIT
-/* The timers' heap against what a sorted list would do. Times lie in the past, so that all are due
- * at once and nothing waits. */
+/* SPDX-License-Identifier: MIT
+ *
+ * The timers' heap against what a sorted list would do. Times lie in the past, so that all are due
+ * at once and nothing waits.
+ */
 #include "coro/run.h"
 #include "coro/timer.h"
 

@@ -1,6 +1,7 @@
-// SPDX-License-Identifier: MIT
-/* As much of cmocka as the tests of context, stack and generator use, for builds by a
- * cross-compiler that has no cmocka (tests/aarch64). A failure ends the program.
+/* SPDX-License-Identifier: MIT
+ *
+ * As much of cmocka as the tests use that tests/aarch64 builds, by a cross-compiler that has no
+ * cmocka. A failure ends the program.
  */
 #ifndef CORO_SHIM_CMOCKA_H
 #define CORO_SHIM_CMOCKA_H
