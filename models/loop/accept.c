@@ -167,7 +167,7 @@ static void accept_some(struct loop_process *p, unsigned share, bool late)
                 continue;
             return;
         }
-        loop_open_conn(p, fd, &client, batch > 0);
+        p->admit(p, fd, &client, batch > 0);
         if (batch > 0)
             batch--;
         if (io_now_ms() != began_ms)
@@ -225,8 +225,9 @@ static void on_retry(struct coro_loop *loop, struct coro_timer *timer)
         watch_again(p);
 }
 
-int loop_accept_start(struct loop_process *p)
+int loop_accept_start(struct loop_process *p, loop_admit *admit)
 {
+    p->admit = admit;
     p->rivals = calloc(SHARED_SLOTS, sizeof *p->rivals);
     if (p->rivals == NULL)
         return -ENOMEM;
@@ -234,6 +235,11 @@ int loop_accept_start(struct loop_process *p)
     coro_timer_init(&p->retry, on_retry, p);
     coro_watch_start(p->loop, &p->listener);
     return 0;
+}
+
+void loop_accept_free(struct loop_process *p)
+{
+    free(p->rivals);
 }
 
 void loop_accept_resume(struct loop_process *p)
@@ -260,7 +266,7 @@ bool loop_accept_rest(struct loop_process *p)
 
         if (fd >= 0) {
             shared_connection_opened(p->server->shared, p->stats);
-            loop_open_conn(p, fd, &client, true);
+            p->admit(p, fd, &client, true);
             continue;
         }
         failure = shortage_of_accept(p->server, -fd);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * One loop process of the coro model, as its three files share it: coro.c (serving,
- * time, start and end), accept.c (where connections come from) and io.c
- * (how a request waits). Everything here is touched by the loop's one thread only.
+ * One loop process of the coro model. coro.c serves, and says when; the files of this folder are
+ * what it does that with. Everything here is touched by the loop's one thread only.
  */
 #ifndef MODELS_LOOP_LOOP_H
 #define MODELS_LOOP_LOOP_H
@@ -24,6 +23,11 @@
 #include "server.h"
 
 struct loop_context;
+struct loop_process;
+
+/* at_once: what has come on it is served before this returns. */
+typedef void loop_admit(struct loop_process *p, int fd, const struct in6_addr *client,
+                        bool at_once);
 
 /* A connection's record, and its place in the loop. Indexed by descriptor. */
 struct loop_conn {
@@ -68,39 +72,77 @@ struct loop_process {
     struct loop_context *idle;       /* last in, first out: the warmest stack first */
     unsigned idle_count, idle_least; /* now, and the fewest since the last trim */
     unsigned contexts;               /* numbered so far */
+    void *(*run)(void *context);     /* what they run */
     struct loop_conn *queue, **queue_end;         /* readable, but no coroutine can be had */
     struct loop_conn *unwatched, **unwatched_end; /* see leave_unwatched() */
     unsigned unwatched_count;
     struct rush rush;       /* of connections that end by agreement */
     struct coro_sem movers; /* of 1: who moves much goes on when it has this; see io.c */
     struct io loop_io;      /* of the loop itself: never waits; its clock is that of all contexts */
-    struct coro_watch listener, stop;
-    struct coro_timer tick, retry;
-    bool blocked; /* accepting has stopped for want of room: closing a connection may make some */
-    int64_t looked_ms;         /* when it last came for connections */
-    int64_t left_since_ms;     /* connections are left to others since then; 0: they are not */
-    struct loop_rival *rivals; /* of the other loops, by number; accept.c's own */
-    bool draining;             /* the stop descriptor was seen */
-    bool stopping;             /* coro_loop_stop() was called: nothing is served any more */
+    struct coro_watch stop;
+    struct coro_timer tick;
+    bool draining; /* the stop descriptor was seen */
+    bool stopping; /* coro_loop_stop() was called: nothing is served any more */
+
+    /* accept.c's own: */
+    loop_admit *admit;
+    struct coro_watch listener;
+    struct coro_timer retry;
+    bool blocked;          /* it has stopped for want of room: closing a connection may make some */
+    int64_t looked_ms;     /* when it last came for connections */
+    int64_t left_since_ms; /* connections are left to others since then; 0: they are not */
+    struct loop_rival *rivals; /* of the other loops, by number */
 };
-
-/* ---- coro.c ---- */
-
-/* Serves c, which is open and has no coroutine: switches to one, and back when it is done or
- * waits. Queues c when no coroutine can be had. */
-void loop_serve(struct loop_process *p, struct loop_conn *c);
-
-/* Makes the record of a socket just accepted, and counted. serve: what has come on it, at once. */
-void loop_open_conn(struct loop_process *p, int fd, const struct in6_addr *client, bool serve);
 
 /* ---- accept.c ---- */
 
-/* Starts accepting; stops it for good; accepts all that waited to be, after that; or lets it go on
- * now that a connection has closed, if it had to stop because there were too many. */
-int loop_accept_start(struct loop_process *p); /* 0 or -ENOMEM */
+/* Starts accepting: each connection, counted, is given to admit, which serves what has come on it
+ * at once or later. Returns 0 or -ENOMEM; loop_accept_free() in either case. */
+int loop_accept_start(struct loop_process *p, loop_admit *admit)
+    __attribute__((warn_unused_result));
+void loop_accept_free(struct loop_process *p);
+
+/* Stops it for good; accepts all that waited to be, after that; or lets it go on now that a
+ * connection has closed, if it had to stop because there were too many. */
 void loop_accept_end(struct loop_process *p);
 bool loop_accept_rest(struct loop_process *p); /* false: for want of room some still wait */
 void loop_accept_resume(struct loop_process *p);
+
+/* ---- lot.c ---- */
+
+/* Makes the records. Returns 0 or -ENOMEM; loop_close_lot() in either case. */
+int loop_open_lot(struct loop_process *p) __attribute__((warn_unused_result));
+void loop_close_lot(struct loop_process *p);
+
+/* The record of a socket just accepted, and counted; its watch is the caller's to make. */
+struct loop_conn *loop_open_conn(struct loop_process *p, int fd, const struct in6_addr *client);
+
+/* After serving c: it is parked or closed. */
+void loop_put_back(struct loop_process *p, struct loop_conn *c, enum conn_next next);
+
+/* Ends what has expired; while draining also what is idle. Has served what cannot be watched. */
+void loop_sweep(struct loop_process *p, void (*serve)(struct loop_process *p, struct loop_conn *c));
+
+/* ---- contexts.c ---- */
+
+/* An idle coroutine, or a new one, which runs p->run; NULL: none can be had. */
+struct loop_context *loop_take_context(struct loop_process *p);
+
+/* x, which is running, is idle from now on; or ends. */
+static inline void loop_keep_context(struct loop_context *x)
+{
+    x->next = x->process->idle;
+    x->process->idle = x;
+    x->process->idle_count++;
+}
+void loop_free_context(struct loop_context *x);
+
+/* Ends coroutines that were idle all the time since the last call. */
+void loop_trim_contexts(struct loop_process *p);
+
+/* No coroutine can be had: c waits for one in line. The first in line, or NULL. */
+void loop_enqueue(struct loop_process *p, struct loop_conn *c);
+struct loop_conn *loop_next_job(struct loop_process *p);
 
 /* ---- io.c ---- */
 

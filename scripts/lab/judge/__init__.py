@@ -7,9 +7,8 @@
     ceilings    what the best possible server would reach
     analysis    samples to rows
     verdict     rows to sentences
-    best        the best of each model, and who is ahead
-    goals       a figure judged by its whole interval; the speed goals
+    judging, goals   speed goals: met or missed
     crossover, external   where one model overtakes another; published shapes
     conclusions what a preset was run for
-    claims      what textbooks say of processes, threads and coroutines
+    best, claims   which model wins where; what textbooks say
 """

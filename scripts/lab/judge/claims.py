@@ -2,8 +2,10 @@
 """Eight textbook claims about processes, threads and coroutines: what is run, what follows.
 
 A claim has parts; each part is a ratio, taken in pairs within blocks or rounds, with its
-interval, and is judged as goals are: PASS, FAIL or VOID (see goals). A claim fails with any of
-its parts, and is void when none fails but one is. All of this is pure; claims_run measures.
+interval (see stats) and a goal. It passes when the whole interval is on the goal's side and
+fails when none of it is. Where the goal lies inside, or there is one block only, the
+measurement decides nothing: VOID, as where nothing can be believed. A claim fails with any
+of its parts, and is void when none fails but one is. All of this is pure; claims_run measures.
 """
 
 from __future__ import annotations
@@ -15,11 +17,11 @@ from typing import Callable, Mapping, Sequence
 from ..machine.quiet import QUIET_CORES
 from ..ask.plan import MODELS, Cell, Configuration, Cores
 from ..ask.workloads import WORKLOADS, with_query
-from . import analysis, best, goals, words
-from .analysis import CellResult
-from .goals import FAIL, PASS, VOID, Judged
-from .stats import paired_ratio
+from . import analysis, best, words
+from .analysis import CellResult, Row
+from .stats import CONFIDENCE, Ratio, paired_ratio
 
+PASS, FAIL, VOID = "PASS", "FAIL", "VOID"
 CLAIMS = {
     "1": "a process pool uses all cores",
     "2": "a process switch costs more than a thread switch, that more than a coroutine switch",
@@ -90,10 +92,44 @@ def _computing(cores: Cores, asked: Sequence[str]) -> tuple[Configuration, ...]:
 
 
 @dataclass(frozen=True)
+class Part:
+    """found: None where nothing can be believed; why says what is the matter."""
+
+    text: str
+    found: Ratio | None
+    goal: float
+    at_least: bool
+    evidence: str
+    why: str = ""
+
+    @property
+    def state(self) -> str:
+        if self.found is None or self.found.blocks < 2:
+            return VOID
+        low, high = self.found.low, self.found.high
+        if not self.at_least:
+            low, high = -high, -low
+        goal = self.goal if self.at_least else -self.goal
+        return PASS if low >= goal else FAIL if high < goal else VOID
+
+    def __str__(self) -> str:
+        goal = f"goal {'≥' if self.at_least else '≤'} {self.goal:.2f}"
+        if self.found is None:
+            return f"{self.text}: {self.why or 'no block can be believed'}, {goal}"
+        undecided = "; undecided: the goal lies inside, more blocks are needed"
+        if self.found.blocks < 2:
+            undecided = "; undecided: one block decides nothing"
+        return (
+            f"{self.text}: {ratio_text(self.found)}, {goal}"
+            f"{undecided if self.state == VOID else ''}"
+        )
+
+
+@dataclass(frozen=True)
 class Claim:
     number: str
     state: str
-    parts: tuple[Judged, ...] = ()
+    parts: tuple[Part, ...] = ()
     table: tuple[str, ...] = ()
     evidence: str = ""  # of the table
 
@@ -110,12 +146,20 @@ class Claim:
         return found + [f"       evidence: {folder}/{place}" for place in places]
 
 
-def combine(parts: Sequence[Judged]) -> str:
+def ratio_text(found: Ratio) -> str:
+    """Three digits, also of a process switch that takes thousands of coroutine switches."""
+    values = [f"{v:.2f}" if v < 100 else f"{v:,.0f}" for v in (found.median, found.low, found.high)]
+    sort = "interval" if found.confidence >= CONFIDENCE else "range"
+    blocks = f"{found.blocks} block{'' if found.blocks == 1 else 's'}"
+    return f"{values[0]} [{values[1]}, {values[2]}] ({sort} of {blocks})"
+
+
+def combine(parts: Sequence[Part]) -> str:
     states = {part.state for part in parts}
     return FAIL if FAIL in states else VOID if VOID in states or not parts else PASS
 
 
-def _claim(number: str, *parts: Judged) -> Claim:
+def _claim(number: str, *parts: Part) -> Claim:
     return Claim(number, combine(parts), parts)
 
 
@@ -132,16 +176,20 @@ def _find(results: Sequence[CellResult], name: str) -> CellResult | None:
 
 def _compare(
     results: Sequence[CellResult], text: str, first: str, second: str, goal: float, at_least: bool
-) -> Judged:
+) -> Part:
     result = _find(results, COMPUTE.name)
     one, other = (result.row(first), result.row(second)) if result else (None, None)
     if result is None or one is None or other is None:
-        return Judged(text, None, goal, at_least, "", "not measured (it takes two cores)")
+        return Part(text, None, goal, at_least, "", "not measured (it takes two cores)")
     found = analysis.ratio(one, other, analysis.rps)
-    return Judged(text, found, goal, at_least, _place(result.cell), goals.why(one, other))
+    return Part(text, found, goal, at_least, _place(result.cell), _why(one, other))
 
 
-def _on_cores(model: str, results: Sequence[CellResult], cores: int) -> Judged:
+def _why(*rows: Row) -> str:
+    return next((f"{row.label}: {row.void_reasons[0]}" for row in rows if row.void_reasons), "")
+
+
+def _on_cores(model: str, results: Sequence[CellResult], cores: int) -> Part:
     pool = "" if model == "coro" else "(1)"
     text = f"{model}({cores}) × {model}{pool}, requests/s of {COMPUTE.target} on {cores} cores"
     one = f"{model}{pool}"
@@ -162,19 +210,19 @@ def judge_gil(results: Sequence[CellResult], cores: int) -> Claim:
 def _waits(
     results: Sequence[CellResult], name: str, text: str, value: Callable[[float, int], float],
     goal: float, at_least: bool, one_thread: bool = False,
-) -> Judged:  # fmt: skip
+) -> Part:  # fmt: skip
     """value: of requests/s and the number of connections, as a multiple of what is ideal."""
     result = _find(results, name)
     row = result.row("coro") if result else None
     if result is None or row is None:
-        return Judged(text, None, goal, at_least, "", "not measured")
+        return Part(text, None, goal, at_least, "", "not measured")
     connections = result.cell.connections
-    answered = [s for s in row.valid if s.rps > 0]
-    found = goals.own(row, answered, lambda sample: value(sample.rps, connections))
-    why = goals.why(row)
+    values = [(value(s.rps, connections), 1.0) for s in row.valid if s.rps > 0]
+    found = None if row.void else paired_ratio(values)
+    why = _why(row)
     if one_thread and any((s.processes, s.threads) != (1, 1) for s in row.valid):
         found, why = None, "it did not run in one thread of one process"
-    return Judged(text, found, goal, at_least, _place(result.cell), why)
+    return Part(text, found, goal, at_least, _place(result.cell), why)
 
 
 def judge_one_loop(results: Sequence[CellResult]) -> Claim:
@@ -217,14 +265,14 @@ def with_net(found: Round) -> Round:
 def _rounds(
     rounds: Sequence[Round], text: str, first: str, second: str, evidence: str, why: str,
     form: Callable[[float], str],
-) -> Judged:  # fmt: skip
+) -> Part:  # fmt: skip
     pairs = [(each[first], each[second]) for each in rounds]
     if not pairs:
-        return Judged(text, None, MORE, True, evidence, why or "not measured")
+        return Part(text, None, MORE, True, evidence, why or "not measured")
     middles = [form(statistics.median(values)) for values in zip(*pairs)]
     text = f"{text} ({middles[0]} × {middles[1]})"
     why = "" if all(second > 0 for _, second in pairs) else "not above what its calls alone take"
-    return Judged(text, paired_ratio(pairs), MORE, True, evidence, why)
+    return Part(text, paired_ratio(pairs), MORE, True, evidence, why)
 
 
 def judge_switches(rounds: Sequence[Round], why: str = "") -> Claim:
@@ -235,7 +283,7 @@ def judge_switches(rounds: Sequence[Round], why: str = "") -> Claim:
         loud = len(rounds) - len(quiet)
         quiet, why = [], f"other programs worked on the core in {loud} of {len(rounds)} rounds"
 
-    def part(text: str, first: str, second: str) -> Judged:
+    def part(text: str, first: str, second: str) -> Part:
         return _rounds(quiet, text, first, second, "claims.json, switches", why,
                        lambda ns: f"{ns:,.0f} ns" if ns >= 100 else f"{ns:.1f} ns")  # fmt: skip
 
@@ -248,7 +296,7 @@ def judge_switches(rounds: Sequence[Round], why: str = "") -> Claim:
 
 
 def judge_memory(rounds: Sequence[Round], why: str = "") -> Claim:
-    def part(text: str, first: str, second: str) -> Judged:
+    def part(text: str, first: str, second: str) -> Part:
         return _rounds(rounds, text, first, second, "claims.json, memory", why, words.bytes_text)
 
     return _claim(
