@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The command line and the environment: what is refused and with which message, which
+ * config.c, environment.c, error.c and suggest.c: what is refused and with which message, which
  * source wins, and which name is suggested for a misspelt one.
  */
 #include "fixture.h"

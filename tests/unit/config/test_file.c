@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Configuration files: their syntax, the messages with line numbers, and that what is
- * printed is read back to the same settings.
+ * file.c and print.c: the syntax of configuration files, the messages with line numbers, and that
+ * what is printed is read back to the same settings.
  */
 #include "fixture.h"
 #include "config/option.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The values that each option accepts and refuses, and their spelling.
+ * option.c and value.c: the values that each option accepts and refuses, and their spelling.
  */
 #include "fixture.h"
 #include "log.h"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the server says about itself: /whoami, /status and the page at /.
+ * What the server says about itself: /whoami, /status and the page at / (whoami.c, status.c,
+ * index.c), and what of its settings it keeps to itself (settings.c).
  */
 #include "serving.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * The routes whose bodies come in pieces: /stream and /echo, and how they end when the body or a
+ * The routes whose bodies come in pieces, stream.c and echo.c, and how they end when the body or a
  * wait does not go on.
  */
 #include "serving.h"

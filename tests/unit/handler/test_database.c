@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The routes of the database: which rows they ask for, what they make of them, and what they answer
- * when there is no database.
+ * The routes of the database, db.c, fortunes.c and cache.c with rows.c: which rows they ask for,
+ * what they make of them, and what they answer when there is no database.
  */
 #include "fake_db.h"
 #include "serving.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The table of routes, without a server: what is found for a path, the judging of methods, and the
- * queries that are refused. The answers are for the tests beside this one; what only a connection
- * can show (framing, HEAD, keep-alive) is for tests/http.
+ * handler.c: the table of routes, without a server: what is found for a path, the judging of
+ * methods, and the queries that are refused. The answers are for the tests beside this one; what
+ * only a connection can show (framing, HEAD, keep-alive) is for tests/http.
  */
 #include "fake_db.h"
 #include "serving.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The routes that are workloads: fixed answers, computing, waiting, blocking; what they answer, how
- * they wait, and how a wait ends that is cancelled.
+ * The routes that are workloads: fixed answers (hello.c, json.c), computing (cpu.c), waiting
+ * (sleep.c, mix.c, fanout.c), blocking (block.c); what they answer, how they wait, and how a wait
+ * ends that is cancelled.
  */
 #include "serving.h"
 
