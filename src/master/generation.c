@@ -40,77 +40,10 @@ struct retirement generation_times(const struct generation *g)
                                .kill_ms = now + timeout - reserve / 2};
 }
 
-/* The first of `count` free slots in a row, now used; -ENOSPC. */
-static int take_slots(struct slots *slots, unsigned count)
-{
-    unsigned run = 0;
-
-    while (slots->from < SHARED_SLOTS && slots->used[slots->from])
-        slots->from++;
-    for (unsigned i = slots->from; i < SHARED_SLOTS; i++) {
-        run = slots->used[i] ? 0 : run + 1;
-        if (run < count)
-            continue;
-        memset(&slots->used[i + 1 - count], true, count);
-        return (int)(i + 1 - count);
-    }
-    return -ENOSPC;
-}
-
-static void give_slots(struct slots *slots, unsigned first, unsigned count)
-{
-    memset(&slots->used[first], false, count);
-    if (first < slots->from)
-        slots->from = first;
-}
-
-struct process *generation_next(const struct generation *g, const struct process *p)
-{
-    unsigned number = p == NULL ? 0 : (unsigned)(p - g->places) + 1;
-
-    while (number < g->places_end && !g->places[number].used)
-        number++;
-    return number < g->places_end ? &g->places[number] : NULL;
-}
-
-int generation_add_place(struct generation *g, struct process *old, struct slots *slots)
-{
-    struct server_shared *shared = g->server.shared;
-    unsigned most = 2 * g->plan.processes;
-    struct process *p;
-    int first;
-
-    while (g->places_from < most && g->places[g->places_from].used)
-        g->places_from++;
-    /* One that replaces another may be spent while that still finishes, and so on. */
-    if (g->places_from == most)
-        return -EAGAIN;
-    first = take_slots(slots, g->plan.slots_each);
-    if (first < 0)
-        return first;
-    if ((unsigned)first + g->plan.slots_each > atomic_load(&shared->slots_used))
-        atomic_store(&shared->slots_used, (unsigned)first + g->plan.slots_each);
-    p = &g->places[g->places_from];
-    *p = (struct process){
-        .used = true, .first = (unsigned)first, .number = g->places_from, .replaces = old};
-    if (old != NULL)
-        old->successor = p;
-    if (p->number >= g->places_end)
-        g->places_end = p->number + 1;
-    return 0;
-}
-
 void generation_remove(struct generation *g, struct process *p, struct slots *slots)
 {
     g->backlog_taken |= atomic_load(&process_control(p, &g->server)->backlog_taken);
-    if (p->successor != NULL)
-        p->successor->replaces = NULL;
-    if (p->replaces != NULL)
-        p->replaces->successor = NULL;
-    give_slots(slots, p->first, g->plan.slots_each);
-    p->used = false;
-    if (p->number < g->places_from)
-        g->places_from = p->number;
+    places_remove(&g->places, p, slots);
 }
 
 static int open_server(struct generation *g, const struct generation *running,
@@ -145,12 +78,8 @@ static int open_workers(struct generation *g, const struct generation *running, 
         result = g->settings.model->open(&g->server, plan_before(g, running), &g->plan);
     if (result >= 0)
         result = db_new(&g->server.db, &g->settings.config, g->plan.processes);
-    if (result >= 0) {
-        g->places = calloc(2 * (size_t)g->plan.processes, sizeof *g->places);
-        result = g->places == NULL ? -ENOMEM : 0;
-    }
-    for (unsigned i = 0; result >= 0 && i < g->plan.processes; i++)
-        result = generation_add_place(g, NULL, slots);
+    if (result >= 0)
+        result = places_init(&g->places, g->plan.processes, g->plan.slots_each, slots);
     return result;
 }
 
@@ -194,9 +123,7 @@ struct generation *generation_new(struct settings *settings, struct generation *
 
 void generation_free(struct generation *g, bool last, struct slots *slots)
 {
-    for (struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
-        generation_remove(g, p, slots);
-    free(g->places);
+    places_term(&g->places, slots);
     g->settings.model->close(&g->plan);
     db_free(g->server.db);
     if (last)
@@ -213,19 +140,10 @@ void generation_free(struct generation *g, bool last, struct slots *slots)
 
 bool generation_is_ready(const struct generation *g)
 {
-    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+    for (const struct process *p = NULL; (p = places_next(&g->places, p)) != NULL;)
         if (p->pid == 0 || !atomic_load(&process_control(p, &g->server)->ready))
             return false;
     return true;
-}
-
-unsigned generation_alive(const struct generation *g)
-{
-    unsigned alive = 0;
-
-    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
-        alive += p->pid != 0;
-    return alive;
 }
 
 /* Of workers that keep them: each counts its own. */
@@ -233,7 +151,7 @@ static int32_t kept_connections(const struct generation *g)
 {
     uint64_t count = 0;
 
-    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+    for (const struct process *p = NULL; (p = places_next(&g->places, p)) != NULL;)
         for (unsigned i = p->first; i < p->first + g->plan.slots_each; i++) {
             const struct worker_stats *stats = &g->server.shared->workers[i];
 
@@ -254,20 +172,11 @@ int32_t generation_connections(const void *newest)
     return count;
 }
 
-struct process *generation_find(const struct generation *g, pid_t pid)
-{
-    struct process *p = NULL;
-
-    while ((p = generation_next(g, p)) != NULL && p->pid != pid)
-        ;
-    return p;
-}
-
 void generation_begin(struct generation *g)
 {
     expect(g->phase == STARTING && generation_is_ready(g),
            "the gate of a generation of %s, %s, is opened with %u of its %u processes alive",
-           g->settings.model->name, generation_phase_name(g->phase), generation_alive(g),
+           g->settings.model->name, generation_phase_name(g->phase), places_alive(&g->places),
            g->plan.processes);
     g->phase = SERVING;
     latch_set(g->gate_fd);
@@ -349,7 +258,7 @@ void generation_retire(struct generation *g, const struct generation *successor,
         else
             g->plan.retire(&g->server, g->plan.arg);
     }
-    for (struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+    for (struct process *p = NULL; (p = places_next(&g->places, p)) != NULL;)
         if (g->superseded)
             dismiss(g, p, &times);
         else
@@ -362,17 +271,17 @@ void generation_hasten(struct generation *g)
     if (g->superseded)
         return;
     atomic_store(&g->control.idle_until_ms, 0);
-    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+    for (const struct process *p = NULL; (p = places_next(&g->places, p)) != NULL;)
         atomic_store(&process_control(p, &g->server)->idle_until_ms, 0);
 }
 
 static bool backlog_is_taken(const struct generation *g)
 {
     /* They all accept from one socket: one that found it empty has seen all that waited. */
-    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+    for (const struct process *p = NULL; (p = places_next(&g->places, p)) != NULL;)
         if (atomic_load(&process_control(p, &g->server)->backlog_taken))
             return true;
-    return g->backlog_taken || generation_alive(g) == 0 || io_now_ms() >= g->shut_ms;
+    return g->backlog_taken || places_alive(&g->places) == 0 || io_now_ms() >= g->shut_ms;
 }
 
 void generation_leave_listener(struct generation *g)
@@ -385,7 +294,7 @@ void generation_leave_listener(struct generation *g)
 
 void generation_nudge(const struct generation *g)
 {
-    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+    for (const struct process *p = NULL; (p = places_next(&g->places, p)) != NULL;)
         process_nudge(p);
 }
 
@@ -402,10 +311,10 @@ void generation_drain(struct generation *g)
 
 void generation_kill(struct generation *g)
 {
-    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+    for (const struct process *p = NULL; (p = places_next(&g->places, p)) != NULL;)
         if (p->pid != 0)
             kill(p->pid, SIGKILL);
-    for (struct process *p = NULL; (p = generation_next(g, p)) != NULL;) {
+    for (struct process *p = NULL; (p = places_next(&g->places, p)) != NULL;) {
         if (p->pid == 0)
             continue;
         while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
@@ -422,7 +331,7 @@ void generation_reopen_log(struct generation *g)
     server_reopen_log(&g->server);
     if (g->plan.share_descriptors)
         return; /* it is theirs too */
-    for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+    for (const struct process *p = NULL; (p = places_next(&g->places, p)) != NULL;)
         if (p->pid != 0)
             kill(p->pid, SIGUSR1);
 }

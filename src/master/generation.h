@@ -26,7 +26,7 @@
 #include <sys/types.h>
 
 #include "master/master.h"
-#include "master/process.h"
+#include "master/places.h"
 #include "master/settings.h"
 #include "server.h"
 
@@ -47,27 +47,19 @@ struct generation {
     struct settings settings; /* owned */
     struct server server;     /* its workers work on a copy of this, as forked */
     struct master_plan plan;
-    struct process *places; /* 2 * plan.processes of them */
-    unsigned places_from;   /* all below are used */
-    unsigned places_end;    /* none from here on has been */
-    int gate_fd, stop_fd;   /* its workers': see struct worker_process */
-    unsigned failures;      /* while STARTING: processes that did not become ready */
-    int failure;            /* why the last one did not: negative errno; -ECHILD: it was said */
-    int64_t end_ms;         /* while STARTING beside another: when that takes too long */
-    bool bereaved;          /* processes have died whose descriptors are still to be closed */
-    bool superseded;        /* a later generation goes on with its pool */
-    bool finishing;         /* of a pool of its own: its workers have been told to leave */
+    struct places places;
+    int gate_fd, stop_fd; /* its workers': see struct worker_process */
+    unsigned failures;    /* while STARTING: processes that did not become ready */
+    int failure;          /* why the last one did not: negative errno; -ECHILD: it was said */
+    int64_t end_ms;       /* while STARTING beside another: when that takes too long */
+    bool bereaved;        /* processes have died whose descriptors are still to be closed */
+    bool superseded;      /* a later generation goes on with its pool */
+    bool finishing;       /* of a pool of its own: its workers have been told to leave */
     enum generation_listener listener;
     int64_t shut_ms;               /* LISTENER_LEFT: when to shut it at the latest */
     bool backlog_taken;            /* by a process that has ended since */
     struct worker_control control; /* for what the master does to its connections itself */
     struct generation *before;     /* the one that it replaces, and so on */
-};
-
-/* Which slots are in use, of all generations. */
-struct slots {
-    unsigned from; /* all below are used */
-    bool used[SHARED_SLOTS];
 };
 
 /* The times for what retires now, with the generation's --shutdown-timeout. */
@@ -84,13 +76,6 @@ struct generation *generation_new(struct settings *settings, struct generation *
 
 /* Frees it; it has no process any more. `last`: no other generation uses its listening socket. */
 void generation_free(struct generation *g, bool last, struct slots *slots);
-
-/* The place in use behind p, NULL: the first. NULL when there is none. p may have been removed. */
-struct process *generation_next(const struct generation *g, const struct process *p);
-
-/* Opens one more place, of a process that is to replace `old`. 0 or a negative errno: -EAGAIN while
- * as many processes that retire as there are places have not ended. */
-int generation_add_place(struct generation *g, struct process *old, struct slots *slots);
 
 /* Takes the place of an ended process away. */
 void generation_remove(struct generation *g, struct process *p, struct slots *slots);
@@ -111,10 +96,6 @@ int generation_start(struct generation *g, struct process *p, const struct kept 
 
 /* Tells a process that has served its share to finish: another is ready in its stead. */
 void generation_retire_spent(struct generation *g, struct process *p);
-
-/* How many of its processes live; the one with that pid, or NULL. */
-unsigned generation_alive(const struct generation *g);
-struct process *generation_find(const struct generation *g, pid_t pid);
 
 /* The connections that it and all before it have, as their workers have recorded or counted them.
  * newest: a generation; for shared_recount(). */

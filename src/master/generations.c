@@ -34,7 +34,7 @@ unsigned generations_retiring(const struct generation *newest)
 
 bool generations_are_empty(const struct generation *newest)
 {
-    for (const struct process *p = NULL; (p = generation_next(newest, p)) != NULL;)
+    for (const struct process *p = NULL; (p = places_next(&newest->places, p)) != NULL;)
         if (p->pid != 0)
             return false;
     return newest->before == NULL;
@@ -46,8 +46,9 @@ void generations_remove(struct generation **newest, struct generation *g, struct
     struct generation **link = newest;
     bool last_on_socket = true;
 
-    expect(generation_alive(g) == 0, "a generation of %s, %s, is removed while it has %u processes",
-           g->settings.model->name, generation_phase_name(g->phase), generation_alive(g));
+    expect(places_alive(&g->places) == 0,
+           "a generation of %s, %s, is removed while it has %u processes", g->settings.model->name,
+           generation_phase_name(g->phase), places_alive(&g->places));
     while (*link != g)
         link = &(*link)->before;
     *link = g->before;

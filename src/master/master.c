@@ -194,7 +194,7 @@ static void attend(struct master *m)
         workers_look(&m->workers, g);
         if (g->phase != RETIRING)
             workers_start(&m->workers, g, &own);
-        else if (generation_next(g, NULL) == NULL && m->newest != g)
+        else if (places_next(&g->places, NULL) == NULL && m->newest != g)
             generations_remove(&m->newest, g, &m->workers.slots);
     }
 }
@@ -230,7 +230,7 @@ static int next_wait(const struct master *m)
     if (wait > m->next_tick_ms - now)
         wait = m->next_tick_ms > now ? m->next_tick_ms - now : 0;
     for (const struct generation *g = m->newest; g != NULL; g = g->before)
-        for (const struct process *p = NULL; (p = generation_next(g, p)) != NULL;) {
+        for (const struct process *p = NULL; (p = places_next(&g->places, p)) != NULL;) {
             if (p->retiring && wait > DRAIN_TICK_MS)
                 wait = DRAIN_TICK_MS;
             if (p->pid == 0 && p->due_ms - now < wait)

@@ -120,9 +120,13 @@ static pid_t new_process(bool share_descriptors)
 static void reset(const struct process *p, const struct process_start *with)
 {
     struct worker_control *control = process_control(p, with->server);
+    struct server_shared *shared = with->server->shared;
+    unsigned end = p->first + with->plan->slots_each;
 
-    for (unsigned i = p->first; i < p->first + with->plan->slots_each; i++) {
-        struct worker_stats *stats = &with->server->shared->workers[i];
+    if (end > atomic_load(&shared->slots_used))
+        atomic_store(&shared->slots_used, end);
+    for (unsigned i = p->first; i < end; i++) {
+        struct worker_stats *stats = &shared->workers[i];
 
         /* Where connections pass between workers, these do not add up. */
         atomic_store(&stats->closed, atomic_load(&stats->accepted));

@@ -22,7 +22,7 @@ void workers_start(struct workers *w, struct generation *g, const struct kept *k
     int64_t now = io_now_ms();
     int result = 0;
 
-    for (struct process *p = NULL; result == 0 && (p = generation_next(g, p)) != NULL;) {
+    for (struct process *p = NULL; result == 0 && (p = places_next(&g->places, p)) != NULL;) {
         if (p->pid != 0 || p->retiring || p->due_ms > now)
             continue;
         result = generation_start(g, p, kept, &w->mask);
@@ -34,7 +34,7 @@ void workers_start(struct workers *w, struct generation *g, const struct kept *k
         return;
     g->failures++;
     g->failure = result;
-    for (struct process *p = NULL; (p = generation_next(g, p)) != NULL;)
+    for (struct process *p = NULL; (p = places_next(&g->places, p)) != NULL;)
         if (p->pid == 0) /* the others would not fare better now */
             p->due_ms = now + SHORT_PAUSE_MS;
 }
@@ -87,7 +87,7 @@ static void worker_ended(struct workers *w, struct generation *g, struct process
 
 bool workers_note(struct workers *w, struct generation *g, pid_t pid, int status)
 {
-    struct process *p = generation_find(g, pid);
+    struct process *p = places_find(&g->places, pid);
 
     if (p == NULL)
         return false;
@@ -154,8 +154,7 @@ static void replace_spent(struct workers *w, struct generation *g, struct proces
         p->replaces = old->successor = NULL;
         generation_retire_spent(g, old);
     }
-    if (atomic_load(&control->spent) && !is_spare(g, p) &&
-        generation_add_place(g, p, &w->slots) < 0)
+    if (atomic_load(&control->spent) && !is_spare(g, p) && places_add(&g->places, p, &w->slots) < 0)
         return; /* tried again at the next turn */
 }
 
@@ -163,7 +162,7 @@ void workers_look(struct workers *w, struct generation *g)
 {
     int64_t now = io_now_ms();
 
-    for (struct process *p = NULL; (p = generation_next(g, p)) != NULL;) {
+    for (struct process *p = NULL; (p = places_next(&g->places, p)) != NULL;) {
         if (p->pid == 0) {
             if (g->phase == RETIRING)
                 generation_remove(g, p, &w->slots);

@@ -39,8 +39,8 @@ static int begin(void **state)
     scene.g.server.shared = shared;
     scene.g.server.max_connections = 100;
     scene.g.plan.slots_each = 1;
-    scene.g.places = scene.processes;
-    scene.g.places_end = WORKERS;
+    scene.g.places.each = scene.processes;
+    scene.g.places.end = WORKERS;
     for (unsigned i = 0; i < WORKERS; i++) {
         scene.processes[i] = (struct process){.used = true, .first = i, .number = i};
         shared_worker_begins(scene.g.server.shared, i, getpid(), gettid());
