@@ -20,9 +20,11 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from lab.machine.procfs import Usage
 from lab.ask.plan import AGAIN as AGAIN_SUFFIX
 from lab.ask.plan import Cell, Configuration, Cores, Plan
-from lab.ask.workloads import WORKLOADS
+from lab.ask.workloads import WORKLOADS, Workload
 from lab.measure.sample import Sample
 from lab.measure.wrk import Load
+from lab.judge import analysis, gates
+from lab.judge.analysis import CellResult
 
 FAKE = str(Path(__file__).with_name("fake_server.py"))
 needs_wrk = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
@@ -99,3 +101,18 @@ def cell(workload: str = "sleep", *configurations: Configuration, connections: i
 
 def plan(cells: tuple[Cell, ...], blocks: int = 3) -> Plan:
     return Plan(cells, blocks, 10.0, 1.0, 7, "test", Cores((0,), (1,)))
+
+
+Figures = dict[Configuration, dict[str, Any]]
+
+
+def result(workload: Workload, connections: int, figures: Figures, blocks: int = 6) -> CellResult:
+    """A cell of its own, its samples judged by the gates."""
+    samples = []
+    for block in range(blocks):
+        for configuration, fields in figures.items():
+            given: dict[str, Any] = {"rps": 2000.0, **fields}
+            one = sample(configuration, workload.name, block, connections=connections, **given)
+            one.gates = gates.check(one, workload, configuration)
+            samples.append(one)
+    return analysis.analyse(Cell(workload, connections, tuple(figures)), samples)

@@ -329,7 +329,6 @@ def test_mistakes_get_one_clear_line(arguments: Any, code: Any, words: str) -> N
         ("advise", ["--cpu-ms=1"], 64, "--wait-ms"),
         ("claims", ["--only=9"], 64, "unknown claim '9'"),
         ("claims", ["--duration=0"], 64, "--duration"),
-        ("acceptance", ["--only=x"], 64, "unknown criterion 'x'"),
         ("compare", ["a", "b", "--metrics=speed"], 64, "--metrics 'speed'"),
         ("compare", ["a"], 64, "B"),
         ("report", [], 64, "DIR"),

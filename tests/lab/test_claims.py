@@ -15,6 +15,7 @@ from lab.ask import plan
 from lab.measure import contexts
 from lab.judge import analysis, best, claims, gates
 from lab.judge.analysis import CellResult
+from lab.judge.goals import Judged
 from lab.judge.stats import Ratio
 from lab.show import document
 from lab.programs import claims_run
@@ -80,38 +81,9 @@ def state(number: str, found: claims.Measured) -> str:
     return claim.state
 
 
-def part(low: float, high: float, goal: float, at_least: bool) -> str:
-    middle = (low + high) / 2
-    return claims.Part("x", Ratio(middle, low, high, 6, 0.95), goal, at_least, "here").state
-
-
-@pytest.mark.parametrize(
-    "low, high, at_least, wanted",
-    [
-        (1.8, 1.9, True, "PASS"),
-        (1.79, 1.9, True, "VOID"),
-        (1.6, 1.79, True, "FAIL"),
-        (1.7, 1.8, False, "PASS"),
-        (1.7, 1.81, False, "VOID"),
-        (1.81, 1.9, False, "FAIL"),
-    ],
-)
-def test_the_whole_interval_decides(low: float, high: float, at_least: bool, wanted: str) -> None:
-    assert part(low, high, 1.8, at_least) == wanted
-
-
-def test_an_undecided_part_says_so_and_one_without_a_figure_why() -> None:
-    open_part = claims.Part("x", Ratio(1.8, 1.7, 1.9, 6, 0.95), 1.8, True, "here")
-    assert "undecided" in str(open_part) and "interval of 6 blocks" in str(open_part)
-    assert "range of 3 blocks" in str(replace(open_part, found=Ratio(2, 2, 2, 3, 0.75)))
-    lone = replace(open_part, found=Ratio(2, 2, 2, 1, 0.0))
-    assert lone.state == "VOID" and "range of 1 block)" in str(lone) and "one block decides" in str(lone)
-    assert "no strace" in str(claims.Part("x", None, 1.0, True, "", "no strace"))
-
-
 def test_a_claim_fails_with_any_part_and_is_void_before_it_passes() -> None:
     good, bad, none = (
-        claims.Part("x", found, 1.8, True, "")
+        Judged("x", found, 1.8, True, "")
         for found in (Ratio(2, 1.9, 2, 6, 0.95), Ratio(1, 1, 1, 6, 0.95), None)
     )
     assert claims.combine([good, good]) == "PASS"

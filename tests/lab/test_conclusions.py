@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What the presets conclude from staged results: goals, crossover, published shapes, advice."""
+"""What the presets conclude from staged results: crossover, published shapes, advice."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,112 +10,21 @@ from lab.machine import cgroup
 from lab.ask import workloads
 from lab.ask.plan import Cell, Configuration
 from lab.ask.workloads import SLOW_QUERIES, WORKLOADS, Workload
-from lab.judge import analysis, crossover, external, gates, goals
+from lab.judge import analysis, crossover, external, gates
 from lab.judge.analysis import CellResult
 from lab.programs import advise
-
-NGINX = Configuration("nginx", 1, *made.OWN)
-APACHE = Configuration("apache-prefork", 64, *made.OWN)
-Figures = dict[Configuration, dict[str, Any]]
-
-
-def result(workload: Workload, connections: int, figures: Figures, blocks: int = 6) -> CellResult:
-    cell = Cell(workload, connections, tuple(figures))
-    samples = []
-    for block in range(blocks):
-        for configuration, fields in figures.items():
-            given: dict[str, Any] = {"rps": 2000.0, **fields}
-            sample = made.sample(configuration, workload.name, block, connections=connections,
-                                 **given)  # fmt: skip
-            sample.gates = gates.check(sample, workload, configuration)
-            samples.append(sample)
-    return analysis.analyse(cell, samples)
 
 
 def wide(model: str, workers: int, **fields: Any) -> Configuration:
     return Configuration(model, workers, *made.OWN, **fields)
 
 
-# --- goals ----------------------------------------------------------------------------------
-
-
-def hello(coro_us: float, nginx_us: float = 8.7, **apache: Any) -> CellResult:
-    return result(WORKLOADS["hello"], 64, {
-        made.CORO: {"cpu_us": coro_us},
-        made.PREFORK: {"cpu_us": 10.0, "rps": 13_000.0},
-        NGINX: {"cpu_us": nginx_us},
-        APACHE: {"cpu_us": 77.0, **apache},
-        made.FLOOR: {"cpu_us": 7.5},
-    })  # fmt: skip
-
-
-def states(lines: list[Any], words: str) -> list[bool | None]:
-    return [line.passed for line in lines if words in str(line)]
-
-
-def test_goals_are_judged_in_the_same_run() -> None:
-    good = goals.lines([hello(7.6)])
-    assert states(good, "coro ÷ floor") == [True]
-    assert states(good, "coro ÷ nginx") == [True]
-    assert states(good, "prefork(64) ÷ floor") == [True]
-    assert states(good, "prefork(64) ÷ apache-prefork(64)") == [True]
-    slow = goals.lines([hello(9.0)])
-    assert states(slow, "coro ÷ floor") == [False] and states(slow, "coro ÷ nginx") == [False]
-
-
-def test_a_goal_without_its_other_server_is_void_and_says_so() -> None:
-    lines = goals.lines([hello(7.6)])
-    (line,) = [line for line in lines if "prefork(4) ÷ floor" in str(line)]
-    assert line.passed is None
-    starved = goals.lines([hello(7.6, load_fields={"unanswered": 3})])
-    (line,) = [line for line in starved if "÷ apache-prefork(64)" in str(line)]
-    assert line.passed is None and "apache-prefork(64): 3 connections never" in line.text
-
-
-def test_throughput_beside_other_programs_is_void_and_cpu_is_not() -> None:
-    lines = goals.lines([hello(7.6, others_cores=0.9)])
-    (line,) = [line for line in lines if "÷ apache-prefork(64)" in str(line)]
-    assert line.passed is None and "other programs" in line.text
-    assert states(lines, "coro ÷ floor") == [True]
-
-
-def test_a_starved_pool_of_ours_fails() -> None:
-    cell = result(WORKLOADS["hello"], 256, {
-        made.PREFORK: {"load_fields": {"unanswered": 9}}, made.FLOOR: {},
-    })  # fmt: skip
-    (line,) = [x for x in goals.lines([cell]) if "serves every one" in str(x)]
-    assert line.passed is False and "9 connections" in line.text
-
-
-@pytest.mark.parametrize("bytes_each, total, passed", [(300.0, 5 << 20, True), (600.0, 99 << 20, False)])
-def test_idle_goals(bytes_each: float, total: int, passed: bool) -> None:
-    def extras(each: float, whole: float) -> dict[str, Any]:
-        return {"rps": 500.0, "extras": {
-            "parked_asked": 10_000.0, "parked_answered": 10_000.0,
-            "bytes_a_connection": each, "memory_total_bytes": whole,
-        }}  # fmt: skip
-
-    cell = result(WORKLOADS["idle"], 4, {
-        made.CORO: extras(bytes_each, total), NGINX: extras(494.0, 17 << 20),
-    })  # fmt: skip
-    lines = goals.lines([cell])
-    assert states(lines, "bytes each, coro") == [passed]
-    assert states(lines, "total PSS") == [passed]
-
-
-def test_the_floor_presets_text_counts_its_goals() -> None:
-    data, text = goals.draw([hello(7.6)])
-    assert {goal["state"] for goal in data["goals"]} <= {"PASS", "FAIL", "VOID"}
-    assert any("CPU 1.01 [1.01, 1.01] × floor" in line for line in text)
-    assert text[-1].endswith("void")
-
-
 # --- crossover --------------------------------------------------------------------------------
 
 
-def mixed(figures: Figures, connections: int = 64) -> dict[str, Any]:
+def mixed(figures: made.Figures, connections: int = 64) -> dict[str, Any]:
     (workload,) = workloads.parse("mix?cpu=250&wait=5&rounds=1")
-    return crossover.judge_cell(result(workload, connections, figures))
+    return crossover.judge_cell(made.result(workload, connections, figures))
 
 
 def test_the_best_pool_of_each_model_competes_and_ties_are_ties() -> None:
@@ -141,7 +50,7 @@ def test_a_model_of_which_nothing_counts_neither_wins_nor_ties() -> None:
 
 def test_crossover_lines_can_be_read() -> None:
     (workload,) = workloads.parse("mix?cpu=250&wait=5&rounds=1")
-    cell = result(workload, 64, {wide("threads", 16): {"rps": 2000.0}, made.CORO: {"rps": 3000.0}})
+    cell = made.result(workload, 64, {wide("threads", 16): {"rps": 2000.0}, made.CORO: {"rps": 3000.0}})
     data, text = crossover.draw([cell])
     assert data["crossover"][0]["winner"] == "coro"
     assert "5% computing,   64 connections: coro 3,000/s; 1.50 × threads(16) [1.50, 1.50]" in text[-1]
@@ -153,7 +62,7 @@ def test_crossover_lines_can_be_read() -> None:
 def database(at_50: tuple[float, float, float], at_500: tuple[float, float]) -> list[Any]:
     loops, t20, t40, t150 = (wide("coro", 2), *(wide("threads", n) for n in (20, 40, 150)))
     few, many = (
-        result(SLOW_QUERIES, connections, {c: {"rps": rps} for c, rps in zip(pools, rates)})
+        made.result(SLOW_QUERIES, connections, {c: {"rps": rps} for c, rps in zip(pools, rates)})
         for connections, pools, rates in (
             (50, (loops, t20, t150), at_50), (500, (loops, t40), at_500),
         )
@@ -169,7 +78,7 @@ def test_the_published_shape_is_recognised_and_its_absence_said() -> None:
 
 
 def test_pools_of_64_give_3200() -> None:
-    cell = result(WORKLOADS["sleep"], 256, {
+    cell = made.result(WORKLOADS["sleep"], 256, {
         made.PREFORK: {"rps": 3150.0}, made.THREADS: {"rps": 2800.0},
     })  # fmt: skip
     assert [line.passed for line in external.pool_rate([cell])] == [True, False]
@@ -177,7 +86,7 @@ def test_pools_of_64_give_3200() -> None:
 
 def test_the_time_in_which_wrk_only_connects_is_no_part_of_a_rate() -> None:
     slow = {"rps": 2560.0, "load_fields": {"connecting_s": 0.2, "seconds": 1.0}}
-    cell = result(WORKLOADS["sleep"], 256, {made.PREFORK: slow, made.THREADS: slow})
+    cell = made.result(WORKLOADS["sleep"], 256, {made.PREFORK: slow, made.THREADS: slow})
     for line in external.pool_rate([cell]):
         assert line.passed and "here 3,241/s, once all wait" in line.text, line.text
 
@@ -195,7 +104,7 @@ def idle_step(
             "parked_asked": 1.0, "parked_answered": 1.0, "memory_total_bytes": total,
         }}  # fmt: skip
 
-    return result(workload, 4, {
+    return made.result(workload, 4, {
         wide("prefork", parked + 16): {**fields(prefork, 0), "others_cores": others_cores},
         wide("threads", parked + 16): fields(threads, 1),
         made.CORO: fields(coro, 2),
@@ -310,7 +219,7 @@ def test_pool_sizes_worth_trying_surround_the_one_that_fills_the_cores() -> None
 
 def test_among_equals_the_smallest_memory_is_advised() -> None:
     (workload,) = workloads.parse("mix?cpu=250&wait=5&rounds=1")
-    cell = result(workload, 64, {
+    cell = made.result(workload, 64, {
         wide("prefork", 64): {"rps": 3000.0, "memory_bytes": 9_000_000},
         wide("threads", 64): {"rps": 3010.0, "memory_bytes": 3_000_000},
         wide("threads", 4): {"rps": 700.0, "memory_bytes": 1_000_000},
@@ -325,6 +234,6 @@ def test_among_equals_the_smallest_memory_is_advised() -> None:
 
 
 def test_no_advice_from_what_cannot_be_believed() -> None:
-    cell = result(WORKLOADS["mix"], 64, {made.CORO: {"pids_changed": True}})
+    cell = made.result(WORKLOADS["mix"], 64, {made.CORO: {"pids_changed": True}})
     assert advise.decide(cell) is None
     assert "worker processes changed" in "\n".join(advise.explain(advise.Service(1, 1, 1, 1), cell))

@@ -10,7 +10,7 @@ from lab.ask import plan, presets
 from lab.ask.plan import MODELS, PEERS, Plan
 from lab.ask.workloads import WORKLOADS
 from lab.server import peers
-from lab.judge import crossover
+from lab.judge import crossover, goals
 from lab.judge.analysis import CellResult
 from lab.programs import options, run
 
@@ -107,6 +107,14 @@ def test_floor_compares_with_all_but_gunicorn(all_peers: None) -> None:
     assert not any("gunicorn" in label for label in hello)
     idle = next(cell.workload for cell in found.cells if cell.workload.name == "idle")
     assert idle.parked == 10_000
+
+
+def test_floor_measures_what_the_goals_are_about(all_peers: None) -> None:
+    found = planned("--floor")
+    for goal in goals.GOALS:
+        for connections in goal.connections:
+            wanted = {*goal.ours, goal.other} - {""}
+            assert wanted <= labels(found, goal.workload, connections), goal
 
 
 def test_peers_that_are_absent_are_named(no_peers: None) -> None:

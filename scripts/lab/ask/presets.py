@@ -125,7 +125,6 @@ def floor(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Prese
         *make.cells("hello", models, [64, 256], peers=True),
         *make.cells("pipeline,close,files-1m,idle", "prefork,threads,coro", peers=True),
         *make.cells("sleep", "prefork,threads,coro"),
-        *make.cells("cpu", "coro,coro:cores"),
     ]
     paired = [planning.with_aa(c) if c.workload.name == "hello" else c for c in merged(cells)]
     return Preset(tuple(paired), 10, 1.0, 0.3, steady=False, syscalls=True)

@@ -7,8 +7,9 @@
     ceilings    what the best possible server would reach
     analysis    samples to rows
     verdict     rows to sentences
-    judging, goals   speed goals: met or missed
+    best        the best of each model, and who is ahead
+    goals       a figure judged by its whole interval; the speed goals
     crossover, external   where one model overtakes another; published shapes
     conclusions what a preset was run for
-    best, claims   which model wins where; what textbooks say
+    claims      what textbooks say of processes, threads and coroutines
 """

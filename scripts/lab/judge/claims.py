@@ -2,10 +2,8 @@
 """Eight textbook claims about processes, threads and coroutines: what is run, what follows.
 
 A claim has parts; each part is a ratio, taken in pairs within blocks or rounds, with its
-interval (see stats) and a goal. It passes when the whole interval is on the goal's side and
-fails when none of it is. Where the goal lies inside, or there is one block only, the
-measurement decides nothing: VOID, as where nothing can be believed. A claim fails with any
-of its parts, and is void when none fails but one is. All of this is pure; claims_run measures.
+interval, and is judged as goals are: PASS, FAIL or VOID (see goals). A claim fails with any of
+its parts, and is void when none fails but one is. All of this is pure; claims_run measures.
 """
 
 from __future__ import annotations
@@ -17,11 +15,11 @@ from typing import Callable, Mapping, Sequence
 from ..machine.quiet import QUIET_CORES
 from ..ask.plan import MODELS, Cell, Configuration, Cores
 from ..ask.workloads import WORKLOADS, with_query
-from . import analysis, best, words
-from .analysis import CellResult, Row
-from .stats import CONFIDENCE, Ratio, paired_ratio
+from . import analysis, best, goals, words
+from .analysis import CellResult
+from .goals import FAIL, PASS, VOID, Judged
+from .stats import paired_ratio
 
-PASS, FAIL, VOID = "PASS", "FAIL", "VOID"
 CLAIMS = {
     "1": "a process pool uses all cores",
     "2": "a process switch costs more than a thread switch, that more than a coroutine switch",
@@ -92,44 +90,10 @@ def _computing(cores: Cores, asked: Sequence[str]) -> tuple[Configuration, ...]:
 
 
 @dataclass(frozen=True)
-class Part:
-    """found: None where nothing can be believed; why says what is the matter."""
-
-    text: str
-    found: Ratio | None
-    goal: float
-    at_least: bool
-    evidence: str
-    why: str = ""
-
-    @property
-    def state(self) -> str:
-        if self.found is None or self.found.blocks < 2:
-            return VOID
-        low, high = self.found.low, self.found.high
-        if not self.at_least:
-            low, high = -high, -low
-        goal = self.goal if self.at_least else -self.goal
-        return PASS if low >= goal else FAIL if high < goal else VOID
-
-    def __str__(self) -> str:
-        goal = f"goal {'≥' if self.at_least else '≤'} {self.goal:.2f}"
-        if self.found is None:
-            return f"{self.text}: {self.why or 'no block can be believed'}, {goal}"
-        undecided = "; undecided: the goal lies inside, more blocks are needed"
-        if self.found.blocks < 2:
-            undecided = "; undecided: one block decides nothing"
-        return (
-            f"{self.text}: {ratio_text(self.found)}, {goal}"
-            f"{undecided if self.state == VOID else ''}"
-        )
-
-
-@dataclass(frozen=True)
 class Claim:
     number: str
     state: str
-    parts: tuple[Part, ...] = ()
+    parts: tuple[Judged, ...] = ()
     table: tuple[str, ...] = ()
     evidence: str = ""  # of the table
 
@@ -146,20 +110,12 @@ class Claim:
         return found + [f"       evidence: {folder}/{place}" for place in places]
 
 
-def ratio_text(found: Ratio) -> str:
-    """Three digits, also of a process switch that takes thousands of coroutine switches."""
-    values = [f"{v:.2f}" if v < 100 else f"{v:,.0f}" for v in (found.median, found.low, found.high)]
-    sort = "interval" if found.confidence >= CONFIDENCE else "range"
-    blocks = f"{found.blocks} block{'' if found.blocks == 1 else 's'}"
-    return f"{values[0]} [{values[1]}, {values[2]}] ({sort} of {blocks})"
-
-
-def combine(parts: Sequence[Part]) -> str:
+def combine(parts: Sequence[Judged]) -> str:
     states = {part.state for part in parts}
     return FAIL if FAIL in states else VOID if VOID in states or not parts else PASS
 
 
-def _claim(number: str, *parts: Part) -> Claim:
+def _claim(number: str, *parts: Judged) -> Claim:
     return Claim(number, combine(parts), parts)
 
 
@@ -176,20 +132,16 @@ def _find(results: Sequence[CellResult], name: str) -> CellResult | None:
 
 def _compare(
     results: Sequence[CellResult], text: str, first: str, second: str, goal: float, at_least: bool
-) -> Part:
+) -> Judged:
     result = _find(results, COMPUTE.name)
     one, other = (result.row(first), result.row(second)) if result else (None, None)
     if result is None or one is None or other is None:
-        return Part(text, None, goal, at_least, "", "not measured (it takes two cores)")
+        return Judged(text, None, goal, at_least, "", "not measured (it takes two cores)")
     found = analysis.ratio(one, other, analysis.rps)
-    return Part(text, found, goal, at_least, _place(result.cell), _why(one, other))
+    return Judged(text, found, goal, at_least, _place(result.cell), goals.why(one, other))
 
 
-def _why(*rows: Row) -> str:
-    return next((f"{row.label}: {row.void_reasons[0]}" for row in rows if row.void_reasons), "")
-
-
-def _on_cores(model: str, results: Sequence[CellResult], cores: int) -> Part:
+def _on_cores(model: str, results: Sequence[CellResult], cores: int) -> Judged:
     pool = "" if model == "coro" else "(1)"
     text = f"{model}({cores}) × {model}{pool}, requests/s of {COMPUTE.target} on {cores} cores"
     one = f"{model}{pool}"
@@ -210,19 +162,19 @@ def judge_gil(results: Sequence[CellResult], cores: int) -> Claim:
 def _waits(
     results: Sequence[CellResult], name: str, text: str, value: Callable[[float, int], float],
     goal: float, at_least: bool, one_thread: bool = False,
-) -> Part:  # fmt: skip
+) -> Judged:  # fmt: skip
     """value: of requests/s and the number of connections, as a multiple of what is ideal."""
     result = _find(results, name)
     row = result.row("coro") if result else None
     if result is None or row is None:
-        return Part(text, None, goal, at_least, "", "not measured")
+        return Judged(text, None, goal, at_least, "", "not measured")
     connections = result.cell.connections
-    values = [(value(s.rps, connections), 1.0) for s in row.valid if s.rps > 0]
-    found = None if row.void else paired_ratio(values)
-    why = _why(row)
+    answered = [s for s in row.valid if s.rps > 0]
+    found = goals.own(row, answered, lambda sample: value(sample.rps, connections))
+    why = goals.why(row)
     if one_thread and any((s.processes, s.threads) != (1, 1) for s in row.valid):
         found, why = None, "it did not run in one thread of one process"
-    return Part(text, found, goal, at_least, _place(result.cell), why)
+    return Judged(text, found, goal, at_least, _place(result.cell), why)
 
 
 def judge_one_loop(results: Sequence[CellResult]) -> Claim:
@@ -265,14 +217,14 @@ def with_net(found: Round) -> Round:
 def _rounds(
     rounds: Sequence[Round], text: str, first: str, second: str, evidence: str, why: str,
     form: Callable[[float], str],
-) -> Part:  # fmt: skip
+) -> Judged:  # fmt: skip
     pairs = [(each[first], each[second]) for each in rounds]
     if not pairs:
-        return Part(text, None, MORE, True, evidence, why or "not measured")
+        return Judged(text, None, MORE, True, evidence, why or "not measured")
     middles = [form(statistics.median(values)) for values in zip(*pairs)]
     text = f"{text} ({middles[0]} × {middles[1]})"
     why = "" if all(second > 0 for _, second in pairs) else "not above what its calls alone take"
-    return Part(text, paired_ratio(pairs), MORE, True, evidence, why)
+    return Judged(text, paired_ratio(pairs), MORE, True, evidence, why)
 
 
 def judge_switches(rounds: Sequence[Round], why: str = "") -> Claim:
@@ -283,7 +235,7 @@ def judge_switches(rounds: Sequence[Round], why: str = "") -> Claim:
         loud = len(rounds) - len(quiet)
         quiet, why = [], f"other programs worked on the core in {loud} of {len(rounds)} rounds"
 
-    def part(text: str, first: str, second: str) -> Part:
+    def part(text: str, first: str, second: str) -> Judged:
         return _rounds(quiet, text, first, second, "claims.json, switches", why,
                        lambda ns: f"{ns:,.0f} ns" if ns >= 100 else f"{ns:.1f} ns")  # fmt: skip
 
@@ -296,7 +248,7 @@ def judge_switches(rounds: Sequence[Round], why: str = "") -> Claim:
 
 
 def judge_memory(rounds: Sequence[Round], why: str = "") -> Claim:
-    def part(text: str, first: str, second: str) -> Part:
+    def part(text: str, first: str, second: str) -> Judged:
         return _rounds(rounds, text, first, second, "claims.json, memory", why, words.bytes_text)
 
     return _claim(

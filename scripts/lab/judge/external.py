@@ -7,13 +7,14 @@ and ours differ, and the text says in what.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, Sequence
 
 from ..machine.cgroup import NO_ROOM
 from ..ask.workloads import PARKED, SLOW_QUERIES
 from . import analysis, words
 from .analysis import CellResult, Row
-from .judging import Line
+from .goals import FAIL, PASS, VOID
 from .stats import Ratio
 
 POOL_RATE = 3200.0
@@ -22,6 +23,19 @@ RUBY = "github.com/ermolaev/http_servers_bench"
 FLASH = "Pai, Druschel, Zwaenepoel: Flash, USENIX ATC 1999, figure 12"
 MEMORY = "beside it, not published there"
 ARITHMETIC = "64 workers that block for 20 ms: 64/20 ms"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """passed: whether the published shape did; None where nothing can be believed."""
+
+    passed: bool | None
+    source: str
+    text: str
+
+    @property
+    def state(self) -> str:
+        return VOID if self.passed is None else PASS if self.passed else FAIL
 
 
 def _cell(results: Sequence[CellResult], name: str, connections: int) -> CellResult | None:
@@ -35,22 +49,22 @@ def _ratio(first: Row | None, second: Row | None) -> Ratio | None:
     return analysis.ratio(first, second, analysis.rps) if first and second else None
 
 
-def pool_rate(results: Sequence[CellResult]) -> list[Line]:
+def pool_rate(results: Sequence[CellResult]) -> list[Finding]:
     result = _cell(results, "sleep", 256)
     lines = []
     for label in ("prefork(64)", "threads(64)") if result else ():
         row = result.row(label) if result else None
         text = f"{label}, 256 connections: published 3,200/s"
         if row is None or row.void:
-            lines.append(Line(None, ARITHMETIC, f"{text}; void here"))
+            lines.append(Finding(None, ARITHMETIC, f"{text}; void here"))
             continue
         rate = row.rps / row.ceiling.shown  # which takes wrk a part of the window
         close = abs(rate / POOL_RATE - 1) <= 0.03
-        lines.append(Line(close, ARITHMETIC, f"{text}; here {rate:,.0f}/s, once all wait"))
+        lines.append(Finding(close, ARITHMETIC, f"{text}; here {rate:,.0f}/s, once all wait"))
     return lines
 
 
-def database(results: Sequence[CellResult]) -> list[Line]:
+def database(results: Sequence[CellResult]) -> list[Finding]:
     """Three queries of 2 ms, one after another, on two cores; 40 connections to the database."""
     few, many = _cell(results, SLOW_QUERIES.name, 50), _cell(results, SLOW_QUERIES.name, 500)
     if few is None or many is None:
@@ -71,15 +85,15 @@ def database(results: Sequence[CellResult]) -> list[Line]:
     level, level_text = pair(many, 40)
     grown, grown_text = pair(few, 150)
     return [
-        Line(
+        Finding(
             ahead.low > 1 if ahead else None, RUBY,
             f"50 connections: published 4,943/s on the loop, 3,179/s on the small pool; {ahead_text}",
         ),
-        Line(
+        Finding(
             abs(level.median - 1) <= LEVEL if level else None, RUBY,
             f"500 connections: published level, 2,909/s and 2,970/s; {level_text}",
         ),
-        Line(
+        Finding(
             grown.median <= 1 + LEVEL if grown else None, RUBY,
             "more workers, 50 connections: published the pool catches up, 5,088/s, "
             f"the loop 4,373/s; {grown_text}",
@@ -87,7 +101,7 @@ def database(results: Sequence[CellResult]) -> list[Line]:
     ]  # fmt: skip
 
 
-def idle(results: Sequence[CellResult]) -> list[Line]:
+def idle(results: Sequence[CellResult]) -> list[Finding]:
     """A small load beside more and more idle connections, a context each: its throughput, with what
     is left in memory of the files that are asked for, and the memory of all."""
     steps = sorted(
@@ -107,7 +121,7 @@ def idle(results: Sequence[CellResult]) -> list[Line]:
 _Steps = dict[str, list[Row | None]]
 
 
-def _idle_rate(rows: _Steps, numbers: str) -> Line:
+def _idle_rate(rows: _Steps, numbers: str) -> Finding:
     """In the paper the memory of idle connections' contexts was missing for cached files: so it is
     here, and where a fall comes with files that left memory, that is its cause."""
     fell: dict[str, int] = {}  # the first step at which a model had fallen; beyond the last: none
@@ -137,11 +151,11 @@ def _idle_rate(rows: _Steps, numbers: str) -> Line:
     if loud:
         text += f"; beside {words.listed(loud)} other programs used the cores"
     if void or loud:
-        return Line(None, FLASH, text)
+        return Finding(None, FLASH, text)
     processes, threads, loops = (fell[model] for model in ("prefork", "threads", "coro"))
     steps = len(rows["coro"])
     holds = processes < steps and processes <= threads and loops == steps
-    return Line(holds and kept["prefork"] <= kept["threads"] + LEVEL, FLASH, text)
+    return Finding(holds and kept["prefork"] <= kept["threads"] + LEVEL, FLASH, text)
 
 
 def _share_of(row: Row, first: Row | None) -> float:
@@ -172,7 +186,7 @@ def _figure(row: Row | None) -> str:
     return f"{'~' if row.disturbed else ''}{row.rps:,.0f}/s{files}"
 
 
-def _idle_memory(rows: _Steps, numbers: str) -> Line:
+def _idle_memory(rows: _Steps, numbers: str) -> Finding:
     """What the idle connections take, whatever else goes on on the machine: from the first step to
     the last that can be believed of all."""
     totals = {
@@ -190,18 +204,13 @@ def _idle_memory(rows: _Steps, numbers: str) -> Line:
     text = "expected: processes need most, then threads, events hardly more; "
     text += f"memory with {numbers} idle connections: {'; '.join(texts)}"
     if len(common) < 2:
-        return Line(None, MEMORY, text)
+        return Finding(None, MEMORY, text)
     processes, threads, loops = (last - first for first, last in zip(common[0], common[-1]))
-    return Line(processes > threads > 0 and loops <= LEVEL * threads, MEMORY, text)
+    return Finding(processes > threads > 0 and loops <= LEVEL * threads, MEMORY, text)
 
 
 def draw(results: Sequence[CellResult]) -> tuple[dict[str, Any], list[str]]:
     lines = [*pool_rate(results), *database(results), *idle(results)]
-    states = {True: "PASS", False: "FAIL", None: "VOID"}
-    data = {
-        "external": [
-            {"state": states[line.passed], "source": line.criterion, "text": line.text}
-            for line in lines
-        ]
-    }
-    return data, ["Published results and what comes out here:", "", *(str(x) for x in lines)]
+    data = {"external": [{"state": x.state, "source": x.source, "text": x.text} for x in lines]}
+    text = [f"{line.state} ({line.source}) {line.text}" for line in lines]
+    return data, ["Published results and what comes out here:", "", *text]

@@ -1,186 +1,204 @@
 # SPDX-License-Identifier: MIT
-"""The speed goals, judged against the floor server and other servers of the same run.
+"""What is judged and how: a figure by its whole interval; and the speed goals, all in one table.
 
-Every figure is a ratio within a block, so that the machine's mood cancels out; a goal whose
-rows cannot be believed, or whose server is not installed, is VOID and says why.
+A figure passes when the whole interval is on the goal's side and fails when none of it is. Where
+the goal lies inside, or there is one block only, the measurement decides nothing: VOID, as where
+nothing can be believed.
+
+GOALS is what --floor judges, each against the floor server or another server of the same run, or
+a figure of its own. scripts/lab/README.md lists them.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Sequence
+from dataclasses import dataclass
+from typing import Any, Callable, Iterable, Sequence
 
 from ..machine.quiet import QUIET_CORES
 from ..measure.sample import Sample
-from . import analysis, ceilings
-from .analysis import CellResult, Metric, Row
-from .judging import Line, judge, paired, percent
+from . import analysis, best, ceilings, words
+from .analysis import CellResult, Row
+from .stats import CONFIDENCE, Ratio, paired_ratio
 
-MODELS = ("prefork(64)", "threads(64)", "coro")
-APACHE = {
-    "prefork(64)": ("apache-prefork(64)",),
-    "threads(64)": ("apache-worker(64)", "apache-event(64)"),
+PASS, FAIL, VOID = "PASS", "FAIL", "VOID"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """found: None where nothing can be believed; why says what is the matter."""
+
+    text: str
+    found: Ratio | None
+    goal: float
+    at_least: bool
+    evidence: str
+    why: str = ""
+
+    @property
+    def state(self) -> str:
+        if self.found is None or self.found.blocks < 2:
+            return VOID
+        low, high = self.found.low, self.found.high
+        if not self.at_least:
+            low, high = -high, -low
+        goal = self.goal if self.at_least else -self.goal
+        return PASS if low >= goal else FAIL if high < goal else VOID
+
+    def __str__(self) -> str:
+        goal = f"goal {bound(self.goal, self.at_least)}"
+        if self.found is None:
+            return f"{self.text}: {self.why or 'no block can be believed'}, {goal}"
+        undecided = "; undecided: the goal lies inside, more blocks are needed"
+        if self.found.blocks < 2:
+            undecided = "; undecided: one block decides nothing"
+        return (
+            f"{self.text}: {interval_text(self.found)}, {goal}"
+            f"{undecided if self.state == VOID else ''}"
+        )
+
+
+def bound(goal: float, at_least: bool) -> str:
+    return f"{'≥' if at_least else '≤'} {_number(goal)}"
+
+
+def _number(value: float) -> str:
+    """Three digits, also of a process switch that takes thousands of coroutine switches."""
+    return f"{value:.2f}" if abs(value) < 100 else f"{value:,.0f}"
+
+
+def interval_text(found: Ratio) -> str:
+    middle, low, high = map(_number, (found.median, found.low, found.high))
+    sort = "interval" if found.confidence >= CONFIDENCE else "range"
+    blocks = f"{found.blocks} block{'' if found.blocks == 1 else 's'}"
+    return f"{middle} [{low}, {high}] ({sort} of {blocks})"
+
+
+def why(*rows: Row | None) -> str:
+    """The first reason for which blocks of these rows do not count."""
+    voids = (f"{row.label}: {row.void_reasons[0]}" for row in rows if row and row.void_reasons)
+    return next(voids, "")
+
+
+# --- figures --------------------------------------------------------------------------------
+
+
+def own(row: Row, samples: Iterable[Sample], value: Callable[[Sample], float]) -> Ratio | None:
+    """A figure that is compared with no other row's."""
+    return None if row.void else paired_ratio([(value(sample), 1.0) for sample in samples])
+
+
+def _alone(row: Row) -> Row:
+    """The row without the blocks in which other programs worked on its cores, which CPU time bears
+    and throughput does not. One that is void stays so, whatever is left of it."""
+    quiet = tuple(s for s in row.samples if s.others_cores < QUIET_CORES)
+    if row.void or len(quiet) == len(row.samples):
+        return row
+    reasons = (*row.void_reasons, "other programs used its cores")
+    return dataclasses.replace(row, samples=quiet, void_reasons=reasons)
+
+
+def _share(row: Row) -> Ratio | None:
+    """Of the ceiling of waiting, as far as each window can show it."""
+
+    def share(sample: Sample) -> float:
+        assert row.ceiling.rps and sample.load
+        window_s, connecting_s = sample.load.duration_s, sample.load.connecting_s
+        return sample.rps / row.ceiling.rps / ceilings.in_window(row.waited_ms, window_s, connecting_s)
+
+    return own(row, row.valid, share) if row.ceiling.rps else None
+
+
+def _starved(row: Row) -> Ratio | None:
+    """Of all samples: a gate voids those in which a connection starves."""
+    known = [s.load.unanswered for s in row.samples if s.load and s.load.unanswered is not None]
+    return paired_ratio([(float(each), 1.0) for each in known])
+
+
+CPU, RATE, SHARE = "CPU per request", "requests/s", "share of the ceiling"
+STARVED, BYTES, MEMORY = "connections never answered", "bytes an idle connection", "memory"
+# Of two rows, as the ratio of the first to the second; or of the first alone.
+TO_ANOTHER: dict[str, Callable[[Row, Row], Ratio | None]] = {
+    CPU: lambda ours, other: analysis.ratio(ours, other, analysis.cpu_us),
+    RATE: lambda ours, other: analysis.ratio(ours, other, analysis.rps),
+    MEMORY: lambda ours, other: analysis.ratio(
+        ours, other, lambda sample: sample.extras["memory_total_bytes"]
+    ),
 }
-IDLE_BYTES = 512
+OF_ITS_OWN: dict[str, Callable[[Row], Ratio | None]] = {
+    SHARE: _share,
+    STARVED: _starved,
+    BYTES: lambda row: own(row, row.valid, best.bytes_each),
+}
+
+
+# --- the goals ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Goal:
+    """For each number of connections and each configuration of ours; other: "" for none."""
+
+    workload: str
+    connections: tuple[int, ...]
+    figure: str
+    ours: tuple[str, ...]
+    other: str
+    value: float
+    at_least: bool = False
+
+
+POOLS_OF_4 = ("prefork(4)", "threads(4)")
+POOLS = ("prefork(64)", "threads(64)")
+ALL = (*POOLS, "coro")
+GOALS = (
+    Goal("hello", (64, 256), CPU, ("coro",), "floor", 1.05),
+    Goal("hello", (64,), CPU, ("coro",), "nginx", 0.75),
+    Goal("hello", (64,), CPU, POOLS_OF_4, "floor", 1.20),
+    Goal("hello", (64, 256), CPU, POOLS, "floor", 1.25),
+    Goal("hello", (64, 256), STARVED, POOLS, "", 0),
+    Goal("hello", (64, 256), RATE, ("prefork(64)",), "apache-prefork(64)", 6.0, True),
+    Goal("hello", (64, 256), RATE, ("threads(64)",), "apache-worker(64)", 6.0, True),
+    Goal("hello", (64, 256), RATE, ("threads(64)",), "apache-event(64)", 6.0, True),
+    Goal("pipeline", (64,), RATE, ALL, "nginx", 8.0, True),
+    Goal("pipeline", (64,), RATE, ALL, "floor", 0.7, True),
+    Goal("close", (64,), CPU, ALL, "nginx", 1.0),
+    Goal("files-1m", (16,), CPU, ALL, "nginx", 1.0),
+    Goal("idle", (4,), BYTES, ALL, "", 150),
+    Goal("idle", (4,), MEMORY, ("coro",), "nginx", 1.0),
+    Goal("sleep", (256,), SHARE, ALL, "", 0.97, True),
+)
 ELSEWHERE = (
     "a coroutine's switch and a generator's round trip: scripts/bench-coro, next in make bench-floor",
     "100,000 idle connections on six loops: scripts/idle-connections, last in make bench-floor",
 )
-NGINX_IDLE_BYTES = 17 << 20  # what nginx took when the goal was set
 
 
-class _Judge:
-    def __init__(self, results: Sequence[CellResult]) -> None:
-        self._cells = {(r.cell.workload.name, r.cell.connections): r for r in results}
-        self.lines: list[Line] = []
-
-    def row(self, workload: str, connections: int, label: str) -> Row | None:
-        cell = self._cells.get((workload, connections))
-        return cell.row(label) if cell else None
-
-    def ratio(
-        self, workload: str, connections: int, ours: str, other: str, metric: Metric,
-        goal: float, at_least: bool,
-    ) -> None:  # fmt: skip
-        if (workload, connections) not in self._cells:
-            return
-        first = self.row(workload, connections, ours)
-        second = self.row(workload, connections, other)
-        what = "CPU per request" if metric is analysis.cpu_us else "requests/s"
-        text = f"{connections} connections: {what}, {ours} ÷ {other}"
-        if second is None:
-            self.lines.append(Line(None, workload, f"{text}: {other} did not run"))
-            return
-        if metric is analysis.rps:  # CPU per request bears company, throughput does not
-            first, second = _alone(first), _alone(second)
-        values = paired(first, second, metric)
-        line = judge(workload, text, values, goal, at_least)
-        if not values:
-            line = dataclasses.replace(line, text=line.text + _why(first, second))
-        self.lines.append(line)
-
-    def share(self, workload: str, connections: int, label: str, goal: float) -> None:
-        """Of the ceiling of waiting, as far as each window can show it."""
-        row = self.row(workload, connections, label)
-        if row is None or not row.ceiling.rps:
-            return
-        ceiling = row.configuration.contexts(connections) / 0.020
-        text = f"{connections} connections: {label} of {ceiling:,.0f}/s"
-        row = _alone(row) or row
-        values = [
-            sample.rps
-            / ceiling
-            / ceilings.in_window(20, sample.load.duration_s, sample.load.connecting_s)
-            for sample in _counting(row)
-            if sample.load
-        ]
-        line = judge(workload, text, values, goal, True, percent)
-        if line.passed is False and label == "coro" and row.server_cores >= 0.95:
-            line = dataclasses.replace(
-                line, passed=True, text=f"{line.text}; its core is full ({row.server_cores:.0%})"
-            )
-        self.lines.append(line)
+def judge(results: Sequence[CellResult]) -> list[Judged]:
+    """Every goal whose cell was run."""
+    cells = {(r.cell.workload.name, r.cell.connections): r for r in results}
+    return [
+        _judge(goal, result, ours)
+        for goal in GOALS
+        for connections in goal.connections
+        if (result := cells.get((goal.workload, connections)))
+        for ours in goal.ours
+    ]
 
 
-def _alone(row: Row | None) -> Row | None:
-    """The row without the blocks in which other programs worked on its cores. One that is void
-    stays so, whatever is left of it."""
-    if row is None or row.void:
-        return row
-    quiet = tuple(s for s in row.samples if s.others_cores < QUIET_CORES)
-    company = () if len(quiet) == len(row.samples) else ("other programs used its cores",)
-    return dataclasses.replace(
-        row, samples=quiet, void_reasons=(*row.void_reasons, *company)
-    )
-
-
-def _counting(row: Row) -> Sequence[Sample]:
-    return () if row.void else row.valid
-
-
-def _why(*rows: Row | None) -> str:
-    reasons = [f"{row.label}: {row.void_reasons[0]}" for row in rows if row and row.void_reasons]
-    return f" ({'; '.join(reasons)})" if reasons else ""
-
-
-def lines(results: Sequence[CellResult]) -> list[Line]:
-    found = _Judge(results)
-    cpu, rps = analysis.cpu_us, analysis.rps
-    found.ratio("hello", 64, "coro", "floor", cpu, 1.05, False)
-    found.ratio("hello", 64, "coro", "nginx", cpu, 1.0, False)
-    for model in ("prefork(4)", "threads(4)"):
-        found.ratio("hello", 64, model, "floor", cpu, 1.25, False)
-    for connections in (64, 256):
-        for model, others in APACHE.items():
-            found.ratio("hello", connections, model, "floor", cpu, 1.5, False)
-            _served(found, connections, model)
-            for other in others:
-                found.ratio("hello", connections, model, other, rps, 6.0, True)
-    for model in MODELS:
-        found.ratio("pipeline", 64, model, "nginx", rps, 8.0, True)
-        found.ratio("pipeline", 64, model, "floor", rps, 0.7, True)
-    for model in MODELS:
-        found.ratio("close", 64, model, "nginx", cpu, 1.0, False)
-    for model in MODELS:
-        found.ratio("files-1m", 16, model, "nginx", cpu, 1.1, False)
-    _idle(found)
-    for model in MODELS:
-        found.share("sleep", 256, model, 0.97)
-    found.lines += _cores(results)
-    return found.lines
-
-
-def _served(found: _Judge, connections: int, model: str) -> None:
-    row = found.row("hello", connections, model)
-    if row is None:
-        return
-    starved = [reason for reason in row.void_reasons if "never got an answer" in reason]
-    known = [s for s in _counting(row) if s.load and s.load.unanswered is not None]
-    text = f"{connections} connections: {model} serves every one"
-    if starved:
-        line = Line(False, "hello", f"{text}: {starved[0]}")
-    elif known:
-        line = Line(True, "hello", f"{text}: so in {len(known)} blocks")
+def _judge(goal: Goal, result: CellResult, label: str) -> Judged:
+    names = [label, goal.other] if goal.other else [label]
+    rows = [row for name in names if (row := result.row(name))]
+    if goal.figure in (RATE, SHARE):
+        rows = [_alone(row) for row in rows]
+    if len(rows) == len(names):
+        found = TO_ANOTHER[goal.figure](*rows) if goal.other else OF_ITS_OWN[goal.figure](*rows)
+        reason = why(*rows)
     else:
-        line = Line(None, "hello", f"{text}: no block can be believed{_why(row)}")
-    found.lines.append(line)
-
-
-def _idle(found: _Judge) -> None:
-    rows = {label: found.row("idle", 4, label) for label in (*MODELS, "nginx")}
-    for label in MODELS:
-        row = rows[label]
-        if row is None:
-            continue
-        text = f"{row.extras.get('parked_asked', 0):,.0f} idle connections: bytes each, {label}"
-        values = [s.extras["bytes_a_connection"] for s in _counting(row)]
-        found.lines.append(judge("idle", text, values, IDLE_BYTES, False, _bytes))
-    ours, nginx = rows["coro"], rows["nginx"]
-    if ours is not None:
-        measured = [s.extras["memory_total_bytes"] for s in _counting(nginx)] if nginx else []
-        goal = min(measured) if measured else NGINX_IDLE_BYTES
-        values = [s.extras["memory_total_bytes"] for s in _counting(ours)]
-        whose = "nginx's here" if measured else "nginx's elsewhere"
-        text = f"total PSS, coro, below {whose}"
-        found.lines.append(judge("idle", text, values, goal, False, _bytes))
-
-
-def _bytes(value: float) -> str:
-    return f"{value / (1 << 20):.1f} MB" if value >= 1 << 20 else f"{value:.0f}"
-
-
-def _cores(results: Sequence[CellResult]) -> list[Line]:
-    """Two loops against one: only where there are two cores for them."""
-    made = []
-    for result in results:
-        one = result.row("coro")
-        for row in result.models if result.cell.workload.name == "cpu" else []:
-            workers = row.configuration.workers
-            if row.configuration.model == "coro" and workers > 1:
-                text = f"/cpu on {workers} cores shared with wrk: {row.label} ÷ coro, requests/s"
-                values = paired(row, one, analysis.rps)
-                made.append(judge("cpu", text, values, 0.95 * workers, True))
-    return made
+        absent = next(name for name in names if result.row(name) is None)
+        found, reason = None, f"{absent} did not run"
+    text = f"{result.cell.name}: {goal.figure}, {' ÷ '.join(names)}"
+    return Judged(text, found, goal.value, goal.at_least, result.cell.name, reason)
 
 
 def multiples(results: Sequence[CellResult]) -> list[str]:
@@ -197,26 +215,18 @@ def multiples(results: Sequence[CellResult]) -> list[str]:
                 for metric, what in ((analysis.cpu_us, "CPU"), (analysis.rps, "req/s")):
                     found = analysis.ratio(row, other, metric)
                     if found:
-                        parts.append(f"{what} {found.median:.2f} [{found.low:.2f}, "
-                                     f"{found.high:.2f}] × {other.label}")  # fmt: skip
+                        parts.append(f"{what} {words.ratio_text(found)} × {other.label}")
             state = "void" if row.void else "; ".join(parts)
             out.append(f"{result.cell.name}: {row.label}: {state}")
     return out
 
 
 def draw(results: Sequence[CellResult]) -> tuple[dict[str, Any], list[str]]:
-    judged = lines(results)
-    states = {True: "PASS", False: "FAIL", None: "VOID"}
-    counts = [sum(line.passed is state for line in judged) for state in states]
-    data = {
-        "goals": [
-            {"state": states[line.passed], "workload": line.criterion, "text": line.text}
-            for line in judged
-        ]
-    }
-    compared = multiples(results)
-    text = ["Multiples of the floor and of nginx:", "", *compared, "", "Goals:", ""]
-    text += [str(line) for line in judged]
+    judged = judge(results)
+    data = {"goals": [{"state": x.state, "workload": x.evidence, "text": str(x)} for x in judged]}
+    counts = [sum(each.state == state for each in judged) for state in (PASS, FAIL, VOID)]
+    text = ["Multiples of the floor and of nginx:", "", *multiples(results), "", "Goals:", ""]
+    text += [f"{each.state} {each}" for each in judged]
     text += [f"elsewhere: {line}" for line in ELSEWHERE]
     text.append(f"{counts[0]} passed, {counts[1]} failed, {counts[2]} void")
     return data, text

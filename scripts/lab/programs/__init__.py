@@ -8,6 +8,5 @@
     options, cli   scripts/bench
     compare     scripts/compare: two runs side by side
     advise      scripts/advise: which model fits a service
-    acceptance  scripts/acceptance: the promises about speed
     claims_run  scripts/claims: what textbooks say, checked here
 """
