@@ -4,7 +4,6 @@
 import json
 import os
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -417,7 +416,7 @@ def test_a_failed_claim_is_no_error_and_one_not_run_is(
         return rounds
 
     monkeypatch.setattr(claims_run, "measure_switches", measure)
-    monkeypatch.setattr(claims_run, "find_programs", lambda *_: None)
+    monkeypatch.setattr("lab.programs.run.find_programs", lambda *_: None)
     arguments = ["--only", "2", "--results", str(tmp_path), "--label", "test", "--seed", "1"]
     assert claims_run.check_claims(arguments) == status
     (folder,) = [path for path in tmp_path.iterdir() if path.is_dir()]

@@ -8,8 +8,8 @@ import made
 import pytest
 from lab.machine import cgroup
 from lab.ask import workloads
-from lab.ask.plan import Cell, Configuration
-from lab.ask.workloads import SLOW_QUERIES, WORKLOADS, Workload
+from lab.ask.plan import Configuration
+from lab.ask.workloads import SLOW_QUERIES, WORKLOADS
 from lab.judge import analysis, crossover, external, gates
 from lab.judge.analysis import CellResult
 from lab.programs import advise

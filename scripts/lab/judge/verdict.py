@@ -10,8 +10,6 @@ of the servers, and CPU time per request is compared instead.
 
 from __future__ import annotations
 
-from typing import Sequence
-
 from ..ask import workloads as work
 from . import analysis, ceilings, words
 from .analysis import CellResult, Row

@@ -4,8 +4,8 @@
     progress    the line that says how long it takes
     report      scripts/report: all files of a run, made again
     readme      scripts/results: the texts that follow from the reference run
-    run         a whole run: every step of the plan
-    options, cli   scripts/bench
+    run         a whole run: what it needs, every step of its plan, its folder
+    options, bench   scripts/bench
     compare     scripts/compare: two runs side by side
     advise      scripts/advise: which model fits a service
     claims_run  scripts/claims: what textbooks say, checked here

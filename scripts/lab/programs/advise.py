@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import math
 import os
-import secrets
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,14 +23,10 @@ from ..machine.program import say
 from ..ask import plan as planning
 from ..ask.plan import Cell, Configuration, Cores, Plan
 from ..ask.workloads import WORKLOADS, with_query
-from ..server import site
-from ..measure import environment, wrk
 from ..judge import analysis, words
 from ..judge.analysis import CellResult, Row
 from ..show import table
-from ..show.document import Run, command_line, utc
 from . import options as choosing, run as running
-from .cli import find_programs, perform, server_path, shown
 
 MOST_WORKERS = 1024
 NOISE = 0.03  # throughputs this close are one and the same to a service
@@ -169,13 +164,7 @@ def _parser() -> program.Parser:
     add("--wait-ms", type=float, required=True, metavar="B", help="waited for one request")
     add("--concurrency", type=int, required=True, metavar="C", help="requests at a time")
     add("--cores", type=int, metavar="N", help="of the server (half of all)")
-    add("--blocks", type=int, default=6, metavar="N", help="(%(default)s)")
-    add("--duration", type=float, default=1.0, metavar="S", help="(%(default)s)")
-    add("--patience", type=float, default=30.0, metavar="S", help="(%(default)s)")
-    add("--server", metavar="PATH", default="./server", help="(%(default)s)")
-    add("--results", metavar="DIR", help="also write the run there")
-    add("--seed", type=int, metavar="N")
-    add("--list", action="store_true", help="print what would be run, and exit")
+    choosing.shared(made, blocks=6, duration=1.0, patience=30.0, results="none is kept")
     return made
 
 
@@ -190,8 +179,7 @@ def _service(options: argparse.Namespace, available: Sequence[int]) -> Service:
         raise UsageError("--cpu-ms: 0, or at least 0.001")
     if options.concurrency < 1 or options.concurrency > 10_000:
         raise UsageError("--concurrency: 1 to 10,000")
-    if options.blocks < 1 or not 0.2 <= options.duration <= 600:
-        raise UsageError("--blocks: at least 1; --duration: 0.2 to 600 s")
+    choosing.check_shared(options)
     cores = options.cores or max(1, len(available) // 2)
     return Service(options.cpu_ms, options.wait_ms, options.concurrency, cores)
 
@@ -201,23 +189,15 @@ def _advise(argv: Sequence[str]) -> int:
     available = sorted(os.sched_getaffinity(0))
     service = _service(options, available)
     cores = cores_for(service, available)
-    seed = options.seed if options.seed is not None else secrets.randbelow(1_000_000)
-    plan = make_plan(service, cores, options.blocks, options.duration, seed)
+    plan = make_plan(service, cores, options.blocks, options.duration, options.seed)
     say(sys.stderr, choosing.estimate(plan) + "\n")
     if options.list:
         print("\n".join(c.label for c in plan.cells[0].configurations))
         return 0
     if options.results:
         running.check_writable(Path(options.results))
-    wrk_path, server = wrk.find(), server_path(options.server)
-    with site.Folder() as folder:
-        programs = find_programs(plan, server, wrk_path, folder)
-        environment.raise_open_files()
-        run = Run(
-            plan, environment.record(server, wrk_path), command_line("scripts/advise", argv),
-            utc("%Y-%m-%dT%H:%M:%SZ"),
-        )  # fmt: skip
-        code = perform(run, programs, options.patience)
+    with running.prepared("scripts/advise", argv, plan, options.server) as (run, programs):
+        code = running.perform(run, programs, options.patience)
     if not running.worth_keeping(run):
         return code
     results = run.results()
@@ -226,7 +206,7 @@ def _advise(argv: Sequence[str]) -> int:
     text = table.render_text(plan, results, table.WIDTH, run.conclusion_lines)
     if options.results:
         folder = running.write(run, results, Path(options.results))
-        text += f"\nwritten to {shown(folder)}/\n"
+        text += f"\nwritten to {running.shown(folder)}/\n"
     say(sys.stdout, text)
     return code or int(decide(results[0]) is None)
 

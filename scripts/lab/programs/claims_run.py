@@ -24,7 +24,6 @@ import argparse
 import dataclasses
 import json
 import os
-import secrets
 import sys
 import time
 from pathlib import Path
@@ -37,16 +36,14 @@ from ..machine.program import say
 from ..machine.quiet import QUIET_CORES, Patience
 from ..ask import plan as planning
 from ..ask.plan import Plan
-from ..server import site
-from ..measure import contexts, environment, wrk
+from ..measure import contexts
 from ..measure.environment import ROOT
 from ..measure.measurement import Programs
 from ..judge import claims
 from ..judge.claims import CLAIMS, Claim, Measured, Round
 from ..judge.goals import FAIL, PASS, VOID
-from ..show.document import Run, command_line, utc
+from ..show.document import Run
 from . import options as choosing, run as running
-from .cli import find_programs, perform, server_path, shown
 
 SCHEMA = 1
 SWITCH_S, MEMORY_S = 3.0, 12.0  # roughly, of one round
@@ -57,29 +54,19 @@ def _parser() -> program.Parser:
     made = program.Parser("scripts/claims", __doc__)
     add = made.add_argument
     add("--only", metavar="LIST", default=",".join(CLAIMS), help="claims (%(default)s)")
-    add("--blocks", type=int, metavar="N", default=6,
-        help="how often all is repeated; 6 and more give 95 %% intervals (%(default)s)")
-    add("--duration", type=float, metavar="S", default=1.0,
-        help="seconds of load for one figure (%(default)s)")
+    choosing.shared(made, blocks=6, duration=1.0, patience=120.0)
     add("--label", default="claims", help="ends the name of the results' folder (%(default)s)")
-    add("--seed", type=int, metavar="N", help="of the random order; by default a new one")
-    add("--server", metavar="PATH", default="./server", help="(%(default)s)")
-    add("--results", metavar="DIR", help="where the results' folder goes (results)")
-    add("--patience", type=float, metavar="S", default=120.0,
-        help="to spend on waiting until other programs leave the cores alone (%(default)s)")
-    add("--list", action="store_true", help="print what would be run, and exit")
     return made
 
 
 def make_plan(options: argparse.Namespace, asked: Sequence[str]) -> Plan:
     """Raises LabError."""
     cores = planning.split_cores(sorted(os.sched_getaffinity(0)))
-    choosing.check(argparse.Namespace(**{**vars(options), "warmup": None, "retries": 2, "nice": None}))
+    choosing.check_shared(options)
     return planning.ordered(
         Plan(
             tuple(claims.cells(cores, asked)), options.blocks, options.duration, 0.2,
-            options.seed if options.seed is not None else secrets.randbelow(1_000_000),
-            options.label, cores, preset="claims", nice=priority.usual(),
+            options.seed, options.label, cores, preset="claims", nice=priority.usual(),
         )
     )  # fmt: skip
 
@@ -142,7 +129,7 @@ def _measure(
             memory = measure_memory(programs, plan)
         except LabError as error:
             why["3"] = str(error)
-    code = perform(run, programs, patience_s) if plan.cells else 0
+    code = running.perform(run, programs, patience_s) if plan.cells else 0
     run.complete = run.complete or not plan.cells
     void_disturbed(run)
     cores = len(claims.wide(plan.cores).server)
@@ -207,14 +194,7 @@ def check_claims(argv: Sequence[str]) -> int:
     say(sys.stderr, f"claims: blocks: {plan.blocks}; about {long}\n")
     directory = Path(options.results) if options.results else ROOT / "results"
     running.check_writable(directory)
-    wrk_path, server = wrk.find(), server_path(options.server)
-    with site.Folder() as folder:
-        programs = find_programs(plan, server, wrk_path, folder)
-        environment.raise_open_files()
-        run = Run(
-            plan, environment.record(server, wrk_path), command_line("scripts/claims", argv),
-            utc("%Y-%m-%dT%H:%M:%SZ"),
-        )  # fmt: skip
+    with running.prepared("scripts/claims", argv, plan, options.server) as (run, programs):
         found, code = _measure(run, programs, asked, options.patience)
     if not running.worth_keeping(run):
         say(sys.stderr, "scripts/claims: stopped; nothing was written\n")
@@ -223,7 +203,7 @@ def check_claims(argv: Sequence[str]) -> int:
     run.conclusion_lines = [line for claim in judged for line in claim.lines(".")]
     states = {claim.number: claim.state for claim in judged}
     run.conclusions = {"claims": states, "lines": run.conclusion_lines}
-    where = shown(write(run, found, judged, directory))
+    where = running.shown(write(run, found, judged, directory))
     for claim in judged:
         say(sys.stdout, "\n".join(claim.lines(where)) + "\n")
     say(sys.stdout, f"{summary(judged)} (seed {plan.seed}); written to {where}/\n")

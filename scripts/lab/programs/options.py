@@ -72,19 +72,11 @@ def parser() -> Parser:
     add("--peers", metavar="LIST", nargs="?", const="all",
         help="other servers beside ours, all that are installed or those listed: "
         + ", ".join(PEERS))
-    add("--blocks", type=int, metavar="N",
-        help="how often all is repeated; 6 and more give 95 %% intervals (3; --full 10)")
-    add("--duration", type=float, metavar="S", help="seconds of load for one figure (0.8)")
+    shared(made, said=("3; --full 10", "0.8", "20; --full 600, --floor 300, else 120"))
     add("--warmup", type=float, metavar="S", help="seconds of load before it (0.2)")
     add("--label", help="ends the name of the results' folder (the preset's name)")
-    add("--seed", type=int, metavar="N", help="of the random order; by default a new one")
-    add("--server", metavar="PATH", default="./server", help="(%(default)s)")
-    add("--results", metavar="DIR", help="where the results' folder goes (results)")
     add("--cpus-server", metavar="LIST", help="cores of the server (the first half of all)")
     add("--cpus-load", metavar="LIST", help="cores of wrk (the other half)")
-    add("--patience", type=float, metavar="S",
-        help="to spend in all on waiting for, and repeating after, other programs "
-        "(20; --full 600, --floor 300, else 120)")
     add("--retries", type=int, metavar="N", default=2,
         help="of one figure that others disturbed, while patience lasts (%(default)s)")
     add("--nice", type=int, metavar="N",
@@ -94,8 +86,28 @@ def parser() -> Parser:
         help="count system calls too, in runs of their own at the end")
     add("--no-aa", action="store_true",
         help="leave out the A/A pair: one configuration run twice, to see the noise")
-    add("--list", action="store_true", help="print what would be run, and exit")
     return made
+
+
+def shared(
+    made: Parser, blocks: int | None = None, duration: float | None = None,
+    patience: float | None = None, results: str = "results",
+    said: Sequence[str] = ("%(default)s",) * 3,
+) -> None:  # fmt: skip
+    """What all that measure take. said: of the first three's defaults, where they depend on more."""
+    add = made.add_argument
+    add("--blocks", type=int, metavar="N", default=blocks,
+        help=f"how often all is repeated; 6 and more give 95 %% intervals ({said[0]})")
+    add("--duration", type=float, metavar="S", default=duration,
+        help=f"seconds of load for one figure ({said[1]})")
+    add("--patience", type=float, metavar="S", default=patience,
+        help="to spend in all on waiting for, and repeating after, other programs "
+        f"({said[2]})")
+    add("--seed", type=int, metavar="N", default=secrets.randbelow(1_000_000),
+        help="of the random order; by default a new one")
+    add("--server", metavar="PATH", default="./server", help="(%(default)s)")
+    add("--results", metavar="DIR", help=f"where the results' folder goes ({results})")
+    add("--list", action="store_true", help="print what would be run, and exit")
 
 
 def cores_of(options: argparse.Namespace) -> Cores:
@@ -146,7 +158,7 @@ def make_plan(options: argparse.Namespace, notes: list[str]) -> Plan:
             _given(options.blocks, preset.blocks),
             _given(options.duration, preset.duration_s),
             _given(options.warmup, preset.warmup_s),
-            options.seed if options.seed is not None else secrets.randbelow(1_000_000),
+            options.seed,
             options.label or options.preset,
             cores,
             preset=options.preset,
@@ -196,12 +208,19 @@ def _given(value: T | None, default: T) -> T:
     return default if value is None else value
 
 
-def check(options: argparse.Namespace) -> None:
+def check_shared(options: argparse.Namespace) -> None:
     if options.blocks is not None and options.blocks < 1:
         raise UsageError("--blocks: at least 1")
-    duration, warmup = _given(options.duration, 1.0), _given(options.warmup, 0.0)
-    if not 0.2 <= duration <= 3600 or not 0 <= warmup <= 60:
-        raise UsageError("--duration is 0.2 to 3600 s, --warmup 0 to 60 s")
+    if not 0.2 <= _given(options.duration, 1.0) <= 3600:
+        raise UsageError("--duration: 0.2 to 3600 s")
+    if getattr(options, "label", None) and not re.fullmatch(r"[A-Za-z0-9._-]+", options.label):
+        raise UsageError("--label: letters, digits, '.', '_' and '-' only")
+
+
+def check(options: argparse.Namespace) -> None:
+    check_shared(options)
+    if not 0 <= _given(options.warmup, 0.0) <= 60:
+        raise UsageError("--warmup: 0 to 60 s")
     if options.retries < 0:
         raise UsageError("--retries: 0 or more")
     if options.nice is not None:
@@ -209,8 +228,6 @@ def check(options: argparse.Namespace) -> None:
             raise UsageError("--nice is -20 to 19")
         if not priority.may(options.nice):
             raise UsageError(f"--nice {options.nice}: not allowed; root may")
-    if options.label and not re.fullmatch(r"[A-Za-z0-9._-]+", options.label):
-        raise UsageError("--label: letters, digits, '.', '_' and '-' only")
 
 
 def _quick(

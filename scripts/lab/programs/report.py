@@ -18,7 +18,7 @@ from ..machine.errors import LabError
 from ..machine.program import Parser
 from ..judge import gates
 from ..judge.analysis import CellResult
-from ..show import charts, csv_table, page, reading, schema, table, theme
+from ..show import charts, page, reading, schema, table, theme
 from ..show.document import Run, to_json
 
 PLOTS = "plots"
@@ -39,7 +39,7 @@ def files(run: Run, results: Sequence[CellResult], name: str) -> dict[str, str]:
         "table.md": table.render_markdown(
             run.plan, results, title, paragraph, run.conclusion_lines, run.notes
         ),
-        "table.csv": csv_table.render(results),
+        "table.csv": table.render_csv(results),
         "environment.json": json.dumps(run.environment, indent=1, ensure_ascii=False) + "\n",
         "report.html": page.render(run, results, plots, title, paragraph, notes),
     }

@@ -4,23 +4,32 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Sequence
 
+from ..machine.children import Children
 from ..machine.errors import LabError
+from ..machine.program import EX_INTERRUPTED, say
 from ..machine.quiet import Patience
 from ..ask import workloads as work
 from ..ask.plan import Plan
-from ..measure import measurement, syscalls
-from ..measure.measurement import Bench
+from ..server import site
+from ..server.backend import Backend
+from ..measure import environment, measurement, syscalls, wrk
+from ..measure.environment import ROOT
+from ..measure.measurement import Bench, Programs
 from ..measure.sample import Count, Sample, Take
 from ..judge import gates
 from ..judge.analysis import CellResult
-from ..show.document import Run, to_json, utc
+from ..show.document import Run, command_line, to_json, utc
 from . import readme, report
 from .progress import Progress
 
+FLOOR = "build/floor"
 # Starting, checking, reading counters and draining, around a step's load.
 OVERHEAD_S = 0.25
 STARTING_S = 4e-6  # of a pool, by the square of its size: each worker finds all before it in the way
@@ -48,6 +57,45 @@ def seconds_planned(plan: Plan) -> float:
     counted = sum(len(cell.configurations) for cell in plan.cells if syscalls.countable(cell))
     later = max(0, plan.blocks - 1) * needed
     return once * plan.blocks + first + later + (counted * SYSCALLS_S if plan.syscalls else 0.0)
+
+
+def find_programs(
+    plan: Plan, server: str, wrk_path: str, folder: Path, backend: Backend
+) -> Programs:
+    """Raises LabError for the first program that is not there."""
+    if not os.access(ROOT / server, os.X_OK):
+        raise LabError(f"no server at {server}: build it with make, or give --server=PATH")
+    if any(c.floor for cell in plan.cells for c in cell.configurations) and not os.access(ROOT / FLOOR, os.X_OK):
+        raise LabError(f"no floor server at {FLOOR}: build it with make")
+    return Programs(ROOT, server, FLOOR, wrk_path, folder, backend)
+
+
+def server_path(given: str) -> str:
+    """As given from where the lab was called, turned into what works from ROOT."""
+    path = Path(given)
+    if path.is_absolute() or given == "./server":
+        return given
+    try:
+        return "./" + str(path.resolve().relative_to(ROOT))
+    except ValueError:
+        return str(path.resolve())
+
+
+@contextmanager
+def prepared(
+    program: str, argv: Sequence[str], plan: Plan, server: str
+) -> Iterator[tuple[Run, Programs]]:
+    """All that a plan needs, for as long as it is performed. Raises LabError where it cannot be had.
+
+    program, argv: as called. server: as given there."""
+    wrk_path, server = wrk.find(), server_path(server)
+    asks = any(cell.workload.database for cell in plan.cells)
+    with site.Folder() as folder, Backend(asks) as backend:
+        programs = find_programs(plan, server, wrk_path, folder, backend)
+        environment.raise_open_files()
+        recorded = environment.record(server, wrk_path, plan)
+        notes, started = environment.notes(recorded, plan), utc("%Y-%m-%dT%H:%M:%SZ")
+        yield Run(plan, recorded, command_line(program, argv), started, notes=notes), programs
 
 
 def execute(
@@ -95,6 +143,34 @@ def count_syscalls(bench: Bench) -> Iterator[Count]:
                     yield found
 
 
+def perform(run: Run, programs: Programs, patience_s: float) -> int:
+    """Everything of a plan, into run. The exit status: what was measured until a stop stays."""
+    plan = run.plan
+    progress = Progress(sys.stderr, len(plan.steps), seconds_planned(plan))
+    code = 0
+    try:
+        with Children() as children:
+            bench = Bench(children, programs, plan)
+            patience = Patience(patience_s, plan.cores.together)
+            for sample in execute(bench, progress, patience):
+                run.samples.append(sample)
+            if plan.syscalls:
+                progress.say("counting system calls")
+                run.counts += count_syscalls(bench)
+                if not run.counts:
+                    why = "could not trace" if syscalls.available() else "is not installed"
+                    run.notes.append(f"system calls were not counted: strace {why}")
+        run.complete = True
+    except KeyboardInterrupt as stop:
+        run.stopped_by, code = str(stop) or "SIGINT", EX_INTERRUPTED
+    except LabError as error:
+        progress.clear()
+        say(sys.stderr, f"{run.command.split()[0]}: {error}\n")
+        run.stopped_by, code = str(error), 1
+    progress.clear()
+    return code
+
+
 def worth_keeping(run: Run) -> bool:
     """Whether anything can be compared: that takes the first block in full."""
     return run.complete or len(run.samples) * run.plan.blocks >= len(run.plan.steps)
@@ -128,3 +204,11 @@ def write(run: Run, results: Sequence[CellResult], directory: Path) -> Path:
     except OSError as error:
         raise LabError(f"cannot write results to {folder}: {error.strerror}") from None
     return folder
+
+
+def shown(folder: Path) -> str:
+    """As a user in the current folder would name it."""
+    try:
+        return str(folder.resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(folder)

@@ -8,19 +8,15 @@ them is measured, since a database that has no core left limits everybody alike.
 from __future__ import annotations
 
 import os
-import sys
 from contextlib import suppress
-from pathlib import Path
 from types import TracebackType
 from typing import Sequence
 
-sys.path.append(str(Path(__file__).resolve().parents[2]))
+import databases
 
-import databases  # noqa: E402
-
-from ..machine import procfs  # noqa: E402
-from ..machine.errors import LabError  # noqa: E402
-from ..ask.workloads import Workload  # noqa: E402
+from ..machine import procfs
+from ..machine.errors import LabError
+from ..ask.workloads import Workload
 
 # Over table world, a view of the same name that waits before each row: who looks here first finds
 # a slow database. It goes before the table does, and is made anew with it.

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Showing: rows and sentences as text, JSON, plots and pages.
 
-    columns, table   the tables, as text and as Markdown
-    csv_table   the rows for other programs
+    columns, table   the tables, as text, as Markdown and as CSV
     overview    a run in one table
     theme, series, draw_svg, charts   the plots
     schema, document, reading   run.json: its shape, written, read back

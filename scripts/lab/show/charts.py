@@ -10,9 +10,8 @@ The same data gives the same bytes. Text stays text, colours are CSS variables (
 from __future__ import annotations
 
 import re
-import statistics
 from dataclasses import dataclass
-from typing import Any, Callable, Iterable, Mapping, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
 from ..ask import workloads as work
 from ..judge import verdict, words
