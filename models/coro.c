@@ -30,9 +30,8 @@
 #include "descriptors.h"
 #include "http/connection.h"
 #include "log.h"
-#include "models/context.h"
+#include "http/context.h"
 #include "models/loop/loop.h"
-#include "master/master.h"
 #include "models/model.h"
 #include "server.h"
 #include "shortage.h"
@@ -236,7 +235,7 @@ static int work(struct server *server, const struct worker_process *self, void *
     mallopt(M_MMAP_THRESHOLD, HTTP_OUT_SIZE);
     result = open_process(&p, self);
     if (result == 0) {
-        context_begin(&p.loop_io, "loop");
+        model_begin_worker(&p.loop_io, "loop");
         atomic_store(&p.control->beat_ms, io_now_ms());
         worker_ready(server, self);
         result = coro_loop_run(p.loop);
@@ -247,29 +246,6 @@ static int work(struct server *server, const struct worker_process *self, void *
         log_line(LOG_ERROR, "loop %u: %s", self->first, strerror(-result));
     close_process(&p);
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-}
-
-static void died(struct server *server, unsigned first, bool killed, void *arg)
-{
-    (void)killed;
-    (void)arg;
-    shared_worker_lost_connections(server->shared, first);
-    shared_worker_died(server->shared, first);
-}
-
-static int coro_open(struct server *server, const struct master_plan *before,
-                     struct master_plan *plan)
-{
-    (void)before;
-    descriptors_resolve(server, server->workers, 0);
-    *plan = (struct master_plan){
-        .processes = server->workers, .slots_each = 1, .work = work, .died = died};
-    return 0;
-}
-
-static void coro_close(struct master_plan *plan)
-{
-    (void)plan;
 }
 
 static int coro_check(const struct config *config, char *error, size_t error_size)
@@ -299,7 +275,6 @@ const struct model coro_model = {
     .summary = "a pool of coroutines on an event loop: one is taken for each request and suspends "
                "while it waits",
     .workers_per_core = 0,
+    .work = work,
     .check = coro_check,
-    .open = coro_open,
-    .close = coro_close,
 };

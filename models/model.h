@@ -19,7 +19,7 @@
  *  - Signals: the master takes SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 and SIGCHLD.
  *    Workers ignore or leave to the kernel every other signal than the two that the master sends
  *    (process.c), which may interrupt any wait with EINTR; they are told to finish through the
- *    stop descriptor that master.h describes.
+ *    stop descriptor that worker.h describes.
  *  - Death of a worker: the connection it was serving is closed, every other
  *    connection goes on (coro and threads: every connection of other processes);
  *    the master starts a replacement, with back-off when it dies again at once.
@@ -36,32 +36,81 @@
 #ifndef MODELS_MODEL_H
 #define MODELS_MODEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct config;
-struct master_plan;
+struct io;
 struct server;
+struct worker_process;
+
+/*
+ * What the master does for workers that share its descriptor table (clone(2) with CLONE_FILES), so
+ * that a descriptor opened by one is open in all, and parked connections are the master's as well:
+ * it, not each worker, stops accepting and closes idle connections. All but `finish` may be called
+ * at any time between open() and close().
+ */
+struct shared_pool_ops {
+    /* A worker process was reaped. killed: by a signal, between any two instructions; otherwise it
+     * ended by itself, perhaps inside a request. */
+    void (*died)(unsigned first, bool killed, void *arg);
+    /* After that, of one or of many: close what those held. Before any is started in their place.
+     */
+    void (*release)(struct server *server, void *arg);
+    /* One worker leaves, the others go on: it is to return when it has finished what it serves.
+     * True when it waits where only a signal reaches it, which is sent until it has gone. */
+    bool (*dismiss)(struct server *server, unsigned first, void *arg);
+    /* At every tick: every 0.25 s; while draining, and after a death, within 20 ms. */
+    void (*tick)(struct server *server, void *arg);
+    bool (*owns)(const void *arg, int fd);                  /* fd is open for good reason */
+    int32_t (*connections)(const void *arg);                /* those there are, as recorded */
+    void (*take_backlog)(struct server *server, void *arg); /* accept all that waits to be */
+    void (*retire)(struct server *server, void *arg);       /* leave accepting to others */
+    bool (*drained)(struct server *server, void *arg);      /* close what is idle; none left? */
+    void (*finish)(void *arg);                              /* all workers leave */
+};
+
+/* How the worker processes of one generation are to be run. As open() is given it, it says: as many
+ * as --workers, each a worker with a descriptor table of its own. */
+struct model_plan {
+    unsigned processes;                   /* worker processes to keep running */
+    unsigned slots_each;                  /* workers in each; all but the first are its threads */
+    const struct shared_pool_ops *shared; /* NULL: each process has its descriptors to itself */
+    void *arg; /* the model's own; the same in two generations that share their connections */
+};
 
 struct model {
     const char *name;    /* as given to --model; also the file's name */
     const char *summary; /* one line, for --list-models */
     unsigned
         workers_per_core; /* the default of --workers is this times cores_available(); 0: one */
+    bool batch;           /* --scheduling=auto: workers that wake up interrupt nobody */
+
+    /*
+     * The worker process, from start to exit; the result is its exit status. Calls
+     * worker_ready() once it can serve; finishes when its stop descriptor is readable, or,
+     * once it is spent, when it finds server_told_to_finish(): stops accepting, first taking what
+     * waits to be when control->take_backlog (then worker_backlog_taken()); cuts off at
+     * server_drain_deadline().
+     */
+    int (*work)(struct server *server, const struct worker_process *self, void *arg);
 
     /*
      * Judges settings that only this model can: returns 0, or -EINVAL with one
-     * line (no newline) in error[0..error_size). Called before anything is opened.
+     * line (no newline) in error[0..error_size). Called before anything is opened. NULL: any do.
      */
     int (*check)(const struct config *config, char *error, size_t error_size);
 
     /*
-     * Fills in the plan for workers of *server, which outlives it; called in the master, before
-     * there are any. before: the plan of the running generation, if that is of the same model
-     * and listening socket, else NULL; a plan with the same arg takes its connections over.
-     * Returns 0 or a negative errno; close() in either case, once its processes are gone.
+     * Changes the plan for workers of *server, which outlives it, and calls descriptors_resolve()
+     * for it; called in the master, before there are any. before: the plan of the running
+     * generation, if that is of the same model and listening socket, else NULL; a plan with the
+     * same arg takes its connections over. Returns 0 or a negative errno; close() in either case,
+     * once its processes are gone. NULL, either: there is nothing to be done.
      */
-    int (*open)(struct server *server, const struct master_plan *before, struct master_plan *plan);
-    void (*close)(struct master_plan *plan);
+    int (*open)(struct server *server, const struct model_plan *before, struct model_plan *plan);
+    void (*close)(struct model_plan *plan);
 };
 
 /* The models, ended by a NULL. */
@@ -69,5 +118,10 @@ extern const struct model *const models[];
 
 /* The model of that name, or NULL. */
 const struct model *model_find(const char *name);
+
+/* The calling process or thread begins as the worker of io: it is known by its number from now on,
+ * and a stack overflow of it, or of a generator it runs, is reported as such before it ends the
+ * process, under that name: kind ("process", "thread", "loop") and number. */
+void model_begin_worker(const struct io *io, const char *kind);
 
 #endif

@@ -1,11 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
- * The table of models. To add one: write models/NAME.c with a struct model (see
- * model.h for what it promises) and name it here, twice.
+ * The table of models, and what every worker of them begins with. To add one: write models/NAME.c
+ * with a struct model (see model.h for what it promises) and name it here, twice.
  */
 #include "models/model.h"
 
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "coro/overflow.h"
+#include "io.h"
+#include "log.h"
+#include "server.h"
 
 extern const struct model prefork_model, threads_model, coro_model;
 
@@ -17,4 +24,18 @@ const struct model *model_find(const char *name)
         if (strcmp(models[i]->name, name) == 0)
             return models[i];
     return NULL;
+}
+
+void model_begin_worker(const struct io *io, const char *kind)
+{
+    char name[32];
+    int result = coro_overflow_report_install();
+
+    snprintf(name, sizeof name, "%s %u", kind, io->worker);
+    if (result == 0)
+        result = coro_overflow_register_self(name);
+    if (result < 0)
+        log_line(LOG_WARN, "%s: a stack overflow will not be reported: %s", name,
+                 strerror(-result));
+    shared_worker_begins(io->server->shared, io->worker, getpid(), gettid());
 }

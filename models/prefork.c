@@ -14,6 +14,10 @@
  * had open, so the master closes on its behalf: what the records say it owned at
  * once (pool_release), and what it had opened but not yet recorded a little later
  * (strays.h, which says how workers keep that from hitting anything else).
+ *
+ * Read this with pool/lot.h (who may touch a connection), pool/pool.c (one worker's turn),
+ * pool/leaders.h (which workers look for work) and pool/pool_io.c (how they wait); for deaths and
+ * reloads pool/shared_pool.c and pool/sweep.c; for --dispatch=connection pool/dedicated.c.
  */
 #include <errno.h>
 #include <sched.h>
@@ -29,23 +33,13 @@
 #include "descriptors.h"
 #include "io.h"
 #include "log.h"
-#include "models/context.h"
+#include "http/context.h"
 #include "models/pool/dedicated.h"
-#include "master/master.h"
 #include "models/model.h"
 #include "models/pool/pool_io.h"
+#include "models/pool/shared_pool.h"
 #include "server.h"
-#include "system/latch.h"
 #include "worker.h"
-
-/* What two generations share when connections pass from one to the other. */
-struct prefork {
-    unsigned users; /* generations */
-    struct pool *pool;
-    int stop_fd;         /* the pool's */
-    size_t max_header;   /* what the pool's memory was made for */
-    struct io master_io; /* for expiring connections; never waits */
-};
 
 static const struct io_ops REQUEST_OPS = {
     .model = "prefork",
@@ -61,28 +55,27 @@ static const struct io_ops CONNECTION_OPS = {.model = "prefork", .context_is = "
 
 static int work_by_request(struct server *server, const struct worker_process *self, void *arg)
 {
-    struct prefork *prefork = arg;
-    struct pool_io context = {.pool = prefork->pool, .number = self->first};
+    struct pool *pool = shared_pool_of(arg);
+    struct pool_io context = {.pool = pool, .number = self->first};
     int result = context_init(&context.io, &REQUEST_OPS, server, self->first);
 
     shared_toggle_passing(context.io.stats); /* see strays.h */
     if (result < 0)
         return EXIT_FAILURE;
-    context_begin(&context.io, "process");
+    model_begin_worker(&context.io, "process");
     shared_toggle_passing(context.io.stats); /* of what libraries opened nothing is open any more */
     worker_ready(server, self);
-    pool_work(prefork->pool, &context.io);
+    pool_work(pool, &context.io);
     shared_toggle_passing(context.io.stats); /* to the end */
     context_term(&context.io);
     return EXIT_SUCCESS;
 }
 
-static int work_by_connection(struct server *server, const struct worker_process *self, void *arg)
+static int work_by_connection(struct server *server, const struct worker_process *self)
 {
     struct dedicated *dedicated;
     struct io io;
 
-    (void)arg;
     if (context_init(&io, &CONNECTION_OPS, server, self->first) < 0)
         return EXIT_FAILURE;
     dedicated = dedicated_new(&io, self->stop_fd);
@@ -90,131 +83,12 @@ static int work_by_connection(struct server *server, const struct worker_process
         log_line(LOG_ERROR, "process %u cannot serve: %s", self->first, strerror(errno));
         return EXIT_FAILURE;
     }
-    context_begin(&io, "process");
+    model_begin_worker(&io, "process");
     worker_ready(server, self);
     dedicated_work(dedicated);
     dedicated_free(dedicated);
     context_term(&io);
     return EXIT_SUCCESS;
-}
-
-/* The context of what the master does to connections for that generation. */
-static struct io *master_io(struct prefork *prefork, struct server *server)
-{
-    prefork->master_io.server = server;
-    return &prefork->master_io;
-}
-
-static void died_by_request(struct server *server, unsigned first, bool killed, void *arg)
-{
-    struct prefork *prefork = arg;
-
-    shared_worker_died(server->shared, first);
-    pool_died(prefork->pool, first, killed);
-}
-
-static void release(struct server *server, void *arg)
-{
-    struct prefork *prefork = arg;
-
-    pool_release(prefork->pool, master_io(prefork, server));
-}
-
-static void died_by_connection(struct server *server, unsigned first, bool killed, void *arg)
-{
-    (void)killed;
-    (void)arg;
-    shared_worker_lost_connections(server->shared, first);
-    shared_worker_died(server->shared, first);
-}
-
-static bool owns(const void *arg, int fd)
-{
-    const struct prefork *prefork = arg;
-
-    return fd == prefork->stop_fd || pool_owns(prefork->pool, fd);
-}
-
-static bool dismiss(struct server *server, unsigned first, void *arg)
-{
-    (void)arg;
-    return leaders_dismiss(&server->shared->workers[first].control);
-}
-
-static int32_t connections(const void *arg)
-{
-    return lot_connections(((const struct prefork *)arg)->pool->lot);
-}
-
-static void tick(struct server *server, void *arg)
-{
-    struct prefork *prefork = arg;
-
-    slow_clients_set_workers(prefork->pool->slow_clients, server->workers);
-    pool_sweep(prefork->pool, master_io(prefork, server));
-}
-
-static void take_backlog(struct server *server, void *arg)
-{
-    struct prefork *prefork = arg;
-
-    pool_take_backlog(prefork->pool, master_io(prefork, server));
-}
-
-static void retire(struct server *server, void *arg)
-{
-    const struct prefork *prefork = arg;
-
-    (void)server;
-    pool_retire(prefork->pool);
-}
-
-static bool drained(struct server *server, void *arg)
-{
-    struct prefork *prefork = arg;
-
-    return pool_drain(prefork->pool, master_io(prefork, server));
-}
-
-static void finish(void *arg)
-{
-    const struct prefork *prefork = arg;
-
-    latch_set(prefork->stop_fd);
-}
-
-static void free_shared(struct prefork *prefork)
-{
-    if (prefork->pool != NULL)
-        pool_free(prefork->pool);
-    if (prefork->stop_fd >= 0)
-        close(prefork->stop_fd);
-    context_term(&prefork->master_io);
-    free(prefork);
-}
-
-/* NULL with errno. */
-static struct prefork *new_shared(struct server *server)
-{
-    struct prefork *prefork = calloc(1, sizeof *prefork);
-    int saved;
-
-    if (prefork == NULL)
-        return NULL;
-    prefork->max_header = server->config->max_header;
-    prefork->stop_fd = latch_new();
-    if (prefork->stop_fd < 0)
-        errno = -prefork->stop_fd;
-    else if (context_init(&prefork->master_io, &context_never_waits, server, SHARED_MASTER) < 0)
-        errno = ENOMEM;
-    else
-        prefork->pool = pool_new(server, prefork->stop_fd);
-    if (prefork->pool != NULL)
-        return prefork;
-    saved = errno;
-    free_shared(prefork);
-    errno = saved;
-    return NULL;
 }
 
 /* A process that shares the descriptor table, to see whether there can be one. 0 or -errno. */
@@ -242,77 +116,63 @@ static unsigned descriptors_kept(const struct server *server)
            (server->workers > connections ? server->workers - connections : 0) * DESCRIPTORS_FOR_DB;
 }
 
-static int open_by_request(struct server *server, const struct master_plan *before,
-                           struct master_plan *plan)
+static int work(struct server *server, const struct worker_process *self, void *arg)
 {
-    struct prefork *prefork = before != NULL ? before->arg : NULL;
-    int result;
+    return server->config->dispatch == DISPATCH_REQUEST ? work_by_request(server, self, arg)
+                                                        : work_by_connection(server, self);
+}
 
-    if (prefork != NULL && prefork->max_header != server->config->max_header)
-        prefork = NULL; /* its memory for parked heads is of another size */
-    if (prefork == NULL) {
-        result = try_sharing();
-        if (result < 0) {
-            log_line(LOG_ERROR,
-                     "processes cannot share descriptors here (clone: %s); "
-                     "try --dispatch=connection",
-                     strerror(-result));
-            return result;
-        }
-        prefork = new_shared(server);
+/* What the master does for the processes, which have its descriptors. */
+static const struct shared_pool_ops SHARED_POOL_OPS = {
+    .died = shared_pool_died,
+    .release = shared_pool_release,
+    .dismiss = shared_pool_dismiss,
+    .tick = shared_pool_tick,
+    .owns = shared_pool_owns,
+    .connections = shared_pool_connections,
+    .take_backlog = shared_pool_take_backlog,
+    .retire = shared_pool_retire,
+    .drained = shared_pool_drained,
+    .finish = shared_pool_finish,
+};
+
+static int open_by_request(struct server *server, const struct model_plan *before,
+                           struct model_plan *plan)
+{
+    struct shared_pool *running = before == NULL ? NULL : before->arg;
+    int result = running == NULL ? try_sharing() : 0;
+
+    if (result < 0) {
+        log_line(LOG_ERROR,
+                 "processes cannot share descriptors here (clone: %s); try --dispatch=connection",
+                 strerror(-result));
+        return result;
     }
-    if (prefork == NULL)
+    plan->shared = &SHARED_POOL_OPS;
+    plan->arg = shared_pool_new(server, running);
+    if (plan->arg == NULL)
         return -errno;
-    server->descriptors = prefork->pool->lot->descriptors;
     descriptors_resolve(server, 1, descriptors_kept(server));
     /* For its workers, whose stack is at the same place: to ask for it opens a file. */
     result = coro_overflow_register_self("the master");
     if (result < 0)
         log_line(LOG_WARN, "the bounds of the stack are not known: %s", strerror(-result));
-    prefork->users++;
-    *plan = (struct master_plan){
-        .processes = server->workers,
-        .slots_each = 1,
-        .batch = true,
-        .work = work_by_request,
-        .died = died_by_request,
-        .release = release,
-        .share_descriptors = true,
-        .dismiss = dismiss,
-        .tick = tick,
-        .owns = owns,
-        .connections = connections,
-        .take_backlog = take_backlog,
-        .retire = retire,
-        .drained = drained,
-        .finish = finish,
-        .arg = prefork,
-    };
     return 0;
 }
 
-static int prefork_open(struct server *server, const struct master_plan *before,
-                        struct master_plan *plan)
+static int prefork_open(struct server *server, const struct model_plan *before,
+                        struct model_plan *plan)
 {
     if (server->config->dispatch == DISPATCH_REQUEST)
         return open_by_request(server, before, plan);
     descriptors_resolve(server, 1, 0);
-    *plan = (struct master_plan){
-        .processes = server->workers,
-        .slots_each = 1,
-        .batch = true,
-        .work = work_by_connection,
-        .died = died_by_connection,
-    };
     return 0;
 }
 
-static void prefork_close(struct master_plan *plan)
+static void prefork_close(struct model_plan *plan)
 {
-    struct prefork *prefork = plan->arg;
-
-    if (prefork != NULL && --prefork->users == 0)
-        free_shared(prefork);
+    if (plan->arg != NULL)
+        shared_pool_free(plan->arg);
 }
 
 static int prefork_check(const struct config *config, char *error, size_t error_size)
@@ -327,6 +187,8 @@ const struct model prefork_model = {
     .name = "prefork",
     .summary = "a pool of processes: one is taken for each request and blocks while it waits",
     .workers_per_core = 16,
+    .batch = true,
+    .work = work,
     .check = prefork_check,
     .open = prefork_open,
     .close = prefork_close,

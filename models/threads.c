@@ -11,6 +11,10 @@
  *
  * --gil puts one lock around handler code (gil.h), as a thread pool in CPython
  * has it: waiting overlaps, computing does not.
+ *
+ * Read this with pool/lot.h (who may touch a connection), pool/pool.c (one worker's turn),
+ * pool/leaders.h (which workers look for work) and pool/pool_io.c (how they wait); for --gil
+ * pool/gil.h, for --dispatch=connection pool/dedicated.c.
  */
 #include <errno.h>
 #include <poll.h>
@@ -23,10 +27,9 @@
 #include "descriptors.h"
 #include "io.h"
 #include "log.h"
-#include "models/context.h"
+#include "http/context.h"
 #include "models/pool/dedicated.h"
 #include "models/pool/gil.h"
-#include "master/master.h"
 #include "models/model.h"
 #include "models/pool/pool_io.h"
 #include "server.h"
@@ -125,7 +128,7 @@ static void *thread_main(void *arg)
     struct member *self = arg;
     struct team *team = self->team;
 
-    context_begin(&self->pool_io.io, "thread");
+    model_begin_worker(&self->pool_io.io, "thread");
     pthread_barrier_wait(&team->started);
     pthread_barrier_wait(&team->started);
     if (team->pool != NULL)
@@ -316,42 +319,13 @@ static int work(struct server *server, const struct worker_process *self, void *
     return EXIT_SUCCESS;
 }
 
-/* The process, and with it every thread and connection, is gone. */
-static void died(struct server *server, unsigned first, bool killed, void *arg)
-{
-    (void)killed;
-    (void)arg;
-    for (unsigned i = 0; i <= server->workers; i++) {
-        shared_worker_died(server->shared, first + i);
-        shared_worker_lost_connections(server->shared, first + i);
-    }
-}
-
-static int threads_open(struct server *server, const struct master_plan *before,
-                        struct master_plan *plan)
+static int threads_open(struct server *server, const struct model_plan *before,
+                        struct model_plan *plan)
 {
     (void)before;
     resolve_connections(server);
-    *plan = (struct master_plan){
-        .processes = 1,
-        .slots_each = server->workers + 1,
-        .batch = true,
-        .work = work,
-        .died = died,
-    };
-    return 0;
-}
-
-static void threads_close(struct master_plan *plan)
-{
-    (void)plan;
-}
-
-static int threads_check(const struct config *config, char *error, size_t error_size)
-{
-    (void)config;
-    (void)error;
-    (void)error_size;
+    plan->processes = 1;
+    plan->slots_each = server->workers + 1; /* the first thread's as well */
     return 0;
 }
 
@@ -359,7 +333,7 @@ const struct model threads_model = {
     .name = "threads",
     .summary = "a pool of POSIX threads: one is taken for each request and blocks while it waits",
     .workers_per_core = 16,
-    .check = threads_check,
+    .batch = true,
+    .work = work,
     .open = threads_open,
-    .close = threads_close,
 };

@@ -34,7 +34,7 @@ struct config {
     unsigned workers;   /* at most CONFIG_MAX_WORKERS; 0: the model's default */
     enum config_dispatch dispatch;
     bool gil;
-    enum config_scheduling scheduling; /* auto: as the model's plan says */
+    enum config_scheduling scheduling; /* auto: as the model says */
     const char *root;                  /* NULL: no files are served */
     unsigned max_connections;          /* 0: as many as descriptors allow */
 

@@ -85,7 +85,7 @@ static bool begin_reload(struct master *m)
         return false;
     }
     m->newest = g;
-    if (g->plan.share_descriptors)
+    if (g->plan.shared != NULL)
         strays_init(&m->strays);
     return true;
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "db/db.h"
+#include "descriptors.h"
 #include "expect.h"
 #include "http/request.h"
 #include "io.h"
@@ -58,8 +59,8 @@ static int open_server(struct generation *g, const struct generation *running,
 }
 
 /* Parked connections pass on where the model is the same and the socket they come from is. */
-static const struct master_plan *plan_before(const struct generation *g,
-                                             const struct generation *running)
+static const struct model_plan *plan_before(const struct generation *g,
+                                            const struct generation *running)
 {
     bool same = running != NULL && running->settings.model == g->settings.model &&
                 running->server.listen_fd == g->server.listen_fd;
@@ -70,12 +71,15 @@ static const struct master_plan *plan_before(const struct generation *g,
 /* What its workers need to be started with, and their places. */
 static int open_workers(struct generation *g, const struct generation *running, struct slots *slots)
 {
+    const struct model *model = g->settings.model;
     int result = g->gate_fd = latch_new();
 
     if (result >= 0)
         result = g->stop_fd = latch_new();
-    if (result >= 0)
-        result = g->settings.model->open(&g->server, plan_before(g, running), &g->plan);
+    g->plan = (struct model_plan){.processes = g->server.workers, .slots_each = 1};
+    descriptors_resolve(&g->server, g->plan.processes, 0);
+    if (result >= 0 && model->open != NULL)
+        result = model->open(&g->server, plan_before(g, running), &g->plan);
     if (result >= 0)
         result = db_new(&g->server.db, &g->settings.config, g->plan.processes);
     if (result >= 0)
@@ -124,7 +128,8 @@ struct generation *generation_new(struct settings *settings, struct generation *
 void generation_free(struct generation *g, bool last, struct slots *slots)
 {
     places_term(&g->places, slots);
-    g->settings.model->close(&g->plan);
+    if (g->settings.model->close != NULL)
+        g->settings.model->close(&g->plan);
     db_free(g->server.db);
     if (last)
         server_stop_listening(&g->server);
@@ -165,10 +170,10 @@ int32_t generation_connections(const void *newest)
     int32_t count = 0;
 
     for (const struct generation *g = newest; g != NULL; g = g->before)
-        if (!g->plan.share_descriptors)
+        if (g->plan.shared == NULL)
             count += kept_connections(g);
         else if (!g->superseded && g->phase != STARTING) /* else its pool is another's too */
-            count += g->plan.connections(g->plan.arg);
+            count += g->plan.shared->connections(g->plan.arg);
     return count;
 }
 
@@ -201,7 +206,7 @@ bool generation_owns(const struct generation *g, int fd)
     struct kept own = {.count = 0};
 
     keep(g, &own);
-    return kept_has(&own, fd) || (g->plan.owns != NULL && g->plan.owns(g->plan.arg, fd));
+    return kept_has(&own, fd) || (g->plan.shared != NULL && g->plan.shared->owns(g->plan.arg, fd));
 }
 
 int generation_start(struct generation *g, struct process *p, const struct kept *kept,
@@ -223,14 +228,14 @@ int generation_start(struct generation *g, struct process *p, const struct kept 
 /* It leaves a pool that goes on. */
 static void dismiss(struct generation *g, struct process *p, const struct retirement *times)
 {
-    process_dismissed(p, times, g->plan.dismiss(&g->server, p->first, g->plan.arg));
+    process_dismissed(p, times, g->plan.shared->dismiss(&g->server, p->first, g->plan.arg));
 }
 
 void generation_retire_spent(struct generation *g, struct process *p)
 {
     struct retirement times = generation_times(g);
 
-    if (g->plan.share_descriptors)
+    if (g->plan.shared != NULL)
         dismiss(g, p, &times);
     else
         process_retire(p, &g->server, &times, false);
@@ -239,7 +244,7 @@ void generation_retire_spent(struct generation *g, struct process *p)
 void generation_retire(struct generation *g, const struct generation *successor, bool last_listener)
 {
     struct retirement times = generation_times(g);
-    bool own_pool = g->plan.share_descriptors;
+    bool own_pool = g->plan.shared != NULL;
     /* What waits at another's socket is left to whoever comes next: it may never end. */
     bool take_backlog = last_listener && !server_listener_is_others(&g->server);
 
@@ -254,9 +259,9 @@ void generation_retire(struct generation *g, const struct generation *successor,
     if (own_pool && !g->superseded) {
         process_order(&g->control, &times, take_backlog);
         if (take_backlog)
-            g->plan.take_backlog(&g->server, g->plan.arg);
+            g->plan.shared->take_backlog(&g->server, g->plan.arg);
         else
-            g->plan.retire(&g->server, g->plan.arg);
+            g->plan.shared->retire(&g->server, g->plan.arg);
     }
     for (struct process *p = NULL; (p = places_next(&g->places, p)) != NULL;)
         if (g->superseded)
@@ -301,12 +306,25 @@ void generation_nudge(const struct generation *g)
 void generation_drain(struct generation *g)
 {
     generation_nudge(g);
-    if (!g->plan.share_descriptors || g->superseded || g->finishing)
+    if (g->plan.shared == NULL || g->superseded || g->finishing)
         return;
-    if (g->plan.drained(&g->server, g->plan.arg)) {
+    if (g->plan.shared->drained(&g->server, g->plan.arg)) {
         g->finishing = true;
-        g->plan.finish(g->plan.arg);
+        g->plan.shared->finish(g->plan.arg);
     }
+}
+
+void generation_note_death(struct generation *g, const struct process *p, bool killed)
+{
+    struct server_shared *shared = g->server.shared;
+
+    for (unsigned i = p->first; i < p->first + g->plan.slots_each; i++) {
+        if (g->plan.shared == NULL)
+            shared_worker_lost_connections(shared, i);
+        shared_worker_died(shared, i);
+    }
+    if (g->plan.shared != NULL)
+        g->plan.shared->died(p->first, killed, g->plan.arg);
 }
 
 void generation_kill(struct generation *g)
@@ -320,16 +338,16 @@ void generation_kill(struct generation *g)
         while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR)
             ;
         p->pid = 0;
-        g->plan.died(&g->server, p->first, true, g->plan.arg);
+        generation_note_death(g, p, true);
     }
-    if (g->plan.release != NULL)
-        g->plan.release(&g->server, g->plan.arg);
+    if (g->plan.shared != NULL)
+        g->plan.shared->release(&g->server, g->plan.arg);
 }
 
 void generation_reopen_log(struct generation *g)
 {
     server_reopen_log(&g->server);
-    if (g->plan.share_descriptors)
+    if (g->plan.shared != NULL)
         return; /* it is theirs too */
     for (const struct process *p = NULL; (p = places_next(&g->places, p)) != NULL;)
         if (p->pid != 0)

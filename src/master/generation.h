@@ -25,9 +25,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "master/master.h"
 #include "master/places.h"
 #include "master/settings.h"
+#include "models/model.h"
 #include "server.h"
 
 enum generation_phase { STARTING, SERVING, RETIRING };
@@ -46,7 +46,7 @@ struct generation {
     enum generation_phase phase;
     struct settings settings; /* owned */
     struct server server;     /* its workers work on a copy of this, as forked */
-    struct master_plan plan;
+    struct model_plan plan;
     struct places places;
     int gate_fd, stop_fd; /* its workers': see struct worker_process */
     unsigned failures;    /* while STARTING: processes that did not become ready */
@@ -123,6 +123,9 @@ void generation_nudge(const struct generation *g);
 
 /* What is to be done for a retiring generation now and then. */
 void generation_drain(struct generation *g);
+
+/* One of its processes was reaped. killed: by a signal. */
+void generation_note_death(struct generation *g, const struct process *p, bool killed);
 
 /* Kills and reaps all that is left of it. */
 void generation_kill(struct generation *g);

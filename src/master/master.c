@@ -172,8 +172,8 @@ static void tick(struct master *m)
     if (serving != NULL)
         server_seek_places(&serving->server);
     for (struct generation *g = m->newest; g != NULL; g = g->before)
-        if (g->plan.tick != NULL && !g->superseded)
-            g->plan.tick(&g->server, g->plan.arg);
+        if (g->plan.shared != NULL && !g->superseded)
+            g->plan.shared->tick(&g->server, g->plan.arg);
     shared_recount(shared, generation_connections, m->newest);
     strays_close(&m->strays, shared, is_owned, m);
     for (struct generation *g = m->newest; g != NULL; g = g->before)
@@ -279,7 +279,7 @@ static int run(struct master *m, struct settings *settings)
         log_line(LOG_ERROR, "%s", error);
         return result;
     }
-    if (m->newest->plan.share_descriptors)
+    if (m->newest->plan.shared != NULL)
         strays_init(&m->strays);
     loop(m);
     service_end(&m->service);

@@ -37,52 +37,6 @@
 struct command;
 struct server;
 struct settings;
-struct worker_process;
-
-/* How a model's worker processes are to be run; filled in by its open(). */
-struct master_plan {
-    unsigned processes;  /* worker processes to keep running */
-    unsigned slots_each; /* slots that each needs */
-    bool batch;          /* --scheduling=auto: workers that wake up interrupt nobody */
-
-    /*
-     * The worker process, from start to exit; the result is its exit status. Calls
-     * worker_ready() once it can serve; finishes when its stop descriptor is readable, or,
-     * once it is spent, when it finds server_told_to_finish(): stops accepting, first taking what
-     * waits to be when control->take_backlog (then worker_backlog_taken()); cuts off at
-     * server_drain_deadline().
-     */
-    int (*work)(struct server *server, const struct worker_process *self, void *arg);
-
-    /* In the master, after a worker process was reaped: note it. killed: by a signal, between any
-     * two instructions; otherwise it ended by itself, perhaps inside a request. */
-    void (*died)(struct server *server, unsigned first, bool killed, void *arg);
-
-    /*
-     * Workers get the master's descriptor table itself instead of a copy, so a descriptor
-     * opened by one is open in all (clone(2) with CLONE_FILES), and parked connections are
-     * the master's as well. The members below are for such plans, NULL in others: the master, not
-     * each worker, stops accepting and closes idle connections. All but
-     * `finish` may be called at any time between open() and close().
-     */
-    bool share_descriptors;
-    /* One worker leaves, the others go on: it is to return when it has finished what it serves.
-     * True when it waits where only a signal reaches it, which is sent until it has gone. */
-    bool (*dismiss)(struct server *server, unsigned first, void *arg);
-    /* After died(), of one or of many: close what those held. Before any is started in their place.
-     */
-    void (*release)(struct server *server, void *arg);
-    /* At every tick: every 0.25 s; while draining, and after a death, within 20 ms. */
-    void (*tick)(struct server *server, void *arg);
-    bool (*owns)(const void *arg, int fd);                  /* fd is open for good reason */
-    int32_t (*connections)(const void *arg);                /* those there are, as recorded */
-    void (*take_backlog)(struct server *server, void *arg); /* accept all that waits to be */
-    void (*retire)(struct server *server, void *arg);       /* leave accepting to others */
-    bool (*drained)(struct server *server, void *arg);      /* close what is idle; none left? */
-    void (*finish)(void *arg);                              /* all workers leave */
-
-    void *arg; /* the model's own; the same in two generations that share their connections */
-};
 
 /*
  * Serves with these settings, which the master then owns, until it was told to stop or another

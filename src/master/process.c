@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "io.h"
-#include "master/master.h"
+#include "models/model.h"
 
 enum {
     /* A worker that ends within this time after its start is started again only after a pause,
@@ -58,7 +58,7 @@ static bool scheduled_as_batch(const struct process_start *with)
 {
     enum config_scheduling asked = with->server->config->scheduling;
 
-    return asked == SCHEDULING_BATCH || (asked == SCHEDULING_AUTO && with->plan->batch);
+    return asked == SCHEDULING_BATCH || (asked == SCHEDULING_AUTO && with->server->model->batch);
 }
 
 /*
@@ -78,7 +78,7 @@ static void take_signals(const struct process_start *with)
     logging = with->server;
     for (size_t i = 0; i < sizeof IGNORED / sizeof IGNORED[0]; i++)
         signal(IGNORED[i], SIG_IGN);
-    if (with->plan->share_descriptors) {
+    if (with->plan->shared != NULL) {
         signal(SIGUSR1, SIG_IGN);
         sigaction(SIGUSR2, &interrupt, NULL);
     } else {
@@ -104,7 +104,7 @@ static void become_worker(const struct process *p, struct process_start *with, p
     with->server->process = p->number;
     /* Connections of workers that share the master's table would be kept open by a copy of it, and
      * so would logs of other generations, and their disk space taken. */
-    if (!with->plan->share_descriptors)
+    if (with->plan->shared == NULL)
         kept_close_others(&with->kept, with->server->descriptors);
 }
 
@@ -145,20 +145,20 @@ static void reset(const struct process *p, const struct process_start *with)
 
 int process_start(struct process *p, struct process_start *with)
 {
-    const struct master_plan *plan = with->plan;
+    const struct model_plan *plan = with->plan;
     pid_t master_pid = getpid();
     pid_t pid;
 
     reset(p, with);
     heartbeat_init(&p->heart);
-    pid = new_process(plan->share_descriptors);
+    pid = new_process(plan->shared != NULL);
     if (pid < 0)
         return -errno;
     if (pid == 0) {
         struct worker_process self = {p->first, with->stop_fd, with->gate_fd};
 
         become_worker(p, with, master_pid);
-        exit(plan->work(with->server, &self, plan->arg));
+        exit(with->server->model->work(with->server, &self, plan->arg));
     }
     p->pid = pid;
     p->started_ms = io_now_ms();

@@ -18,7 +18,7 @@
 #include "server.h"
 #include "system/kept.h"
 
-struct master_plan;
+struct model_plan;
 
 struct process {
     bool used;       /* there is such a place */
@@ -26,7 +26,7 @@ struct process {
     unsigned first;  /* its slots */
     unsigned number; /* among its generation's places, from 0 */
     bool retiring;   /* was told to finish: it is not started again */
-    bool nudge;      /* it was dismissed, and only a signal reaches it: see master_plan.dismiss */
+    bool nudge;      /* it was dismissed, and only a signal reaches it: see dismiss() in model.h */
     int64_t started_ms;
     int64_t due_ms; /* without a process: when to start one */
     int64_t end_ms; /* while retiring: when it is killed */
@@ -45,7 +45,7 @@ static inline struct worker_control *process_control(const struct process *p,
 /* What the processes of a generation are started with. */
 struct process_start {
     struct server *server;
-    const struct master_plan *plan;
+    const struct model_plan *plan;
     int stop_fd, gate_fd; /* see struct worker_process */
     struct kept kept;     /* by processes with a descriptor table of their own */
     sigset_t mask;        /* their signal mask */
@@ -70,7 +70,7 @@ void process_order(struct worker_control *control, const struct retirement *time
 void process_retire(struct process *p, const struct server *server, const struct retirement *times,
                     bool take_backlog);
 
-/* It was dismissed from a pool that goes on without it. nudge: what the plan's dismiss() said. */
+/* It was dismissed from a pool that goes on without it. nudge: what dismiss() said. */
 void process_dismissed(struct process *p, const struct retirement *times, bool nudge);
 
 /* Once more sends the signal to one that only this reaches. */

@@ -53,7 +53,8 @@ static unsigned resolve_workers(const struct config *config, const struct model 
 static int judge(const struct settings *settings, char *error, size_t error_size)
 {
     const struct config *config = &settings->config;
-    int result = settings->model->check(config, error, error_size);
+    const struct model *model = settings->model;
+    int result = model->check == NULL ? 0 : model->check(config, error, error_size);
 
     if (result == 0)
         result = db_check(config, error, error_size);

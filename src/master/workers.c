@@ -72,7 +72,7 @@ static void worker_ended(struct workers *w, struct generation *g, struct process
     bool late = p->retiring && io_now_ms() >= p->end_ms && WIFSIGNALED(status);
 
     db_process_died(g->server.db, p->number);
-    g->plan.died(&g->server, p->first, WIFSIGNALED(status), g->plan.arg);
+    generation_note_death(g, p, WIFSIGNALED(status));
     /* One that finishes in good order, or was killed because it did not, needs no line of its own.
      */
     if (!late && !(p->retiring && WIFEXITED(status) && WEXITSTATUS(status) == 0))
@@ -105,8 +105,8 @@ bool workers_release(struct generation *g)
     bool bereaved = g->bereaved;
 
     g->bereaved = false;
-    if (bereaved && g->plan.release != NULL)
-        g->plan.release(&g->server, g->plan.arg);
+    if (bereaved && g->plan.shared != NULL)
+        g->plan.shared->release(&g->server, g->plan.arg);
     return bereaved;
 }
 

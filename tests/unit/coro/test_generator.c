@@ -19,7 +19,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { THROWN = -1000, OTHER = -1001 };
+#define THROWN (-1000)
+#define OTHER  (-1001)
 
 static const struct coro_error thrown = {THROWN, "thrown"};
 

@@ -22,7 +22,7 @@
 
 #include "config.h"
 #include "io.h"
-#include "master/master.h"
+#include "models/model.h"
 #include "master/process.h"
 #include "system/latch.h"
 
@@ -43,12 +43,15 @@ struct seen {
 struct scene {
     struct config config;
     struct server server;
-    struct master_plan plan;
+    struct model model;
+    struct model_plan plan;
     struct process_start with;
     struct process process;
     struct seen *seen; /* in memory that it shares */
     int fds[3];
 };
+
+static const struct shared_pool_ops as_master; /* what there is of it is called by others */
 
 static int report(struct server *server, const struct worker_process *self, void *arg)
 {
@@ -95,7 +98,9 @@ static int begin(void **state)
         mmap(NULL, sizeof *s->seen, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     for (int i = 0; i < 3; i++)
         s->fds[i] = latch_new();
-    s->plan = (struct master_plan){.slots_each = SLOTS_EACH, .work = report, .arg = s};
+    s->model.work = report;
+    s->server.model = &s->model;
+    s->plan = (struct model_plan){.slots_each = SLOTS_EACH, .arg = s};
     s->with = (struct process_start){
         .server = &s->server, .plan = &s->plan, .gate_fd = s->fds[0], .stop_fd = latch_new()};
     sigemptyset(&s->with.mask);
@@ -140,7 +145,7 @@ static const struct seen *start(struct scene *s)
 static void start_waiting(struct scene *s,
                           int (*work)(struct server *, const struct worker_process *, void *))
 {
-    s->plan.work = work;
+    s->model.work = work;
     assert_int_equal(process_start(&s->process, &s->with), 0);
     while (!atomic_load(&process_control(&s->process, &s->server)->ready))
         sched_yield();
@@ -182,7 +187,7 @@ static void a_shared_table_is_left_alone(void **state)
     struct scene *s = *state;
     const struct seen *seen;
 
-    s->plan.share_descriptors = true;
+    s->plan.shared = &as_master;
     seen = start(s);
     assert_true(seen->open[FOREIGN]);
     assert_true(fcntl(s->fds[FOREIGN], F_GETFD) >= 0);
@@ -204,10 +209,10 @@ static void the_table_is_shared_where_the_plan_says_so(void **state)
     struct pollfd foreign = {.fd = s->fds[FOREIGN], .events = POLLIN};
 
     latch_set(s->fds[OWN]);
-    s->plan.work = open_one;
+    s->model.work = open_one;
     start(s);
     assert_int_equal(poll(&foreign, 1, 0), 0);
-    s->plan.share_descriptors = true;
+    s->plan.shared = &as_master;
     start(s);
     assert_int_equal(poll(&foreign, 1, 0), 1);
 }
@@ -257,7 +262,7 @@ static void signals_are_the_masters_business(void **state)
     sigaddset(&s->with.mask, SIGUSR1); /* as whoever started the server may have blocked them */
     sigaddset(&s->with.mask, SIGUSR2);
     for (int shared = 0; shared < 2; shared++) {
-        s->plan.share_descriptors = shared;
+        s->plan.shared = shared ? &as_master : NULL;
         seen = start(s);
         assert_true(seen->term.sa_handler == SIG_IGN);
         assert_int_equal(seen->usr1.sa_handler == SIG_IGN, shared);
@@ -269,11 +274,11 @@ static void signals_are_the_masters_business(void **state)
     }
 }
 
-static void whether_it_may_interrupt_is_the_plans_and_the_users(void **state)
+static void whether_it_may_interrupt_is_the_models_and_the_users(void **state)
 {
     static const struct {
         enum config_scheduling asked;
-        bool planned;
+        bool of_model;
         int policy;
     } cases[] = {{SCHEDULING_AUTO, false, SCHED_OTHER},
                  {SCHEDULING_AUTO, true, SCHED_BATCH},
@@ -283,7 +288,7 @@ static void whether_it_may_interrupt_is_the_plans_and_the_users(void **state)
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         s->config.scheduling = cases[i].asked;
-        s->plan.batch = cases[i].planned;
+        s->model.batch = cases[i].of_model;
         assert_int_equal(start(s)->policy, cases[i].policy);
     }
 }
@@ -317,7 +322,7 @@ static void one_that_only_a_signal_reaches_is_nudged(void **state)
     const struct retirement times = {.kill_ms = 30};
     struct scene *s = *state;
 
-    s->plan.share_descriptors = true;
+    s->plan.shared = &as_master;
     start_waiting(s, wait_for_stop);
     process_dismissed(&s->process, &times, true);
     assert_false(process_control(&s->process, &s->server)->draining);
@@ -351,7 +356,7 @@ static void only_one_that_needs_it_is_nudged(void **state)
     const struct retirement times = {.kill_ms = 30};
     struct scene *s = *state;
 
-    s->plan.share_descriptors = true;
+    s->plan.shared = &as_master;
     for (int nudge = 0; nudge < 2; nudge++) {
         start_waiting(s, say_pending);
         process_dismissed(&s->process, &times, nudge);
@@ -407,7 +412,7 @@ int main(void)
         TEST(the_table_is_shared_where_the_plan_says_so),
         TEST(its_slots_begin_anew),
         TEST(signals_are_the_masters_business),
-        TEST(whether_it_may_interrupt_is_the_plans_and_the_users),
+        TEST(whether_it_may_interrupt_is_the_models_and_the_users),
         TEST(it_is_told_to_finish),
         TEST(one_that_only_a_signal_reaches_is_nudged),
         TEST(only_one_that_needs_it_is_nudged),

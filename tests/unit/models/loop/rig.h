@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "models/context.h"
+#include "http/context.h"
 #include "models/loop/loop.h"
 #include "system/listen.h"
 #include "tests/unit/http/clocks.h"

@@ -31,7 +31,7 @@
 #include "handler/handler.h"
 #include "http.h"
 #include "system/listen.h"
-#include "models/context.h"
+#include "http/context.h"
 #include "models/pool/pool.h"
 #include "models/pool/pool_io.h"
 #include "server.h"

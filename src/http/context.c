@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "models/context.h"
+#include "http/context.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "coro/overflow.h"
 #include "http.h"
 #include "http/connection.h"
-#include "log.h"
 #include "server.h"
 
 int context_init(struct io *io, const struct io_ops *ops, struct server *server, unsigned worker)
@@ -40,20 +35,6 @@ void context_term(struct io *io)
     free(io->out);
     io->clock = NULL;
     io->in = io->out = NULL;
-}
-
-void context_begin(const struct io *io, const char *kind)
-{
-    char name[32];
-    int result = coro_overflow_report_install();
-
-    snprintf(name, sizeof name, "%s %u", kind, io->worker);
-    if (result == 0)
-        result = coro_overflow_register_self(name);
-    if (result < 0)
-        log_line(LOG_WARN, "%s: a stack overflow will not be reported: %s", name,
-                 strerror(-result));
-    shared_worker_begins(io->server->shared, io->worker, getpid(), gettid());
 }
 
 static int never_wait(struct io *io, int fd, int events, int64_t deadline_ms)
