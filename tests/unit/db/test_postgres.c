@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * postgres.c: which URIs are refused before anything is opened, that the reason gives no password
- * away, and what of a URI may be shown.
+ * postgres.c and postgres_uri.c: which URIs are refused before anything is opened, that the reason
+ * gives no password away, and what of a URI may be shown.
  */
 #include <setjmp.h>
 #include <stdarg.h>
