@@ -19,8 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define THROWN (-1000)
-#define OTHER  (-1001)
+enum { THROWN = -1000, OTHER = -1001 };
 
 static const struct coro_error thrown = {THROWN, "thrown"};
 
