@@ -154,7 +154,7 @@ static void *gathers(void *arg)
 static void *gather_main(void *arg)
 {
     struct coro_future *f[3] = {go(returns, "a"), go(returns, "b"), go(returns, "c")};
-    void *value;
+    void *value = NULL;
     struct coro_future *g;
 
     (void)arg;

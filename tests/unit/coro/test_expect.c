@@ -73,7 +73,7 @@ static void ends(void *arg)
 static void resume_what_has_ended(void)
 {
     struct coro_stack_pool *pool = coro_stack_pool_new(0, 1);
-    struct coro c = {.is_generator = false};
+    static struct coro c;
 
     back = coro_running();
     coro_init(&c, coro_stack_get(pool, "ended"), coro_stack_pool_bytes(pool), ends, &c);
