@@ -156,15 +156,13 @@ static void begin_draining(struct loop_process *p)
 static void on_tick(struct coro_loop *loop, struct coro_timer *timer)
 {
     struct loop_process *p = timer->data;
-    uint64_t most = p->server->config->max_requests;
 
     atomic_store_explicit(&p->control->beat_ms, io_now_ms(), memory_order_relaxed);
     loop_sweep(p, serve);
     serve_queue(p);
     loop_trim_contexts(p);
     atomic_store_explicit(&p->stats->stack_peak, coro_loop_stack_peak(loop), memory_order_relaxed);
-    if (most > 0 && stats_get(&p->stats->requests) - stats_get(&p->stats->requests_before) >= most)
-        worker_spent(p->server);
+    worker_look_spent(p->server, p->worker, 1);
     if (!p->draining && server_told_to_finish(p->server))
         begin_draining(p);
     else if (p->draining)

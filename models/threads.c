@@ -178,30 +178,13 @@ static bool wait_for(int fd, int timeout_ms)
     return poll(&poll_fd, 1, timeout_ms) > 0;
 }
 
-/* Asks for a successor once the threads together have served as many requests as they may. */
-static void note_spent(const struct team *team)
-{
-    uint64_t most = team->server->config->max_requests;
-    uint64_t served = 0;
-
-    if (most == 0)
-        return;
-    for (unsigned i = 0; i < team->count; i++) {
-        const struct worker_stats *stats = team->members[i].pool_io.io.stats;
-
-        served += stats_get(&stats->requests) - stats_get(&stats->requests_before);
-    }
-    if (served >= most)
-        worker_spent(team->server);
-}
-
 /* What the first thread does several times a second. */
 static void tick(const struct team *team, struct io *io)
 {
     atomic_store(&team->server->control->beat_ms, io_now_ms());
     if (team->pool != NULL)
         pool_sweep(team->pool, io);
-    note_spent(team);
+    worker_look_spent(team->server, team->first, team->count);
 }
 
 /* The first thread's work, until its process has drained or its time is up: false then. */

@@ -78,6 +78,19 @@ int descriptors_accept(int listen_fd, unsigned records, struct in6_addr *client)
     return -EMFILE;
 }
 
+int descriptors_admit(const struct server *server, struct worker_stats *stats,
+                      struct in6_addr *client)
+{
+    int fd;
+
+    if (!shared_connection_reserve(server->shared, stats, server->max_connections))
+        return -EDQUOT;
+    fd = descriptors_accept(server->listen_fd, server->descriptors, client);
+    if (fd < 0)
+        shared_connection_unreserve(server->shared, stats);
+    return fd;
+}
+
 void descriptors_resolve(struct server *server, unsigned tables, unsigned kept)
 {
     uint64_t reserve =

@@ -14,6 +14,7 @@
 
 struct in6_addr;
 struct server;
+struct worker_stats;
 
 /* For each connection to a database: its file, log and index (SQLite), and one to the cache. */
 enum { DESCRIPTORS_FOR_DB = 4 };
@@ -35,6 +36,11 @@ bool descriptors_have(unsigned records, int fd);
  * descriptors_have() it not. */
 int descriptors_accept(int listen_fd, unsigned records, struct in6_addr *client)
     __attribute__((warn_unused_result));
+
+/* The same of a connection that has its place among --max-connections, whatever other workers
+ * accept meanwhile, and is counted; -EDQUOT when there is no place. */
+int descriptors_admit(const struct server *server, struct worker_stats *stats,
+                      struct in6_addr *client) __attribute__((warn_unused_result));
 
 /*
  * Sets process_connections and max_connections, for a model whose workers have `tables` descriptor

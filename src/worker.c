@@ -26,8 +26,16 @@ void worker_backlog_taken(const struct server *server)
     latch_set(server->master_fd);
 }
 
-void worker_spent(const struct server *server)
+void worker_look_spent(const struct server *server, unsigned first, unsigned count)
 {
-    if (!atomic_exchange_explicit(&server->control->spent, true, memory_order_relaxed))
+    uint64_t most = server->config->max_requests, served = 0;
+
+    for (unsigned i = first; most > 0 && i < first + count; i++) {
+        const struct worker_stats *stats = &server->shared->workers[i];
+
+        served += stats_get(&stats->requests) - stats_get(&stats->requests_before);
+    }
+    if (most > 0 && served >= most &&
+        !atomic_exchange_explicit(&server->control->spent, true, memory_order_relaxed))
         latch_set(server->master_fd);
 }

@@ -57,8 +57,8 @@ void worker_ready(const struct server *server, const struct worker_process *self
 /* Says that it was told to finish and has accepted what waited to be. */
 void worker_backlog_taken(const struct server *server);
 
-/* Says that it has served --max-requests and wants to be replaced. Does nothing when it has said so
- * before. Any thread. */
-void worker_spent(const struct server *server);
+/* If the workers in `count` slots from `first` have served --max-requests between them, says that
+ * the process wants to be replaced; once. Any thread. */
+void worker_look_spent(const struct server *server, unsigned first, unsigned count);
 
 #endif

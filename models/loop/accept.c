@@ -119,20 +119,6 @@ static void watch_again(struct loop_process *p)
     coro_watch_start(p->loop, &p->listener);
 }
 
-/* One connection, which has its place among --max-connections whatever other loops accept. Returns
- * its descriptor, or a negative errno: -EDQUOT when there is no place. */
-static int accept_one(struct loop_process *p, struct in6_addr *client)
-{
-    int fd;
-
-    if (!shared_connection_reserve(p->server->shared, p->stats, p->server->max_connections))
-        return -EDQUOT;
-    fd = descriptors_accept(p->server->listen_fd, p->server->descriptors, client);
-    if (fd < 0)
-        shared_connection_unreserve(p->server->shared, p->stats);
-    return fd;
-}
-
 /* After accept() has failed: whether to go on at once; else the listening socket is watched no
  * longer than is of use. */
 static bool accept_on(struct loop_process *p, int error)
@@ -158,7 +144,7 @@ static void accept_some(struct loop_process *p, unsigned share, bool late)
 
     while (share-- > 0 && has_room(p)) {
         struct in6_addr client;
-        int fd = accept_one(p, &client);
+        int fd = descriptors_admit(p->server, p->stats, &client);
 
         if (fd == -EDQUOT)
             break;

@@ -38,17 +38,8 @@ struct dedicated {
     char *spill;
 };
 
-/* Asks for a successor once the worker has served as many requests as it may. */
-static void note_spent(const struct dedicated *d)
-{
-    uint64_t most = d->io->server->config->max_requests;
-    const struct worker_stats *stats = d->io->stats;
-
-    if (most > 0 && stats_get(&stats->requests) - stats_get(&stats->requests_before) >= most)
-        worker_spent(d->io->server);
-}
-
-/* Once it is, no descriptor tells it to finish, as it may have to do so alone: it looks. */
+/* Once it has served --max-requests, no descriptor tells it to finish, as it may have to do so
+ * alone: it looks. */
 static bool is_spent(const struct dedicated *d)
 {
     return atomic_load_explicit(&d->io->server->control->spent, memory_order_relaxed);
@@ -103,10 +94,10 @@ static void serve(struct dedicated *d, int fd, const struct in6_addr *client)
     shared_context_enter(server->shared, d->io->stats);
     next = connection_serve(&conn, d->io);
     while (next == CONN_PARK) {
-        note_spent(d);
+        worker_look_spent(server, d->io->worker, 1);
         next = wait_parked(d, &conn);
     }
-    note_spent(d);
+    worker_look_spent(server, d->io->worker, 1);
     shared_context_leave(server->shared, d->io->stats);
     close(fd);
     shared_connection_closed(server->shared, d->io->stats);

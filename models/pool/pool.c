@@ -235,16 +235,6 @@ void pool_take_backlog(struct pool *pool, struct io *io)
 
 /* --- a worker's life -------------------------------------------------------------- */
 
-/* Asks for a successor once the worker has served as many requests as it may. */
-static void note_spent(const struct io *io)
-{
-    uint64_t most = io->server->config->max_requests;
-
-    if (most > 0 &&
-        stats_get(&io->stats->requests) - stats_get(&io->stats->requests_before) >= most)
-        worker_spent(io->server);
-}
-
 /* Serves what the event is of. */
 static void serve_event(struct pool *pool, const struct epoll_event *event, struct io *io)
 {
@@ -281,7 +271,8 @@ void pool_work(struct pool *pool, struct io *io)
         }
         if (dismissed)
             break;
-        note_spent(io);
+        if (io->server->config->max_requests > 0)
+            worker_look_spent(io->server, io->worker, 1);
     }
     leaders_quit(leaders, io->worker);
 }

@@ -125,12 +125,33 @@ static void it_is_spent_once(void **state)
 {
     struct scene *s = *state;
 
-    worker_spent(&s->server);
+    struct config config = {.max_requests = 5};
+    struct worker_stats *stats;
+
+    s->server.config = &config;
+    s->server.shared = shared_new();
+    assert_non_null(s->server.shared);
+    stats = s->server.shared->workers;
+    stats_add(&stats[1].requests, 5); /* of another process */
+    stats_add(&stats[2].requests, 12);
+    stats_add(&stats[2].requests_before, 10);
+    stats_add(&stats[3].requests, 2);
+    stats_add(&stats[4].requests, 1); /* as well */
+    worker_look_spent(&s->server, 2, 2);
+    assert_false(atomic_load(&s->control.spent) || is_called(s, 0));
+    stats_add(&stats[3].requests, 1);
+    worker_look_spent(&s->server, 2, 2);
     assert_true(atomic_load(&s->control.spent));
     assert_true(is_called(s, 0));
-    worker_spent(&s->server);
+    worker_look_spent(&s->server, 2, 2);
     assert_false(is_called(s, 0));
     assert_false(atomic_load(&s->control.ready) || atomic_load(&s->control.backlog_taken));
+
+    atomic_store(&s->control.spent, false);
+    config.max_requests = 0; /* no limit */
+    worker_look_spent(&s->server, 2, 2);
+    assert_false(atomic_load(&s->control.spent) || is_called(s, 0));
+    shared_free(s->server.shared);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)

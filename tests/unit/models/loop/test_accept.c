@@ -27,6 +27,7 @@ static void a_batch_is_served_in_one_turn(void **state)
     assert_int_equal(atomic_load(&rig->server.shared->open_connections), BATCH);
     rig_turn(rig);
     assert_int_equal(rig->count, BATCH + 3);
+    assert_int_equal(atomic_load(&rig->server.shared->open_connections), BATCH + 3);
 }
 
 /* It takes all that wait, and leaves all but a batch to its next turn. */
