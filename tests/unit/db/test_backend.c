@@ -63,7 +63,7 @@ static void numbers(void **state)
 static void fortunes_are_copied_and_kept_in_order(void **state)
 {
     struct db_fortunes list = {0};
-    char message[20];
+    char message[40];
 
     (void)state;
     for (int i = 0; i < 100; i++) {
