@@ -15,7 +15,7 @@ PREFIX    ?= /usr/local
 UNITDIR   ?= $(PREFIX)/lib/systemd/system
 BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -Isrc -O2 -g -fno-plt -MMD -MP \
                -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
-               -Wpointer-arith -Wvla
+               -Wpointer-arith -Wvla -Wdeclaration-after-statement
 LIBS      := -lhttp_parser -lev -lpq -lsqlite3 -lhiredis -lpthread -lm
 
 ifeq ($(VARIANT),asan)

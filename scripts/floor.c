@@ -144,10 +144,11 @@ static bool serve(int fd)
 {
     static char input[16384];
     ssize_t received = recv(fd, input, sizeof input, 0);
+    unsigned heads;
 
     if (received <= 0)
         return received < 0 && (errno == EAGAIN || errno == EINTR);
-    unsigned heads = count_heads(input, (size_t)received, &matched[fd]);
+    heads = count_heads(input, (size_t)received, &matched[fd]);
     while (heads) {
         unsigned batch = heads < ANSWERS_PER_SEND ? heads : ANSWERS_PER_SEND;
         size_t length = batch * answer_bytes;
@@ -164,6 +165,13 @@ static bool serve(int fd)
 int main(int argc, char **argv)
 {
     const char *listen_text = "127.0.0.1:8081";
+    struct sockaddr_in address;
+    int listener, poller;
+    struct epoll_event event;
+    struct sigaction stop;
+    char host[INET_ADDRSTRLEN];
+    struct epoll_event events[256];
+
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--close") == 0) {
             closing = true;
@@ -175,25 +183,23 @@ int main(int argc, char **argv)
         }
     }
 
-    struct sockaddr_in address = parse_address(listen_text);
-    int listener = listen_on(&address);
-    int poller = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
+    address = parse_address(listen_text);
+    listener = listen_on(&address);
+    poller = epoll_create1(EPOLL_CLOEXEC);
+    event = (struct epoll_event){.events = EPOLLIN, .data.fd = listener};
     if (poller < 0 || epoll_ctl(poller, EPOLL_CTL_ADD, listener, &event))
         die("floor: epoll");
     make_answers();
 
-    struct sigaction stop = {.sa_handler = on_stop}; /* no SA_RESTART: epoll_wait must return */
+    stop = (struct sigaction){.sa_handler = on_stop}; /* no SA_RESTART: epoll_wait must return */
     sigaction(SIGTERM, &stop, NULL);
     sigaction(SIGINT, &stop, NULL);
     signal(SIGPIPE, SIG_IGN);
 
-    char host[INET_ADDRSTRLEN];
     inet_ntop(AF_INET, &address.sin_addr, host, sizeof host);
     fprintf(stderr, "ready model=floor workers=1 listen=%s:%d pid=%d version=1\n", host,
             ntohs(address.sin_port), (int)getpid());
 
-    struct epoll_event events[256];
     while (!stopping) {
         int ready = epoll_wait(poller, events, 256, -1);
         for (int i = 0; i < ready; i++) {

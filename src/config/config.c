@@ -47,9 +47,11 @@ static int take_action(struct request *request, const struct config_option *opti
 /* True for "no-" and the name of a flag. */
 static bool is_negated_flag(const char *name, size_t length)
 {
+    const struct config_option *option;
+
     if (length < 3 || strncmp(name, "no-", 3) != 0)
         return false;
-    const struct config_option *option = config_option_find(name + 3, length - 3);
+    option = config_option_find(name + 3, length - 3);
     return option && option->kind == KIND_FLAG;
 }
 
@@ -97,13 +99,16 @@ static int take_argument(struct config *config, struct request *request, char **
 {
     const char *argument = strcmp(argv[*index], "-h") == 0 ? "--help" : argv[*index];
     char label[NAME_LENGTH];
+    const char *name, *value, *next;
+    size_t length;
+    const struct config_option *option;
 
     if (strncmp(argument, "--", 2) != 0 || argument[2] == '\0')
         return unexpected(argument, argv[*index - 1], error);
-    const char *name = argument + 2;
-    size_t length = strcspn(name, "=");
-    const char *value = name[length] == '=' ? name + length + 1 : NULL;
-    const struct config_option *option = config_option_find(name, length);
+    name = argument + 2;
+    length = strcspn(name, "=");
+    value = name[length] == '=' ? name + length + 1 : NULL;
+    option = config_option_find(name, length);
     if (!option && is_negated_flag(name, length))
         return clear_flag(config, name, value, error);
     if (!option) {
@@ -116,7 +121,7 @@ static int take_argument(struct config *config, struct request *request, char **
         return take_action(request, option, value, error);
 
     snprintf(label, sizeof(label), "--%s", option->name);
-    const char *next = argv[*index + 1];
+    next = argv[*index + 1];
     if (!value && next && strncmp(next, "--", 2) != 0) {
         value = next;
         (*index)++;
@@ -169,13 +174,14 @@ int config_load(struct config *config, int argc, char **argv, char **environ_nam
     const struct config_error error = {.text = error_text, .size = error_size};
     struct request request = {.file = NULL, .action = CONFIG_RUN};
     const char *file = NULL;
+    int result;
 
     *config = (struct config){.model = NULL};
     *action = CONFIG_RUN;
     if (error_size > 0)
         error_text[0] = '\0';
 
-    int result = load_defaults(config, &error);
+    result = load_defaults(config, &error);
     if (result == 0)
         result = load_arguments(config, &request, argc, argv, &error);
     if (result != 0)

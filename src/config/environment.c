@@ -41,12 +41,12 @@ static int judge_unknown(const char *label, const char *name, const struct confi
     const char *names[CONFIG_OPTIONS_MAX];
     size_t count = config_option_names(names, true);
     const char *near = config_suggest(name, names, count);
+    char meant[NAME_LENGTH];
+    size_t i;
 
     if (!near || config_distance(name, near) > (strlen(name) < LONG_NAME ? 1 : 2))
         return 0;
-    char meant[NAME_LENGTH];
-    size_t i = 0;
-    for (; near[i] != '\0' && i + 1 < sizeof(meant); i++)
+    for (i = 0; near[i] != '\0' && i + 1 < sizeof(meant); i++)
         meant[i] = near[i] == '-' ? '_' : (char)toupper((unsigned char)near[i]);
     meant[i] = '\0';
     snprintf(error->text, error->size, "unknown environment variable %s; did you mean %s%s?", label,
@@ -62,6 +62,8 @@ static int take_variable(struct config *config, const char *variable, const char
     char label[NAME_LENGTH + sizeof(environment_prefix)];
     const size_t prefix = strlen(environment_prefix);
     size_t length = strcspn(variable, "=");
+    const char *value;
+    const struct config_option *option;
 
     if (length < prefix || strncmp(variable, environment_prefix, prefix) != 0)
         return 0;
@@ -69,9 +71,9 @@ static int take_variable(struct config *config, const char *variable, const char
         return 0;
     if (variable[length] == '\0' || variable[length + 1] == '\0')
         return 0;
-    const char *value = variable + length + 1;
+    value = variable + length + 1;
     snprintf(label, sizeof(label), "%.*s", (int)length, variable);
-    const struct config_option *option = config_option_find(name, strlen(name));
+    option = config_option_find(name, strlen(name));
     if (option && option->kind == KIND_FILE)
         *file = value;
     else if (option && config_option_is_setting(option)) {

@@ -83,20 +83,21 @@ size_t config_option_names(const char *names[CONFIG_OPTIONS_MAX], bool settings_
 int config_bad_name(const struct config_error *error, const char *where, const char *dashes,
                     const char *name)
 {
-    const char *names[CONFIG_OPTIONS_MAX];
+    const char *names[CONFIG_OPTIONS_MAX], *near;
     char shown[CONFIG_NAME_SHOWN];
     bool in_file = dashes[0] == '\0';
     const char *kind = in_file ? "setting" : "option";
-
     const char *rest = config_show_name(shown, name);
+    size_t count;
+
     if (in_file && config_option_find(name, strlen(name))) {
         snprintf(error->text, error->size,
                  "%sunknown setting %s; accepted: on the command line only, as --%s", where, shown,
                  shown);
         return -EINVAL;
     }
-    size_t count = config_option_names(names, in_file);
-    const char *near = config_suggest(shown, names, count);
+    count = config_option_names(names, in_file);
+    near = config_suggest(shown, names, count);
     if (near)
         snprintf(error->text, error->size, "%sunknown %s %s%s%s; did you mean %s%s?", where, kind,
                  dashes, shown, rest, dashes, near);

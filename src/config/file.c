@@ -134,23 +134,26 @@ static void trim(char *value)
  */
 static int split_line(char *line, char **name, char **value)
 {
+    char *equals, *v, *rest;
+    size_t length;
+
     *name = NULL;
     line += strspn(line, blanks);
     if (*line == '\0' || *line == '#')
         return 0;
-    char *equals = strchr(line, '=');
-    size_t length = strcspn(line, " \t\r=");
+    equals = strchr(line, '=');
+    length = strcspn(line, " \t\r=");
     if (!equals || length == 0 || line + length + strspn(line + length, blanks) != equals)
         return -EINVAL;
     line[length] = '\0';
     *name = line;
-    char *v = equals + 1 + strspn(equals + 1, blanks);
+    v = equals + 1 + strspn(equals + 1, blanks);
     *value = v;
     if (*v != '"') {
         trim(v);
         return 0;
     }
-    char *rest = unquote(v);
+    rest = unquote(v);
     if (!rest)
         return -EINVAL;
     rest += strspn(rest, blanks);
@@ -163,6 +166,8 @@ static int apply_line(struct config *config, char *line, unsigned number, const 
 {
     char *name;
     char *value;
+    const struct config_option *option;
+    unsigned *line_before;
 
     /* Not quoted: it may be a URI without the name before it. */
     if (split_line(line, &name, &value) != 0) {
@@ -171,10 +176,10 @@ static int apply_line(struct config *config, char *line, unsigned number, const 
     }
     if (!name)
         return 0;
-    const struct config_option *option = config_option_find(name, strlen(name));
+    option = config_option_find(name, strlen(name));
     if (!option || !config_option_is_setting(option))
         return config_bad_name(error, where, "", name);
-    unsigned *line_before = &seen[option - config_options];
+    line_before = &seen[option - config_options];
     if (*line_before != 0) {
         snprintf(error->text, error->size,
                  "%s%s is set a second time; accepted: once (it was set in line %u)", where, name,
@@ -195,9 +200,10 @@ int config_file_load(struct config *config, const char *path, const struct confi
     char *text = NULL;
     size_t length = 0;
     unsigned number = 0;
+    int result;
 
     log_escape(shown, sizeof(shown), path, strlen(path));
-    int result = read_file(path, &text, &length);
+    result = read_file(path, &text, &length);
     if (result != 0) {
         snprintf(error->text, error->size,
                  "cannot read config file \"%s\": %s; accepted: a file of name = value lines",

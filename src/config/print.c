@@ -23,9 +23,11 @@ enum { ACCEPTED_SIZE = 128, HELP_COLUMN = 30, HELP_WIDTH = 100 };
 static FILE *open_stream(int fd)
 {
     int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    FILE *out;
+
     if (copy < 0)
         return NULL;
-    FILE *out = fdopen(copy, "w");
+    out = fdopen(copy, "w");
     if (!out) {
         int saved = errno;
         close(copy);
@@ -49,15 +51,17 @@ static void print_option(FILE *out, const struct config_option *option)
     char accepted[ACCEPTED_SIZE] = "";
     int width = fprintf(out, "  --%s%s%s", option->name, option->metavar ? "=" : "",
                         option->metavar ? option->metavar : "");
+    const char *initial, *between;
+    int room;
 
     fprintf(out, "%*s%s\n", width < HELP_COLUMN ? HELP_COLUMN - width : 1, "", option->help);
     if (!config_option_is_setting(option))
         return;
-    const char *initial = option->initial[0] ? option->initial : "empty";
+    initial = option->initial[0] ? option->initial : "empty";
     if (option->kind != KIND_TEXT)
         config_option_accepted(option, accepted, sizeof(accepted));
-    const char *between = accepted[0] ? "; " : "";
-    int room = HELP_WIDTH - snprintf(NULL, 0, "(%s%sdefault %s)", accepted, between, initial);
+    between = accepted[0] ? "; " : "";
+    room = HELP_WIDTH - snprintf(NULL, 0, "(%s%sdefault %s)", accepted, between, initial);
     fprintf(out, "%*s(%s%sdefault %s)\n", room < HELP_COLUMN ? room : HELP_COLUMN, "", accepted,
             between, initial);
 }
@@ -65,6 +69,7 @@ static void print_option(FILE *out, const struct config_option *option)
 int config_print_help(int fd)
 {
     FILE *out = open_stream(fd);
+    const struct config_option *option;
 
     if (!out)
         return -errno;
@@ -73,8 +78,7 @@ int config_print_help(int fd)
           "Settings, from the command line, the environment (SERVER_MAX_HEADER=32k) or a\n"
           "configuration file (max-header = 32k), in this order of precedence:\n\n",
           out);
-    const struct config_option *option = config_options;
-    for (; option->name && config_option_is_setting(option); option++)
+    for (option = config_options; option->name && config_option_is_setting(option); option++)
         print_option(out, option);
     fputs("\nOther options:\n\n", out);
     for (; option->name; option++)
@@ -106,15 +110,19 @@ int config_print(const struct config *config, int fd)
     char accepted[ACCEPTED_SIZE];
     int result = 0;
     FILE *out = open_stream(fd);
+    int closed;
 
     if (!out)
         return -errno;
     fputs("# Settings of server; those at their default are comments.\n", out);
     for (const struct config_option *option = config_options; option->name; option++) {
+        const char *value;
+        bool is_default;
+
         if (!config_option_is_setting(option))
             continue;
-        const char *value = config_option_get(config, option, scratch);
-        bool is_default = strcmp(value, option->initial) == 0;
+        value = config_option_get(config, option, scratch);
+        is_default = strcmp(value, option->initial) == 0;
         config_option_accepted(option, accepted, sizeof(accepted));
         fprintf(out, "\n# %s (%s)\n%s%s =%s", option->help, accepted, is_default ? "#" : "",
                 option->name, value[0] ? " " : "");
@@ -122,7 +130,7 @@ int config_print(const struct config *config, int fd)
             result = print_quoted(out, value);
         fputc('\n', out);
     }
-    int closed = close_stream(out);
+    closed = close_stream(out);
     return result != 0 ? result : closed;
 }
 

@@ -35,6 +35,8 @@ unsigned config_distance(const char *a, const char *b)
     for (size_t j = 0; j <= b_length; j++)
         above[j] = (unsigned)j;
     for (size_t i = 1; i <= a_length; i++) {
+        unsigned *spare;
+
         row[0] = (unsigned)i;
         for (size_t j = 1; j <= b_length; j++) {
             unsigned cost = a[i - 1] != b[j - 1];
@@ -42,7 +44,7 @@ unsigned config_distance(const char *a, const char *b)
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
                 row[j] = least(row[j], before[j - 2] + 1);
         }
-        unsigned *spare = before;
+        spare = before;
         before = above;
         above = row;
         row = spare;
@@ -68,10 +70,11 @@ const char *config_suggest(const char *word, const char *const *names, size_t co
 {
     size_t length = strlen(word);
     size_t best = count;
+    unsigned limit;
 
     if (length < 2 || length > SUGGEST_LENGTH)
         return NULL;
-    unsigned limit = least((unsigned)(length + 1) / 3, SUGGEST_ERRORS);
+    limit = least((unsigned)(length + 1) / 3, SUGGEST_ERRORS);
     for (size_t i = 0; i < count; i++) {
         unsigned errors = config_distance(word, names[i]);
         if (errors < limit || (errors == limit && best == count)) {

@@ -175,17 +175,21 @@ static bool ipv6_is_valid(const char *text, size_t length)
 static bool listen_is_valid(const char *text)
 {
     static const char unix_prefix[] = "unix:";
+    static const char name_bytes[] =
+        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-";
     char host[INET_ADDRSTRLEN];
     struct in_addr address;
+    const char *colon;
+    size_t length;
 
     if (strncmp(text, unix_prefix, strlen(unix_prefix)) == 0) {
-        size_t length = strlen(text) - strlen(unix_prefix);
+        length = strlen(text) - strlen(unix_prefix);
         return length > 0 && length < sizeof(((struct sockaddr_un *)NULL)->sun_path);
     }
-    const char *colon = strrchr(text, ':');
+    colon = strrchr(text, ':');
     if (!colon || !port_is_valid(colon + 1))
         return false;
-    size_t length = (size_t)(colon - text);
+    length = (size_t)(colon - text);
     if (text[0] == '[')
         return length > 2 && text[length - 1] == ']' && ipv6_is_valid(text + 1, length - 2);
     if (strspn(text, "0123456789.") == length && length > 0) {
@@ -195,8 +199,6 @@ static bool listen_is_valid(const char *text)
         host[length] = '\0';
         return inet_pton(AF_INET, host, &address) == 1;
     }
-    static const char name_bytes[] =
-        "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-";
     return length > 0 && strspn(text, name_bytes) == length;
 }
 
@@ -320,9 +322,11 @@ static void format_seconds(uint64_t ms, char *out, size_t size)
 {
     int length =
         snprintf(out, size, "%" PRIu64 ".%03u", ms / MS_PER_SECOND, (unsigned)(ms % MS_PER_SECOND));
+    size_t end;
+
     if (length < 0 || (size_t)length >= size)
         return;
-    size_t end = (size_t)length;
+    end = (size_t)length;
     while (out[end - 1] == '0')
         end--;
     if (out[end - 1] == '.')
@@ -334,13 +338,14 @@ const char *config_option_get(const struct config *config, const struct config_o
                               char scratch[CONFIG_SCRATCH])
 {
     const char *text = NULL;
+    uint64_t value;
 
     if (option->kind == KIND_TEXT || option->kind == KIND_LISTEN || option->kind == KIND_DB ||
         option->kind == KIND_PEER) {
         memcpy(&text, (const char *)config + option->offset, sizeof(text));
         return text ? text : "";
     }
-    uint64_t value = field_load(config, option);
+    value = field_load(config, option);
     if (option->kind == KIND_CHOICE)
         return option->choices[value];
     if (option->kind == KIND_FLAG)

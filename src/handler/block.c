@@ -35,7 +35,7 @@ int handler_block(struct http_exchange *x)
     static const char *const names[] = {"ms", "offload"};
     uint64_t ms, offload;
     char body[32];
-    int error;
+    int error, length;
 
     if (!http_query_check(x, names, 2, &error) ||
         !http_query_number(x, "ms", 0, 60000, 20, &ms, &error) ||
@@ -49,6 +49,6 @@ int handler_block(struct http_exchange *x)
     } else {
         block_ms(&ms);
     }
-    int length = snprintf(body, sizeof body, "blocked %" PRIu64 "\n", ms);
+    length = snprintf(body, sizeof body, "blocked %" PRIu64 "\n", ms);
     return http_reply(x, 200, "text/plain", body, (size_t)length);
 }

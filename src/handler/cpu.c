@@ -48,15 +48,15 @@ uint64_t cpu_burn(struct io *io, uint64_t state, uint64_t rounds)
 int handler_cpu(struct http_exchange *x)
 {
     static const char *const names[] = {"n"};
-    uint64_t rounds;
+    uint64_t rounds, result;
     char body[18];
-    int error;
+    int error, length;
 
     if (!http_query_check(x, names, 1, &error) ||
         !http_query_number(x, "n", 1, 10000000, 1000, &rounds, &error))
         return error;
 
-    uint64_t result = cpu_burn(x->io, CPU_SEED, rounds);
-    int length = snprintf(body, sizeof body, "%016" PRIx64 "\n", result);
+    result = cpu_burn(x->io, CPU_SEED, rounds);
+    length = snprintf(body, sizeof body, "%016" PRIx64 "\n", result);
     return http_reply(x, 200, "text/plain", body, (size_t)length);
 }

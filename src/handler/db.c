@@ -15,7 +15,7 @@ int handler_db(struct http_exchange *x)
 {
     struct db_row row;
     char body[64];
-    int error;
+    int error, length;
 
     if (!http_query_check(x, NULL, 0, &error))
         return error;
@@ -24,7 +24,7 @@ int handler_db(struct http_exchange *x)
         error = db_read(x->io, &row, 1);
     if (error != 0)
         return rows_fail(x, error);
-    int length = snprintf(body, sizeof body, "{\"id\":%d,\"randomNumber\":%d}", row.id, row.number);
+    length = snprintf(body, sizeof body, "{\"id\":%d,\"randomNumber\":%d}", row.id, row.number);
     return http_reply(x, 200, "application/json", body, (size_t)length);
 }
 

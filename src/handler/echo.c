@@ -41,15 +41,17 @@ int handler_echo(struct http_exchange *x)
     char type[ECHO_TYPE_SIZE];
     char buffer[ECHO_BUFFER];
     int error;
+    ssize_t got;
+    uint64_t length;
 
     if (!http_query_check(x, NULL, 0, &error))
         return error;
     echo_content_type(x->request, type);
 
-    ssize_t got = http_read_body(x, buffer, sizeof buffer);
+    got = http_read_body(x, buffer, sizeof buffer);
     if (got < 0)
         return (int)got;
-    uint64_t length = x->request->chunked ? HTTP_UNKNOWN_LENGTH : x->request->content_length;
+    length = x->request->chunked ? HTTP_UNKNOWN_LENGTH : x->request->content_length;
     error = http_begin(x, 200, type, length);
     while (error == 0 && got > 0) {
         error = http_write(x, buffer, (size_t)got);

@@ -19,7 +19,8 @@ int handler_fanout(struct http_exchange *x)
     static const char *const names[] = {"n", "ms"};
     uint64_t count, ms;
     char body[128];
-    int error;
+    int error, length;
+    int64_t wait_ms;
 
     if (!http_query_check(x, names, 2, &error) ||
         !http_query_number(x, "n", 1, 1000, 10, &count, &error) ||
@@ -29,12 +30,12 @@ int handler_fanout(struct http_exchange *x)
     if (count * ms > HANDLER_MAX_TOTAL_MS)
         return http_error(x, 400, "n times ms: expected at most %d", HANDLER_MAX_TOTAL_MS);
 
-    int64_t wait_ms = (int64_t)ms;
+    wait_ms = (int64_t)ms;
     error = io_gather(x->io, wait_job, &wait_ms, 0, count); /* size 0: all jobs read one argument */
     if (error != 0)
         return error;
-    int length = snprintf(body, sizeof body, "%" PRIu64 " waits of %" PRIu64 " ms: %s\n", count, ms,
-                          io_gather_how(x->io));
+    length = snprintf(body, sizeof body, "%" PRIu64 " waits of %" PRIu64 " ms: %s\n", count, ms,
+                      io_gather_how(x->io));
     if (length >= (int)sizeof body)
         length = (int)sizeof body - 1;
     return http_reply(x, 200, "text/plain", body, (size_t)length);

@@ -64,9 +64,11 @@ static int files_send(struct http_exchange *x, int fd, const struct stat *st, co
     char modified[HTTP_DATE_SIZE];
     uint64_t offset, length;
     unsigned status = 200;
+    enum files_verdict verdict;
+    int error;
 
     files_describe(&meta, st, (int64_t)time(NULL));
-    enum files_verdict verdict = files_judge(x->request, &meta);
+    verdict = files_judge(x->request, &meta);
     if (verdict == FILES_PRECONDITION_FAILED)
         return http_error(x, 412, "the file is not the one asked for");
 
@@ -89,7 +91,7 @@ static int files_send(struct http_exchange *x, int fd, const struct stat *st, co
     case FILES_WHOLE:
         break;
     }
-    int error = http_begin(x, status, files_content_type(path), length);
+    error = http_begin(x, status, files_content_type(path), length);
     if (error != 0 || length == 0)
         return error;
     return http_send_file(x, fd, offset, length);
@@ -115,7 +117,8 @@ int handler_files(struct http_exchange *x)
     struct http_slice encoded = handler_below_prefix(x->request);
     int root_fd = x->io->server->root_fd;
     char path[FILES_PATH_SIZE];
-    int error;
+    int error, fd;
+    size_t length;
 
     if (root_fd < 0)
         return http_error(x, 404, "no files are served here; see --root");
@@ -126,7 +129,7 @@ int handler_files(struct http_exchange *x)
     if (error != 0)
         return files_refuse(x, error);
 
-    size_t length = strlen(path);
+    length = strlen(path);
     if (length == 0 || path[length - 1] == '/') {
         if (length + sizeof index_name > sizeof path)
             return files_refuse(x, -ENAMETOOLONG);
@@ -134,7 +137,7 @@ int handler_files(struct http_exchange *x)
     }
 
     io_opening(x->io);
-    int fd = files_open(root_fd, path);
+    fd = files_open(root_fd, path);
     io_hold(x->io, fd);
     if (fd < 0)
         return files_refuse(x, fd);

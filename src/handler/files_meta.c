@@ -183,6 +183,9 @@ bool files_etag_matches(struct http_slice list, const char *etag, bool weak)
         return true; /* the file exists, or this would not be asked */
     while (at < end) {
         bool member_weak = false;
+        const char *closing;
+        size_t length;
+
         if (*at == ',' || is_blank(*at)) {
             at++;
             continue;
@@ -193,10 +196,10 @@ bool files_etag_matches(struct http_slice list, const char *etag, bool weak)
         }
         if (at == end || *at != '"')
             return false;
-        const char *closing = memchr(at + 1, '"', (size_t)(end - at - 1));
+        closing = memchr(at + 1, '"', (size_t)(end - at - 1));
         if (closing == NULL)
             return false;
-        size_t length = (size_t)(closing + 1 - at);
+        length = (size_t)(closing + 1 - at);
         if ((weak || !member_weak) && length == etag_length && memcmp(at, etag, length) == 0)
             return true;
         at = closing + 1;
@@ -274,19 +277,21 @@ enum files_extent files_range(struct http_slice value, uint64_t size, uint64_t *
     static const char unit[] = "bytes=";
     const size_t unit_length = sizeof unit - 1;
     uint64_t first, last;
+    const char *at, *end;
+    bool has_first, has_last;
 
     *offset = 0;
     *length = size;
     if (value.length <= unit_length || strncasecmp(value.data, unit, unit_length) != 0)
         return FILES_WHOLE;
 
-    const char *at = value.data + unit_length;
-    const char *end = value.data + value.length;
-    bool has_first = read_number(&at, end, &first);
+    at = value.data + unit_length;
+    end = value.data + value.length;
+    has_first = read_number(&at, end, &first);
     if (at == end || *at != '-')
         return FILES_WHOLE;
     at++;
-    bool has_last = read_number(&at, end, &last);
+    has_last = read_number(&at, end, &last);
     if (at != end || (!has_first && !has_last) || (has_first && has_last && last < first))
         return FILES_WHOLE; /* a list, or nonsense */
 

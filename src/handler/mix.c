@@ -16,7 +16,7 @@ int handler_mix(struct http_exchange *x)
     uint64_t cpu, wait_ms, rounds;
     uint64_t state = CPU_SEED;
     char body[128];
-    int error;
+    int error, length;
 
     if (!http_query_check(x, names, 3, &error) ||
         !http_query_number(x, "cpu", 0, 10000000, 100, &cpu, &error) ||
@@ -34,9 +34,8 @@ int handler_mix(struct http_exchange *x)
         if (error != 0)
             return error;
     }
-    int length =
-        snprintf(body, sizeof body,
-                 "mixed %" PRIu64 " rounds of %" PRIu64 " + %" PRIu64 " ms: %016" PRIx64 "\n",
-                 rounds, cpu, wait_ms, state);
+    length = snprintf(body, sizeof body,
+                      "mixed %" PRIu64 " rounds of %" PRIu64 " + %" PRIu64 " ms: %016" PRIx64 "\n",
+                      rounds, cpu, wait_ms, state);
     return http_reply(x, 200, "text/plain", body, (size_t)length);
 }

@@ -14,7 +14,7 @@ int handler_sleep(struct http_exchange *x)
     static const char *const names[] = {"ms"};
     uint64_t ms;
     char body[32];
-    int error;
+    int error, length;
 
     if (!http_query_check(x, names, 1, &error) ||
         !http_query_number(x, "ms", 0, 60000, 20, &ms, &error))
@@ -23,6 +23,6 @@ int handler_sleep(struct http_exchange *x)
     error = io_sleep(x->io, (int64_t)ms);
     if (error != 0)
         return error;
-    int length = snprintf(body, sizeof body, "slept %" PRIu64 "\n", ms);
+    length = snprintf(body, sizeof body, "slept %" PRIu64 "\n", ms);
     return http_reply(x, 200, "text/plain", body, (size_t)length);
 }

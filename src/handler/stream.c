@@ -62,10 +62,11 @@ static int send_chunks(struct http_exchange *x, struct coro_gen *generator, size
 {
     void *chunk;
     enum coro_status status = coro_send(generator, NULL, &chunk);
+    int error;
 
     if (status == CORO_FAILED)
         return http_error(x, 503, "%s", coro_gen_error(generator).message);
-    int error = http_begin(x, 200, "text/plain", HTTP_UNKNOWN_LENGTH);
+    error = http_begin(x, 200, "text/plain", HTTP_UNKNOWN_LENGTH);
     while (error == 0 && status == CORO_YIELDED) {
         error = http_write(x, chunk, size);
         if (error == 0)
@@ -84,6 +85,8 @@ int handler_stream(struct http_exchange *x)
     static const char *const names[] = {"chunks", "ms", "size"};
     uint64_t count, ms, size;
     int error;
+    struct chunk_plan plan;
+    struct coro_gen *generator;
 
     if (!http_query_check(x, names, 3, &error) ||
         !http_query_number(x, "chunks", 0, 100000, 10, &count, &error) ||
@@ -93,10 +96,10 @@ int handler_stream(struct http_exchange *x)
     if (count * ms > HANDLER_MAX_TOTAL_MS)
         return http_error(x, 400, "chunks times ms: expected at most %d", HANDLER_MAX_TOTAL_MS);
 
-    struct chunk_plan plan = {.count = count, .size = size};
+    plan = (struct chunk_plan){.count = count, .size = size};
     if (x->request->method == HTTP_METHOD_HEAD)
         plan.count = 0; /* nobody would see the chunks */
-    struct coro_gen *generator = coro_gen_new(NULL, generate_chunks, &plan, "stream");
+    generator = coro_gen_new(NULL, generate_chunks, &plan, "stream");
     if (generator == NULL)
         return http_error(x, 503, "no memory for a generator");
     error = send_chunks(x, generator, size, (int64_t)ms);

@@ -30,6 +30,9 @@ void text_term(struct text *text)
 /* Makes room for length more bytes; false when there is none. */
 static bool text_reserve(struct text *text, size_t length)
 {
+    size_t capacity;
+    char *data;
+
     if (text->error != 0)
         return false;
     if (length > TEXT_MAX - text->length) {
@@ -39,10 +42,10 @@ static bool text_reserve(struct text *text, size_t length)
     if (text->length + length <= text->capacity)
         return true;
 
-    size_t capacity = text->capacity == 0 ? 4096 : text->capacity;
+    capacity = text->capacity == 0 ? 4096 : text->capacity;
     while (capacity < text->length + length)
         capacity *= 2;
-    char *data = realloc(text->data, capacity);
+    data = realloc(text->data, capacity);
     if (data == NULL) {
         text->error = -ENOMEM;
         return false;
@@ -63,9 +66,10 @@ static void text_add_bytes(struct text *text, const char *data, size_t length)
 void text_add(struct text *text, const char *format, ...)
 {
     va_list arguments;
+    int length;
 
     va_start(arguments, format);
-    int length = vsnprintf(NULL, 0, format, arguments);
+    length = vsnprintf(NULL, 0, format, arguments);
     va_end(arguments);
     if (length < 0) {
         text->error = text->error != 0 ? text->error : -EINVAL;

@@ -15,14 +15,15 @@ int handler_whoami(struct http_exchange *x)
 {
     const struct io *io = x->io;
     char body[256];
-    int error;
+    int error, length;
+    uint64_t requests;
 
     if (!http_query_check(x, NULL, 0, &error))
         return error;
 
     /* Counted by this incarnation of the worker; one that died left its count behind. */
-    uint64_t requests = stats_get(&io->stats->requests) - stats_get(&io->stats->requests_before);
-    int length =
+    requests = stats_get(&io->stats->requests) - stats_get(&io->stats->requests_before);
+    length =
         snprintf(body, sizeof body,
                  "{\"model\":\"%s\",\"pid\":%d,\"tid\":%d,\"worker\":%u,\"context\":%u,"
                  "\"requests\":%" PRIu64 "}\n",

@@ -65,8 +65,10 @@ static void make_site(void)
         FUZZ_CHECK(mkdir(path, 0700) == 0);
     }
     for (size_t i = 0; i < sizeof FILES / sizeof FILES[0]; i++) {
+        int fd;
+
         in_site(path, FILES[i]);
-        int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
         FUZZ_CHECK(fd >= 0 && close(fd) == 0);
     }
     for (size_t i = 0; i < sizeof LINKS / sizeof LINKS[0]; i++) {
@@ -84,11 +86,12 @@ static void make_site(void)
 static void check_open(int fd, bool passed)
 {
     char path[128], name[256], root[128];
+    ssize_t length;
 
     if (fd < 0)
         return;
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    ssize_t length = readlink(path, name, sizeof name - 1);
+    length = readlink(path, name, sizeof name - 1);
     FUZZ_CHECK(length > 0);
     name[length] = '\0';
     in_site(root, "root");

@@ -38,10 +38,12 @@ static void a_long_line_is_cut_and_ends_with_a_newline(void **state)
     char line[3000];
     /* "info: " is 6 bytes, the newline one. */
     for (size_t length = LINE_MAX_BYTES - 10; length < LINE_MAX_BYTES + 10; length++) {
+        size_t expected;
+
         memset(text, 'a', length);
         text[length] = '\0';
         log_line(LOG_INFO, "%s", text);
-        size_t expected = length + 7 < LINE_MAX_BYTES ? length + 7 : LINE_MAX_BYTES;
+        expected = length + 7 < LINE_MAX_BYTES ? length + 7 : LINE_MAX_BYTES;
         assert_int_equal(captured(*state, line, sizeof(line)), expected);
         assert_int_equal(line[expected - 1], '\n');
         assert_int_equal(line[expected - 2], 'a');
@@ -144,7 +146,6 @@ static void every_byte_is_printed_or_escaped(void **state)
 
 static void an_escape_is_never_cut(void **state)
 {
-    (void)state;
     static const struct {
         size_t size;
         const char *expected;
@@ -160,10 +161,14 @@ static void an_escape_is_never_cut(void **state)
         {11, "a\\x0ab\\xff"},
         {12, "a\\x0ab\\xff"},
     };
+
+    (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char out[16];
+        size_t length;
+
         memset(out, 'x', sizeof(out));
-        size_t length = log_escape(out, cases[i].size, "a\nb\xff", 4);
+        length = log_escape(out, cases[i].size, "a\nb\xff", 4);
         assert_int_equal(length, strlen(cases[i].expected));
         assert_string_equal(out, cases[i].expected);
         assert_int_equal(out[cases[i].size], 'x');
@@ -172,8 +177,9 @@ static void an_escape_is_never_cut(void **state)
 
 static void no_room_at_all_is_left_alone(void **state)
 {
-    (void)state;
     char out = 'x';
+
+    (void)state;
     assert_int_equal(log_escape(&out, 0, "a", 1), 0);
     assert_int_equal(out, 'x');
     assert_int_equal(log_escape(&out, 1, "a", 1), 0);

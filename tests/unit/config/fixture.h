@@ -64,8 +64,10 @@ static inline void load(struct loaded *loaded, const char *const *arguments, cha
 /* A temporary file with that content; the caller unlinks it. */
 static inline void write_file(char path[PATH_SIZE], const char *content, size_t length)
 {
+    int fd;
+
     snprintf(path, PATH_SIZE, "/tmp/test_config.XXXXXX");
-    int fd = mkstemp(path);
+    fd = mkstemp(path);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, content, length), length);
     close(fd);

@@ -81,10 +81,11 @@ static void each_bad_command_line_earns_its_message(void **state)
 
 static void a_long_argument_is_cut_in_the_message(void **state)
 {
-    (void)state;
     struct loaded loaded;
     static char name[5000] = "--";
     static char value[5000] = "--workers=";
+
+    (void)state;
     memset(name + 2, 'a', sizeof(name) - 3);
     memset(value + 10, '\n', sizeof(value) - 11);
     load(&loaded, ARGUMENTS(name), NULL);
@@ -96,10 +97,11 @@ static void a_long_argument_is_cut_in_the_message(void **state)
 
 static void a_small_error_buffer_is_terminated(void **state)
 {
-    (void)state;
     char program[] = "server";
     char bad[] = "--modle";
     char *argv[] = {program, bad, NULL};
+
+    (void)state;
     for (size_t size = 1; size < 20; size++) {
         struct config config;
         enum config_action action;
@@ -113,7 +115,6 @@ static void a_small_error_buffer_is_terminated(void **state)
 
 static void flags_have_four_spellings(void **state)
 {
-    (void)state;
     static const struct {
         const char *arguments[4];
         bool gil;
@@ -126,6 +127,8 @@ static void flags_have_four_spellings(void **state)
         {{"--gil", "--no-gil"}, false},
         {{"--no-gil", "--gil"}, true},
     };
+
+    (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct loaded loaded;
         load(&loaded, cases[i].arguments, NULL);
@@ -137,8 +140,9 @@ static void flags_have_four_spellings(void **state)
 
 static void on_the_command_line_the_last_one_wins(void **state)
 {
-    (void)state;
     struct loaded loaded;
+
+    (void)state;
     load(&loaded, ARGUMENTS("--workers=3", "--root", "/a", "--workers", "5", "--root="), NULL);
     assert_int_equal(loaded.result, 0);
     assert_int_equal(loaded.config.workers, 5);
@@ -148,7 +152,6 @@ static void on_the_command_line_the_last_one_wins(void **state)
 
 static void actions_are_reported(void **state)
 {
-    (void)state;
     static const struct {
         const char *argument;
         enum config_action action;
@@ -159,6 +162,8 @@ static void actions_are_reported(void **state)
         {"--version", CONFIG_VERSION},
         {"--help", CONFIG_HELP},
     };
+
+    (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct loaded loaded;
         load(&loaded, ARGUMENTS("--workers=2", cases[i].argument), NULL);
@@ -170,8 +175,9 @@ static void actions_are_reported(void **state)
 
 static void help_works_whatever_else_is_wrong(void **state)
 {
-    (void)state;
     struct loaded loaded;
+
+    (void)state;
     load(&loaded, ARGUMENTS("--config=/no/such/file", "--help", "--workers=x"),
          ENVIRONMENT("SERVER_WORKERS=y"));
     assert_int_equal(loaded.result, 0);
@@ -184,13 +190,15 @@ static void help_works_whatever_else_is_wrong(void **state)
 
 static void each_source_overrides_the_one_before(void **state)
 {
-    (void)state;
     static const char file[] = "workers = 2\nroot = /file\nmax-body = 1k\n";
     char path[PATH_SIZE];
     char variable[PATH_SIZE + 16];
     struct loaded loaded;
+    char **environment;
+
+    (void)state;
     write_file(path, file, strlen(file));
-    char **environment = ENVIRONMENT("SERVER_WORKERS=3", "SERVER_ROOT=/environment");
+    environment = ENVIRONMENT("SERVER_WORKERS=3", "SERVER_ROOT=/environment");
     load(&loaded, ARGUMENTS("--config", path, "--workers=4"), environment);
     assert_int_equal(loaded.result, 0);
     assert_int_equal(loaded.config.workers, 4);
@@ -222,7 +230,6 @@ static void each_source_overrides_the_one_before(void **state)
 
 static void unknown_variables_are_ignored_unless_misspelt(void **state)
 {
-    (void)state;
     static const struct {
         const char *variable;
         const char *message; /* NULL: ignored */
@@ -254,6 +261,8 @@ static void unknown_variables_are_ignored_unless_misspelt(void **state)
         {"SERVER_WORKERS=x", "bad value \"x\" for SERVER_WORKERS; accepted: 1 to 10000, or auto"},
         {"SERVER_MAX_HEADER=1k", NULL},
     };
+
+    (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct loaded loaded;
         char variable[128];
@@ -271,8 +280,8 @@ static void unknown_variables_are_ignored_unless_misspelt(void **state)
 
 static void the_closest_name_is_suggested(void **state)
 {
-    (void)state;
     static const char *const names[] = {"prefork", "threads", "coro", "keepalive-timeout"};
+    char long_word[1000];
     static const struct {
         const char *word;
         const char *suggestion;
@@ -292,6 +301,8 @@ static void the_closest_name_is_suggested(void **state)
         {"coroutine", NULL},
         {"async", NULL},
     };
+
+    (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         const char *found = config_suggest(cases[i].word, names, 4);
         if (cases[i].suggestion)
@@ -299,7 +310,6 @@ static void the_closest_name_is_suggested(void **state)
         else
             assert_null(found);
     }
-    char long_word[1000];
     memset(long_word, 'a', sizeof(long_word) - 1);
     long_word[sizeof(long_word) - 1] = '\0';
     assert_null(config_suggest(long_word, names, 4));

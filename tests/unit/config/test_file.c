@@ -8,7 +8,6 @@
 
 static void a_file_has_comments_white_space_and_quotes(void **state)
 {
-    (void)state;
     static const char file[] = "# comment = 1\n"
                                "\n"
                                "  \t \r\n"
@@ -20,6 +19,8 @@ static void a_file_has_comments_white_space_and_quotes(void **state)
                                "gil = on";
     struct loaded loaded;
     char path[PATH_SIZE];
+
+    (void)state;
     load_file(&loaded, file, strlen(file), path);
     if (loaded.result != 0)
         fail_msg("%s", loaded.error);
@@ -34,7 +35,6 @@ static void a_file_has_comments_white_space_and_quotes(void **state)
 
 static void a_bad_line_is_reported_with_its_number(void **state)
 {
-    (void)state;
     static const struct {
         const char *file;
         const char *message;
@@ -66,6 +66,8 @@ static void a_bad_line_is_reported_with_its_number(void **state)
         {"gil = on\n\ngil = off",
          "3: gil is set a second time; accepted: once (it was set in line 1)"},
     };
+
+    (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct loaded loaded;
         char path[PATH_SIZE];
@@ -79,10 +81,11 @@ static void a_bad_line_is_reported_with_its_number(void **state)
 
 static void a_file_that_is_no_text_is_refused(void **state)
 {
-    (void)state;
     static char large[64 * 1024 + 1];
     struct loaded loaded;
     char path[PATH_SIZE];
+
+    (void)state;
     load_file(&loaded, "workers = 1\n\0gil = on\n", 22, path);
     assert_int_equal(loaded.result, -EINVAL);
     assert_non_null(strstr(loaded.error, ":2: bad byte NUL"));
@@ -106,8 +109,10 @@ static void a_file_that_is_no_text_is_refused(void **state)
 /* Prints config to a temporary file whose path is returned. */
 static void print_to_file(const struct config *config, char path[PATH_SIZE])
 {
+    int fd;
+
     snprintf(path, PATH_SIZE, "/tmp/test_config.XXXXXX");
-    int fd = mkstemp(path);
+    fd = mkstemp(path);
     assert_true(fd >= 0);
     assert_int_equal(config_print(config, fd), 0);
     assert_int_equal(close(fd), 0);
@@ -127,7 +132,6 @@ static void assert_same_settings(const struct config *a, const struct config *b)
 
 static void what_is_printed_reads_back(void **state)
 {
-    (void)state;
     static const char *const lines[][ARGUMENTS_MAX] = {
         {NULL},
         {"--model=x y", "--listen=[::1]:0", "--workers=10000", "--dispatch=connection", "--gil"},
@@ -136,6 +140,8 @@ static void what_is_printed_reads_back(void **state)
         {"--root=a\\b", "--write-timeout=1.5", "--stack-size=65k", "--max-body=1025k"},
         {"--root=\xc3\xa9", "--max-connections=7", "--max-body=1G", "--keepalive-timeout=0.010"},
     };
+
+    (void)state;
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
         struct loaded first;
         struct loaded second;
@@ -155,11 +161,12 @@ static void what_is_printed_reads_back(void **state)
 
 static void a_long_value_is_printed_whole(void **state)
 {
-    (void)state;
     static char argument[20000] = "--root=/";
     struct loaded first;
     struct loaded second;
     char path[PATH_SIZE];
+
+    (void)state;
     memset(argument + 8, '"', sizeof(argument) - 9);
     load(&first, ARGUMENTS(argument), NULL);
     assert_int_equal(first.result, 0);
@@ -174,9 +181,10 @@ static void a_long_value_is_printed_whole(void **state)
 
 static void printing_to_a_full_device_fails(void **state)
 {
-    (void)state;
     struct loaded loaded;
     FILE *full = fopen("/dev/full", "w");
+
+    (void)state;
     assert_non_null(full);
     load(&loaded, NULL, NULL);
     assert_int_equal(config_print(&loaded.config, fileno(full)), -ENOSPC);
@@ -188,12 +196,14 @@ static void printing_to_a_full_device_fails(void **state)
 
 static void help_names_every_option_and_default(void **state)
 {
-    (void)state;
     static char help[16384];
     char path[PATH_SIZE];
     char wanted[128];
+    int fd;
+
+    (void)state;
     snprintf(path, sizeof(path), "/tmp/test_config.XXXXXX");
-    int fd = mkstemp(path);
+    fd = mkstemp(path);
     assert_true(fd >= 0);
     unlink(path);
     assert_int_equal(config_print_help(fd), 0);
@@ -212,11 +222,12 @@ static void help_names_every_option_and_default(void **state)
 
 static void settings_are_described_in_order_and_cut(void **state)
 {
-    (void)state;
     struct loaded loaded;
     const char *name;
     char value[8];
     size_t count = 0;
+
+    (void)state;
     load(&loaded, ARGUMENTS("--root=/a long path"), NULL);
     while (config_describe(&loaded.config, count, &name, value, sizeof(value))) {
         assert_string_equal(name, config_options[count].name);

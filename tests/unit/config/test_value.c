@@ -7,12 +7,14 @@
 
 static void defaults_are_those_of_the_contract(void **state)
 {
-    (void)state;
     struct loaded loaded;
+    const struct config *config;
+
+    (void)state;
     load(&loaded, NULL, NULL);
     assert_int_equal(loaded.result, 0);
     assert_int_equal(loaded.action, CONFIG_RUN);
-    const struct config *config = &loaded.config;
+    config = &loaded.config;
     assert_string_equal(config->model, "coro");
     assert_string_equal(config->listen, "127.0.0.1:8080");
     assert_int_equal(config->workers, 0);
@@ -186,10 +188,11 @@ static void each_value_is_read_or_refused(void **state)
         snprintf(argument, sizeof(argument), "--%s=%s", values[i].option, values[i].given);
         load(&loaded, ARGUMENTS(argument), NULL);
         if (!values[i].spelt) {
+            bool quoted;
+
             if (loaded.result != -EINVAL)
                 fail_msg("%s was accepted", argument);
-            bool quoted =
-                strcmp(values[i].option, "db") != 0 && strcmp(values[i].option, "redis") != 0;
+            quoted = strcmp(values[i].option, "db") != 0 && strcmp(values[i].option, "redis") != 0;
             log_escape(spelt, sizeof(spelt), values[i].given, strlen(values[i].given));
             snprintf(argument, sizeof(argument),
                      "bad value %s%s%sfor --%s; accepted: ", quoted ? "\"" : "",
@@ -208,8 +211,9 @@ static void each_value_is_read_or_refused(void **state)
 
 static void a_unix_path_must_fit_a_socket_address(void **state)
 {
-    (void)state;
     char argument[160];
+
+    (void)state;
     for (size_t length = 100; length < 120; length++) {
         struct loaded loaded;
         int prefix = snprintf(argument, sizeof(argument), "--listen=unix:");

@@ -68,13 +68,15 @@ void http_add_header(struct http_exchange *x, const char *name, const char *form
     struct fake *fake = fake_of(x);
     char value[600];
     va_list arguments;
+    int length;
+    size_t used;
 
     assert(fake->status == 0);
     va_start(arguments, format);
-    int length = vsnprintf(value, sizeof value, format, arguments);
+    length = vsnprintf(value, sizeof value, format, arguments);
     va_end(arguments);
     assert(length >= 0 && length < 512);
-    size_t used = strlen(fake->headers);
+    used = strlen(fake->headers);
     snprintf(fake->headers + used, sizeof fake->headers - used, "%s: %s\n", name, value);
     assert(strlen(fake->headers) + 8 < 512); /* all lines share 512 bytes */
 }
@@ -115,9 +117,10 @@ int http_error(struct http_exchange *x, unsigned status, const char *format, ...
 {
     char line[512];
     va_list arguments;
+    int length;
 
     va_start(arguments, format);
-    int length = vsnprintf(line, sizeof line - 1, format, arguments);
+    length = vsnprintf(line, sizeof line - 1, format, arguments);
     va_end(arguments);
     assert(length > 0 && length < (int)sizeof line - 1);
     assert(strchr(line, '\n') == NULL);
@@ -144,10 +147,12 @@ int http_flush(struct http_exchange *x)
 int http_send_file(struct http_exchange *x, int fd, uint64_t offset, uint64_t length)
 {
     char *piece = malloc(length);
+    ssize_t got;
+    int error;
 
     assert(fd == fake_of(x)->held_fd && piece != NULL);
-    ssize_t got = pread(fd, piece, length, (off_t)offset);
-    int error = got == (ssize_t)length ? http_write(x, piece, length) : -EIO;
+    got = pread(fd, piece, length, (off_t)offset);
+    error = got == (ssize_t)length ? http_write(x, piece, length) : -EIO;
     free(piece);
     return error;
 }

@@ -30,10 +30,23 @@ static void test_whoami(void **state)
 static void test_status(void **state)
 {
     struct fake fake;
+    struct server_shared *shared;
+    static const char *const parts[] = {
+        "{\"model\":\"fake\"",
+        "\"requests\":12,",
+        "\"responses\":{\"1xx\":0,\"2xx\":10,\"3xx\":0,\"4xx\":1,\"5xx\":0}",
+        "\"bytes\":{\"in\":100,\"out\":11}",
+        "\"stack_peak\":3000",
+        "\"connections\":{\"open\":10,\"parked\":7,\"active\":3}",
+        "\"contexts\":{\"in_use\":3,\"peak\":8}",
+        "\"listen\":\"127.0.0.1:8080\"",
+        "\"workers\":\"2\"",
+        "{\"worker\":1,\"pid\":99,\"tid\":0,\"requests\":7,",
+    };
 
     (void)state;
     fake_init(&fake, HTTP_METHOD_GET, "GET", "/status", 2);
-    struct server_shared *shared = fake.server.shared;
+    shared = fake.server.shared;
     shared->slots_used = 2;
     stats_add(&shared->workers[0].requests, 5);
     stats_add(&shared->workers[1].requests, 7);
@@ -51,18 +64,6 @@ static void test_status(void **state)
     assert_int_equal(serve(&fake), 0);
     assert_int_equal(fake.status, 200);
     assert_string_equal(fake.type, "application/json");
-    static const char *const parts[] = {
-        "{\"model\":\"fake\"",
-        "\"requests\":12,",
-        "\"responses\":{\"1xx\":0,\"2xx\":10,\"3xx\":0,\"4xx\":1,\"5xx\":0}",
-        "\"bytes\":{\"in\":100,\"out\":11}",
-        "\"stack_peak\":3000",
-        "\"connections\":{\"open\":10,\"parked\":7,\"active\":3}",
-        "\"contexts\":{\"in_use\":3,\"peak\":8}",
-        "\"listen\":\"127.0.0.1:8080\"",
-        "\"workers\":\"2\"",
-        "{\"worker\":1,\"pid\":99,\"tid\":0,\"requests\":7,",
-    };
     for (size_t i = 0; i < COUNT(parts); i++)
         assert_contains(fake.sent, parts[i]);
     fake_term(&fake);
@@ -134,6 +135,8 @@ static void test_index_as_text(void **state)
         "text/html;q=0.8, */*",
         "application/xhtml+xml",
     };
+    static const char *const html[] = {BROWSER, "text/html", "text/html, text/plain",
+                                       "text/html, text/*;q=0.5, image/*", "text/html, */*"};
     struct fake fake;
 
     (void)state;
@@ -155,8 +158,6 @@ static void test_index_as_text(void **state)
         assert_contains(fake.sent, "\ncurl --data-binary 'Hello' http://127.0.0.1:8080/echo\n");
         fake_term(&fake);
     }
-    static const char *const html[] = {BROWSER, "text/html", "text/html, text/plain",
-                                       "text/html, text/*;q=0.5, image/*", "text/html, */*"};
     for (size_t i = 0; i < COUNT(html); i++) {
         fake_init(&fake, HTTP_METHOD_GET, "GET", "/", 1);
         fake_field(&fake, "Accept", html[i]);

@@ -61,6 +61,7 @@ static void test_stream_cancelled(void **state)
 static void test_echo(void **state)
 {
     static char long_type[300];
+    static char body[50001];
     static const struct {
         const char *given, *answered;
     } types[] = {
@@ -88,7 +89,6 @@ static void test_echo(void **state)
         fake_term(&fake);
     }
 
-    static char body[50001];
     memset(body, 'x', sizeof body - 1);
     body[0] = 'b';
     for (int chunked = 0; chunked < 2; chunked++) {

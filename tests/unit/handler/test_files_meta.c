@@ -74,22 +74,23 @@ static struct stat stat_of(int64_t seconds, long nanoseconds, int64_t size)
 static void test_describe(void **state)
 {
     struct files_meta meta, other;
+    const struct stat changed[] = {stat_of(784111778, 5, 1234), stat_of(784111777, 6, 1234),
+                                   stat_of(784111777, 5, 1235)};
     struct stat st = stat_of(784111777, 5, 1234);
+    size_t length;
 
     (void)state;
     files_describe(&meta, &st, 1000000000);
     assert_int_equal(meta.size, 1234);
     assert_int_equal(meta.modified, 784111777);
     assert_true(meta.modified_is_strong);
-    size_t length = strlen(meta.etag);
+    length = strlen(meta.etag);
     assert_true(length > 2 && meta.etag[0] == '"' && meta.etag[length - 1] == '"');
     assert_null(memchr(meta.etag + 1, '"', length - 2));
 
     st = stat_of(784111777, 5, 1234);
     files_describe(&other, &st, 1000000001);
     assert_string_equal(other.etag, meta.etag); /* of the file, not of the moment */
-    const struct stat changed[] = {stat_of(784111778, 5, 1234), stat_of(784111777, 6, 1234),
-                                   stat_of(784111777, 5, 1235)};
     for (size_t i = 0; i < COUNT(changed); i++) {
         files_describe(&other, &changed[i], 1000000000);
         assert_string_not_equal(other.etag, meta.etag);
@@ -213,8 +214,10 @@ static void test_judge(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
+        enum files_verdict verdict;
+
         make_request(&request, HTTP_METHOD_GET, cases[i].fields);
-        enum files_verdict verdict = files_judge(&request, &example);
+        verdict = files_judge(&request, &example);
         make_request(&request, HTTP_METHOD_HEAD, cases[i].fields);
         if (verdict != cases[i].verdict || files_judge(&request, &example) != verdict)
             fail_msg("case %zu, %s: %d", i, cases[i].fields[0], (int)verdict);
@@ -319,8 +322,10 @@ static void test_select(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {
         uint64_t offset, length;
+        enum files_extent extent;
+
         make_request(&request, cases[i].method, cases[i].fields);
-        enum files_extent extent = files_select(&request, &example, &offset, &length);
+        extent = files_select(&request, &example, &offset, &length);
         if (extent != cases[i].extent)
             fail_msg("case %zu: %d", i, (int)extent);
         assert_int_equal(offset, extent == FILES_PART ? 1 : 0);

@@ -105,10 +105,11 @@ static void test_decode_path_length(void **state)
 {
     char encoded[FILES_PATH_SIZE + 8];
     char path[FILES_PATH_SIZE];
+    struct http_slice longest;
 
     (void)state;
     memset(encoded, 'a', sizeof encoded);
-    struct http_slice longest = {encoded, FILES_PATH_SIZE - 1};
+    longest = (struct http_slice){encoded, FILES_PATH_SIZE - 1};
     assert_int_equal(files_decode_path(longest, path), 0);
     assert_int_equal(strlen(path), FILES_PATH_SIZE - 1);
     for (size_t length = FILES_PATH_SIZE; length <= sizeof encoded; length++) {
@@ -127,9 +128,11 @@ static void test_decode_path_bounds(void **state)
         char path[FILES_PATH_SIZE];
         size_t length = strlen(texts[i]);
         char *exact = malloc(length); /* the sanitizer build sees a byte too far */
+        int result;
+
         assert_non_null(exact);
         memcpy(exact, texts[i], length);
-        int result = files_decode_path((struct http_slice){exact, length}, path);
+        result = files_decode_path((struct http_slice){exact, length}, path);
         assert_true(result == 0 || result == -EINVAL || result == -ENOENT);
         free(exact);
     }
@@ -241,9 +244,10 @@ static void test_open(void **state)
 {
     const struct tree *tree = *state;
     char text[16];
+    int fd;
 
     check_open(tree, files_open);
-    int fd = files_open(tree->root_fd, "dir/deep/b.txt");
+    fd = files_open(tree->root_fd, "dir/deep/b.txt");
     assert_true(fd >= 0);
     assert_int_equal(read(fd, text, sizeof text), 5);
     close(fd);
@@ -253,13 +257,14 @@ static void test_open_walk(void **state)
 {
     const struct tree *tree = *state;
     char text[16];
+    int fd;
 
     check_open(tree, files_open_walk);
     assert_int_equal(files_open_walk(tree->root_fd, "inside"), -ELOOP);
     assert_int_equal(files_open_walk(tree->root_fd, "dir//deep"), -ENOENT);
     assert_int_equal(files_open_walk(tree->root_fd, "dir/"), -ENOENT);
     assert_int_equal(files_open_walk(tree->root_fd, ""), -ENOENT);
-    int fd = files_open_walk(tree->root_fd, "dir/deep/b.txt");
+    fd = files_open_walk(tree->root_fd, "dir/deep/b.txt");
     assert_true(fd >= 0);
     assert_int_equal(read(fd, text, sizeof text), 5);
     close(fd);
@@ -272,6 +277,7 @@ static void test_open_leaks_nothing(void **state)
                                         "a.txt/b",        "parent/a",      "circle"};
     const struct tree *tree = *state;
     int before = dup(tree->top_fd);
+    int after;
 
     assert_true(before >= 0);
     close(before);
@@ -283,7 +289,7 @@ static void test_open_leaks_nothing(void **state)
         if (fd >= 0)
             close(fd);
     }
-    int after = dup(tree->top_fd);
+    after = dup(tree->top_fd);
     assert_int_equal(after, before);
     close(after);
 }

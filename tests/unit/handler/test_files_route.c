@@ -39,9 +39,10 @@ static int site_fd;
 static void put_file(const char *name, const char *text)
 {
     int fd = openat(site_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    static const struct timespec times[2] = {{784111777, 0}, {784111777, 0}};
+
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, strlen(text)), strlen(text));
-    static const struct timespec times[2] = {{784111777, 0}, {784111777, 0}};
     assert_int_equal(futimens(fd, times), 0);
     close(fd);
 }

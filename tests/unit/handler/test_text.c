@@ -86,6 +86,7 @@ static void test_bound(void **state)
 {
     static char block[64 * 1024];
     struct text text;
+    size_t length;
 
     (void)state;
     memset(block, 'a', sizeof block - 1);
@@ -94,7 +95,7 @@ static void test_bound(void **state)
         text_add(&text, "%s", block);
     assert_int_equal(text.error, -EMSGSIZE);
     assert_true(text.length <= TEXT_MAX && text.length > TEXT_MAX - sizeof block);
-    size_t length = text.length;
+    length = text.length;
     text_add(&text, "x"); /* would fit, but the text is broken already */
     assert_int_equal(text.length, length);
     text_term(&text);

@@ -97,9 +97,9 @@ static void test_waits(void **state)
 static void test_block_blocks(void **state)
 {
     struct fake fake;
+    int64_t before_ns = io_now_ns();
 
     (void)state;
-    int64_t before_ns = io_now_ns();
     get(&fake, "/block?ms=30");
     assert_true(io_now_ns() - before_ns >= INT64_C(30000000));
     fake_term(&fake);
