@@ -10,6 +10,7 @@ from typing import Any, Sequence
 
 import made
 from lab.ask import workloads
+from lab.ask.kinds import Kind
 from lab.ask.plan import Cell, Configuration, ordered
 from lab.ask.workloads import WORKLOADS, Workload
 from lab.measure.sample import Count, Sample
@@ -24,17 +25,17 @@ ENVIRONMENT = {
     "sysctl": {"net.core.somaxconn": "4096"}, "open_files_limit": (20000, 20000),
     "server_version": "server 0.1.0", "tree_dirty": False, "peers": {},
 }  # fmt: skip
-EXTRAS: dict[str, dict[str, float]] = {
-    workloads.PARKED: {
+EXTRAS: dict[Kind, dict[str, float]] = {
+    Kind.PARKED: {
         "parked_asked": 10000.0, "parked_answered": 10000.0, "bytes_a_connection": 412.0,
         "memory_total_bytes": 5e6,
     },
-    workloads.CRASH: {
+    Kind.CRASH: {
         "answered": 900.0, "answered_before": 400.0, "lost": 3.0, "refused": 0.0,
         "errors": 0.0, "still_cut": 0.0, "workers_back_ms": 21.0, "served_again_ms": 4.0,
         "rps": 900.0,
     },
-    workloads.DRAIN: {
+    Kind.DRAIN: {
         "answered": 900.0, "answered_before": 400.0, "lost": 0.0, "reset": 0.0,
         "refused": 2.0, "errors": 0.0, "drain_ms": 12.0, "rps": 900.0,
     },
@@ -58,7 +59,7 @@ def sample(cell: Cell, configuration: Configuration, block: int) -> Sample:
     rps = rate(workload, configuration, connections) * jitter
     kind = workload.kind
     fields: dict[str, Any] = {"extras": dict(EXTRAS.get(kind, {}))}
-    if kind in workloads.COUNTED:
+    if kind.counted:
         fields["load"] = None
     if workload.compute_target:
         fields["single_cpu_us"] = 14.0 + workload.computed_ms * 1e3

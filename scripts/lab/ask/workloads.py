@@ -14,11 +14,8 @@ from typing import Any, Iterable, Sequence
 from urllib.parse import parse_qs
 
 from ..machine.errors import UsageError
+from .kinds import Kind
 
-# How a cell is measured: LOAD under wrk alone; PARKED beside idle connections; BESIDE slow
-# requests; CRASH and DRAIN by a client that counts what becomes of every single request.
-LOAD, PARKED, BESIDE, CRASH, DRAIN = "load", "parked", "beside", "crash", "drain"
-COUNTED = (CRASH, DRAIN)
 PIPELINE_DEPTH = 16
 OFFLOAD_THREADS = 4  # helpers of one loop, as models/coro.c has it
 DB_CONNECTIONS = 16  # of all workers together: the default of --db-connections
@@ -43,7 +40,7 @@ class Workload:
     compute_target: str | None = None  # a request that computes as much and waits for nothing
     floor: bool = False  # comparable with the floor server
     duration_factor: float = 1.0  # of the plan's duration
-    kind: str = LOAD
+    kind: Kind = Kind.LOAD
     post_bytes: int = 0  # the request is a POST with a body of this size
     close: bool = False  # a connection a request
     pipeline: int = 1
@@ -151,23 +148,23 @@ WORKLOADS = {
             pipeline=PIPELINE_DEPTH,
         ),
         _hello(
-            "idle", "a small load beside parked connections", 4, floor=True, kind=PARKED,
+            "idle", "a small load beside parked connections", 4, floor=True, kind=Kind.PARKED,
             parked=10_000,
         ),
         _hello(
-            "interference", "beside requests that compute 10 ms", 64, kind=BESIDE,
+            "interference", "beside requests that compute 10 ms", 64, kind=Kind.BESIDE,
             slow_target="/cpu?n=10000", slow_connections=4, duration_factor=1.5,
         ),
         _hello(
-            "interference-wait", "beside 64 requests that wait 50 ms", 64, kind=BESIDE,
+            "interference-wait", "beside 64 requests that wait 50 ms", 64, kind=Kind.BESIDE,
             slow_target="/sleep?ms=50", slow_connections=64, duration_factor=1.5,
         ),
         Workload(
             "crash", "/sleep?ms=2", "a worker is killed under load", 32, b"slept 2\n",
-            kind=CRASH,
+            kind=Kind.CRASH,
         ),
         Workload(
-            "drain", "/sleep?ms=2", "SIGTERM under load", 32, b"slept 2\n", kind=DRAIN
+            "drain", "/sleep?ms=2", "SIGTERM under load", 32, b"slept 2\n", kind=Kind.DRAIN
         ),
     )
 }  # fmt: skip
@@ -186,7 +183,7 @@ def idle_files(parked: int) -> Workload:
         f"idle-files:{parked}", "/files/set/0000",
         f"one of {SET_FILES:,} files of {SET_FILE_BYTES >> 10} KB, in {SET_MEMORY >> 20} MB of "
         "memory, beside parked connections",
-        4, files=True, kind=PARKED, parked=parked, parked_target="/hello", set_files=SET_FILES,
+        4, files=True, kind=Kind.PARKED, parked=parked, parked_target="/hello", set_files=SET_FILES,
         memory_bytes=SET_MEMORY,
     )  # fmt: skip
 

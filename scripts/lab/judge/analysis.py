@@ -10,7 +10,6 @@ from typing import Callable, Iterable, Mapping, Sequence
 
 from ..machine.quiet import QUIET_CORES
 from ..ask.plan import AGAIN, Cell, Configuration
-from ..ask.workloads import PARKED
 from ..measure.sample import Count, Sample
 from ..measure.steady import MOST_WINDOWS
 from . import ceilings, stats
@@ -176,7 +175,7 @@ class _Measured:
 def _floor_us(cell: Cell, samples: Sequence[Sample]) -> float | None:
     """CPU time per request of the floor server in this cell. Few connections let it sleep between
     requests, and waking up costs more than a request: then the least of it with any number."""
-    names = {cell.workload.name} | ({"hello"} if cell.workload.kind == PARKED else set())
+    names = {cell.workload.name} | ({"hello"} if cell.workload.parked else set())
     floors: dict[tuple[str, int], list[Sample]] = {}
     for s in samples:
         if s.configuration == "floor" and s.workload in names and not s.void:

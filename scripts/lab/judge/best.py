@@ -15,8 +15,9 @@ import statistics
 from dataclasses import dataclass
 from typing import Callable, Iterable, Mapping, Sequence
 
+from ..ask.kinds import Kind
 from ..ask.plan import MODELS, Cell, Configuration, Cores
-from ..ask.workloads import BESIDE, COUNTED, PARKED, WORKLOADS
+from ..ask.workloads import WORKLOADS
 from ..measure.sample import Sample
 from . import analysis, verdict, words
 from .analysis import CellResult, Metric, Row
@@ -60,19 +61,19 @@ def bytes_each(sample: Sample) -> float:
 
 
 THROUGHPUT = Yardstick(analysis.rps, lambda v: f"{v:,.0f}/s", False)
+CPU = Yardstick(analysis.cpu_us, lambda v: f"{v:,.1f} µs of CPU a request")
+LOST = Yardstick(lost, lambda v: f"{v:,.0f} requests lost")
+YARDSTICKS = {
+    Kind.PARKED: Yardstick(bytes_each, lambda v: f"{v:,.0f} bytes a connection"),
+    Kind.BESIDE: Yardstick(analysis.p99_us, lambda v: f"p99 {v / 1e3:,.1f} ms"),
+    Kind.CRASH: LOST,
+    Kind.DRAIN: LOST,
+}
 
 
 def yardstick(result: CellResult) -> Yardstick:
-    kind = result.cell.workload.kind
-    if kind == PARKED:
-        return Yardstick(bytes_each, lambda v: f"{v:,.0f} bytes a connection")
-    if kind in COUNTED:
-        return Yardstick(lost, lambda v: f"{v:,.0f} requests lost")
-    if kind == BESIDE:
-        return Yardstick(analysis.p99_us, lambda v: f"p99 {v / 1e3:,.1f} ms")
-    if verdict.by_cpu(result):
-        return Yardstick(analysis.cpu_us, lambda v: f"{v:,.1f} µs of CPU a request")
-    return THROUGHPUT
+    own = YARDSTICKS.get(result.cell.workload.kind)
+    return own or (CPU if verdict.by_cpu(result) else THROUGHPUT)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..ask.plan import ONE_LOCK, Configuration
-from ..ask.workloads import BESIDE, COUNTED, Workload
+from ..ask.workloads import Workload
 
 FULL = 0.90  # of wrk's cores, the server's cores or a ceiling of cores: then it limits
 # A wait is never shorter than asked for, and a short run loses its first and last requests:
@@ -92,7 +92,7 @@ def for_configuration(
     window_s, connecting_s: how long was measured; see in_window().
     least_us: CPU time per request under load, of the configuration that needed least.
     """
-    if workload.kind in (BESIDE, *COUNTED):
+    if not workload.kind.bounded:
         return Ceiling(None, "none", "none: what counts here is not throughput")
     cores = configuration.usable_cores
     options = []
@@ -203,7 +203,7 @@ def limiter(
     """
     if load_cores is None:
         load_cores = load_cpu_share * len(configuration.load_cpus)
-    if workload.kind in COUNTED:
+    if workload.kind.counted:
         return SMALL
     if workload.database and backend and not configuration.shares_cores:
         cores = len(configuration.load_cpus)  # that the database shares with wrk

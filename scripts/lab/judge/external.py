@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Sequence
 
 from ..machine.cgroup import NO_ROOM
-from ..ask.workloads import PARKED, SLOW_QUERIES
+from ..ask.workloads import SLOW_QUERIES
 from . import analysis, words
 from .analysis import CellResult, Row
 from .goals import FAIL, PASS, VOID
@@ -105,7 +105,7 @@ def idle(results: Sequence[CellResult]) -> list[Finding]:
     """A small load beside more and more idle connections, a context each: its throughput, with what
     is left in memory of the files that are asked for, and the memory of all."""
     steps = sorted(
-        (r for r in results if r.cell.workload.kind == PARKED),
+        (r for r in results if r.cell.workload.parked),
         key=lambda r: r.cell.workload.parked,
     )
     if len(steps) < 2:

@@ -28,7 +28,7 @@ from __future__ import annotations
 from ..machine.procfs import TICKS_PER_S
 from ..machine.quiet import QUIET_CORES
 from ..ask.plan import Configuration
-from ..ask.workloads import COUNTED, CRASH, Workload
+from ..ask.workloads import Workload
 from ..measure.sample import Sample
 from ..measure.wrk import Load
 
@@ -89,8 +89,8 @@ def check(sample: Sample, workload: Workload, configuration: Configuration) -> l
     failed = [sample.answer_problem] if sample.answer_problem else []
     if failed and sample.load is None and not sample.extras:
         return failed
-    if workload.kind in COUNTED:
-        failed += _counted(sample, workload)
+    if workload.kind.counted:
+        failed += _counted(sample)
     elif sample.load is None or sample.load.requests == 0:
         starved = sample.load.unanswered if sample.load else 0
         said = f": {starved} connections never got an answer" if starved else ""
@@ -110,14 +110,14 @@ def check(sample: Sample, workload: Workload, configuration: Configuration) -> l
     return failed
 
 
-def _counted(sample: Sample, workload: Workload) -> list[str]:
+def _counted(sample: Sample) -> list[str]:
     extras = sample.extras
     failed = []
     if not extras.get("answered_before"):
         failed.append("no request was answered before the fault")
     if extras.get("errors"):
         failed.append(f"{extras['errors']:.0f} {_ERROR_NAMES['status']}")
-    if workload.kind == CRASH and extras.get("still_cut"):
+    if extras.get("still_cut"):
         failed.append(f"{extras['still_cut']:.0f} connections were never served again")
     return failed
 

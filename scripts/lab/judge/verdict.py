@@ -10,7 +10,7 @@ of the servers, and CPU time per request is compared instead.
 
 from __future__ import annotations
 
-from ..ask import workloads as work
+from ..ask.kinds import Kind
 from . import analysis, ceilings, words
 from .analysis import CellResult, Row
 from .ceilings import COMPANY, ROUND_TRIPS, SMALL, WAITS
@@ -35,7 +35,7 @@ def reference(result: CellResult) -> Row | None:
 
 def sentence(result: CellResult, noise: float) -> str:
     """noise: how far the A/A pair was from 1; with few blocks, less than that proves nothing."""
-    if result.cell.workload.kind in _SPECIAL:
+    if not result.cell.workload.kind.compared:
         return _special(result)
     cpu = by_cpu(result)
     base = reference(result)
@@ -204,10 +204,10 @@ def _beside(row: Row) -> str:
 
 
 _SPECIAL = {
-    work.CRASH: ("one worker killed, requests: ", _crash),
-    work.DRAIN: ("SIGTERM, requests: ", _drain),
-    work.PARKED: ("bytes of memory an idle connection: ", _parked),
-    work.BESIDE: ("latency beside the slow requests: ", _beside),
+    Kind.CRASH: ("one worker killed, requests: ", _crash),
+    Kind.DRAIN: ("SIGTERM, requests: ", _drain),
+    Kind.PARKED: ("bytes of memory an idle connection: ", _parked),
+    Kind.BESIDE: ("latency beside the slow requests: ", _beside),
 }
 
 

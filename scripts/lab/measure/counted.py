@@ -25,7 +25,8 @@ from dataclasses import dataclass
 from typing import Callable
 
 from ..machine import procfs
-from ..ask.workloads import CRASH, Workload
+from ..ask.kinds import Kind
+from ..ask.workloads import Workload
 from ..server.servers import STOP_TIMEOUT_S, Server
 from .sample import Sample
 
@@ -197,22 +198,23 @@ def measure(server: Server, sample: Sample, workload: Workload, duration_s: floa
         client.run(max(BEFORE_S, duration_s / 2))
         client.run(RECOVERY_LIMIT_S, until=lambda: client.outcome.answered > 0)
         before = client.outcome.answered
-        figures = (_crash if workload.kind == CRASH else _drain)(server, client, pids, duration_s)
+        figures = FAULTS[workload.kind](server, client, pids, duration_s)
     finally:
         outcome = client.close()
     after = procfs.machine(os.sched_getaffinity(0))
     sample.steal_s = after.steal_s - cpus_before.steal_s
     sample.cpu_total_s = after.total_s - cpus_before.total_s
     sample.processes = len(pids)
+    ends = workload.kind.ends_server
     sample.extras = {
         "answered_before": before,
         "answered": outcome.answered,
         # The listener survives a worker: there, every connection was accepted.
-        "lost": outcome.lost + (outcome.reset if workload.kind == CRASH else 0),
-        "reset": 0 if workload.kind == CRASH else outcome.reset,
+        "lost": outcome.lost + (0 if ends else outcome.reset),
+        "reset": outcome.reset if ends else 0,
         "refused": outcome.refused,
         "errors": outcome.errors,
-        "still_cut": outcome.still_cut if workload.kind == CRASH else 0,
+        "still_cut": 0 if ends else outcome.still_cut,
         "rps": outcome.answered / outcome.lasted_s if outcome.lasted_s else 0.0,
         **figures,
     }
@@ -253,3 +255,6 @@ def _drain(
     client.stop_reconnecting()
     client.run(0.2, until=lambda: client.open == 0)
     return {"drain_ms": (ended_at - told_at) * 1e3}
+
+
+FAULTS = {Kind.CRASH: _crash, Kind.DRAIN: _drain}

@@ -168,7 +168,7 @@ def _measure(bench: Bench, step: Step, order: int, limit: Memory | None) -> Samp
         port = server.ready.port
         cpus = configuration.load_cpus
         load_argv = bench.load_argv(workload, cell.connections, len(cpus), duration_s, port)
-        client = ["wrk", *load_argv[1:]] if workload.kind not in work.COUNTED else ["lab-client"]
+        client = ["wrk", *load_argv[1:]] if not workload.kind.counted else ["lab-client"]
         sample = Sample(
             step.block, order, workload.name, cell.connections, configuration.label,
             _with_cores(programs.shown(server.argv), configuration.server_cpus),
@@ -180,14 +180,14 @@ def _measure(bench: Bench, step: Step, order: int, limit: Memory | None) -> Samp
                 sample.single_cpu_us = _single_cpu(server, port, workload)
             if workload.database and step.block < SERVICE_BLOCKS:
                 sample.extras["service_us"] = _service(bench, workload, configuration, port)
-            if workload.kind in work.COUNTED:
+            if workload.kind.counted:
                 counted.measure(server, sample, workload, duration_s)
             else:
                 warm_up(bench, step, sample, port)
                 _load(bench, step, server, sample, duration_s)
-            if server.alive() and workload.kind != work.DRAIN:
+            if server.alive() and not workload.kind.ends_server:
                 sample.answer_problem = _check(bench, workload, configuration, port)
-        if not server.alive() and workload.kind != work.DRAIN:
+        if not server.alive() and not workload.kind.ends_server:
             sample.answer_problem = f"the server ended: {servers.last_words(server.log())}"
         sample.exit_status = server.stop()
     return sample
@@ -301,7 +301,7 @@ def _beside(
     bench: Bench, step: Step, server: servers.Server, sample: Sample
 ) -> Iterator[_Beside]:
     workload, port = step.cell.workload, server.ready.port
-    if workload.kind == work.PARKED:
+    if workload.parked:
         before, _ = server.memory()
         with Parked(port, workload.parked, workload.parked_target or workload.target) as parked:
             if server.limit:
@@ -315,8 +315,8 @@ def _beside(
                 "bytes_a_connection": (after - before) / held.answered if held.answered else 0.0,
             }
             yield _Beside(held.asked, held.asked - held.answered)
-    elif workload.kind == work.BESIDE:
-        slow = replace(workload, target=workload.slow_target or workload.target, kind=work.LOAD)
+    elif workload.slow_target:
+        slow = replace(workload, target=workload.slow_target)
         cpus = step.configuration.load_cpus
         argv = bench.load_argv(slow, workload.slow_connections, len(cpus), 3600, port)
         process = bench.children.start(

@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 
 from ..machine.errors import LabError
-from ..ask import workloads as work
 from ..ask.plan import Cell, Configuration
 from ..server import servers
 from .measurement import Bench
@@ -31,7 +30,7 @@ def available() -> bool:
 
 def countable(cell: Cell) -> bool:
     """Only where wrk's requests are all there is; once for each workload."""
-    return cell.workload.kind == work.LOAD and cell.connections == cell.workload.connections
+    return cell.workload.kind.compared and cell.connections == cell.workload.connections
 
 
 def count(bench: Bench, cell: Cell, configuration: Configuration) -> Count | None:

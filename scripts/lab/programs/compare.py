@@ -24,7 +24,6 @@ from typing import Any, Callable, NamedTuple, Sequence
 
 from ..machine import priority, program
 from ..machine.errors import LabError, UsageError
-from ..ask import workloads as work
 from ..judge import analysis, stats, verdict
 from ..judge.stats import Ratio
 from ..show import reading, schema, table
@@ -144,7 +143,7 @@ def winners(run: dict[str, Any]) -> Winners:
     noise = {cpu: table.noise_floor(results, cpu) for cpu in (False, True)}
     found = {}
     for result in results:
-        if result.cell.workload.kind != work.LOAD:
+        if not result.cell.workload.kind.compared:
             continue
         cpu = verdict.by_cpu(result)
         metric, sign = (analysis.cpu_us, -1) if cpu else (analysis.rps, 1)

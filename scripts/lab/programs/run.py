@@ -15,7 +15,6 @@ from ..machine.children import Children
 from ..machine.errors import LabError
 from ..machine.program import EX_INTERRUPTED, say
 from ..machine.quiet import Patience
-from ..ask import workloads as work
 from ..ask.plan import Plan
 from ..server import site
 from ..server.backend import Backend
@@ -33,8 +32,6 @@ FLOOR = "build/floor"
 # Starting, checking, reading counters and draining, around a step's load.
 OVERHEAD_S = 0.25
 STARTING_S = 4e-6  # of a pool, by the square of its size: each worker finds all before it in the way
-# What some kinds of workload add: connections to be parked, faults to recover from.
-KIND_OVERHEAD_S = {work.PARKED: 2.0, work.BESIDE: 0.3, work.CRASH: 0.7, work.DRAIN: 0.5}
 MOST_FAILURES = 5
 STEADY_S = 2.6  # until a configuration is found steady, in its first block
 NEEDED_S = 0.25  # that this makes a later block's warm-up longer
@@ -47,9 +44,7 @@ def seconds_planned(plan: Plan) -> float:
     first, needed = 0.0, 0.0
     for cell in plan.cells:
         for configuration in cell.configurations:
-            load_s = plan.duration_of(cell, configuration) + KIND_OVERHEAD_S.get(
-                cell.workload.kind, 0.0
-            )
+            load_s = plan.duration_of(cell, configuration) + cell.workload.kind.overhead_s
             once += load_s + plan.warmup_s + OVERHEAD_S
             once += STARTING_S * configuration.workers**2
             first += STEADY_S - plan.warmup_s if plan.steady else 0.0

@@ -20,7 +20,7 @@ from ..machine import procfs
 from ..machine.children import Children
 from ..machine.errors import LabError
 from ..ask.plan import PEER_POOLS, Configuration, Cores
-from ..ask.workloads import COUNTED, LOAD, PARKED, Workload
+from ..ask.workloads import Workload
 from . import peer_config, servers, site
 from .client import BadAnswer, Client
 from .servers import Ready, Server
@@ -94,12 +94,12 @@ def offers(configuration: Configuration, workload: Workload) -> bool:
     """Whether a configuration has a workload's route and can be measured under it."""
     if not configuration.peer:
         return True
-    if workload.route not in kind(configuration.model).routes or workload.kind in COUNTED:
+    if workload.route not in kind(configuration.model).routes:
         return False
-    if workload.kind not in (LOAD, PARKED) or workload.post_bytes:
+    if not workload.kind.bounded or workload.post_bytes:
         return False
     # gunicorn's plain workers keep no connection open: nothing to park or to pipeline.
-    lasting = workload.kind == PARKED or workload.pipeline > 1
+    lasting = workload.parked > 0 or workload.pipeline > 1
     return not (lasting and configuration.model.startswith("gunicorn"))
 
 

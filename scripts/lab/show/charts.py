@@ -13,12 +13,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, Iterable, Mapping, Sequence
 
-from ..ask import workloads as work
 from ..judge import verdict, words
 from ..judge.analysis import CellResult
 from .series import CPU, METRICS, P99, THROUGHPUT, Series, by_workload, dots, lines
 
-DRAWN_KINDS = (work.LOAD, work.PARKED, work.BESIDE)
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def draw(results: Sequence[CellResult], conclusions: Mapping[str, Any]) -> list[
         add("crossover", "", title, f"{title}: " + "; ".join(_map_words(crossing)),
             draw_svg.crossover(crossing))  # fmt: skip
     for name, cells in by_workload(results).items():
-        if cells[0].cell.workload.kind not in DRAWN_KINDS:
+        if cells[0].cell.workload.kind.counted:
             continue
         on_lines: set[str] = set()
         for metric in METRICS if len(cells) > 1 else ():

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Callable
 
-from ..ask import workloads as work
+from ..ask.kinds import Kind
 from ..judge import analysis, words
 from ..judge.analysis import CellResult, Row
 
@@ -126,12 +126,12 @@ SERVED = Column("served again", "until every connection that was cut had an answ
 DRAINED = Column("drained in", "from SIGTERM to the server's end", _extra("drain_ms", _ms))
 
 COMMON = (RPS, CPU, P50, P99, QUEUED, SWITCHES, CALLS, MEMORY, WORKER, CEILING, LIMIT)
-KINDS: dict[str, tuple[Column, ...]] = {
-    work.LOAD: COMMON,
-    work.PARKED: (PARKED, TOTAL, EACH, CACHED, RPS, CPU, P50, P99, CEILING, LIMIT),
-    work.BESIDE: (RPS, P50, P99, SWITCHES, CEILING, LIMIT),
-    work.CRASH: (ANSWERED, LOST, REFUSED, WORKERS_BACK, SERVED, LIMIT),
-    work.DRAIN: (ANSWERED, LOST, RESET, REFUSED, DRAINED, LIMIT),
+KINDS: dict[Kind, tuple[Column, ...]] = {
+    Kind.LOAD: COMMON,
+    Kind.PARKED: (PARKED, TOTAL, EACH, CACHED, RPS, CPU, P50, P99, CEILING, LIMIT),
+    Kind.BESIDE: (RPS, P50, P99, SWITCHES, CEILING, LIMIT),
+    Kind.CRASH: (ANSWERED, LOST, REFUSED, WORKERS_BACK, SERVED, LIMIT),
+    Kind.DRAIN: (ANSWERED, LOST, RESET, REFUSED, DRAINED, LIMIT),
 }
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from ..ask import workloads as work
 from ..ask.plan import MODELS
 from ..ask.workloads import WORKLOADS
 from ..judge import analysis, best, stats, verdict, words
@@ -17,7 +16,6 @@ from ..judge.analysis import CellResult, Metric, Row
 from ..judge.best import Standing
 from . import columns, series, table
 
-NO_WINNER = {work.PARKED, work.BESIDE, work.CRASH, work.DRAIN}
 CONNECTIONS = "connections"
 IN_NOISE = "within the noise"
 # What is shown of a cell, by what it is compared by.
@@ -53,7 +51,7 @@ def rows(results: Sequence[CellResult]) -> list[list[str]]:
         cells = [f"{text(row)} {_size(row)}".strip() if row else "void or not run"
                  for row in bests]  # fmt: skip
         ahead = words.NONE
-        if standing and result.cell.workload.kind not in NO_WINNER:
+        if standing and result.cell.workload.kind.compared:
             ahead = _ahead(standing, noise[verdict.by_cpu(result)])
         found.append([result.cell.workload.name, f"{result.cell.connections:,}", name,
                       *cells, ahead])  # fmt: skip

@@ -16,11 +16,12 @@ from typing import Any, Mapping, Type, TypeVar, cast
 from ..machine.errors import LabError
 from ..machine.procfs import Usage
 from ..ask.plan import AGAIN, Cell, Configuration, Cores, Plan, Step
+from ..ask.kinds import Kind
 from ..ask.workloads import Workload
 from ..measure.sample import Count, Sample, Take
 from ..measure.wrk import Load
 from ..judge import conclusions
-from . import columns, schema, table
+from . import schema, table
 from .document import Run
 
 T = TypeVar("T")
@@ -65,18 +66,17 @@ def configuration(row: Mapping[str, Any]) -> Configuration:
     return made
 
 
-def _fields(kind: Type[T], data: Mapping[str, Any], **others: Any) -> T:
+def _fields(made: Type[T], data: Mapping[str, Any], **others: Any) -> T:
     """An instance of a dataclass from those items that it has fields for."""
-    names = {field.name for field in dataclasses.fields(cast(Any, kind))}
-    return kind(**{**{k: v for k, v in data.items() if k in names}, **others})
+    names = {field.name for field in dataclasses.fields(cast(Any, made))}
+    return made(**{**{k: v for k, v in data.items() if k in names}, **others})
 
 
 def _workload(data: Mapping[str, Any]) -> Workload:
     body = data.get("body")
-    made = _fields(Workload, data, body=body.encode() if body is not None else None)
-    if made.kind not in columns.KINDS:
-        raise ValueError(f"workload {made.name!r} is of the kind {made.kind!r}")
-    return made
+    return _fields(
+        Workload, data, body=body.encode() if body is not None else None, kind=Kind(data["kind"])
+    )
 
 
 def _sample(data: Mapping[str, Any]) -> Sample:
