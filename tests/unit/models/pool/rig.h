@@ -42,6 +42,7 @@ enum {
     RIG_DESCRIPTORS = 512,
     RIG_HEADER_MS = 10000,
     RIG_KEEPALIVE_MS = 40000,
+    RIG_DEAD = 1,        /* a worker that is never started */
     RIG_PATIENCE_S = 30, /* until a condition that never comes true fails the test */
 };
 
@@ -321,5 +322,22 @@ static inline void rig_seize(const struct rig *rig, int fd, uint32_t owner)
 
     assert_true(atomic_compare_exchange_strong(&rig->pool->lot->records[fd].owner, &parked, owner));
 }
+
+static inline int rig_begin(void **state)
+{
+    static struct rig rig;
+
+    rig_init(&rig);
+    *state = &rig;
+    return 0;
+}
+
+static inline int rig_end(void **state)
+{
+    rig_term(*state);
+    return 0;
+}
+
+#define RIG_TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
 
 #endif
