@@ -29,6 +29,7 @@
 #include "db/db.h"
 #include "descriptors.h"
 #include "http/connection.h"
+#include "expect.h"
 #include "log.h"
 #include "http/context.h"
 #include "models/loop/loop.h"
@@ -76,6 +77,8 @@ static void *run(void *arg)
 /* Switches to x, which is to serve c; back when that is done or waits. */
 static void switch_to(struct loop_context *x, struct loop_conn *c)
 {
+    expect(c->busy == NULL, "descriptor %d is to be served by coroutine %u, but is by %u",
+           c->conn.fd, x->io.context, c->busy->io.context);
     x->job = c;
     c->busy = x;
     coro_resume_now(x->task);

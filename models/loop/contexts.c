@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "expect.h"
 #include "models/loop/loop.h"
 #include "server.h"
 #include "shortage.h"
@@ -49,6 +50,8 @@ struct loop_context *loop_take_context(struct loop_process *p)
 
     if (x == NULL)
         return new_context(p);
+    expect(x->job == NULL, "coroutine %u of loop %u is taken while it serves descriptor %d",
+           x->io.context, p->worker, x->job->conn.fd);
     p->idle = x->next;
     if (--p->idle_count < p->idle_least)
         p->idle_least = p->idle_count;
@@ -66,6 +69,9 @@ void loop_trim_contexts(struct loop_process *p)
 
 __attribute__((cold)) void loop_enqueue(struct loop_process *p, struct loop_conn *c)
 {
+    expect(c->open && c->busy == NULL && !c->queued,
+           "descriptor %d is to stand in line in loop %u: open %d, served %d, in line %d",
+           c->conn.fd, p->worker, c->open, c->busy != NULL, c->queued);
     if (!p->stopping)
         shortage_report(p->server, "no coroutine", ENOMEM);
     coro_watch_stop(p->loop, &c->watch);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "descriptors.h"
+#include "expect.h"
 #include "http/connection.h"
 #include "http/crowd.h"
 #include "models/loop/loop.h"
@@ -38,6 +39,7 @@ struct loop_conn *loop_open_conn(struct loop_process *p, int fd, const struct in
 {
     struct loop_conn *c = &p->conns[fd];
 
+    expect(!c->open, "loop %u was given descriptor %d, which it has", p->worker, fd);
     *c = (struct loop_conn){.open = true};
     connection_init(&c->conn, fd, client, p->spill + (size_t)fd * p->spill_size, p->server->config);
     if ((unsigned)fd >= p->high)
@@ -98,6 +100,7 @@ static void leave_unwatched(struct loop_process *p, struct loop_conn *c)
 
 void loop_put_back(struct loop_process *p, struct loop_conn *c, enum conn_next next)
 {
+    expect(c->open, "loop %u puts descriptor %d back, which it has not", p->worker, c->conn.fd);
     c->busy = NULL;
     if (next == CONN_CLOSE) {
         close_conn(p, c);

@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "expect.h"
+
 enum {
     TICK_NS = 1000000,
     SLOW = 1,          /* events in a tick: of a leader that computes or waits */
@@ -186,6 +188,7 @@ static struct look look_at(struct leaders *l, unsigned limit)
             look.free++;
             continue;
         }
+        expect(holder <= SHARED_SLOTS, "place %u is held by worker %u", i + 1, holder - 1);
         control = control_of(l, holder - 1);
         events = atomic_load(&control->events);
         if (atomic_load(&control->state) == LEADERS_IDLE)
@@ -221,6 +224,7 @@ static void lower_limit(struct leaders *l)
 {
     unsigned limit = atomic_load(&l->limit);
 
+    expect(limit >= l->cores, "%u places are to become fewer, on %u cores", limit, l->cores);
     atomic_store(&l->limit, limit - (limit - l->cores + 3) / 4);
 }
 
@@ -316,6 +320,10 @@ static void stand_by(struct leaders *l, unsigned worker)
 
 void leaders_enter(struct leaders *l, unsigned worker)
 {
+    uint32_t state = atomic_load(&control_of(l, worker)->state);
+
+    expect(state == LEADERS_BUSY || state == LEADERS_DISMISSED, "worker %u begins in state %u",
+           worker, state);
     control_of(l, worker)->place = NOWHERE;
     control_of(l, worker)->waited = false;
     mark(l->members, worker);
@@ -327,6 +335,7 @@ static void give_up_place(struct leaders *l, unsigned worker)
     unsigned place = control->place;
     uint32_t name = worker + 1;
 
+    expect(place <= l->most, "worker %u gives up place %u of %u", worker, place, l->most);
     control->place = NOWHERE;
     if (place != NOWHERE && atomic_compare_exchange_strong(&l->place[place - 1].holder, &name, 0) &&
         place <= atomic_load(&l->limit))

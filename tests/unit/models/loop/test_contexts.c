@@ -3,6 +3,7 @@
  * models/loop/contexts.c: which coroutine is taken next, how many are kept, and the line for one.
  */
 #include "rig.h"
+#include "tests/unit/aborts.h"
 
 enum { KEPT = 16, MANY = 40 }; /* KEPT as in contexts.c */
 
@@ -140,12 +141,35 @@ static void the_line_is_kept_in_order(void **state)
     assert_ptr_equal(loop_next_job(p), &conns[1]);
 }
 
+static void nobody_stands_in_line_twice_or_serves_two(void **state)
+{
+    struct rig *rig = *state;
+    struct loop_process *p = &rig->process;
+    struct loop_conn conn = {.open = true, .conn.fd = 9};
+    struct loop_context idle = {.job = &conn, .io.context = 7};
+
+    p->stopping = true;
+    p->worker = 3;
+    loop_enqueue(p, &conn);
+    assert_aborts("descriptor 9 is to stand in line in loop 3: open 1, served 0, in line 1",
+                  loop_enqueue(p, &conn));
+    assert_ptr_equal(loop_next_job(p), &conn);
+    conn.busy = &idle;
+    assert_aborts("open 1, served 1, in line 0", loop_enqueue(p, &conn));
+    conn = (struct loop_conn){.conn.fd = 9};
+    assert_aborts("open 0, served 0, in line 0", loop_enqueue(p, &conn));
+    p->idle = &idle;
+    assert_aborts("coroutine 7 of loop 3 is taken while it serves descriptor 9",
+                  (void)loop_take_context(p));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         RIG_TEST(the_last_to_become_idle_is_the_first_taken),
         RIG_TEST(who_was_idle_all_the_time_ends),
         RIG_TEST(the_line_is_kept_in_order),
+        RIG_TEST(nobody_stands_in_line_twice_or_serves_two),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

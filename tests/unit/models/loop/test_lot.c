@@ -5,6 +5,10 @@
  */
 #include "rig.h"
 
+#include <stdio.h>
+
+#include "tests/unit/aborts.h"
+
 static struct loop_conn *served;
 
 static void note_served(struct loop_process *p, struct loop_conn *c)
@@ -34,6 +38,21 @@ static struct loop_conn *open_conn(struct rig *rig)
     c = loop_open_conn(&rig->process, fd, &client);
     coro_watch_init(&c->watch, fd, CORO_READ, ignore, &rig->process);
     return c;
+}
+
+static void what_is_not_open_is_not_put_back(void **state)
+{
+    struct rig *rig = *state;
+    struct loop_process *p = &rig->process;
+    struct loop_conn *c = open_conn(rig);
+    char words[80];
+
+    p->worker = 5;
+    snprintf(words, sizeof words, "loop 5 was given descriptor %d, which it has", c->conn.fd);
+    assert_aborts(words, (void)loop_open_conn(p, c->conn.fd, &(struct in6_addr){0}));
+    loop_put_back(p, c, CONN_CLOSE);
+    snprintf(words, sizeof words, "loop 5 puts descriptor %d back, which it has not", c->conn.fd);
+    assert_aborts(words, loop_put_back(p, c, CONN_PARK));
 }
 
 static bool is_closed(struct rig *rig, const struct loop_conn *c)
@@ -154,6 +173,7 @@ static void in_a_rush_an_ending_one_goes_unwatched(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        RIG_TEST(what_is_not_open_is_not_put_back),
         RIG_TEST(it_is_parked_or_closed),
         RIG_TEST(a_close_makes_room_to_accept),
         RIG_TEST(what_has_expired_is_ended_by_the_sweep),

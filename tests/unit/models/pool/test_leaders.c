@@ -21,6 +21,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/unit/aborts.h"
+
 enum { WORKERS = 6, CORES = 2, NOBODY = WORKERS, PATIENCE_S = 30 };
 
 /* What a worker does, by order of the test: wait for events; take one; one after the other; stay
@@ -525,6 +527,26 @@ static void killed_while_keeping_the_time(void **state)
           atomic_load(&crew->leaders->keeper) != dead + 1);
 }
 
+static void what_cannot_be_is_noticed_before_more_is_changed(void **state)
+{
+    struct crew *crew = *state;
+    struct leaders *l = crew->leaders;
+
+    atomic_store(&control_of(crew, 1)->state, LEADERS_STANDBY);
+    assert_aborts("worker 1 begins in state 3", leaders_enter(l, 1));
+    atomic_store(&control_of(crew, 1)->state, LEADERS_BUSY);
+    leaders_enter(l, 1);
+    control_of(crew, 1)->place = WORKERS + 1;
+    assert_aborts("worker 1 gives up place 7 of 6", leaders_quit(l, 1));
+    control_of(crew, 1)->place = 0;
+    for (unsigned i = 0; i < CORES; i++)
+        atomic_store(&l->place[i].holder, SHARED_SLOTS + 1);
+    assert_aborts("place 1 is held by worker 131072",
+                  (void)leaders_join(l, 1)); /* keeps the time */
+    atomic_store(&l->limit, CORES - 1);
+    assert_aborts("1 places are to become fewer, on 2 cores", leaders_watch(l));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -551,6 +573,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(killed_between_telling_to_work_and_waking, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(killed_while_keeping_the_time, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(what_cannot_be_is_noticed_before_more_is_changed, set_up,
+                                        tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
