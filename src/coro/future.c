@@ -74,11 +74,10 @@ void coro_future_run_soon(struct coro_loop *loop)
     for (const struct coro_link *link = loop->soon.first; link != NULL; link = link->next)
         now++;
     for (; now > 0 && loop->soon.first != NULL; now--) {
-        struct coro_link *link = loop->soon.first;
+        struct coro_link *link = coro_list_take(&loop->soon);
         struct coro_done *done = CORO_HOLDER(link, struct coro_done, waiter.link);
         struct coro_future *f = done->future;
 
-        coro_list_remove(&loop->soon, link);
         done->future = NULL;
         done->fn(f, done->arg); /* may free done */
         coro_future_unref(f);
@@ -95,10 +94,9 @@ void coro_future_complete(struct coro_future *f, enum coro_future_state state, v
     f->state = state;
     f->value = value;
     f->error = error;
-    while ((link = f->waiters.first) != NULL) {
+    while ((link = coro_list_take(&f->waiters)) != NULL) {
         struct coro_waiter *waiter = CORO_HOLDER(link, struct coro_waiter, link);
 
-        coro_list_remove(&f->waiters, link);
         waiter->tell(waiter);
     }
 }

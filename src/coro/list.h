@@ -32,6 +32,21 @@ static inline void coro_list_append(struct coro_list *list, struct coro_link *li
     list->last = link;
 }
 
+/* Takes the first out of it; NULL if it is empty. */
+static inline struct coro_link *coro_list_take(struct coro_list *list)
+{
+    struct coro_link *link = list->first;
+
+    if (link == NULL)
+        return NULL;
+    list->first = link->next;
+    if (link->next != NULL)
+        link->next->prev = NULL;
+    else
+        list->last = NULL;
+    return link;
+}
+
 /* link must be in this very list. */
 static inline void coro_list_remove(struct coro_list *list, struct coro_link *link)
 {

@@ -59,6 +59,7 @@ struct coro_loop *coro_loop_new(const struct coro_loop_config *config)
     rc = coro_loop_open(&r->loop);
     if (rc < 0)
         goto no_loop;
+    r->scheduler.stack_bytes = coro_stack_pool_bytes(r->scheduler.stacks);
     r->loop.scheduler = &r->scheduler;
     r->loop.offload =
         coro_offload_new(&r->loop, c->offload_threads != 0 ? c->offload_threads : OFFLOAD_THREADS);
@@ -158,5 +159,5 @@ size_t coro_loop_stack_peak(const struct coro_loop *loop)
 
 size_t coro_loop_stack_bytes(const struct coro_loop *loop)
 {
-    return coro_stack_pool_bytes(loop->scheduler->stacks);
+    return loop->scheduler->stack_bytes;
 }

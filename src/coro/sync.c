@@ -36,12 +36,12 @@ static int stand_in_line(struct coro_list *line, struct waiter *w, int64_t deadl
 /* Serves the first in line; NULL if nobody waits. The caller may still read and set its item. */
 static struct waiter *serve(struct coro_list *line, int error)
 {
+    struct coro_link *link = coro_list_take(line);
     struct waiter *w;
 
-    if (line->first == NULL)
+    if (link == NULL)
         return NULL;
-    w = CORO_HOLDER(line->first, struct waiter, link);
-    coro_list_remove(line, &w->link);
+    w = CORO_HOLDER(link, struct waiter, link);
     w->served = true;
     w->error = error;
     coro_wake(w->task);

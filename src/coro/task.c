@@ -31,11 +31,6 @@ static void make_ready(struct coro_task *t)
     coro_list_append(&t->scheduler->ready, &t->ready);
 }
 
-static void unready(struct coro_task *t)
-{
-    coro_list_remove(&t->scheduler->ready, &t->ready);
-}
-
 void coro_wake(struct coro_task *t)
 {
     if (t->state == CORO_BLOCKED)
@@ -102,7 +97,7 @@ struct coro_task *coro_spawn(struct coro_loop *loop, coro_task_fn *fn, void *arg
                             .arg = arg,
                             .name = stack->name,
                             .future = {.loop = loop, .hooks = &task_hooks, .refs = 1}};
-    coro_init(&t->co, stack, coro_stack_pool_bytes(s->stacks), task_main, t);
+    coro_init(&t->co, stack, s->stack_bytes, task_main, t);
     coro_list_append(&s->alive, &t->alive);
     s->tasks++;
     make_ready(t);
@@ -160,9 +155,8 @@ void coro_run_ready(struct coro_scheduler *s)
         do {
             struct coro_task *t;
 
-            link = s->ready.first;
+            link = coro_list_take(&s->ready);
             t = CORO_HOLDER(link, struct coro_task, ready);
-            unready(t);
             t->future.state = CORO_RUNNING;
             coro_task_run(t);
         } while (link != last);
@@ -282,7 +276,7 @@ void coro_resume_else(struct coro_task *t)
         t->flags |= CORO_PERMIT;
         return;
     }
-    unready(t);
+    coro_list_remove(&t->scheduler->ready, &t->ready);
     if (t->future.state == CORO_RUNNING)
         t->flags |= CORO_PERMIT;
     t->future.state = CORO_RUNNING;

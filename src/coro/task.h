@@ -106,6 +106,7 @@ struct coro_scheduler {
     struct coro_list ready;
     struct coro_list alive;
     struct coro_stack_pool *stacks;
+    size_t stack_bytes;
     unsigned tasks, max_tasks; /* alive; 0: no limit */
     int64_t cleanup_ms;
     bool stopping; /* no more tasks */
