@@ -103,6 +103,13 @@ def test_every_name_that_a_document_takes_from_the_code_is_there(name: str) -> N
     assert (gone, misplaced) == ([], [])
 
 
+@pytest.mark.parametrize("name", [n for n in WRITTEN if n.startswith(("src/", "models/"))])
+def test_the_document_of_a_folder_names_each_of_its_modules(name: str) -> None:
+    text = (ROOT / name).read_text()
+    modules = {Path(file).stem for file in SOURCES if Path(file).parent == Path(name).parent}
+    assert [module for module in sorted(modules) if not re.search(rf"\b{module}\b", text)] == []
+
+
 def test_every_file_that_a_comment_names_is_there() -> None:
     stale = [
         (name, file)
