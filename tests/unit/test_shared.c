@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The count of open connections, where a worker is killed between any two of its steps: what
- * generation.h counts, and shared_recount() puts right. Workers as those of --dispatch=connection
- * and of coro, which keep their connections.
+ * shared.h: what is counted, also where a worker is killed between any two of its steps. Workers as
+ * those that keep their connections.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,145 +11,250 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include "master/generation.h"
-#include "master/process.h"
-#include "server.h"
+#include "shared.h"
 
-enum { WORKERS = 2, LIVING = 0, DEAD = 1 };
-
-struct scene {
-    struct generation g; /* a process for each worker */
-    struct process processes[WORKERS];
-};
+enum { WORKERS = 2, LIVING = 0, DEAD = 1, MOST = 100, PID = 1000, TID = 1001 };
 
 static int begin(void **state)
 {
-    static struct scene scene;
-    size_t size = sizeof(struct server_shared) + WORKERS * sizeof(struct worker_stats);
-    struct server_shared *shared = aligned_alloc(alignof(struct server_shared), size);
+    struct server_shared *shared = shared_new();
 
     if (shared == NULL)
         return -1;
-    memset(shared, 0, size);
-    memset(&scene, 0, sizeof scene);
     shared->slots_used = WORKERS;
-    scene.g.server.shared = shared;
-    scene.g.server.max_connections = 100;
-    scene.g.plan.slots_each = 1;
-    scene.g.places.each = scene.processes;
-    scene.g.places.end = WORKERS;
-    for (unsigned i = 0; i < WORKERS; i++) {
-        scene.processes[i] = (struct process){.used = true, .first = i, .number = i};
-        shared_worker_begins(scene.g.server.shared, i, getpid(), gettid());
-    }
-    *state = &scene;
+    for (unsigned i = 0; i < WORKERS; i++)
+        shared_worker_begins(shared, i, PID, TID);
+    *state = shared;
     return 0;
 }
 
 static int end(void **state)
 {
-    struct scene *s = *state;
-
-    free(s->g.server.shared);
+    shared_free(*state);
     return 0;
 }
 
-static struct worker_stats *stats(struct scene *s, unsigned worker)
+/* What the workers have, by their own counts. */
+static int32_t connections(const void *arg)
 {
-    return &s->g.server.shared->workers[worker];
+    const struct server_shared *shared = arg;
+    uint64_t count = 0;
+
+    for (unsigned i = 0; i < WORKERS; i++)
+        count += stats_get(&shared->workers[i].accepted) - stats_get(&shared->workers[i].closed);
+    return (int32_t)count;
 }
 
-static int32_t counted(const struct scene *s)
+static void die(struct server_shared *shared)
 {
-    return atomic_load(&s->g.server.shared->open_connections);
+    shared_worker_lost_connections(shared, DEAD);
+    shared_worker_died(shared, DEAD);
 }
 
-static void recount(struct scene *s)
+static void it_is_one_memory_for_all_processes(void **state)
 {
-    shared_recount(s->g.server.shared, generation_connections, &s->g);
-}
+    struct server_shared *shared = *state;
+    int status;
+    pid_t pid = fork();
 
-static void die(struct scene *s)
-{
-    shared_worker_lost_connections(s->g.server.shared, DEAD);
-    shared_worker_died(s->g.server.shared, DEAD);
+    if (pid == 0) {
+        stats_add(&shared_stats(shared, SHARED_SLOTS - 1)->requests, 7);
+        stats_add(&shared_stats(shared, SHARED_MASTER)->requests, 8);
+        _exit(EXIT_SUCCESS);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    assert_int_equal(stats_get(&shared->workers[SHARED_SLOTS - 1].requests), 7);
+    assert_int_equal(stats_get(&shared->master.requests), 8);
+    assert_int_equal(shared_slots(shared), WORKERS);
 }
 
 static void what_the_living_have_is_counted(void **state)
 {
-    struct scene *s = *state;
-    struct server *server = &s->g.server;
+    struct server_shared *shared = *state;
+    struct worker_stats *living = shared_stats(shared, LIVING);
 
-    assert_true(
-        shared_connection_reserve(server->shared, stats(s, LIVING), server->max_connections));
-    assert_true(
-        shared_connection_reserve(server->shared, stats(s, LIVING), server->max_connections));
-    shared_connection_unreserve(server->shared, stats(s, LIVING));
-    shared_connection_opened(server->shared, stats(s, LIVING));
-    shared_connection_opened(server->shared, stats(s, DEAD));
-    assert_int_equal(generation_connections(&s->g), 3);
-    assert_int_equal(counted(s), 3);
-    shared_connection_closed(server->shared, stats(s, LIVING));
-    die(s); /* between changes: nothing is wrong */
-    assert_int_equal(generation_connections(&s->g), 1);
-    assert_int_equal(counted(s), 1);
-    assert_false(server->shared->recount);
+    assert_true(shared_connection_reserve(shared, living, MOST));
+    assert_true(shared_connection_reserve(shared, living, MOST));
+    shared_connection_unreserve(shared, living);
+    shared_connection_opened(shared, living);
+    shared_connection_opened(shared, shared_stats(shared, DEAD));
+    assert_int_equal(connections(shared), 3);
+    assert_int_equal(shared->open_connections, 3);
+    shared_connection_closed(shared, living);
+    die(shared); /* between changes: nothing is wrong */
+    assert_int_equal(connections(shared), 1);
+    assert_int_equal(shared->open_connections, 1);
+    assert_false(shared->recount || shared->strays);
+}
+
+/* At the limit nothing is counted. */
+static void a_place_that_is_not_there_is_not_counted(void **state)
+{
+    struct server_shared *shared = *state;
+
+    assert_true(shared_connection_reserve(shared, shared_stats(shared, LIVING), 1));
+    assert_false(shared_connection_reserve(shared, shared_stats(shared, DEAD), 1));
+    assert_int_equal(shared->open_connections, 1);
+    assert_int_equal(connections(shared), 1);
 }
 
 /* In opening, reserving, giving a place back and closing: one of two counts is changed, the other
  * not. */
 static void one_that_died_between_two_counts_is_put_right(void **state)
 {
-    struct scene *s = *state;
-    _Atomic int32_t *open = &s->g.server.shared->open_connections;
+    struct server_shared *shared = *state;
+    struct worker_stats *living = shared_stats(shared, LIVING), *dead = shared_stats(shared, DEAD);
 
     for (int step = 0; step < 4; step++) {
-        struct worker_stats *dead = stats(s, DEAD);
-
-        shared_connection_opened(s->g.server.shared, stats(s, LIVING));
-        shared_connection_opened(s->g.server.shared, dead);
+        shared_connection_opened(shared, living);
+        shared_connection_opened(shared, dead);
         shared_begin_change(dead);
         switch (step) {
         case 0:
             stats_add(&dead->accepted, 1);
             break;
         case 1:
-            atomic_fetch_add(open, 1);
+            atomic_fetch_add(&shared->open_connections, 1);
             break;
         case 2:
-            atomic_fetch_sub(open, 1);
+            atomic_fetch_sub(&shared->open_connections, 1);
             break;
         default:
             stats_add(&dead->closed, 1);
             break;
         }
-        die(s);
-        assert_int_not_equal(counted(s), step + 1);
-        shared_begin_change(stats(s, LIVING)); /* who lives is about to change it */
-        recount(s);
-        assert_int_not_equal(counted(s), step + 1);
-        shared_end_change(stats(s, LIVING));
-        recount(s);
-        assert_int_equal(counted(s), step + 1);
-        assert_false(s->g.server.shared->recount);
-        shared_worker_begins(s->g.server.shared, DEAD, getpid(), gettid());
+        die(shared);
+        assert_int_not_equal(shared->open_connections, step + 1);
+        shared_begin_change(living); /* who lives is about to change it */
+        shared_recount(shared, connections, shared);
+        assert_int_not_equal(shared->open_connections, step + 1);
+        shared_end_change(living);
+        shared_recount(shared, connections, shared);
+        assert_int_equal(shared->open_connections, step + 1);
+        assert_false(shared->recount);
+        shared_worker_begins(shared, DEAD, PID, TID);
     }
 }
 
-/* At the limit nothing is counted. */
-static void a_place_that_is_not_there_is_not_counted(void **state)
+/* One connection comes and another goes: there are as many as before, but others were counted. */
+static int32_t while_others_change(const void *arg)
 {
-    struct scene *s = *state;
+    struct server_shared *shared = (struct server_shared *)(uintptr_t)arg;
 
-    s->g.server.max_connections = 1;
-    assert_true(shared_connection_reserve(s->g.server.shared, stats(s, LIVING),
-                                          s->g.server.max_connections));
-    assert_false(
-        shared_connection_reserve(s->g.server.shared, stats(s, DEAD), s->g.server.max_connections));
-    assert_int_equal(counted(s), 1);
-    assert_int_equal(generation_connections(&s->g), 1);
+    shared_connection_opened(shared, shared_stats(shared, LIVING));
+    shared_connection_closed(shared, shared_stats(shared, LIVING));
+    return connections(shared) + 1;
+}
+
+static void what_moved_while_it_was_counted_is_counted_again(void **state)
+{
+    struct server_shared *shared = *state;
+
+    shared->recount = true;
+    shared_recount(shared, while_others_change, shared);
+    assert_true(shared->recount);
+    assert_int_equal(shared->open_connections, 0);
+    shared_recount(shared, connections, shared);
+    assert_false(shared->recount);
+    assert_int_equal(shared->open_connections, 0);
+    atomic_store(&shared->open_connections, 50); /* without reason nobody counts */
+    shared_recount(shared, connections, shared);
+    assert_int_equal(shared->open_connections, 50);
+}
+
+static void times_of_change_are_seen(void **state)
+{
+    struct server_shared *shared = *state;
+    struct worker_stats *living = shared_stats(shared, LIVING), *dead = shared_stats(shared, DEAD);
+    uint64_t first, last;
+
+    assert_int_equal(shared_unsettled(shared, &first), 0);
+    shared_begin_change(living);
+    assert_int_equal(shared_unsettled(shared, &last), SHARED_CHANGING);
+    shared_toggle_passing(dead);
+    assert_int_equal(shared_unsettled(shared, &last), SHARED_CHANGING | SHARED_PASSING);
+    shared_end_change(living);
+    assert_int_equal(shared_unsettled(shared, &last), SHARED_PASSING);
+    shared_toggle_passing(dead);
+    assert_int_equal(shared_unsettled(shared, &last), 0);
+    assert_true(last > first);
+}
+
+/* Both kinds, and none: what is left in its slot is not taken for the next one's. */
+static void one_that_died_leaves_nothing_unsettled(void **state)
+{
+    struct server_shared *shared = *state;
+    struct worker_stats *dead = shared_stats(shared, DEAD);
+    uint64_t before, after;
+
+    for (unsigned left = 0; left < SHARED_CHANGE; left++) {
+        shared->strays = shared->recount = false;
+        shared_worker_begins(shared, DEAD, PID, TID);
+        atomic_fetch_add(&dead->changing, left);
+        shared_unsettled(shared, &before);
+        shared_worker_died(shared, DEAD);
+        assert_int_equal(shared_unsettled(shared, &after), 0);
+        assert_int_equal(after > before, left != 0); /* whoever looks meanwhile looks again */
+        assert_int_equal(shared->strays, left != 0);
+        assert_int_equal(shared->recount, left != 0);
+    }
+}
+
+static void the_next_in_a_slot_goes_on_with_its_counters(void **state)
+{
+    struct server_shared *shared = *state;
+    struct worker_stats *dead = shared_stats(shared, DEAD);
+
+    assert_int_equal(dead->pid, PID);
+    assert_int_equal(dead->tid, TID);
+    stats_add(&dead->requests, 5);
+    shared_worker_died(shared, DEAD);
+    assert_int_equal(dead->pid, 0);
+    assert_int_equal(dead->tid, 0);
+    assert_int_equal(stats_get(&dead->requests), 5);
+    shared_worker_begins(shared, DEAD, PID + 1, TID + 1);
+    assert_int_equal(dead->pid, PID + 1);
+    assert_int_equal(stats_get(&dead->requests_before), 5);
+}
+
+static void what_it_served_and_held_died_with_it(void **state)
+{
+    struct server_shared *shared = *state;
+    struct worker_stats *living = shared_stats(shared, LIVING), *dead = shared_stats(shared, DEAD);
+
+    shared_context_enter(shared, living);
+    shared_context_enter(shared, dead);
+    shared_context_enter(shared, dead);
+    shared_context_leave(shared, dead);
+    shared_context_enter(shared, dead);
+    assert_int_equal(shared->contexts, 3);
+    assert_int_equal(shared->contexts_peak, 3);
+    assert_int_equal(stats_get(&dead->contexts), 2);
+    stats_add(&dead->read_ahead, 70);
+    atomic_store(&shared->read_ahead, 100);
+    shared_worker_died(shared, DEAD);
+    assert_int_equal(shared->contexts, 1);
+    assert_int_equal(shared->contexts_peak, 3);
+    assert_int_equal(shared->read_ahead, 30);
+    shared_worker_died(shared, DEAD); /* only once */
+    assert_int_equal(shared->contexts, 1);
+    assert_int_equal(shared->read_ahead, 30);
+}
+
+static void as_many_give_their_place_as_are_wanted(void **state)
+{
+    struct server_shared *shared = *state;
+
+    assert_false(shared_give_place(&shared->places_of_idle));
+    atomic_store(&shared->places_of_idle, 2);
+    assert_true(shared_give_place(&shared->places_of_idle));
+    assert_true(shared_give_place(&shared->places_of_idle));
+    assert_false(shared_give_place(&shared->places_of_idle));
+    assert_int_equal(shared->places_of_idle, 0);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -158,9 +262,16 @@ static void a_place_that_is_not_there_is_not_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(it_is_one_memory_for_all_processes),
         TEST(what_the_living_have_is_counted),
-        TEST(one_that_died_between_two_counts_is_put_right),
         TEST(a_place_that_is_not_there_is_not_counted),
+        TEST(one_that_died_between_two_counts_is_put_right),
+        TEST(what_moved_while_it_was_counted_is_counted_again),
+        TEST(times_of_change_are_seen),
+        TEST(one_that_died_leaves_nothing_unsettled),
+        TEST(the_next_in_a_slot_goes_on_with_its_counters),
+        TEST(what_it_served_and_held_died_with_it),
+        TEST(as_many_give_their_place_as_are_wanted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
