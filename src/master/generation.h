@@ -9,10 +9,6 @@
  * While it is STARTING its gate is shut: its workers are set up but accept nothing, so a
  * generation that fails is killed at once and nobody has lost anything.
  *
- * A SERVING generation keeps plan.processes of its places filled. Beside those it has, for
- * some moments, places of processes that retire because they have served --max-requests; as many
- * again at most.
- *
  * Two generations may share a pool (the same plan.arg): connections then pass from one to
  * the other, and the old one's workers only have to leave.
  */

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "log.h"
-#include "server.h"
+#include "shared.h"
 
 /* The descriptors open now, as an allocated array; the count, or -errno. */
 static ssize_t list_open(struct strays_known **list)

@@ -40,9 +40,9 @@ void workers_start(struct workers *w, struct generation *g, const struct kept *k
 }
 
 /* One that a generation can do without: it was told to finish, or another stands in for it. */
-static bool is_spare(const struct generation *g, const struct process *p)
+static bool is_spare(const struct process *p)
 {
-    return p->retiring || g->phase == RETIRING || p->successor != NULL;
+    return p->retiring || p->successor != NULL;
 }
 
 /* Says how it ended, and what is done about it. */
@@ -55,7 +55,7 @@ static void tell_end(const struct generation *g, const struct process *p, pid_t 
     if (g->phase == STARTING)
         log_line(LOG_ERROR, "worker process %u (pid %d) %s while starting", p->first, (int)pid,
                  how);
-    else if (is_spare(g, p))
+    else if (is_spare(p))
         log_line(LOG_WARN, "worker process %u (pid %d) %s", p->first, (int)pid, how);
     else if (pause_ms == 0)
         log_line(LOG_WARN, "worker process %u (pid %d) %s; replacing it", p->first, (int)pid, how);
@@ -81,7 +81,7 @@ static void worker_ended(struct workers *w, struct generation *g, struct process
         g->failures++;
         g->failure = -ECHILD;
     }
-    if (is_spare(g, p))
+    if (is_spare(p))
         generation_remove(g, p, &w->slots);
 }
 
@@ -154,7 +154,7 @@ static void replace_spent(struct workers *w, struct generation *g, struct proces
         p->replaces = old->successor = NULL;
         generation_retire_spent(g, old);
     }
-    if (atomic_load(&control->spent) && !is_spare(g, p) && places_add(&g->places, p, &w->slots) < 0)
+    if (atomic_load(&control->spent) && !is_spare(p) && places_add(&g->places, p, &w->slots) < 0)
         return; /* tried again at the next turn */
 }
 
