@@ -47,11 +47,10 @@ enum {
 struct team; /* the process: its threads and what they share */
 
 struct member {
-    struct pool_io pool_io; /* first: the io functions below are given this */
+    struct pool_io pool_io; /* first: its functions are given this */
     struct team *team;
     struct dedicated *dedicated; /* owned; with --dispatch=connection */
     pthread_t thread;
-    bool in_handler; /* with --gil; the HTTP code blocks outside of it too */
 };
 
 struct team {
@@ -66,60 +65,20 @@ struct team {
     unsigned count; /* threads started */
 };
 
-static struct gil *gil_of(struct io *io)
-{
-    return &((struct member *)io)->team->gil;
-}
-
-/* With --gil: the lock is held by handler code, except while that blocks. */
-
-static void gil_begin(struct io *io)
-{
-    gil_acquire(gil_of(io));
-    ((struct member *)io)->in_handler = true;
-}
-
-static void gil_end(struct io *io)
-{
-    ((struct member *)io)->in_handler = false;
-    gil_release(gil_of(io));
-}
-
-static void gil_blocks(struct io *io)
-{
-    if (((struct member *)io)->in_handler)
-        gil_release(gil_of(io));
-    if (((struct member *)io)->team->pool != NULL)
-        pool_io_blocks(io);
-}
-
-static void gil_goes_on(struct io *io)
-{
-    if (((struct member *)io)->in_handler)
-        gil_acquire(gil_of(io));
-}
-
-static void gil_offer(struct io *io)
-{
-    gil_checkpoint(gil_of(io));
-}
-
 static void choose_ops(struct team *team)
 {
     struct io_ops *ops = &team->ops;
 
-    *ops = (struct io_ops){.model = "threads", .context_is = "thread"};
+    *ops = (struct io_ops){.model = "threads", .context_is = "thread", .blocks = pool_io_blocks};
     if (team->pool != NULL) {
-        ops->blocks = pool_io_blocks;
         ops->wait_client = pool_io_wait_client;
         ops->give_way = pool_io_give_way;
     }
     if (team->server->config->gil) {
-        ops->blocks = gil_blocks;
-        ops->goes_on = gil_goes_on;
-        ops->begin = gil_begin;
-        ops->end = gil_end;
-        ops->checkpoint = gil_offer;
+        ops->goes_on = pool_io_goes_on;
+        ops->begin = pool_io_begin;
+        ops->end = pool_io_end;
+        ops->checkpoint = pool_io_checkpoint;
     }
 }
 
@@ -152,6 +111,7 @@ static int start_threads(struct team *team)
         member->team = team;
         member->pool_io.pool = team->pool;
         member->pool_io.number = team->count;
+        member->pool_io.gil = team->server->config->gil ? &team->gil : NULL;
         result =
             context_init(&member->pool_io.io, &team->ops, team->server, team->first + team->count);
         if (result == 0 && team->pool == NULL) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "models/pool/pool_io.h"
 
+#include "models/pool/gil.h"
 #include "models/pool/leaders.h"
 #include "models/pool/slow_clients.h"
 
@@ -11,8 +12,35 @@ static struct pool *pool_of(struct io *io)
 
 void pool_io_blocks(struct io *io)
 {
-    if (pool_of(io) != NULL)
-        leaders_quit(pool_of(io)->leaders, io->worker);
+    const struct pool_io *self = (const struct pool_io *)io;
+
+    if (self->gil != NULL && self->in_handler)
+        gil_release(self->gil);
+    if (self->pool != NULL)
+        leaders_quit(self->pool->leaders, io->worker);
+}
+
+void pool_io_goes_on(struct io *io)
+{
+    if (((struct pool_io *)io)->in_handler)
+        gil_acquire(((struct pool_io *)io)->gil);
+}
+
+void pool_io_begin(struct io *io)
+{
+    gil_acquire(((struct pool_io *)io)->gil);
+    ((struct pool_io *)io)->in_handler = true;
+}
+
+void pool_io_end(struct io *io)
+{
+    ((struct pool_io *)io)->in_handler = false;
+    gil_release(((struct pool_io *)io)->gil);
+}
+
+void pool_io_checkpoint(struct io *io)
+{
+    gil_checkpoint(((struct pool_io *)io)->gil);
 }
 
 int pool_io_wait_client(struct io *io, int fd, int events, int64_t deadline_ms, int64_t spent_ms)
@@ -23,7 +51,7 @@ int pool_io_wait_client(struct io *io, int fd, int events, int64_t deadline_ms, 
 
 bool pool_io_give_way(struct io *io)
 {
-    return pool_of(io) != NULL && leaders_work_waits(pool_of(io)->leaders);
+    return leaders_work_waits(pool_of(io)->leaders);
 }
 
 static void opening(struct io *io)
