@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * threads.c and coro.c, before they have workers: which settings they refuse, and what they plan.
+ * What it is like to be served by them is for tests/http and tests/models.
+ */
+#include "planned.h"
+
+#include "db/db.h"
+
+extern const struct model threads_model, coro_model;
+
+static struct planned planned;
+
+static int begin(void **state)
+{
+    (void)state;
+    planned_begin(&planned);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    planned_end(&planned);
+    return 0;
+}
+
+static void threads_are_of_one_process(void **state)
+{
+    (void)state;
+    planned.config.gil = true;
+    planned_takes(&threads_model, &planned.config);
+    planned.config.dispatch = DISPATCH_CONNECTION;
+    planned_takes(&threads_model, &planned.config);
+    assert_int_equal(threads_model.open(&planned.server, NULL, &planned.plan), 0);
+    assert_int_equal(planned.plan.processes, 1);
+    assert_int_equal(planned.plan.slots_each, PLANNED_WORKERS + 1); /* the first thread's as well */
+    assert_null(planned.plan.shared);
+    assert_int_equal(planned.server.max_connections, planned.server.process_connections);
+}
+
+static void coro_refuses_what_a_pool_has(void **state)
+{
+    (void)state;
+    planned.config.db = "redis://host";
+    planned.config.stack_size = db_stack_bytes(&planned.config);
+    planned_takes(&coro_model, &planned.config);
+    planned.config.gil = true;
+    planned_refuses(&coro_model, &planned.config, "--gil: ");
+    planned.config.gil = false;
+    planned.config.dispatch = DISPATCH_CONNECTION;
+    planned_refuses(&coro_model, &planned.config, "--dispatch=connection: ");
+}
+
+static void coro_refuses_stacks_too_small_for_the_database(void **state)
+{
+    (void)state;
+    planned.config.db = "sqlite:file";
+    planned.config.stack_size = db_stack_bytes(&planned.config);
+    planned_takes(&coro_model, &planned.config);
+    planned.config.stack_size--;
+    planned_refuses(&coro_model, &planned.config, "--stack-size=");
+}
+
+/* Its loops are what a plan says of itself: as many processes as workers. */
+static void coro_changes_nothing_of_a_plan(void **state)
+{
+    (void)state;
+    assert_null(coro_model.open);
+    assert_null(coro_model.close);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(threads_are_of_one_process, begin, end),
+        cmocka_unit_test_setup_teardown(coro_refuses_what_a_pool_has, begin, end),
+        cmocka_unit_test_setup_teardown(coro_refuses_stacks_too_small_for_the_database, begin, end),
+        cmocka_unit_test_setup_teardown(coro_changes_nothing_of_a_plan, begin, end),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
