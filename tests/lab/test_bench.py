@@ -334,6 +334,7 @@ def test_mistakes_get_one_clear_line(arguments: Any, code: Any, words: str) -> N
         ("report", [], 64, "DIR"),
         ("results", ["--chek"], 64, "--chek"),
         ("bench-coro", ["--rounds=1"], 64, "--rounds 1: at least 3"),
+        ("idle-connections", ["--count=0"], 64, "--count"),
     ],
 )
 def test_all_programs_tell_bad_options_alike(

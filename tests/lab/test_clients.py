@@ -172,6 +172,22 @@ def test_parked_connections_are_answered_once_and_kept(
         assert server.accepted == 30
 
 
+def test_parked_connections_that_the_server_closed_are_not_open(scripted: Any) -> None:
+    closed = threading.Barrier(11)
+
+    def half(number: int, each: socket.socket) -> None:
+        if number % 2 == 0:
+            forever(number, each)
+        read_request(each)
+        each.sendall(ANSWER)
+        each.close()
+        closed.wait(60)
+
+    with Parked(scripted(half).port, 20, "/x", ("127.0.0.1", "127.0.0.2")) as parked:
+        closed.wait(60)
+        assert parked.open == 10
+
+
 def test_starved_ones_are_told_apart(scripted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.measure.parked.ANSWER_S", 0.3)
     enough = threading.Event()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass, replace
-from typing import Any, Iterable, Sequence
+from typing import Any
 from urllib.parse import parse_qs
 
 from ..machine.errors import UsageError
@@ -249,7 +249,3 @@ def parse(text: str) -> list[Workload]:
     if not specs:
         raise UsageError(f"no workload given: there are {', '.join(WORKLOADS)}")
     return [_one(spec) for spec in dict.fromkeys(specs)]
-
-
-def named(names: Iterable[str]) -> Sequence[Workload]:
-    return [WORKLOADS[name] for name in names]

@@ -10,6 +10,8 @@ which they changed.
 
 from __future__ import annotations
 
+import dataclasses
+import operator
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,25 +33,16 @@ class Usage:
     major_faults: int = 0
 
     def __add__(self, other: "Usage") -> "Usage":
-        return self._combine(other, 1)
+        return Usage(*map(operator.add, dataclasses.astuple(self), dataclasses.astuple(other)))
 
     def __sub__(self, other: "Usage") -> "Usage":
-        return self._combine(other, -1)
-
-    def _combine(self, other: "Usage", sign: int) -> "Usage":
-        return Usage(
-            self.cpu_s + sign * other.cpu_s,
-            self.run_queue_s + sign * other.run_queue_s,
-            self.voluntary_switches + sign * other.voluntary_switches,
-            self.involuntary_switches + sign * other.involuntary_switches,
-            self.minor_faults + sign * other.minor_faults,
-            self.major_faults + sign * other.major_faults,
-        )
+        return Usage(*map(operator.sub, dataclasses.astuple(self), dataclasses.astuple(other)))
 
 
 @dataclass(frozen=True)
 class Machine:
-    """System-wide counters; the times in seconds, summed over the cores asked for."""
+    """System-wide counters, to be subtracted likewise; the times in seconds, summed over the cores
+    asked for."""
 
     busy_s: float
     steal_s: float
@@ -58,6 +51,9 @@ class Machine:
     tcp_memory_pages: int
     cpu_pressure_s: float
     passive_opens: int = 0  # connections accepted, by whomever
+
+    def __sub__(self, other: "Machine") -> "Machine":
+        return Machine(*map(operator.sub, dataclasses.astuple(self), dataclasses.astuple(other)))
 
 
 def _stat_fields(path: Path) -> list[str]:

@@ -27,6 +27,7 @@ from typing import Callable
 from ..machine import procfs
 from ..ask.kinds import Kind
 from ..ask.workloads import Workload
+from ..server.client import ended
 from ..server.servers import STOP_TIMEOUT_S, Server
 from .sample import Sample
 
@@ -58,17 +59,6 @@ class _Connection:
     served: bool = False  # it has had an answer
     cut_at: float | None = None  # when it lost a request, until it has an answer again
     retry_at: float = 0.0
-
-
-def _ended(each: socket.socket) -> bool:
-    """Whether the server has closed an idle connection already: a client that looks, as any
-    that keeps connections does, sends no request into it."""
-    try:
-        return each.recv(1, socket.MSG_PEEK) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
 
 
 class Client:
@@ -168,7 +158,7 @@ class Client:
         if each.cut_at is not None:
             self.outcome.back_after_s = max(self.outcome.back_after_s, now - each.cut_at)
             each.cut_at = None
-        if _CLOSE.search(head) or _ended(each.socket):
+        if _CLOSE.search(head) or ended(each.socket):
             self._end(each, now)
         else:
             self._ask(each)
@@ -193,7 +183,7 @@ def measure(server: Server, sample: Sample, workload: Workload, duration_s: floa
     """Fills in the sample's extras. The load is this process's own."""
     client = Client(server.ready.port, workload.target, sample.connections)
     pids = server.worker_pids()
-    cpus_before = procfs.machine(os.sched_getaffinity(0))
+    before_all = procfs.machine(os.sched_getaffinity(0))
     try:
         client.run(max(BEFORE_S, duration_s / 2))
         client.run(RECOVERY_LIMIT_S, until=lambda: client.outcome.answered > 0)
@@ -201,9 +191,8 @@ def measure(server: Server, sample: Sample, workload: Workload, duration_s: floa
         figures = FAULTS[workload.kind](server, client, pids, duration_s)
     finally:
         outcome = client.close()
-    after = procfs.machine(os.sched_getaffinity(0))
-    sample.steal_s = after.steal_s - cpus_before.steal_s
-    sample.cpu_total_s = after.total_s - cpus_before.total_s
+    machine = procfs.machine(os.sched_getaffinity(0)) - before_all
+    sample.steal_s, sample.cpu_total_s = machine.steal_s, machine.total_s
     sample.processes = len(pids)
     ends = workload.kind.ends_server
     sample.extras = {

@@ -31,27 +31,30 @@ SPARE_DESCRIPTORS = 100  # of a process, for other things than its connections
 PACING = ("bbr", "bbr2", "bbr3")
 
 
-def record(server: str, wrk_path: str, plan: Plan | None = None) -> dict[str, Any]:
+def record(server: str, wrk_path: str, plan: Plan) -> dict[str, Any]:
     """What cannot be read is None. server: as given, relative to ROOT."""
+    memory = _value("/proc/meminfo", "MemTotal")
+    others = {c.model for cell in plan.cells for c in cell.configurations if c.peer}
+    changes = _ran(["git", "--no-optional-locks", "status", "--porcelain"])
     return {
         "kernel": platform.release(),
         "machine": platform.machine(),
-        "cpu": _cpu_model(),
+        "cpu": _value("/proc/cpuinfo", "model name"),
         "cores": os.cpu_count(),
         "cores_allowed": sorted(os.sched_getaffinity(0)),
         "governor": _read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
         "clock_source": _read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
-        "memory_kb": _memory_kb(),
+        "memory_kb": int(memory.split()[0]) if memory else None,
         "open_files_limit": resource.getrlimit(resource.RLIMIT_NOFILE),
         "sysctl": {name.replace("/", "."): _read(f"/proc/sys/{name}") for name in SYSCTLS},
         "load_average": os.getloadavg()[0],
         "server_version": _output([server, "--version"]),
         "commit": _output(["git", "rev-parse", "HEAD"]),
-        "tree_dirty": _dirty(),
+        "tree_dirty": bool(changes.stdout.strip()) if changes else None,
         "compiler": _output(["cc", "--version"]),
-        "flags": _flags(),
+        "flags": _read(str(ROOT / "build/release/flags")),  # the compiler's, as make noted them
         "wrk": wrk.version(wrk_path),
-        "peers": _peer_versions(plan) if plan else {},
+        "peers": {name: _output(peers.version_command(name)) for name in sorted(others)},
         "python": platform.python_version(),
     }
 
@@ -75,13 +78,17 @@ def raise_open_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def descriptors() -> int:
+    """How many connections a process may have."""
+    return max(1, resource.getrlimit(resource.RLIMIT_NOFILE)[1] - SPARE_DESCRIPTORS)
+
+
 def most_connections() -> tuple[int, str]:
     """How many one wrk and one server can have between them here, and by what that is limited."""
-    descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[1] - SPARE_DESCRIPTORS
     first, last = (_read("/proc/sys/net/ipv4/ip_local_port_range") or "32768 60999").split()
     ports = int(last) - int(first) + 1
-    if descriptors < ports:
-        return max(1, descriptors), "by the descriptors of a process, ulimit -Hn"
+    if descriptors() < ports:
+        return descriptors(), "by the descriptors of a process, ulimit -Hn"
     return ports, "by the ports of an address, net.ipv4.ip_local_port_range"
 
 
@@ -92,51 +99,26 @@ def _read(path: str) -> str | None:
         return None
 
 
-def _output(argv: list[str]) -> str | None:
-    """The first line a program says, None if it fails."""
+def _ran(argv: list[str]) -> subprocess.CompletedProcess[str] | None:
+    """None if it fails."""
     try:
-        done = subprocess.run(
+        return subprocess.run(
             argv, cwd=ROOT, capture_output=True, text=True, timeout=10, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    lines = (done.stdout or done.stderr).strip().splitlines()
+
+
+def _output(argv: list[str]) -> str | None:
+    """The first line a program says."""
+    done = _ran(argv)
+    lines = (done.stdout or done.stderr).strip().splitlines() if done else []
     return lines[0] if lines else None
 
 
-def _peer_versions(plan: Plan) -> dict[str, str | None]:
-    """What each other server in the plan says of its version."""
-    names = {c.model for cell in plan.cells for c in cell.configurations if c.peer}
-    return {
-        name: _output(peers.version_command(name)) for name in sorted(names)
-    }
-
-
-def _dirty() -> bool | None:
-    try:
-        done = subprocess.run(
-            ["git", "--no-optional-locks", "status", "--porcelain"],
-            cwd=ROOT, capture_output=True, text=True, timeout=10, check=True,
-        )  # fmt: skip
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return bool(done.stdout.strip())
-
-
-def _flags() -> str | None:
-    """The compiler's command line as the Makefile noted it."""
-    return _read(str(ROOT / "build/release/flags"))
-
-
-def _cpu_model() -> str | None:
-    for line in (_read("/proc/cpuinfo") or "").splitlines():
-        if line.startswith("model name"):
+def _value(path: str, name: str) -> str | None:
+    """Of a file with a line NAME: VALUE."""
+    for line in (_read(path) or "").splitlines():
+        if line.startswith(name):
             return line.split(":", 1)[1].strip()
-    return None
-
-
-def _memory_kb() -> int | None:
-    for line in (_read("/proc/meminfo") or "").splitlines():
-        if line.startswith("MemTotal:"):
-            return int(line.split()[1])
     return None

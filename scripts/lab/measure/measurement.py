@@ -221,7 +221,7 @@ def _check(
 ) -> str | None:
     try:
         with Client("127.0.0.1", port) as client:
-            answer = client.ask(workload.target, post_body(workload))
+            answer = client.get(workload.target, post_body(workload))
     except BadAnswer as error:
         return str(error)
     return bench.answers.problem(workload, configuration, answer)
@@ -368,7 +368,8 @@ def _load(
 
         sample.window_s = time.monotonic() - begun
         sample.usage = procfs.usage(pids) - usage_before
-        machine_after = procfs.machine(cpus)
+        after = procfs.machine(cpus)
+        machine = after - machine_before
         beside_s = beside.cpu_s() - beside_before
         if step.cell.workload.database:
             backend_s = max(0.0, bench.programs.backend.cpu_s() - backend_before)
@@ -384,16 +385,12 @@ def _load(
     sample.load = _without(load, beside)
     sample.processes = len(pids)
     sample.threads = sum(len(procfs.threads(pid)) for pid in pids)
-    sample.steal_s = machine_after.steal_s - machine_before.steal_s
-    sample.cpu_total_s = machine_after.total_s - machine_before.total_s
-    busy = machine_after.busy_s - machine_before.busy_s
+    sample.steal_s, sample.cpu_total_s = machine.steal_s, machine.total_s
     ours = sample.usage.cpu_s + load.cpu_share * load.cpus * sample.window_s + beside_s
-    sample.others_cores = max(0.0, (busy - ours) / sample.window_s)
-    pressure = machine_after.cpu_pressure_s - machine_before.cpu_pressure_s
-    sample.cpu_pressure_share = pressure / sample.window_s
-    sample.listen_overflows = machine_after.listen_overflows - machine_before.listen_overflows
-    sample.connections_made = machine_after.passive_opens - machine_before.passive_opens
-    sample.tcp_memory_pages = machine_after.tcp_memory_pages
+    sample.others_cores = max(0.0, (machine.busy_s - ours) / sample.window_s)
+    sample.cpu_pressure_share = machine.cpu_pressure_s / sample.window_s
+    sample.listen_overflows, sample.connections_made = machine.listen_overflows, machine.passive_opens
+    sample.tcp_memory_pages = after.tcp_memory_pages
 
 
 def _without(load: Load, beside: _Beside) -> Load:

@@ -11,12 +11,14 @@ import select
 import socket
 import time
 from dataclasses import dataclass
+from typing import Sequence
 
 from ..machine.errors import LabError
+from ..server.client import ended
 
 BATCH = 200  # connections being opened at a time: less than any backlog
 ANSWER_S = 5.0  # without any answer for so long, nobody is being served
-TOTAL_S = 30.0
+TOTAL_S, EACH_S = 30.0, 0.001  # for all of them
 
 
 @dataclass(frozen=True)
@@ -28,16 +30,20 @@ class Held:
 class Parked:
     """A context manager: leaving it closes the connections."""
 
-    def __init__(self, port: int, count: int, target: str) -> None:
+    def __init__(
+        self, port: int, count: int, target: str, sources: Sequence[str] = ("127.0.0.1",)
+    ) -> None:
+        """sources: addresses to connect from, as many from each: one has only so many ports."""
         self._port = port
         self._request = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode("ascii")
         self._sockets: list[socket.socket] = []
         self._count = count
+        self._sources = sources
         self.held = Held(count, 0)
 
     def __enter__(self) -> "Parked":
         answered = 0
-        deadline = time.monotonic() + TOTAL_S
+        deadline = time.monotonic() + TOTAL_S + self._count * EACH_S
         try:
             while len(self._sockets) < self._count and time.monotonic() < deadline:
                 batch = min(BATCH, self._count - len(self._sockets))
@@ -54,6 +60,11 @@ class Parked:
     def __exit__(self, *_: object) -> None:
         self._close()
 
+    @property
+    def open(self) -> int:
+        """How many the server has not closed since."""
+        return sum(not ended(each) for each in self._sockets)
+
     def _close(self) -> None:
         for each in self._sockets:
             each.close()
@@ -65,14 +76,16 @@ class Parked:
         poll = select.epoll()
         try:
             for _ in range(count):
+                source = self._sources[len(self._sockets) % len(self._sources)]
                 try:
-                    made = socket.create_connection(("127.0.0.1", self._port), 2.0)
+                    made = socket.create_connection(("127.0.0.1", self._port), 2.0, (source, 0))
                 except TimeoutError:
                     break  # the backlog is full: nobody accepts
                 except OSError as error:
                     raise LabError(f"cannot park {self._count} connections: {error}") from None
                 self._sockets.append(made)
                 made.sendall(self._request)
+                made.setblocking(False)
                 waiting[made.fileno()] = made
                 poll.register(made.fileno(), select.EPOLLIN)
             answered = 0

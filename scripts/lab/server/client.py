@@ -6,12 +6,10 @@ Used for checking one answer byte by byte and for requests one at a time; the lo
 
 from __future__ import annotations
 
-import json
 import re
 import select
 import socket
 from dataclasses import dataclass
-from typing import Any
 
 _DATE = re.compile(rb"(\r\nDate: )[^\r\n]*", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\nTransfer-Encoding: *chunked", re.IGNORECASE)
@@ -20,6 +18,17 @@ _LENGTH = re.compile(rb"\r\nContent-Length: *(\d+)", re.IGNORECASE)
 
 class BadAnswer(Exception):
     """The peer closed, timed out, or sent something that is not an answer with a length."""
+
+
+def ended(each: socket.socket) -> bool:
+    """Whether the server has closed an idle, non-blocking connection: a client that looks, as any
+    that keeps connections does, sends no request into it."""
+    try:
+        return each.recv(1, socket.MSG_PEEK) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _end_of_chunks(data: bytes, at: int) -> int:
@@ -76,22 +85,8 @@ class Client:
         """Whether an answer, or the end of the connection, has arrived."""
         return bool(self._rest) or bool(select.select([self._socket], [], [], 0)[0])
 
-    def json(self, target: str) -> dict[str, Any]:
-        answer = self.get(target)
-        try:
-            value = json.loads(answer.body)
-        except ValueError:
-            value = None
-        if answer.status != 200 or not isinstance(value, dict):
-            said = f"status {answer.status}, {answer.body[:80]!r}"
-            raise BadAnswer(f"{target}: {said}: not a JSON object")
-        return value
-
-    def get(self, target: str) -> Answer:
-        return self.ask(target)
-
-    def ask(self, target: str, post: bytes | None = None) -> Answer:
-        """One request, a POST where it has a body; the whole answer, in whichever framing."""
+    def get(self, target: str, post: bytes | None = None) -> Answer:
+        """One request, a POST where there is a body; the whole answer, in whichever framing."""
         self.send(target, post)
         return self.receive(target)
 

@@ -18,6 +18,7 @@ from ..machine.errors import LabError
 
 READY_TIMEOUT_S = 60.0  # thousands of workers on a busy machine
 STOP_TIMEOUT_S = 15.0
+LAST_CHARS = 300
 _POLL_S = 0.002
 
 
@@ -44,11 +45,11 @@ def parse_ready(line: str) -> Ready:
         raise ValueError(f"ready line without listen=ADDR:PORT and pid=N: {line!r}") from None
 
 
-def last_words(text: str, limit: int = 300) -> str:
+def last_words(text: str) -> str:
     """The end of a program's stderr, on one line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     said = " | ".join(lines[-3:])
-    return re.sub(r"[^\x20-\x7e\u00a0-\uffff]", "?", said)[-limit:] or "it said nothing"
+    return re.sub(r"[^\x20-\x7e\u00a0-\uffff]", "?", said)[-LAST_CHARS:] or "it said nothing"
 
 
 class Server:
