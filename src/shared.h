@@ -14,8 +14,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "worker.h"
-
 enum {
     SHARED_CACHE_LINE = 64,
     SHARED_SLOTS = 131072,        /* for workers that live at the same time: of all generations */
@@ -24,6 +22,23 @@ enum {
 
 /* A counter with one writer at a time; readers may be anywhere. */
 typedef _Atomic uint64_t stats_counter;
+
+/* What the master and a worker process say to each other (worker.h): in the slot of the process's
+ * first worker; who may write what is said at each. */
+struct worker_control {
+    _Atomic bool draining;         /* master: finish; answers say so */
+    _Atomic bool take_backlog;     /* master, before stopping it: nobody else will accept */
+    _Atomic bool ready;            /* worker: can serve */
+    _Atomic bool backlog_taken;    /* worker: saw the backlog empty after take_backlog */
+    _Atomic bool spent;            /* worker: has served --max-requests */
+    _Atomic uint32_t state;        /* enum leaders_state, of a pool's worker; 0 at its start */
+    _Atomic uint32_t events;       /* a pool's worker: how many it has taken */
+    uint32_t place;                /* its own: where it leads, see models/pool/leaders.h */
+    bool waited;                   /* its own: inside a handler, since it last looked for work */
+    _Atomic int64_t deadline_ms;   /* master: while draining, when to cut requests off */
+    _Atomic int64_t idle_until_ms; /* master: while draining, how long idle connections may stay */
+    _Atomic int64_t beat_ms; /* worker: when its loop or timekeeper last turned; 0: has none */
+};
 
 /* One worker's counters: a process of prefork, a thread of threads, a loop
  * process of coro. They survive the worker's death; the next in its slot goes on. */

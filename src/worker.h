@@ -2,10 +2,10 @@
  *
  * What the master and a worker process say to each other.
  *
- * They talk through the worker's control block, in memory they share, and three descriptors that
- * become readable (system/latch.h): its generation's gate and stop descriptor, and the master's
- * own, which wakes it. Each fact has a word of its own which one side writes, so nothing is counted
- * and nothing can be taken for another's.
+ * They talk through the worker's control block, in memory they share (shared.h), and three
+ * descriptors that become readable (system/latch.h): its generation's gate and stop descriptor, and
+ * the master's own, which wakes it. Each fact has a word of its own which one side writes, so
+ * nothing is counted and nothing can be taken for another's.
  *
  *     master                                worker
  *       reset control, fork   ───────────►    set up
@@ -22,10 +22,6 @@
 #ifndef WORKER_H
 #define WORKER_H
 
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdint.h>
-
 struct server;
 
 /* What a worker process is given. */
@@ -33,22 +29,6 @@ struct worker_process {
     unsigned first; /* slot of its first worker; the others follow */
     int stop_fd;    /* readable: all of its generation finish. Not used by those of a shared pool */
     int gate_fd;    /* worker_ready()'s */
-};
-
-/* In the slot of the process's first worker; who may write what is said at each. */
-struct worker_control {
-    _Atomic bool draining;         /* master: finish; answers say so */
-    _Atomic bool take_backlog;     /* master, before stopping it: nobody else will accept */
-    _Atomic bool ready;            /* worker: can serve */
-    _Atomic bool backlog_taken;    /* worker: saw the backlog empty after take_backlog */
-    _Atomic bool spent;            /* worker: has served --max-requests */
-    _Atomic uint32_t state;        /* enum leaders_state, of a pool's worker; 0 at its start */
-    _Atomic uint32_t events;       /* a pool's worker: how many it has taken */
-    uint32_t place;                /* its own: where it leads, see models/pool/leaders.h */
-    bool waited;                   /* its own: inside a handler, since it last looked for work */
-    _Atomic int64_t deadline_ms;   /* master: while draining, when to cut requests off */
-    _Atomic int64_t idle_until_ms; /* master: while draining, how long idle connections may stay */
-    _Atomic int64_t beat_ms; /* worker: when its loop or timekeeper last turned; 0: has none */
 };
 
 /* Says that the calling process can serve. Returns when it may begin to. */

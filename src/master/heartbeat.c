@@ -5,7 +5,7 @@
 #include "master/heartbeat.h"
 
 #include "config.h"
-#include "worker.h"
+#include "shared.h"
 
 enum {
     SLOW_MS = 5000,      /* without a turn: worth a line in the log */

@@ -16,6 +16,7 @@
 
 #include "io.h"
 #include "models/model.h"
+#include "worker.h"
 
 enum {
     /* A worker that ends within this time after its start is started again only after a pause,

@@ -25,6 +25,7 @@
 #include "models/model.h"
 #include "master/process.h"
 #include "system/latch.h"
+#include "worker.h"
 
 enum { SLOTS_EACH = 3, FIRST = 5, NUMBER = 2, STATUS = 7, FOREIGN = 1, OWN = 2 };
 
