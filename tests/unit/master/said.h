@@ -6,8 +6,11 @@
 #ifndef TESTS_UNIT_MASTER_SAID_H
 #define TESTS_UNIT_MASTER_SAID_H
 
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 struct said {
@@ -33,6 +36,26 @@ static inline const char *said_end(struct said *said)
     close(said->was);
     close(said->file);
     return said->text;
+}
+
+/* What a process says that runs that and aborts; "" where it does not. */
+static inline const char *said_aborting(struct said *said, void (*run)(void *arg), void *arg)
+{
+    const struct rlimit no_core = {0, 0};
+    int status = 0;
+    pid_t pid;
+
+    said_begin(said);
+    pid = fork();
+    if (pid == 0) {
+        signal(SIGABRT, SIG_DFL); /* not cmocka's handler */
+        setrlimit(RLIMIT_CORE, &no_core);
+        run(arg);
+        _exit(0);
+    }
+    waitpid(pid, &status, 0);
+    said_end(said);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT ? said->text : "";
 }
 
 #endif
