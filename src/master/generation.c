@@ -264,7 +264,7 @@ void generation_retire(struct generation *g, const struct generation *successor,
             g->plan.shared->retire(&g->server, g->plan.arg);
     }
     for (struct process *p = NULL; (p = places_next(&g->places, p)) != NULL;)
-        if (g->superseded)
+        if (own_pool && g->superseded)
             dismiss(g, p, &times);
         else
             process_retire(p, &g->server, &times, take_backlog);

@@ -11,7 +11,7 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,7 +24,9 @@ static char told[32];
 
 static void tell(const char *what)
 {
-    strcat(told, what);
+    size_t length = strlen(told);
+
+    snprintf(told + length, sizeof told - length, "%s", what);
 }
 
 static void expect_told(const char *what)

@@ -50,7 +50,8 @@ static void a_pool_goes_on_until_its_last_generation_ends(void **state)
     struct model_plan first = open_after(NULL), second;
 
     (void)state;
-    assert_true(first.shared != NULL && first.arg != NULL);
+    assert_non_null(first.shared);
+    assert_non_null(first.arg);
     assert_true(first.shared->owns(first.arg, PLANNED_DESCRIPTORS)); /* nobody can say whose */
     assert_false(first.shared->owns(first.arg, planned.server.listen_fd));
     second = open_after(&first);

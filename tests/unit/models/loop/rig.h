@@ -97,7 +97,7 @@ static inline int rig_end(void **state)
 /* So many more clients connect. */
 static inline void rig_connect(struct rig *rig, unsigned more)
 {
-    struct sockaddr_storage address;
+    struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
 
     assert_return_code(getsockname(rig->server.listen_fd, (struct sockaddr *)&address, &length),
