@@ -11,6 +11,7 @@ import made
 import pytest
 from lab.machine.errors import LabError
 from lab.judge import gates
+from lab.judge.analysis import CellResult
 from lab.show import document
 from lab.programs import compare
 
@@ -20,7 +21,7 @@ COMPARE = str(made.ROOT / "scripts/compare")
 def staged(
     factor: float, blocks: int = 8, workload: str = "sleep", coro_cpu_us: float = 20.0,
     again: float | None = None,
-) -> dict[str, Any]:
+) -> document.Run:
     """A run of threads and coro, 16 connections, coro's throughput by a factor; again: and by
     this one when it is run twice."""
     configurations = (made.THREADS, made.CORO, *([made.AGAIN] if again else []))
@@ -37,12 +38,15 @@ def staged(
             sample.gates = gates.check(sample, cell.workload, configuration)
             run.samples.append(sample)
     run.complete = True
-    made_json: dict[str, Any] = json.loads(json.dumps(document.to_json(run, run.results())))
-    return made_json
+    return run
+
+
+def cells(*arguments: Any, **fields: Any) -> list[CellResult]:
+    return staged(*arguments, **fields).results()
 
 
 def test_ratios_are_second_to_first_with_an_interval() -> None:
-    compared = {c.configuration: c for c in compare.compare(staged(1.0), staged(0.9))}
+    compared = {c.configuration: c for c in compare.compare(cells(1.0), cells(0.9))}
     slower, same = compared["coro"].ratio("rps"), compared["threads(64)"].ratio("rps")
     assert slower is not None and same is not None
     assert slower.median == pytest.approx(0.9, abs=0.003) and not slower.tie
@@ -52,20 +56,14 @@ def test_ratios_are_second_to_first_with_an_interval() -> None:
 
 def test_void_samples_do_not_count() -> None:
     spoilt = staged(0.5)
-    for sample in spoilt["samples"]:
-        if sample["configuration"] == "coro":
-            sample["derived"]["void"] = True
-    assert [c.configuration for c in compare.compare(staged(1.0), spoilt)] == ["threads(64)"]
-
-
-def test_few_blocks_give_the_widest_range() -> None:
-    found = compare.unpaired_ratio([1.0, 2.0], [2.0, 3.0])
-    assert found is not None and (found.low, found.high) == (1.0, 3.0)
-    assert found.confidence < 0.95
+    for sample in spoilt.samples:
+        if sample.configuration == "coro":
+            sample.gates = ["spoilt"]
+    assert [c.configuration for c in compare.compare(cells(1.0), spoilt.results())] == ["threads(64)"]
 
 
 def test_cpu_in_floors_needs_the_floor() -> None:
-    (first, *_) = compare.compare(staged(1.0), staged(1.0))
+    (first, *_) = compare.compare(cells(1.0), cells(1.0))
     assert first.ratio("cpu_x_floor") is None
 
 
@@ -81,7 +79,7 @@ def test_cpu_in_floors_needs_the_floor() -> None:
     ],
 )
 def test_conditions(condition: str, holds: bool) -> None:
-    compared = compare.compare(staged(1.0), staged(0.9))
+    compared = compare.compare(cells(1.0), cells(0.9))
     assert bool(compare.failing(condition, compared)) is holds
 
 
@@ -97,28 +95,28 @@ def test_conditions(condition: str, holds: bool) -> None:
 )
 def test_conditions_that_mean_nothing_are_mistakes(condition: str, words: str) -> None:
     with pytest.raises(LabError, match=words):
-        compare.failing(condition, compare.compare(staged(1.0), staged(1.0)))
+        compare.failing(condition, compare.compare(cells(1.0), cells(1.0)))
 
 
-def flipped(first: dict[str, Any], second: dict[str, Any]) -> list[str]:
+def flipped(first: list[CellResult], second: list[CellResult]) -> list[str]:
     return compare.flips(compare.winners(first), compare.winners(second))
 
 
 def test_a_flip_is_a_change_of_winner_and_not_of_a_tie() -> None:
-    assert flipped(staged(1.1), staged(1.2)) == []
-    assert flipped(staged(1.1), staged(1.0)) == []
-    (flip,) = flipped(staged(1.1), staged(0.9))
+    assert flipped(cells(1.1), cells(1.2)) == []
+    assert flipped(cells(1.1), cells(1.0)) == []
+    (flip,) = flipped(cells(1.1), cells(0.9))
     assert "requests/s: coro was ahead of threads(64), and now it is behind" in flip
 
 
 def test_within_the_noise_floor_nobody_wins() -> None:
-    assert set(compare.winners(staged(1.02)).values()) == {-1}
-    assert set(compare.winners(staged(1.02, again=1.03)).values()) == {0}
+    assert set(compare.winners(cells(1.02)).values()) == {-1}
+    assert set(compare.winners(cells(1.02, again=1.03)).values()) == {0}
 
 
 def test_where_cpu_time_decides_throughput_flips_nothing() -> None:
-    def hello(factor: float, coro_cpu_us: float) -> dict[str, Any]:
-        return staged(factor, workload="hello", coro_cpu_us=coro_cpu_us)
+    def hello(factor: float, coro_cpu_us: float) -> list[CellResult]:
+        return cells(factor, workload="hello", coro_cpu_us=coro_cpu_us)
 
     assert flipped(hello(1.1, 24.0), hello(0.9, 24.0)) == []
     (flip,) = flipped(hello(1.0, 16.0), hello(1.0, 24.0))
@@ -126,20 +124,22 @@ def test_where_cpu_time_decides_throughput_flips_nothing() -> None:
 
 
 def test_where_neither_decides_nobody_wins() -> None:
-    assert compare.winners(staged(1.1, workload="interference")) == {}
+    assert compare.winners(cells(1.1, workload="interference")) == {}
 
 
 def test_a_void_row_is_compared_with_nothing() -> None:
     spoilt = staged(0.5)
-    (row,) = [r for r in spoilt["cells"][0]["rows"] if r["configuration"] == "coro"]
-    row["void"] = True  # though some of its blocks could be believed
-    assert [c.configuration for c in compare.compare(staged(1.0), spoilt)] == ["threads(64)"]
+    for sample in spoilt.samples:
+        if sample.configuration == "coro" and sample.block % 2:
+            sample.gates = ["spoilt"]  # the others could be believed
+    assert [c.configuration for c in compare.compare(cells(1.0), spoilt.results())] == ["threads(64)"]
 
 
 def run_compare(tmp_path: Path, first: Any, second: Any, *arguments: str) -> Any:
     for name, data in (("a", first), ("b", second)):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "run.json").write_text(json.dumps(data))
+        text = json.dumps(document.to_json(data, data.results()) if data else {})
+        (tmp_path / name / "run.json").write_text(text)
     return subprocess.run(
         [sys.executable, COMPARE, tmp_path / "a", tmp_path / "b", *arguments],
         capture_output=True, text=True,
@@ -164,5 +164,5 @@ def test_exit_status(tmp_path: Path, arguments: list[str], code: int) -> None:
 
 
 def test_what_is_no_run_is_said_in_a_line(tmp_path: Path) -> None:
-    done = run_compare(tmp_path, {}, {})
+    done = run_compare(tmp_path, None, None)
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1

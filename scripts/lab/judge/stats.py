@@ -43,19 +43,20 @@ def range_confidence(n: int) -> float:
     return max(0.0, 1.0 - 2.0 * 0.5**n)
 
 
-def bootstrap_median(values: Sequence[float]) -> tuple[float, float]:
-    """The 95 % percentile bootstrap interval of the median."""
-    return _bootstrap(tuple(values))
-
-
 @functools.lru_cache(maxsize=None)  # a run's document, tables and page ask for the same ones
-def _bootstrap(values: tuple[float, ...]) -> tuple[float, float]:
+def bootstrap(values: tuple[float, ...], over: tuple[float, ...] = ()) -> tuple[float, float]:
+    """The 95 % percentile bootstrap interval of the median, or of its ratio to another's, each
+    resampled by itself."""
     dice = random.Random(_SEED)
-    medians = sorted(
-        statistics.median(dice.choices(values, k=len(values))) for _ in range(RESAMPLES)
+
+    def median(of: tuple[float, ...]) -> float:
+        return statistics.median(dice.choices(of, k=len(of)))
+
+    drawn = sorted(
+        median(values) / median(over) if over else median(values) for _ in range(RESAMPLES)
     )
     tail = (1.0 - CONFIDENCE) / 2
-    return medians[int(tail * RESAMPLES)], medians[int((1.0 - tail) * RESAMPLES) - 1]
+    return drawn[int(tail * RESAMPLES)], drawn[int((1.0 - tail) * RESAMPLES) - 1]
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float]:
@@ -81,6 +82,18 @@ def paired_ratio(pairs: Sequence[tuple[float, float]]) -> Ratio | None:
         low, high = min(ratios), max(ratios)
         confidence = range_confidence(len(ratios))
     else:
-        low, high = bootstrap_median(ratios)
+        low, high = bootstrap(tuple(ratios))
         confidence = CONFIDENCE
     return Ratio(statistics.median(ratios), low, high, len(ratios), confidence)
+
+
+def unpaired_ratio(first: Sequence[float], second: Sequence[float]) -> Ratio | None:
+    """Of the medians, second to first; with few blocks, the widest that the blocks allow."""
+    if not first or not second:
+        return None
+    middle = statistics.median(second) / statistics.median(first)
+    blocks = min(len(first), len(second))
+    if blocks < ENOUGH_BLOCKS:
+        low, high = min(second) / max(first), max(second) / min(first)
+        return Ratio(middle, low, high, blocks, range_confidence(blocks))
+    return Ratio(middle, *bootstrap(tuple(second), tuple(first)), blocks, CONFIDENCE)

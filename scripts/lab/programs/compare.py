@@ -15,21 +15,20 @@ from __future__ import annotations
 
 import itertools
 import operator
-import random
 import re
-import statistics
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, NamedTuple, Sequence
+from typing import Callable, NamedTuple, Sequence
 
-from ..machine import priority, program
+from ..machine import program
 from ..machine.errors import LabError, UsageError
+from ..measure.sample import Sample
 from ..judge import analysis, stats, verdict
+from ..judge.analysis import CellResult
 from ..judge.stats import Ratio
-from ..show import reading, schema, table
+from ..show import reading, table
 
 CANNOT = 2
-_SEED = 21
 Figures = dict[tuple[str, int, str], dict[str, list[float]]]
 
 CONDITION = re.compile(
@@ -39,7 +38,16 @@ CONDITION = re.compile(
 SIGNS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge,
 }  # fmt: skip
-METRICS = ("rps", "cpu", "cpu_x_floor", "p50", "p99", "switches", "memory")
+# Of a sample, and of the floor server's CPU time per request in the same block.
+METRICS: dict[str, Callable[[Sample, float | None], float | None]] = {
+    "rps": lambda s, floor: s.rps,
+    "cpu": lambda s, floor: s.cpu_us,
+    "cpu_x_floor": lambda s, floor: s.cpu_us / floor if floor else None,
+    "p50": lambda s, floor: s.load.percentiles_us["p50"] if s.load else None,
+    "p99": lambda s, floor: s.load.percentiles_us["p99"] if s.load else None,
+    "switches": lambda s, floor: s.switches,
+    "memory": lambda s, floor: s.memory_bytes + s.master_bytes,
+}
 MODEL_OF = re.compile(r"[\w-]+")
 
 
@@ -62,84 +70,40 @@ class Compared:
     after: dict[str, list[float]]
 
     def ratio(self, metric: str) -> Ratio | None:
-        return unpaired_ratio(self.before[metric], self.after[metric])
+        return stats.unpaired_ratio(self.before[metric], self.after[metric])
 
     @property
     def place(self) -> str:
         return f"{self.workload}, {self.connections} connections, {self.configuration}"
 
 
-def figures(run: dict[str, Any]) -> Figures:
+def figures(results: Sequence[CellResult]) -> Figures:
     """Each metric's values in the blocks that can be believed; none of a row that is void."""
     found: Figures = {}
-    void = {
-        (cell["workload"]["name"], cell["connections"], row["configuration"])
-        for cell in run["cells"]
-        for row in cell["rows"]
-        if row["void"]
-    }
-    floors = {
-        (s["workload"], s["connections"], s["block"]): s["derived"]["cpu_us_per_request"]
-        for s in run["samples"]
-        if s["configuration"] == "floor" and not s["derived"]["void"]
-    }
-    for s in run["samples"]:
-        key = (s["workload"], s["connections"], s["configuration"])
-        if s["derived"]["void"] or key in void:
-            continue
-        values = found.setdefault(key, {name: [] for name in METRICS})
-        derived = s["derived"]
-        cpu, floor = derived["cpu_us_per_request"], floors.get((key[0], key[1], s["block"]))
-        percentiles = (s["load"] or {}).get("percentiles_us", {})
-        measured = {
-            "rps": derived["rps"],
-            "cpu": cpu,
-            "cpu_x_floor": cpu / floor if floor else None,
-            "p50": percentiles.get("p50"),
-            "p99": percentiles.get("p99"),
-            "switches": derived["switches_per_request"],
-            "memory": s["memory_bytes"] + s["master_bytes"],
-        }
-        for name, value in measured.items():
-            if value:
-                values[name].append(value)
+    for result in results:
+        floors = {s.block: s.cpu_us for s in result.floor.valid} if result.floor else {}
+        for row in result.rows:
+            if not row.void:
+                found[result.cell.workload.name, result.cell.connections, row.label] = {
+                    name: [known for s in row.valid if (known := value(s, floors.get(s.block)))]
+                    for name, value in METRICS.items()
+                }
     return found
 
 
-def unpaired_ratio(first: Sequence[float], second: Sequence[float]) -> Ratio | None:
-    """Of the medians, second to first; with few blocks, the widest that the blocks allow."""
-    if not first or not second:
-        return None
-    middle = statistics.median(second) / statistics.median(first)
-    blocks = min(len(first), len(second))
-    if blocks < stats.ENOUGH_BLOCKS:
-        low, high = min(second) / max(first), max(second) / min(first)
-        return Ratio(middle, low, high, blocks, stats.range_confidence(blocks))
-    dice = random.Random(_SEED)
-    ratios = sorted(
-        statistics.median(dice.choices(second, k=len(second)))
-        / statistics.median(dice.choices(first, k=len(first)))
-        for _ in range(stats.RESAMPLES)
-    )
-    tail = (1.0 - stats.CONFIDENCE) / 2
-    low, high = ratios[int(tail * len(ratios))], ratios[int((1 - tail) * len(ratios)) - 1]
-    return Ratio(middle, low, high, blocks, stats.CONFIDENCE)
-
-
-def compare(first: dict[str, Any], second: dict[str, Any]) -> list[Compared]:
+def compare(first: Sequence[CellResult], second: Sequence[CellResult]) -> list[Compared]:
     """What both runs have, in the first's order."""
     before, after = figures(first), figures(second)
     return [Compared(*key, before[key], after[key]) for key in before if key in after]
 
 
-def winners(run: dict[str, Any]) -> Winners:
+def winners(results: Sequence[CellResult]) -> Winners:
     """Of each pair of configurations in each cell: 1 the first is ahead, -1 the second, 0 a tie.
 
     Ahead by what the cell's verdict goes by, requests/s or CPU time per request; where it goes by
     neither (idle, crash, ...) nobody is. Within the run's noise floor, how far a configuration
     run twice was from itself, nobody is either.
     """
-    results = reading.from_json(run).results()
     noise = {cpu: table.noise_floor(results, cpu) for cpu in (False, True)}
     found = {}
     for result in results:
@@ -258,20 +222,20 @@ def _compare(argv: Sequence[str]) -> int:
     for name in metrics:
         if name not in METRICS:
             raise UsageError(f"--metrics {name!r}: there are {', '.join(METRICS)}")
-    first, second = schema.load(options.first), schema.load(options.second)
-    compared = compare(first, second)
+    runs = first, second = reading.read(options.first), reading.read(options.second)
+    results = [run.results() for run in runs]
+    compared = compare(*results)
     if not compared:
         raise LabError("the two runs have no configuration of a cell in common")
     failed = [line for text in options.fail_if for line in failing(text, compared)]
-    before, after = winners(first), winners(second)
+    before, after = map(winners, results)
     flipped = flips(before, after)
     for name in ("kernel", "cpu", "cores", "server_version"):
-        one, other = first["environment"].get(name), second["environment"].get(name)
+        one, other = first.environment.get(name), second.environment.get(name)
         if one != other:
             print(f"note: {name}: {one} in A, {other} in B")
-    nice = [run["plan"].get("nice", priority.NORMAL) for run in (first, second)]
-    if nice[0] != nice[1]:
-        print(f"note: servers and wrk at nice {nice[0]} in A, {nice[1]} in B")
+    if first.plan.nice != second.plan.nice:
+        print(f"note: servers and wrk at nice {first.plan.nice} in A, {second.plan.nice} in B")
     print("B ÷ A, medians; + or - where the interval excludes 1\n")
     print(render(compared, metrics))
     print()
