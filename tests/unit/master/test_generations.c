@@ -172,8 +172,9 @@ static void the_end_kills_and_reaps_all(void **state)
         pid_t pid = fork();
 
         assert_true(pid >= 0);
-        while (pid == 0)
-            pause();
+        if (pid == 0)
+            for (;;)
+                pause();
         add(&newest, RETIRING, -1);
         populate(newest, pid);
     }

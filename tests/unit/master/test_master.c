@@ -212,14 +212,14 @@ static void a_reload_makes_a_generation_and_sees_the_last_one_out(void **state)
     struct fake_server *s = *state;
 
     serve(s, SELF, NULL);
-    for (char next = '2'; next <= '3'; next++) {
-        char finishes[] = "worker of 0 finishes";
+    for (int next = 2; next <= 3; next++) {
+        char finishes[40];
 
-        finishes[10] = (char)(next - 1);
+        snprintf(finishes, sizeof finishes, "worker of %d finishes", next - 1);
         fake_signal(s->pid, SIGHUP);
         says_both(s, "reloaded: model=fake workers=2 listen=127.0.0.1:", finishes);
         assert_int_equal(strtoul(strstr(s->line, "127.0.0.1:") + 10, NULL, 10), s->port);
-        assert_int_equal(fake_ask(s), next);
+        assert_int_equal(fake_ask(s), '0' + next);
     }
     fake_signal(s->pid, SIGTERM);
     ends(s, 0, "worker of 4");
