@@ -241,7 +241,7 @@ void generation_retire_spent(struct generation *g, struct process *p)
         process_retire(p, &g->server, &times, false);
 }
 
-void generation_retire(struct generation *g, const struct generation *successor, bool last_listener)
+void generation_retire(struct generation *g, const struct generation *next, bool last_listener)
 {
     struct retirement times = generation_times(g);
     bool own_pool = g->plan.shared != NULL;
@@ -249,7 +249,7 @@ void generation_retire(struct generation *g, const struct generation *successor,
     bool take_backlog = last_listener && !server_listener_is_others(&g->server);
 
     g->phase = RETIRING;
-    if (own_pool && successor != NULL && successor->plan.arg == g->plan.arg)
+    if (own_pool && next != NULL && next->plan.arg == g->plan.arg)
         g->superseded = true;
     if (take_backlog && g->listener == LISTENER_ATTENDED) {
         server_turn_away(&g->server);

@@ -33,7 +33,7 @@ const char *generation_phase_name(enum generation_phase phase);
 
 /* What becomes of a generation's listening socket. */
 enum generation_listener {
-    LISTENER_ATTENDED, /* by this generation or its successor */
+    LISTENER_ATTENDED, /* by this generation or the next */
     LISTENER_LEFT,     /* no newcomers: it is shut when what waits has been accepted */
     LISTENER_SHUT,
 };
@@ -101,11 +101,10 @@ int32_t generation_connections(const void *newest);
 void generation_begin(struct generation *g);
 
 /*
- * Tells all of its processes to finish. successor: the generation that takes over, or NULL.
+ * Tells all of its processes to finish. next: the generation that takes over, or NULL.
  * last_listener: nobody else attends the listening socket; what waits there is taken first.
  */
-void generation_retire(struct generation *g, const struct generation *successor,
-                       bool last_listener);
+void generation_retire(struct generation *g, const struct generation *next, bool last_listener);
 
 /* Gives idle connections of a retiring generation no more time. */
 void generation_hasten(struct generation *g);

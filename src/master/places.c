@@ -55,7 +55,7 @@ int places_add(struct places *places, struct process *old, struct slots *slots)
     *p = (struct process){
         .used = true, .first = (unsigned)first, .number = places->from, .replaces = old};
     if (old != NULL)
-        old->successor = p;
+        old->replacement = p;
     if (p->number >= places->end)
         places->end = p->number + 1;
     return 0;
@@ -65,10 +65,10 @@ void places_remove(struct places *places, struct process *p, struct slots *slots
 {
     expect(p->used && p->pid == 0, "place %u is taken away while process %d has it", p->number,
            (int)p->pid);
-    if (p->successor != NULL)
-        p->successor->replaces = NULL;
+    if (p->replacement != NULL)
+        p->replacement->replaces = NULL;
     if (p->replaces != NULL)
-        p->replaces->successor = NULL;
+        p->replaces->replacement = NULL;
     slots_give(slots, p->first, places->slots_each);
     p->used = false;
     if (p->number < places->from)

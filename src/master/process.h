@@ -32,8 +32,8 @@ struct process {
     int64_t end_ms; /* while retiring: when it is killed */
     int pause_ms;   /* before the next start, if this one dies soon */
     struct heartbeat heart;
-    struct process *replaces;  /* is to finish once this one is ready; or NULL */
-    struct process *successor; /* the one that replaces this; or NULL */
+    struct process *replaces;    /* is to finish once this one is ready; or NULL */
+    struct process *replacement; /* the one that replaces this; or NULL */
 };
 
 static inline struct worker_control *process_control(const struct process *p,

@@ -42,7 +42,7 @@ void workers_start(struct workers *w, struct generation *g, const struct kept *k
 /* One that a generation can do without: it was told to finish, or another stands in for it. */
 static bool is_spare(const struct process *p)
 {
-    return p->retiring || p->successor != NULL;
+    return p->retiring || p->replacement != NULL;
 }
 
 /* Says how it ended, and what is done about it. */
@@ -151,7 +151,7 @@ static void replace_spent(struct workers *w, struct generation *g, struct proces
     struct process *old = p->replaces;
 
     if (old != NULL && atomic_load(&control->ready)) {
-        p->replaces = old->successor = NULL;
+        p->replaces = old->replacement = NULL;
         generation_retire_spent(g, old);
     }
     if (atomic_load(&control->spent) && !is_spare(p) && places_add(&g->places, p, &w->slots) < 0)

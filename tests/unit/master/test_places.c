@@ -81,16 +81,16 @@ static void who_stands_in_for_whom_is_noted_at_both(void **state)
 {
     (void)state;
     assert_int_equal(places_add(&places, place(1), &slots), 0);
-    assert_ptr_equal(place(1)->successor, place(3));
+    assert_ptr_equal(place(1)->replacement, place(3));
     assert_ptr_equal(place(3)->replaces, place(1));
     assert_int_equal(places_add(&places, NULL, &slots), 0);
     places_remove(&places, place(1), &slots); /* the old one goes first, or the new one */
     assert_null(place(3)->replaces);
     assert_int_equal(places_add(&places, place(2), &slots), 0);
-    assert_ptr_equal(place(2)->successor, place(1));
+    assert_ptr_equal(place(2)->replacement, place(1));
     assert_int_equal(place(1)->first, 1 * SLOTS_EACH);
     places_remove(&places, place(1), &slots);
-    assert_null(place(2)->successor);
+    assert_null(place(2)->replacement);
 }
 
 static void there_are_as_many_again_at_most(void **state)
@@ -102,7 +102,7 @@ static void there_are_as_many_again_at_most(void **state)
     assert_int_equal(count(), 2 * FILLED);
     places_remove(&places, place(4), &slots);
     assert_int_equal(places_add(&places, place(5), &slots), 0);
-    assert_ptr_equal(place(5)->successor, place(4));
+    assert_ptr_equal(place(5)->replacement, place(4));
     assert_int_equal(places_add(&places, NULL, &slots), -EAGAIN);
 }
 
@@ -114,7 +114,7 @@ static void without_slots_there_is_no_place(void **state)
     (void)state;
     assert_int_equal(places_add(&places, place(0), &slots), -ENOSPC);
     assert_int_equal(count(), FILLED);
-    assert_null(place(0)->successor);
+    assert_null(place(0)->replacement);
     slots_give(&slots, (unsigned)first, (unsigned)rest);
     assert_int_equal(places_add(&places, place(0), &slots), 0);
 }

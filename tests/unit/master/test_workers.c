@@ -281,7 +281,7 @@ static void one_that_is_spent_is_replaced_before_it_leaves(void **state)
         workers_look(&workers, s->g);
     workers_look(&workers, s->g);
     assert_true(place(s, 1)->retiring);
-    assert_null(place(s, 1)->successor);
+    assert_null(place(s, 1)->replacement);
     assert_null(place(s, next)->replaces);
     assert_int_equal(look_until_it_ends(s, 1), 0);
     assert_false(place(s, 1)->used); /* its place is gone, and its slots are free */
