@@ -132,6 +132,10 @@ BREACHES = [
         "tests/a.c:3: this function has 71 lines",
     ),
     (
+        {"src/io.c": "#if A\nint f(int a)\n{\n#else\nint f(void)\n{\n#endif\n}\nint g(void)\n{\n" + "\n" * 68 + "}\n"},
+        "src/io.c:9: this function has 71 lines",
+    ),
+    (
         {"tests/conftest.py": "class A:\n    def f(self):\n" + "\n" * 69 + "        pass\n"},
         "tests/conftest.py:2: this function has 71 lines",
     ),
