@@ -82,7 +82,7 @@ def test_an_exceeded_ceiling_limits_nothing() -> None:
 
 def test_what_a_request_alone_takes_of_the_server_is_no_ceiling() -> None:
     """It is mostly waking up, which a load saves."""
-    found = ceilings.for_configuration(WORKLOADS["db"], 64, made.CORO, 73.0, None, None)
+    found = ceilings.for_configuration(WORKLOADS["db"], 64, made.CORO, ceilings.Measured(73.0))
     assert found.rps is None
 
 

@@ -8,6 +8,7 @@ import pytest
 from lab.ask.plan import Cell
 from lab.ask.workloads import WORKLOADS, idle_files
 from lab.judge import analysis, ceilings, gates, verdict, words
+from lab.judge.ceilings import Measured
 from lab.show import columns, overview, table
 
 
@@ -169,7 +170,7 @@ def test_the_lowest_ceiling_counts(
     workload: str, connections: int, configuration: Any, compute: Any, floor: Any, rps: Any, kind: str
 ) -> None:
     found = ceilings.for_configuration(
-        WORKLOADS[workload], connections, configuration, compute, floor
+        WORKLOADS[workload], connections, configuration, Measured(compute, floor)
     )
     assert found.rps == pytest.approx(rps)
     assert found.kind == kind
@@ -179,20 +180,20 @@ def test_the_lowest_ceiling_counts(
 def test_the_share_counts_what_a_window_can_show() -> None:
     """64 workers that answer every 20 ms: in a second 49 or 50 answers of each, 49.5 at an average."""
     found = ceilings.for_configuration(
-        WORKLOADS["sleep"], 256, made.THREADS, None, None, window_s=1.0
+        WORKLOADS["sleep"], 256, made.THREADS, Measured(), window_s=1.0
     )
     assert found.rps == pytest.approx(3200)
     assert found.share(64 * 49.5) == pytest.approx(1.0)
     assert found.share(64 * 49) == pytest.approx(49 / 49.5)
     connecting = ceilings.for_configuration(
-        WORKLOADS["sleep"], 256, made.THREADS, None, None, window_s=1.3, connecting_s=0.3
+        WORKLOADS["sleep"], 256, made.THREADS, Measured(), window_s=1.3, connecting_s=0.3
     )
     assert connecting.share(64 * 49.5 / 1.3) == pytest.approx(1.0)
     assert ceilings.in_window(20, 1.3, 1.29) == 1.0  # no window to speak of
-    endless = ceilings.for_configuration(WORKLOADS["sleep"], 256, made.THREADS, None, None)
+    endless = ceilings.for_configuration(WORKLOADS["sleep"], 256, made.THREADS, Measured())
     assert endless.share(3200) == pytest.approx(1.0)
     computing = ceilings.for_configuration(
-        WORKLOADS["hello"], 64, made.CORO, None, 10.0, window_s=0.5
+        WORKLOADS["hello"], 64, made.CORO, Measured(None, 10.0), window_s=0.5
     )
     assert computing.share(100_000) == pytest.approx(1.0)
 
@@ -231,7 +232,7 @@ def test_a_ceiling_that_is_exceeded_is_said_to_be_wrong() -> None:
 
 
 def test_without_a_floor_hello_has_no_ceiling() -> None:
-    found = ceilings.for_configuration(WORKLOADS["hello"], 64, made.CORO, None, None)
+    found = ceilings.for_configuration(WORKLOADS["hello"], 64, made.CORO, Measured())
     assert found.rps is None and found.kind == "unknown"
 
 
@@ -255,7 +256,11 @@ def test_the_limiter_is_what_was_used_up(
     configuration: Any, kind: str, rps: float, cores: float, wrk_share: float, expected: str
 ) -> None:
     ceiling = ceilings.Ceiling(1000.0, kind, "")
-    assert ceilings.limiter(WORKLOADS["sleep"], configuration, ceiling, rps, cores, wrk_share) == expected
+    found = ceilings.limiter(
+        WORKLOADS["sleep"], configuration, ceiling, rps, cores, wrk_share,
+        load_cores=wrk_share * len(configuration.load_cpus),
+    )  # fmt: skip
+    assert found == expected
 
 
 def test_windows_of_different_lengths_do_not_decide() -> None:

@@ -151,7 +151,7 @@ def analyse(
     calls = {c.configuration: c for c in counts if (c.workload, c.connections) == key}
     floor_us = _floor_us(cell, samples)
     backend = _backend(mine) if cell.workload.database else None
-    measured = _Measured(compute_us, floor_us, _least_cpu_us(mine), backend)
+    measured = ceilings.Measured(compute_us, floor_us, _least_cpu_us(mine), backend)
     rows = tuple(
         replace(
             _row(cell, c, [s for s in mine if s.configuration == c.label], measured),
@@ -160,16 +160,6 @@ def analyse(
         for c in cell.configurations
     )
     return CellResult(cell, rows, (*_notes(mine), *_wrong_ceilings(rows)), backend)
-
-
-@dataclass(frozen=True)
-class _Measured:
-    """What a cell's ceilings follow from; see ceilings.for_configuration()."""
-
-    compute_us: float | None
-    floor_us: float | None
-    least_us: float | None
-    backend: ceilings.Backend | None
 
 
 def _floor_us(cell: Cell, samples: Sequence[Sample]) -> float | None:
@@ -226,7 +216,7 @@ def _row(
     cell: Cell,
     configuration: Configuration,
     samples: Sequence[Sample],
-    measured: _Measured,
+    measured: ceilings.Measured,
 ) -> Row:
     valid = [s for s in samples if not s.void and (s.load or s.extras)]
     # A void row still shows what was seen, marked; that is what one debugs with.
@@ -238,9 +228,8 @@ def _row(
     window_s = _median(s.load.duration_s for s in shown if s.load) or None
     connecting = [s.load.connecting_s for s in shown if s.load and s.load.connecting_s is not None]
     ceiling = ceilings.for_configuration(
-        cell.workload, cell.connections, configuration, measured.compute_us, measured.floor_us,
-        backend, window_s, _median(connecting), measured.least_us,
-    )  # fmt: skip
+        cell.workload, cell.connections, configuration, measured, window_s, _median(connecting)
+    )
     throughput = _median(s.rps for s in shown)
     server_cores = _median(s.server_cores for s in shown)
     load_cpu = _median(s.load.cpu_share for s in shown if s.load)

@@ -74,45 +74,48 @@ def in_window(wait_ms: float, window_s: float | None, connecting_s: float | None
     return (loaded_s - wait_ms / 2e3) / window_s
 
 
-def for_configuration(
-    workload: Workload,
-    connections: int,
-    configuration: Configuration,
-    compute_us: float | None,
-    floor_us: float | None,
-    backend: Backend | None = None,
-    window_s: float | None = None,
-    connecting_s: float | None = None,
-    least_us: float | None = None,
-) -> Ceiling:
-    """The lowest of the ceilings that apply.
+@dataclass(frozen=True)
+class Measured:
+    """What the ceilings of a cell follow from; None: not known.
 
     compute_us: CPU time of the request's computing, with no other at the same time.
     floor_us: the floor server's CPU time per request under the same load.
-    window_s, connecting_s: how long was measured; see in_window().
     least_us: CPU time per request under load, of the configuration that needed least.
     """
+
+    compute_us: float | None = None
+    floor_us: float | None = None
+    least_us: float | None = None
+    backend: Backend | None = None
+
+
+def for_configuration(
+    workload: Workload, connections: int, configuration: Configuration, measured: Measured,
+    window_s: float | None = None, connecting_s: float | None = None,
+) -> Ceiling:  # fmt: skip
+    """The lowest of the ceilings that apply. window_s, connecting_s: how long was measured; see
+    in_window()."""
     if not workload.kind.bounded:
         return Ceiling(None, "none", "none: what counts here is not throughput")
     cores = configuration.usable_cores
     options = []
     if workload.wait_ms > 0:
         contexts = configuration.contexts(connections, workload)
-        busy_ms = configuration.waited_ms(workload) + (compute_us or 0.0) / 1e3
+        busy_ms = configuration.waited_ms(workload) + (measured.compute_us or 0.0) / 1e3
         rps = contexts / (busy_ms / 1e3)
         kind = _waiting_kind(workload, connections, configuration, contexts)
         formula = f"{contexts}/{busy_ms:.3g} ms = {rps:,.0f}/s"
         shown = in_window(busy_ms, window_s, connecting_s)
         options.append(Ceiling(rps, kind, formula, shown))
-    cost_us, what = _cost(workload, configuration, compute_us, floor_us, least_us)
+    cost_us, what = _cost(workload, configuration, measured)
     if cost_us:
         rps = cores * 1e6 / cost_us
         unit = "core" if cores == 1 else "cores"
         best = " at best" if what == "best" else ""
         formula = f"{cores} {unit}/{_time(cost_us)}{best} = {rps:,.0f}/s"
         options.append(Ceiling(rps, what, formula))
-    if workload.database and backend:
-        options += of_backend(workload, configuration, connections, backend)
+    if workload.database and measured.backend:
+        options += of_backend(workload, configuration, connections, measured.backend)
     known = [option for option in options if option.rps]
     return min(known, key=lambda c: c.rps or 0.0) if known else Ceiling(None, "unknown", "")
 
@@ -153,19 +156,18 @@ def _waiting_kind(
 
 
 def _cost(
-    workload: Workload, configuration: Configuration, compute_us: float | None,
-    floor_us: float | None, least_us: float | None,
+    workload: Workload, configuration: Configuration, measured: Measured
 ) -> tuple[float | None, str]:
     """CPU time of the least a request can take, and where that figure comes from."""
     if workload.database:
         return None, "none"  # what one alone takes is mostly waking up, which a load saves
     if workload.floor:
-        return floor_us, "floor"
+        return measured.floor_us, "floor"
     if workload.files or workload.post_bytes:
         # Alone it was measured with our server: that says nothing of another one's.
-        known = [least_us, None if configuration.peer else compute_us]
+        known = [measured.least_us, None if configuration.peer else measured.compute_us]
         return min((us for us in known if us), default=None), "best"
-    return compute_us, "cores"
+    return measured.compute_us, "cores"
 
 
 # What is said to limit where a ceiling of waiting is reached.
@@ -192,7 +194,7 @@ def limiter(
     server_cores: float,
     load_cpu_share: float,
     backend: Backend | None = None,
-    load_cores: float | None = None,
+    load_cores: float = 0.0,
     others_cores: float = 0.0,
 ) -> str:
     """What kept the throughput where it is.
@@ -201,8 +203,6 @@ def limiter(
     that are no part of this used. load_cpu_share: of the cores that wrk could use; it may have
     fewer threads than cores.
     """
-    if load_cores is None:
-        load_cores = load_cpu_share * len(configuration.load_cpus)
     if workload.kind.counted:
         return SMALL
     if workload.database and backend and not configuration.shares_cores:

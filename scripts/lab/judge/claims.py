@@ -122,10 +122,6 @@ def _claim(number: str, *parts: Judged) -> Claim:
 # --- claims 1, 4, 5, 6 and 7: under wrk --------------------------------------------------
 
 
-def _place(cell: Cell) -> str:
-    return f"run.json, {cell.name}"
-
-
 def _find(results: Sequence[CellResult], name: str) -> CellResult | None:
     return next((result for result in results if result.cell.workload.name == name), None)
 
@@ -138,18 +134,13 @@ def _compare(
     if result is None or one is None or other is None:
         return Judged(text, None, goal, at_least, "", "not measured (it takes two cores)")
     found = analysis.ratio(one, other, analysis.rps)
-    return Judged(text, found, goal, at_least, _place(result.cell), goals.why(one, other))
+    return Judged(text, found, goal, at_least, f"run.json, {result.cell.name}", goals.why(one, other))
 
 
 def _on_cores(model: str, results: Sequence[CellResult], cores: int) -> Judged:
-    pool = "" if model == "coro" else "(1)"
-    text = f"{model}({cores}) × {model}{pool}, requests/s of {COMPUTE.target} on {cores} cores"
-    one = f"{model}{pool}"
-    return _compare(results, text, f"{model}({cores})", one, OF_A_CORE * cores, True)
-
-
-def judge_processes(results: Sequence[CellResult], cores: int) -> Claim:
-    return _claim("1", _on_cores("prefork", results, cores))
+    all_of_them, one = f"{model}({cores})", "coro" if model == "coro" else f"{model}(1)"
+    text = f"{all_of_them} × {one}, requests/s of {COMPUTE.target} on {cores} cores"
+    return _compare(results, text, all_of_them, one, OF_A_CORE * cores, True)
 
 
 def judge_gil(results: Sequence[CellResult], cores: int) -> Claim:
@@ -174,7 +165,7 @@ def _waits(
     why = goals.why(row)
     if one_thread and any((s.processes, s.threads) != (1, 1) for s in row.valid):
         found, why = None, "it did not run in one thread of one process"
-    return Judged(text, found, goal, at_least, _place(result.cell), why)
+    return Judged(text, found, goal, at_least, f"run.json, {result.cell.name}", why)
 
 
 def judge_one_loop(results: Sequence[CellResult]) -> Claim:
@@ -198,10 +189,6 @@ def judge_awaiting(results: Sequence[CellResult]) -> Claim:
         _waits(results, GATHER.name, f"{GATHERED} waits of {WAIT_MS} ms gathered in one request × "
                f"{WAIT_MS} ms", longer, WAITING, False),
     )  # fmt: skip
-
-
-def judge_both(results: Sequence[CellResult], cores: int) -> Claim:
-    return _claim("7", _on_cores("coro", results, cores))
 
 
 # --- claims 2 and 3: measured directly ----------------------------------------------------
@@ -299,13 +286,13 @@ def judge(asked: Sequence[str], found: Measured) -> list[Claim]:
     """In the order of their numbers."""
     results, why = found.results, found.why
     judges: dict[str, Callable[[], Claim]] = {
-        "1": lambda: judge_processes(results, found.cores),
+        "1": lambda: _claim("1", _on_cores("prefork", results, found.cores)),
         "2": lambda: judge_switches(found.switches, why.get("2", "")),
         "3": lambda: judge_memory(found.memory, why.get("3", "")),
         "4": lambda: judge_gil(results, found.cores),
         "5": lambda: judge_one_loop(results),
         "6": lambda: judge_awaiting(results),
-        "7": lambda: judge_both(results, found.cores),
+        "7": lambda: _claim("7", _on_cores("coro", results, found.cores)),
         "8": lambda: judge_best(results),
     }
     return [make() for number, make in judges.items() if number in asked]

@@ -1,15 +1,6 @@
 # SPDX-License-Identifier: MIT
 """scripts/claims: what textbooks say of processes, threads and coroutines, checked here.
 
-  1  a process pool uses all cores
-  2  a process switch costs more than a thread switch, and that more than a coroutine switch
-  3  a process takes more memory than a thread, a thread more than a coroutine
-  4  a thread pool under a GIL cannot use several cores; without it, it can
-  5  coroutines in one thread are concurrent but not parallel
-  6  awaiting lets other coroutines go on: C waits of 20 ms take 20 ms
-  7  coroutines with a process pool use all cores
-  8  coroutines with processes are usually the best of the three: a line for each workload
-
 Each is printed with PASS, FAIL or VOID, its figures with their intervals, and the place of the
 evidence, a folder below results/. A claim is a hypothesis: one that fails is a finding. VOID
 is what could not be measured, or so that it could be believed, or leaves the claim undecided.
@@ -51,7 +42,8 @@ NOT_DISTURBED = ("hello", "crash")  # by CPU per request and by requests lost
 
 
 def _parser() -> program.Parser:
-    made = program.Parser("scripts/claims", __doc__)
+    listed = "\n".join(f"  {number}  {claim}" for number, claim in CLAIMS.items())
+    made = program.Parser("scripts/claims", __doc__, f"claims:\n{listed}")
     add = made.add_argument
     add("--only", metavar="LIST", default=",".join(CLAIMS), help="claims (%(default)s)")
     choosing.shared(made, blocks=6, duration=1.0, patience=120.0)

@@ -20,6 +20,7 @@ from ..machine.program import Parser
 from ..ask.plan import MODELS
 from ..measure.environment import ROOT
 from ..show import overview, reading, table
+from ..show.document import Run
 from . import report
 
 REFERENCE = "reference"
@@ -74,8 +75,12 @@ def _plots(folder: Path, below: str, names: Sequence[str] | None = None) -> list
     return [f"![{name}]({below}/{report.PLOTS}/{name}.svg)" for name in shown]
 
 
-def _sentence(note: str) -> str:
-    return f"{note[0].upper()}{note[1:]}."
+def _figures(run: Run) -> list[str]:
+    return [
+        *_markdown(overview.rows(run.results())), "",
+        overview.reading_line(run.plan.blocks), "",
+        *(line for note in run.notes for line in (f"{note[0].upper()}{note[1:]}.", "")),
+    ]  # fmt: skip
 
 
 def results_text(directory: Path) -> str:
@@ -84,17 +89,14 @@ def results_text(directory: Path) -> str:
     if folder is None:
         return f"{FILES}\n{NOTHING}"
     run = reading.read(folder)
-    results = run.results()
     out = [
         FILES,
         f"## The reference run, {folder.name}", "",
         f"[Page]({folder.name}/report.html), [tables]({folder.name}/table.md), "
         f"[CSV]({folder.name}/table.csv). {report.how(run)}", "",
-        *_markdown(overview.rows(results)), "",
-        overview.reading_line(run.plan.blocks), "",
-        *(line for note in run.notes for line in (_sentence(note), "")),
+        *_figures(run),
         "### Verdicts", "",
-        *(f"- {line}" for line in table.sentences(results)), "",
+        *(f"- {line}" for line in table.sentences(run.results())), "",
         "### Plots", "",
         *_plots(folder, folder.name),
     ]  # fmt: skip
@@ -111,9 +113,7 @@ def block(directory: Path) -> str:
     out = [
         f"{report.how(run)} All of it: [results]({directory.name}/README.md), "
         f"[page]({below}/report.html).", "",
-        *_markdown(overview.rows(run.results())), "",
-        overview.reading_line(run.plan.blocks), "",
-        *(line for note in run.notes for line in (_sentence(note), "")),
+        *_figures(run),
         *_plots(folder, below, IN_README),
     ]  # fmt: skip
     return "\n".join(out).rstrip() + "\n"
