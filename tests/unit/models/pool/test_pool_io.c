@@ -8,21 +8,6 @@
 #include "models/pool/gil.h"
 #include "models/pool/leaders.h"
 
-static int begin(void **state)
-{
-    static struct rig rig;
-
-    rig_init(&rig);
-    *state = &rig;
-    return 0;
-}
-
-static int end(void **state)
-{
-    rig_term(*state);
-    return 0;
-}
-
 static void who_blocks_lets_another_lead(void **state)
 {
     struct rig *rig = *state;
@@ -46,6 +31,23 @@ static void it_gives_way_where_work_waits(void **state)
     client = rig_connect(rig);
     rig_wait(pool_io_give_way(io));
     close(client);
+}
+
+/* Under its number in the pool, which need not be that of its slot. */
+static void who_waits_for_a_client_is_among_the_slow(void **state)
+{
+    struct rig *rig = *state;
+    struct io *io = &rig->workers[2].pool_io.io;
+    int pair[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    rig->workers[2].pool_io.number = 1;
+    assert_int_equal(pool_io_wait_client(io, pair[0], IO_READ | IO_WRITE, io_now_ms() + 1000, 0),
+                     IO_WRITE);
+    assert_int_equal(rig->pool->slow_clients->each[1].wait, 1);
+    assert_int_equal(rig->pool->slow_clients->count, 2);
+    close(pair[0]);
+    close(pair[1]);
 }
 
 static void only_handler_code_holds_the_lock(void **state)
@@ -106,10 +108,11 @@ static void what_is_opened_is_recorded(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(who_blocks_lets_another_lead, begin, end),
-        cmocka_unit_test_setup_teardown(it_gives_way_where_work_waits, begin, end),
+        RIG_TEST(who_blocks_lets_another_lead),
+        RIG_TEST(it_gives_way_where_work_waits),
+        RIG_TEST(who_waits_for_a_client_is_among_the_slow),
         cmocka_unit_test(only_handler_code_holds_the_lock),
-        cmocka_unit_test_setup_teardown(what_is_opened_is_recorded, begin, end),
+        RIG_TEST(what_is_opened_is_recorded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

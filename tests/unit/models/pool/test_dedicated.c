@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * dedicated.h: a worker belongs to its connection until that is closed, and what it does then, when
+ * there is no place, and when it is to finish.
+ */
+#include "models/pool/dedicated.h"
+
+#include "rig.h"
+
+static struct dedicated *dedicated;
+static pthread_t thread;
+
+static struct worker_control *control_of(struct rig *rig)
+{
+    return &rig->workers[0].pool_io.io.stats->control;
+}
+
+static int begin(void **state)
+{
+    struct rig *rig;
+
+    rig_begin(state);
+    rig = *state;
+    rig->server.control = control_of(rig);
+    rig->server.master_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    dedicated = dedicated_new(&rig->workers[0].pool_io.io, rig->stop_fd);
+    assert_non_null(dedicated);
+    return 0;
+}
+
+static int end(void **state)
+{
+    struct rig *rig = *state;
+
+    dedicated_free(dedicated);
+    close(rig->server.master_fd);
+    return rig_end(state);
+}
+
+static void *work(void *arg)
+{
+    (void)arg;
+    dedicated_work(dedicated);
+    return NULL;
+}
+
+static void start(void)
+{
+    assert_int_equal(pthread_create(&thread, NULL, work, NULL), 0);
+}
+
+static void stop(struct rig *rig)
+{
+    assert_return_code(eventfd_write(rig->stop_fd, 1), errno);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(rig_open(rig), 0);
+    assert_int_equal(atomic_load(&rig->server.shared->contexts), 0);
+}
+
+static void a_worker_belongs_to_its_connection(void **state)
+{
+    struct rig *rig = *state;
+    int first = rig_connect(rig), second = rig_connect(rig);
+
+    start();
+    rig_send(second, rig_request);
+    for (int i = 0; i < 3; i++)
+        rig_ask(first);
+    rig_expect_silence(second);
+    assert_int_equal(rig_open(rig), 1);
+    close(first);
+    rig_answer(second);
+    close(second);
+    rig_wait(rig_open(rig) == 0);
+    stop(rig);
+    assert_int_equal(stats_get(&rig->server.shared->workers[0].accepted), 2);
+}
+
+static void what_is_idle_for_too_long_is_closed(void **state)
+{
+    struct rig *rig = *state;
+    int client = rig_connect(rig);
+
+    start();
+    rig_ask(client);
+    clocks_advance(RIG_KEEPALIVE_MS);
+    rig_expect_end(client);
+    close(client);
+    stop(rig);
+}
+
+static void without_a_place_nobody_is_accepted(void **state)
+{
+    struct rig *rig = *state;
+    int client = rig_connect(rig);
+    uint64_t looked = stats_get(&rig->server.shared->workers[0].accepted);
+
+    rig->server.max_connections = 1;
+    atomic_store(&rig->server.shared->open_connections, 1); /* another worker's */
+    rig_send(client, rig_request);
+    start();
+    clocks_advance(1);
+    rig_expect_silence(client);
+    assert_int_equal(stats_get(&rig->server.shared->workers[0].accepted), looked);
+    atomic_store(&rig->server.shared->open_connections, 0);
+    rig_answer(client);
+    close(client);
+    rig_wait(rig_open(rig) == 0);
+    stop(rig);
+}
+
+/* A stop closes what is idle, and whoever comes is left to others. */
+static void told_to_finish_it_does(void **state)
+{
+    struct rig *rig = *state;
+    int client = rig_connect(rig), late;
+
+    start();
+    rig_ask(client);
+    clocks_advance(1000); /* else its next request might be on its way */
+    atomic_store(&rig->server.shared->draining, true);
+    late = rig_connect(rig);
+    stop(rig);
+    rig_expect_end(client);
+    rig_expect_silence(late);
+    assert_false(atomic_load(&control_of(rig)->backlog_taken));
+    close(client);
+    close(late);
+}
+
+/* It may have been woken alone for one that came just before. */
+static void one_more_is_accepted_where_others_go_on(void **state)
+{
+    struct rig *rig = *state;
+    int clients[2] = {rig_connect(rig), rig_connect(rig)};
+
+    for (int i = 0; i < 2; i++)
+        rig_send(clients[i], "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert_return_code(eventfd_write(rig->stop_fd, 1), errno);
+    start();
+    rig_answer(clients[0]);
+    close(clients[0]);
+    stop(rig);
+    rig_expect_silence(clients[1]);
+    assert_int_equal(stats_get(&rig->server.shared->workers[0].accepted), 1);
+    close(clients[1]);
+}
+
+/* Where nobody is going to accept any more, all that wait are served, with or without a place. */
+static void what_waits_is_served_at_the_end(void **state)
+{
+    struct rig *rig = *state;
+    eventfd_t told;
+    int clients[3];
+
+    rig->server.max_connections = 1;
+    for (int i = 0; i < 3; i++) {
+        clients[i] = rig_connect(rig);
+        rig_send(clients[i], "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    }
+    atomic_store(&rig->server.shared->open_connections, 1); /* another worker's */
+    atomic_store(&control_of(rig)->take_backlog, true);
+    assert_return_code(eventfd_write(rig->stop_fd, 1), errno);
+    start();
+    for (int i = 0; i < 3; i++) {
+        rig_answer(clients[i]);
+        close(clients[i]);
+    }
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(atomic_load(&control_of(rig)->backlog_taken));
+    assert_return_code(eventfd_read(rig->server.master_fd, &told), errno);
+    assert_int_equal(rig_open(rig), 1);
+}
+
+static void it_says_when_it_has_served_its_share(void **state)
+{
+    struct rig *rig = *state;
+    int client = rig_connect(rig);
+
+    rig->config.max_requests = 2;
+    start();
+    rig_ask(client);
+    assert_false(atomic_load(&control_of(rig)->spent));
+    rig_ask(client);
+    rig_wait(atomic_load(&control_of(rig)->spent)); /* its client may go on */
+    rig_ask(client);
+    close(client);
+    stop(rig);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_worker_belongs_to_its_connection),      TEST(what_is_idle_for_too_long_is_closed),
+        TEST(without_a_place_nobody_is_accepted),      TEST(told_to_finish_it_does),
+        TEST(one_more_is_accepted_where_others_go_on), TEST(what_waits_is_served_at_the_end),
+        TEST(it_says_when_it_has_served_its_share),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
