@@ -87,7 +87,9 @@
  *             fd = descriptors_admit(server, io.stats, &client);
  *             if (fd >= 0) {
  *                 connection_init(&conn, fd, &client, spill, server->config);
+ *                 shared_context_enter(server->shared, io.stats);
  *                 serve(&conn, &io);
+ *                 shared_context_leave(server->shared, io.stats);
  *                 close(fd);
  *                 shared_connection_closed(server->shared, io.stats);
  *                 worker_look_spent(server, self->first, 1);

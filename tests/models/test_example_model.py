@@ -148,6 +148,7 @@ def test_a_stop_drains(launch: Callable[..., Server]) -> None:
     with server.connect() as idle, server.connect() as busy:
         assert idle.get("/hello").status == 200
         busy.send(SLOW_REQUEST)
+        eventually("both are counted", server.contexts, lambda count: count == 2)
         server.signal(signal.SIGTERM)
         answer = busy.read_response()
         assert (answer.status, answer.closes) == (200, True)
