@@ -249,8 +249,7 @@ void generation_retire(struct generation *g, const struct generation *next, bool
     bool take_backlog = last_listener && !server_listener_is_others(&g->server);
 
     g->phase = RETIRING;
-    if (own_pool && next != NULL && next->plan.arg == g->plan.arg)
-        g->superseded = true;
+    g->superseded = own_pool && next != NULL && next->plan.arg == g->plan.arg;
     if (take_backlog && g->listener == LISTENER_ATTENDED) {
         server_turn_away(&g->server);
         g->listener = LISTENER_LEFT;

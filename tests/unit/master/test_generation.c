@@ -55,6 +55,20 @@ static bool is_listening(const struct generation *g)
            listening;
 }
 
+/* Whoever connects now. */
+static bool is_refused(const struct generation *g)
+{
+    struct sockaddr_storage address;
+    socklen_t size = sizeof address;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool refused = getsockname(g->server.listen_fd, (struct sockaddr *)&address, &size) == 0 &&
+                   connect(fd, (const struct sockaddr *)&address, size) < 0 &&
+                   errno == ECONNREFUSED;
+
+    close(fd);
+    return refused;
+}
+
 /* Waits for them to end, as the master does. */
 static void reap(struct generation *g)
 {
@@ -194,7 +208,8 @@ static void all_are_told_to_finish_and_take_what_waits(void **state)
         assert_true(g->places.each[i].end_ms > control->deadline_ms);
     }
     generation_leave_listener(g);
-    assert_true(is_listening(g)); /* what waits has not been taken */
+    assert_int_equal(g->listener, LISTENER_LEFT); /* what waits has not been taken */
+    assert_true(is_refused(g));
     generation_hasten(g);
     for (unsigned i = 0; i < CREW_WORKERS; i++)
         assert_int_equal(control_of(g, i)->idle_until_ms, 0);
@@ -218,7 +233,7 @@ static void what_waits_was_taken_by_others_or_is_given_up(void **state)
         generation_begin(g);
         generation_retire(g, NULL, true);
         generation_leave_listener(g);
-        assert_true(is_listening(g));
+        assert_int_equal(g->listener, LISTENER_LEFT);
         if (reason == 0) {
             struct process *p = &g->places.each[1];
 
