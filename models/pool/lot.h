@@ -89,10 +89,11 @@ static inline uint32_t lot_name(const struct io *io)
 static inline struct lot_record *lot_claim(struct lot *lot, int fd, uint32_t from,
                                            const struct io *io)
 {
-    struct lot_record *record = &lot->records[fd];
+    struct lot_record *record;
 
     expect((unsigned)fd < lot->descriptors, "worker %u was told of descriptor %d, beyond all %u",
            io->worker, fd, lot->descriptors);
+    record = &lot->records[fd];
     if (!atomic_compare_exchange_strong_explicit(&record->owner, &from, lot_name(io),
                                                  memory_order_acquire, memory_order_relaxed))
         return NULL;
