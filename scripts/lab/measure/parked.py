@@ -18,6 +18,7 @@ from ..server.client import ended
 
 BATCH = 200  # connections being opened at a time: less than any backlog
 ANSWER_S = 5.0  # without any answer for so long, nobody is being served
+IP_BIND_ADDRESS_NO_PORT = 24  # the port is chosen by connect(), so it need only be free for this peer
 TOTAL_S, EACH_S = 30.0, 0.001  # for all of them
 
 
@@ -31,9 +32,9 @@ class Parked:
     """A context manager: leaving it closes the connections."""
 
     def __init__(
-        self, port: int, count: int, target: str, sources: Sequence[str] = ("127.0.0.1",)
+        self, port: int, count: int, target: str, sources: Sequence[str] = ()
     ) -> None:
-        """sources: addresses to connect from, as many from each: one has only so many ports."""
+        """sources: addresses to connect from, as many from each, where one has too few ports."""
         self._port = port
         self._request = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode("ascii")
         self._sockets: list[socket.socket] = []
@@ -70,15 +71,27 @@ class Parked:
             each.close()
         self._sockets.clear()
 
+    def _connect(self) -> socket.socket:
+        made = socket.socket()
+        try:
+            made.settimeout(2.0)
+            if self._sources:
+                made.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
+                made.bind((self._sources[len(self._sockets) % len(self._sources)], 0))
+            made.connect(("127.0.0.1", self._port))
+        except OSError:
+            made.close()
+            raise
+        return made
+
     def _open(self, count: int) -> int:
         """Opens a batch and returns how many of it were answered."""
         waiting: dict[int, socket.socket] = {}
         poll = select.epoll()
         try:
             for _ in range(count):
-                source = self._sources[len(self._sockets) % len(self._sources)]
                 try:
-                    made = socket.create_connection(("127.0.0.1", self._port), 2.0, (source, 0))
+                    made = self._connect()
                 except TimeoutError:
                     break  # the backlog is full: nobody accepts
                 except OSError as error:
