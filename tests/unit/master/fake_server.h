@@ -34,7 +34,7 @@
 
 enum { FAKE_WORKERS = 2, FAKE_OPTIONS = 8 };
 
-/* What all processes share. */
+/* What all processes share, also a server and its successor. */
 struct fake_orders {
     _Atomic bool fail; /* workers end before they are ready */
     _Atomic bool wait; /* they wait for go before they are */
@@ -44,6 +44,43 @@ struct fake_orders {
 };
 
 static struct fake_orders *fake_orders;
+
+static const char FAKE_VARIABLE[] = "FAKE_ORDERS"; /* the descriptor they are in */
+
+static struct fake_orders *fake_orders_map(int fd)
+{
+    void *memory = mmap(NULL, sizeof *fake_orders, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    if (memory == MAP_FAILED)
+        abort();
+    return memory;
+}
+
+/* Before each test: none are given. */
+static void fake_orders_reset(void)
+{
+    int fd;
+    char number[12];
+
+    if (fake_orders == NULL) {
+        fd = memfd_create("orders", 0); /* what the master executes has it too */
+        if (fd < 0 || ftruncate(fd, sizeof *fake_orders) < 0)
+            abort();
+        snprintf(number, sizeof number, "%d", fd);
+        setenv(FAKE_VARIABLE, number, 1);
+        fake_orders = fake_orders_map(fd);
+    }
+    memset(fake_orders, 0, sizeof *fake_orders);
+    sem_init(&fake_orders->go, 1, 0);
+}
+
+/* Two workers that wait, and all after them, need not any more. */
+static void fake_let_go(void)
+{
+    fake_orders->wait = false;
+    for (int i = 0; i < FAKE_WORKERS; i++)
+        sem_post(&fake_orders->go);
+}
 
 static void fake_serve(const struct server *server, uintptr_t generation)
 {
@@ -109,11 +146,9 @@ static int fake_server_main(int argc, char **argv)
     char error[512];
 
     if (fake_orders == NULL) { /* as another program's successor */
-        fake_orders = mmap(NULL, sizeof *fake_orders, PROT_READ | PROT_WRITE,
-                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        fake_orders->generations = 4;
-        fake_orders->wait = getenv("SUCCESSOR_WAITS") != NULL;
-        sem_init(&fake_orders->go, 1, 0);
+        const char *number = getenv(FAKE_VARIABLE);
+
+        fake_orders = fake_orders_map(number == NULL ? -1 : atoi(number));
         alarm(60); /* should a test fail: it is nobody's child soon */
     } else {
         prctl(PR_SET_PDEATHSIG, SIGKILL);

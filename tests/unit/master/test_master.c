@@ -17,13 +17,8 @@ static int begin(void **state)
 {
     static struct fake_server server;
 
-    if (fake_orders == NULL)
-        fake_orders = mmap(NULL, sizeof *fake_orders, PROT_READ | PROT_WRITE,
-                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    memset(fake_orders, 0, sizeof *fake_orders);
-    sem_init(&fake_orders->go, 1, 0);
+    fake_orders_reset();
     prctl(PR_SET_CHILD_SUBREAPER, 1); /* a successor outlives who started it */
-    unsetenv("SUCCESSOR_WAITS");
     server = (struct fake_server){.pid = 0};
     *state = &server;
     return 0;
@@ -119,12 +114,18 @@ static void it_starts_serves_and_stops(void **state)
 static void a_worker_that_ends_at_its_start_fails_the_start(void **state)
 {
     struct fake_server *s = *state;
+    int starts = 0, ends = 0;
 
     fake_orders->fail = true;
     start(s, SELF, NULL);
-    says(s, "error: worker process");
-    assert_non_null(strstr(s->line, "exited with status 1 while starting"));
-    ends(s, 1, "cannot start");
+    while (fake_says(s, "", "cannot start")) { /* the reason was said */
+        starts += strstr(s->line, "worker of 1 starts") != NULL;
+        ends += strstr(s->line, "exited with status 1 while starting") != NULL;
+    }
+    assert_true(feof(s->said));
+    assert_int_equal(fake_ended(s), W_EXITCODE(1, 0));
+    assert_true(ends > 0);
+    assert_true(starts <= FAKE_WORKERS); /* none is replaced */
 }
 
 static void a_stop_ends_it_before_it_has_served(void **state)
@@ -147,9 +148,7 @@ static void what_is_wanted_before_it_serves_is_done_then(void **state)
     says(s, "worker of 1 starts");
     says(s, "worker of 1 starts");
     fake_signal(s->pid, SIGHUP);
-    fake_orders->wait = false;
-    sem_post(&fake_orders->go);
-    sem_post(&fake_orders->go);
+    fake_let_go();
     says(s, "ready model");
     says(s, "reloaded: model=fake workers=2 listen=127.0.0.1:");
     fake_signal(s->pid, SIGTERM);
@@ -306,10 +305,10 @@ static void another_program_takes_over(void **state)
     s->successor = atoi(strstr(s->line, "process ") + 8);
     says_without(s, "this one finishes what it has begun", "under way");
     assert_int_equal(fake_ended(s), 0);
-    assert_int_equal(fake_ask(s), '5'); /* see fake_server_main() */
+    assert_int_equal(fake_ask(s), '2');
     s->pid = s->successor;
     fake_signal(s->pid, SIGTERM);
-    says(s, "worker of 5 finishes");
+    says(s, "worker of 2 finishes");
     ends(s, 0, NULL);
 }
 
@@ -341,12 +340,12 @@ static void one_that_does_not_stop_is_killed_in_time(void **state)
     static const char *const options[] = {"--shutdown-timeout=0.1", NULL};
     struct fake_server *s = *state;
 
-    setenv("SUCCESSOR_WAITS", "1", 1);
     serve(s, SELF, options);
+    fake_orders->wait = true;
     fake_signal(s->pid, SIGUSR2);
     says(s, "upgrade: starting ");
     s->successor = atoi(strstr(s->line, "process ") + 8);
-    says(s, "worker of 5 starts");
+    says(s, "worker of 2 starts");
     fake_signal(s->successor, SIGSTOP);
     fake_signal(s->pid, SIGTERM);
     ends(s, 0, NULL);
@@ -370,20 +369,42 @@ static void one_that_fails_changes_nothing(void **state)
     ends(s, 0, NULL);
 }
 
+static void a_reload_that_is_wanted_meanwhile_becomes_the_successors(void **state)
+{
+    struct fake_server *s = *state;
+
+    serve(s, SELF, NULL);
+    fake_orders->wait = true;
+    fake_signal(s->pid, SIGUSR2);
+    says(s, "upgrade: starting ");
+    s->successor = atoi(strstr(s->line, "process ") + 8);
+    says(s, "worker of 2 starts");
+    fake_signal(s->pid, SIGHUP);
+    fake_signal(s->pid, SIGUSR2);
+    says(s, "upgrade: one is under way already"); /* so it has read both */
+    fake_let_go();
+    says_both(s, "this one finishes what it has begun", "reloaded: ");
+    assert_int_equal(fake_ended(s), 0);
+    assert_int_equal(fake_ask(s), '3');
+    s->pid = s->successor;
+    fake_signal(s->pid, SIGTERM);
+    ends(s, 0, NULL);
+}
+
 static void while_one_starts_there_is_no_second_and_no_reload(void **state)
 {
     struct fake_server *s = *state;
 
-    setenv("SUCCESSOR_WAITS", "1", 1);
     serve(s, SELF, NULL);
+    fake_orders->wait = true;
     fake_signal(s->pid, SIGUSR2);
-    says(s, "worker of 5 starts");
+    says(s, "worker of 2 starts");
     fake_signal(s->pid, SIGHUP);
     fake_signal(s->pid, SIGUSR2);
     says(s, "warning: upgrade: one is under way already");
     fake_signal(s->pid, SIGTERM);
     says(s, "worker of 1 finishes");
-    ends(s, 0, "worker of 2");
+    ends(s, 0, "worker of 3");
 }
 
 int main(int argc, char **argv)
@@ -407,6 +428,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(the_path_of_a_socket_passes_to_it, begin, end),
         cmocka_unit_test_setup_teardown(one_that_does_not_stop_is_killed_in_time, begin, end),
         cmocka_unit_test_setup_teardown(one_that_fails_changes_nothing, begin, end),
+        cmocka_unit_test_setup_teardown(a_reload_that_is_wanted_meanwhile_becomes_the_successors,
+                                        begin, end),
         cmocka_unit_test_setup_teardown(while_one_starts_there_is_no_second_and_no_reload, begin,
                                         end),
     };
