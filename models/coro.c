@@ -75,7 +75,7 @@ static void *run(void *arg)
 }
 
 /* Switches to x, which is to serve c; back when that is done or waits. */
-static void switch_to(struct loop_context *x, struct loop_conn *c)
+static inline void switch_to(struct loop_context *x, struct loop_conn *c)
 {
     expect(c->busy == NULL, "descriptor %d is to be served by coroutine %u, but is by %u",
            c->conn.fd, x->io.context, c->busy->io.context);

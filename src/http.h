@@ -92,9 +92,11 @@ struct route;
 
 /* What answers the requests: main() puts it into struct server. */
 struct http_application {
-    /* The route that a request is for, or NULL. *waits, which the caller has set to false: it may
-     * take long, so the answers to earlier requests are sent before it runs. */
-    const struct route *(*find)(const struct http_request *request, bool *waits);
+    /* The route that a request is for, or NULL. */
+    const struct route *(*find)(const struct http_request *request);
+
+    /* It may take long, so the answers to earlier requests are sent before it runs. */
+    bool (*waits)(const struct route *route);
 
     /* Answers x by the route found, NULL: none. Returns 0, or the negative errno that a function
      * below or one of io.h gave. */

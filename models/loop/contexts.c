@@ -22,7 +22,7 @@ void loop_free_context(struct loop_context *x)
     free(x);
 }
 
-__attribute__((cold, noinline)) static struct loop_context *new_context(struct loop_process *p)
+struct loop_context *loop_new_context(struct loop_process *p)
 {
     struct loop_context *x = calloc(1, sizeof *x);
 
@@ -41,20 +41,6 @@ __attribute__((cold, noinline)) static struct loop_context *new_context(struct l
         loop_free_context(x);
         return NULL;
     }
-    return x;
-}
-
-struct loop_context *loop_take_context(struct loop_process *p)
-{
-    struct loop_context *x = p->idle;
-
-    if (x == NULL)
-        return new_context(p);
-    expect(x->job == NULL, "coroutine %u of loop %u is taken while it serves descriptor %d",
-           x->io.context, p->worker, x->job->conn.fd);
-    p->idle = x->next;
-    if (--p->idle_count < p->idle_least)
-        p->idle_least = p->idle_count;
     return x;
 }
 

@@ -16,6 +16,7 @@
 #include "coro/task.h"
 #include "coro/timer.h"
 #include "coro/wait.h"
+#include "expect.h"
 #include "http.h"
 #include "http/conn.h"
 #include "io.h"
@@ -125,8 +126,23 @@ void loop_sweep(struct loop_process *p, void (*serve)(struct loop_process *p, st
 
 /* ---- contexts.c ---- */
 
-/* An idle coroutine, or a new one, which runs p->run; NULL: none can be had. */
-struct loop_context *loop_take_context(struct loop_process *p);
+/* A new coroutine, which runs p->run; NULL: none can be had. */
+__attribute__((cold)) struct loop_context *loop_new_context(struct loop_process *p);
+
+/* An idle one, or else a new one. */
+static inline struct loop_context *loop_take_context(struct loop_process *p)
+{
+    struct loop_context *x = p->idle;
+
+    if (x == NULL)
+        return loop_new_context(p);
+    expect(x->job == NULL, "coroutine %u of loop %u is taken while it serves descriptor %d",
+           x->io.context, p->worker, x->job->conn.fd);
+    p->idle = x->next;
+    if (--p->idle_count < p->idle_least)
+        p->idle_least = p->idle_count;
+    return x;
+}
 
 /* x, which is running, is idle from now on; or ends. */
 static inline void loop_keep_context(struct loop_context *x)

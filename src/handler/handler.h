@@ -37,7 +37,7 @@ extern const struct route handler_routes[];
 extern const struct http_application handler_application;
 
 /* Its find: the route of a request's path, or NULL. */
-const struct route *handler_find(const struct http_request *request, bool *waits);
+const struct route *handler_find(const struct http_request *request);
 
 /* What follows the name of a ROUTE_PREFIX route, "/files/", in the path of a request for it; still
  * escaped. */

@@ -225,16 +225,6 @@ __attribute__((noinline)) static void answer_failure(struct http_exchange *x, in
         x->failed = true;
 }
 
-static int run_handler(const struct route *route, struct http_exchange *x)
-{
-    int result;
-
-    io_begin(x->io);
-    result = x->io->server->application->serve(route, x);
-    io_end(x->io);
-    return result;
-}
-
 /* The framing of an answer shows that it is incomplete, unless its end is the connection's: then
  * only a reset shows it. */
 static bool ends_with_connection(const struct http_exchange *x)
@@ -304,10 +294,11 @@ static inline bool serve_request(struct connection_stream *s, size_t length, enu
     struct http_request request;
     struct http_exchange x;
     struct request_error error;
+    const struct http_application *application = s->io->server->application;
     const struct route *route;
     struct http_slice head = {s->io->in + s->start, length};
     int result;
-    bool more, waits = false;
+    bool more;
     int64_t started_ns = s->io->server->access_log_fd >= 0 ? io_now_ns() : 0;
 
     error = request_parse(&request, head.data, length);
@@ -330,12 +321,14 @@ static inline bool serve_request(struct connection_stream *s, size_t length, enu
     if (error.status != 0) {
         result = http_error(&x, error.status, "%s", error.reason);
     } else {
-        route = s->io->server->application->find(&request, &waits);
-        if (waits && s->out_length > 0 && stream_flush(s, false) < 0) {
+        route = application->find(&request);
+        if (s->out_length > 0 && application->waits(route) && stream_flush(s, false) < 0) {
             *next = CONN_CLOSE;
             return false;
         }
-        result = run_handler(route, &x);
+        io_begin(s->io);
+        result = application->serve(route, &x);
+        io_end(s->io);
     }
     if (result < 0 || x.status == 0)
         answer_failure(&x, result);

@@ -150,11 +150,16 @@ static int serve(struct http_exchange *x)
     return error;
 }
 
-static const struct route *no_route(const struct http_request *request, bool *waits)
+static const struct route *no_route(const struct http_request *request)
 {
     (void)request;
-    (void)waits;
     return NULL;
+}
+
+static bool never(const struct route *route)
+{
+    (void)route;
+    return false;
 }
 
 static int serve_any(const struct route *route, struct http_exchange *x)
@@ -163,7 +168,8 @@ static int serve_any(const struct route *route, struct http_exchange *x)
     return serve(x);
 }
 
-static const struct http_application application = {.find = no_route, .serve = serve_any};
+static const struct http_application application = {
+    .find = no_route, .waits = never, .serve = serve_any};
 
 /* --- the server around it -------------------------------------------------------------------- */
 

@@ -22,9 +22,7 @@
 /* Serves a request as a connection would. */
 static inline int serve(struct fake *fake)
 {
-    bool waits = false;
-
-    return handler_serve(handler_find(&fake->request, &waits), &fake->x);
+    return handler_serve(handler_find(&fake->request), &fake->x);
 }
 
 /* A GET with nothing special, answered; fake_term() is the caller's. */

@@ -10,10 +10,10 @@
 static const char *found(const char *path)
 {
     struct http_request request = {.path = {path, strlen(path)}};
-    bool waits = false;
-    const struct route *route = handler_find(&request, &waits);
+    const struct route *route = handler_find(&request);
 
-    assert_int_equal(waits, route != NULL && (route->flags & ROUTE_WAITS) != 0);
+    assert_int_equal(handler_application.waits(route),
+                     route != NULL && (route->flags & ROUTE_WAITS) != 0);
     return route != NULL ? route->path : "none";
 }
 
@@ -93,14 +93,12 @@ static void test_examples(void **state)
     (void)state;
     for (const struct route *route = handler_routes; route->path != NULL; route++) {
         struct fake fake;
-        bool waits;
 
         assert_true(route->summary != NULL && route->summary[0] != '\0');
         if (route->example == NULL)
             continue;
-        waits = false;
         get(&fake, route->example);
-        assert_ptr_equal(handler_find(&fake.request, &waits), route);
+        assert_ptr_equal(handler_find(&fake.request), route);
         assert_int_equal(fake.status, 200);
         fake_term(&fake);
     }

@@ -147,14 +147,18 @@ static const struct route routes[] = {
     {NULL, NULL, false},
 };
 
-static const struct route *find_route(const struct http_request *request, bool *waits)
+static const struct route *find_route(const struct http_request *request)
 {
     const struct route *route = routes;
 
     while (route->path != NULL && !http_slice_is(request->path, route->path))
         route++;
-    *waits = route->waits;
     return route->path != NULL ? route : NULL;
+}
+
+static bool waits(const struct route *route)
+{
+    return route != NULL && route->waits;
 }
 
 static int serve_route(const struct route *route, struct http_exchange *x)
@@ -162,7 +166,8 @@ static int serve_route(const struct route *route, struct http_exchange *x)
     return route != NULL ? route->serve(x) : http_error(x, 404, "no such route");
 }
 
-static const struct http_application application = {.find = find_route, .serve = serve_route};
+static const struct http_application application = {
+    .find = find_route, .waits = waits, .serve = serve_route};
 
 /* --- beginning and ending a test ---------------------------------------------- */
 
