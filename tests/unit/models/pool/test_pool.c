@@ -270,6 +270,79 @@ static void many_connections_and_workers(void **state)
         assert_int_equal(rig_owner(rig, fd), OWNER_NONE);
 }
 
+/* One worker, until it has taken one event of the listening socket: what stops it comes next. */
+static void accept_once(struct rig *rig)
+{
+    eventfd_t ignored;
+
+    assert_return_code(eventfd_write(rig->stop_fd, 1), errno);
+    pool_work(rig->pool, &rig->workers[0].pool_io.io);
+    assert_return_code(eventfd_read(rig->stop_fd, &ignored), errno);
+}
+
+/* Else all connections would be served once for each newcomer. */
+static void all_who_wait_are_let_in_once_others_were_served(void **state)
+{
+    struct rig *rig = *state;
+    int clients[4];
+
+    for (int i = 0; i < 4; i++)
+        clients[i] = rig_connect(rig);
+    accept_once(rig);
+    assert_int_equal(rig_open(rig), 1);
+    rig->server.max_connections = 3;
+    atomic_store(&rig->pool->served_since, true);
+    accept_once(rig);
+    assert_int_equal(rig_open(rig), 3);
+    assert_true(atomic_load(&rig->pool->accept_paused));
+    pool_take_backlog(rig->pool, &rig->master_io); /* nobody else is going to accept it */
+    assert_int_equal(rig_open(rig), 4);
+    for (int i = 0; i < 4; i++)
+        close(clients[i]);
+}
+
+static void only_those_that_stay_count_as_served(void **state)
+{
+    static const char *const last[] = {
+        "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", "BAD\r\n", ""};
+    struct rig *rig = *state;
+    char text[1000];
+    int fd, client;
+
+    rig_start(rig, 1);
+    for (size_t i = 0; i < sizeof last / sizeof *last; i++) {
+        client = rig_connect_parked(rig, &fd);
+        rig_ask(client);
+        rig_wait(rig_owner(rig, fd) == OWNER_PARKED);
+        assert_true(atomic_load(&rig->pool->served_since));
+        atomic_store(&rig->pool->served_since, false);
+        rig_send(client, last[i]);
+        assert_return_code(shutdown(client, SHUT_WR), errno);
+        while (recv(client, text, sizeof text, 0) > 0)
+            ;
+        rig_wait(rig_open(rig) == 0);
+        assert_false(atomic_load(&rig->pool->served_since));
+        close(client);
+    }
+}
+
+static void a_worker_leads_while_it_looks_for_work(void **state)
+{
+    struct rig *rig = *state;
+    struct leaders *leaders = rig->pool->leaders;
+    int client;
+
+    rig_start(rig, 1);
+    client = rig_connect(rig);
+    rig_ask(client);
+    assert_int_equal(atomic_load(&leaders->place[0].holder), 1);
+    assert_int_equal(atomic_load(&leaders->members[0]), 1);
+    assert_true(atomic_load(&rig->workers[0].pool_io.io.stats->control.events) > 0);
+    rig_stop(rig);
+    assert_int_equal(atomic_load(&leaders->place[0].holder), 0);
+    close(client);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -285,6 +358,9 @@ int main(void)
         RIG_TEST(a_worker_tells_that_it_has_served_its_share),
         RIG_TEST(what_waits_to_be_accepted_is_taken_in),
         RIG_TEST(many_connections_and_workers),
+        RIG_TEST(all_who_wait_are_let_in_once_others_were_served),
+        RIG_TEST(only_those_that_stay_count_as_served),
+        RIG_TEST(a_worker_leads_while_it_looks_for_work),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
