@@ -177,7 +177,7 @@ def test_parked_connections_that_the_server_closed_are_not_open(scripted: Any) -
 
     def half(number: int, each: socket.socket) -> None:
         if number % 2 == 0:
-            forever(number, each)
+            return forever(number, each)
         read_request(each)
         each.sendall(ANSWER)
         each.close()
