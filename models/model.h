@@ -6,7 +6,7 @@
  * shared counters) for each generation of workers, and the model named there says
  * in a plan how its worker processes are to be run. A model decides what is taken from a
  * pool to serve a request, how it waits, and nothing else: requests are served by
- * connection_serve() (src/http/) in every model. A new model is one file and one row in models.c.
+ * connection_serve() (src/http/) in every model. A new model is one file, named in models.c.
  *
  * What every model guarantees:
  *
@@ -17,7 +17,7 @@
  *    belongs to the model from accept() to close(); connection_serve() never
  *    closes it. What a handler opens it closes; io_hold() tells the model meanwhile.
  *  - Signals: the master takes SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 and SIGCHLD.
- *    Workers ignore or leave to the kernel every other signal than the two that the master sends
+ *    Workers ignore them or leave them to the kernel, but for the one that the master sends
  *    (process.c), which may interrupt any wait with EINTR; they are told to finish through the
  *    stop descriptor that worker.h describes.
  *  - Death of a worker: the connection it was serving is closed, every other
@@ -154,7 +154,7 @@ struct shared_pool_ops {
  * as --workers, each a worker with a descriptor table of its own. */
 struct model_plan {
     unsigned processes;                   /* worker processes to keep running */
-    unsigned slots_each;                  /* workers in each; all but the first are its threads */
+    unsigned slots_each;                  /* workers in each: itself, or its threads too */
     const struct shared_pool_ops *shared; /* NULL: each process has its descriptors to itself */
     void *arg; /* the model's own; the same in two generations that share their connections */
 };
@@ -183,10 +183,10 @@ struct model {
 
     /*
      * Changes the plan for workers of *server, which outlives it, and calls descriptors_resolve()
-     * for it; called in the master, before there are any. before: the plan of the running
-     * generation, if that is of the same model and listening socket, else NULL; a plan with the
-     * same arg takes its connections over. Returns 0 or a negative errno; close() in either case,
-     * once its processes are gone. NULL, either: there is nothing to be done.
+     * anew for that; called in the master, before there are any. before: the plan
+     * of the running generation, if that is of the same model and listening socket, else NULL; a
+     * plan with the same arg takes its connections over. Returns 0 or a negative errno; close() in
+     * either case, once its processes are gone. NULL, either: there is nothing to be done.
      */
     int (*open)(struct server *server, const struct model_plan *before, struct model_plan *plan);
     void (*close)(struct model_plan *plan);

@@ -36,7 +36,7 @@ struct pool {
     struct lot *lot;
     struct leaders *leaders;
     struct slow_clients *slow_clients;
-    size_t size;                /* bytes mapped for these two and the pool */
+    size_t size;                /* bytes mapped for leaders, slow_clients and the pool */
     int listen_fd;              /* the generations' that share the pool */
     int stop_fd;                /* readable: idle workers return from pool_work() */
     _Atomic bool accept_paused; /* the listening socket is left unarmed for now */

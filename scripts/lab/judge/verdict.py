@@ -57,9 +57,6 @@ def sentence(result: CellResult, noise: float) -> str:
     return f"{result.cell.name}: " + "; ".join(parts)
 
 
-
-
-
 def is_tie(found: Ratio, noise: float) -> bool:
     """Whether it is not known which is ahead."""
     return found.tie or in_noise(found, noise)
