@@ -247,6 +247,8 @@ def test_no_worker_keeps_what_is_others(launch: Launcher, tmp_path: Path) -> Non
                 try:
                     kinds = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
                 except FileNotFoundError:
+                    kinds = []
+                if not kinds:
                     continue  # one of the generation before, which has ended meanwhile
                 sockets = sum(kind.startswith("socket:") for kind in kinds)
                 assert sockets == 1, f"one to listen on: {kinds}"
