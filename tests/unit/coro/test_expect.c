@@ -13,6 +13,7 @@
 #include "coro/generator.h"
 #include "tests/unit/coro/tasks.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -136,9 +137,35 @@ static void test_each_says_whose_and_what(void **state)
     }
 }
 
+static void break_it_where_nobody_reads(void)
+{
+    int ends[2];
+
+    if (pipe2(ends, O_NONBLOCK) < 0)
+        _exit(0);
+    while (write(ends[1], "x", 1) == 1)
+        ;
+    fcntl(ends[1], F_SETFL, 0);
+    dup2(ends[1], STDERR_FILENO);
+    alarm(10); /* instead of waiting for ever */
+    coro_expect(false, "nobody", "unread");
+}
+
+static void test_a_reader_that_stands_still_holds_nothing_up(void **state)
+{
+    char text[16];
+
+    (void)state;
+    last_words(break_it_where_nobody_reads, text, sizeof text);
+    assert_string_equal(text, "");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_each_says_whose_and_what)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_each_says_whose_and_what),
+        cmocka_unit_test(test_a_reader_that_stands_still_holds_nothing_up),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
