@@ -119,6 +119,13 @@ static bool is_parked(const struct loop_conn *c)
     return c->open && c->busy == NULL && !c->queued;
 }
 
+/* The kernel had no room for its watch. One that ends may be unwatched for another reason; it is
+ * closed by its deadline. */
+static bool is_unheard(const struct loop_conn *c)
+{
+    return is_parked(c) && !coro_watch_active(&c->watch) && c->conn.phase != CONN_ENDING;
+}
+
 void loop_sweep(struct loop_process *p, void (*serve)(struct loop_process *p, struct loop_conn *c))
 {
     int64_t now = io_now_ms();
@@ -134,8 +141,8 @@ void loop_sweep(struct loop_process *p, void (*serve)(struct loop_process *p, st
             loop_put_back(p, c, connection_expire(&c->conn, &p->loop_io));
         if (p->draining && is_parked(c))
             loop_put_back(p, c, connection_drain(&c->conn, &p->loop_io));
-        if (is_parked(c) && !coro_watch_active(&c->watch))
-            serve(p, c); /* the kernel had no room for its watch */
+        if (is_unheard(c))
+            serve(p, c);
         if (is_parked(c))
             crowd_offer(&crowd, &c->conn, (int)fd);
     }

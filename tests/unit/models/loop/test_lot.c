@@ -170,6 +170,40 @@ static void in_a_rush_an_ending_one_goes_unwatched(void **state)
     assert_null(served);
 }
 
+static struct loop_conn *other;
+
+/* While one is served another is, too, and ends. */
+static void serve_and_end_another(struct loop_process *p, struct loop_conn *c)
+{
+    assert_null(served);
+    served = c;
+    coro_watch_start(p->loop, &c->watch);
+    other->conn.phase = CONN_ENDING;
+    loop_put_back(p, other, CONN_PARK);
+}
+
+static void one_that_goes_unwatched_in_a_sweep_is_not_served_by_it(void **state)
+{
+    struct rig *rig = *state;
+    struct loop_process *p = &rig->process;
+    struct loop_conn *first = open_conn(rig);
+    struct loop_context context;
+
+    other = open_conn(rig);
+    assert_true(other->conn.fd > first->conn.fd);
+    other->busy = &context;
+    p->rush.least = 1;
+    served = NULL;
+    loop_sweep(p, serve_and_end_another);
+    assert_ptr_equal(served, first);
+    assert_int_equal(p->unwatched_count, 1);
+    loop_sweep(p, serve_and_end_another); /* its client has not closed: it is watched */
+    assert_int_equal(p->unwatched_count, 0);
+    assert_true(coro_watch_active(&other->watch));
+    loop_put_back(p, first, CONN_CLOSE);
+    loop_put_back(p, other, CONN_CLOSE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +214,7 @@ int main(void)
         RIG_TEST(while_draining_what_is_idle_is_closed),
         RIG_TEST(what_cannot_be_watched_is_served),
         RIG_TEST(in_a_rush_an_ending_one_goes_unwatched),
+        RIG_TEST(one_that_goes_unwatched_in_a_sweep_is_not_served_by_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
