@@ -64,7 +64,7 @@ struct lot {
     size_t spill_size;     /* connection_spill_size() */
     _Atomic unsigned high; /* one more than the highest descriptor with a record yet */
     _Atomic bool rearm;    /* a parked connection may be unarmed */
-    _Atomic unsigned unwatched_so_far;    /* connections */
+    alignas(SHARED_CACHE_LINE) _Atomic unsigned unwatched_so_far; /* connections */
     _Atomic int unwatched[LOT_UNWATCHED]; /* descriptors of the last, perhaps others' by now */
     struct lot_record records[];
 };
