@@ -3,8 +3,10 @@
  * What must hold where shared state is about to be changed, checked in every build.
  *
  * A state that cannot be is better met by a process that ends than by one that goes on with it: a
- * worker is replaced, and what it held is released. The words say what the condition cannot: which
- * record, process or generation, its owner or state, and what was about to be done to it.
+ * worker is replaced, and what it held is released. The master ends with all its workers: it works
+ * on what they share, which none may trust any more once a stray write has been there. The words
+ * say what the condition cannot: which record, process or generation, its owner or state, and what
+ * was about to be done to it.
  */
 #ifndef EXPECT_H
 #define EXPECT_H
