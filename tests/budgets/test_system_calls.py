@@ -33,6 +33,9 @@ CLOSE_BUDGETS = [
     (PREFORK, {**CLOSE, "epoll_ctl": 3, "epoll_wait": 3}),
 ]
 TICKS = 0.25  # what the master and the clock may add on a machine that takes long over it
+# A worker that is held up, which tracing it does, has another wait beside it (leaders.h): calls that
+# other programs cause, and only ever more of them.
+ATTEMPTS = 4
 SAME = {"epoll_pwait": "epoll_wait", "ppoll": "poll"}  # where the architecture has no other
 
 pytestmark = [
@@ -58,13 +61,20 @@ def test_hello(
 def test_a_connection_of_one_request(
     configuration: Configuration, budget: "dict[str, int]", tmp_path: Path
 ) -> None:
-    found, table = system_calls_of_a_connection(configuration, tmp_path)
-    print(f"{configuration.name}: calls for a connection of one request\n{table}")
+    for attempt in range(1, ATTEMPTS + 1):
+        found, table = system_calls_of_a_connection(configuration, tmp_path)
+        print(f"{configuration.name}: calls for a connection of one request\n{table}")
+        if attempt == ATTEMPTS or not _excess(found, budget):
+            break
     _check(found, budget)
+
+
+def _excess(found: "dict[str, float]", budget: "dict[str, int]") -> "list[str]":
+    allowed = {name: budget.get(SAME.get(name, name), 0) for name in found}
+    return [f"{name}: {count:.3f}, allowed {allowed[name]}"
+            for name, count in found.items() if count > allowed[name] + TICKS]  # fmt: skip
 
 
 def _check(found: "dict[str, float]", budget: "dict[str, int]") -> None:
     assert found, "nothing was traced"
-    for name, count in found.items():
-        allowed = budget.get(SAME.get(name, name), 0)
-        assert count <= allowed + TICKS, f"{name}: {count:.3f}, allowed {allowed}"
+    assert not _excess(found, budget)

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Dict, List, Sequence
 
@@ -26,7 +27,11 @@ pytestmark = pytest.mark.skipif(shutil.which("strace") is None, reason="no strac
 def _open(server: Server) -> Dict[str, str]:
     """What the shared table holds, by number."""
     folder = Path(f"/proc/{server.pid}/fd")
-    return {name: os.readlink(folder / name) for name in os.listdir(folder)}
+    found = {}
+    for name in os.listdir(folder):
+        with suppress(FileNotFoundError):  # closed meanwhile
+            found[name] = os.readlink(folder / name)
+    return found
 
 
 def _open_at_rest(server: Server) -> Dict[str, str]:
