@@ -8,9 +8,10 @@ length: what starting, connecting and stopping cost is the same in both and drop
 import contextlib
 import re
 import subprocess
+import time
 from collections import Counter
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Tuple
+from typing import Callable, Dict, Iterator, List, NamedTuple
 
 from support import processes
 from support.client import Connection, message
@@ -135,20 +136,34 @@ def _traced(configuration: Configuration, table: Path) -> Iterator[Server]:
         server.kill()
 
 
-def _keep_alive(configuration: Configuration, rounds: int, depth: int, table: Path) -> Counter[str]:
+class Calls(NamedTuple):
+    """System calls by name for each piece of a load, and milliseconds that it took, traced."""
+
+    counts: Dict[str, float]
+    ms: float
+
+    def __str__(self) -> str:
+        lines = [f"  {count:8.3f}  {name}\n" for name, count in sorted(self.counts.items())]
+        return "".join([*lines, f"  {self.ms:8.3f}  ms\n"])
+
+
+def _keep_alive(configuration: Configuration, rounds: int, depth: int, table: Path) -> float:
     with _traced(configuration, table) as server, contextlib.ExitStack() as opened:
         connections = [opened.enter_context(server.connect(60)) for _ in range(CONNECTIONS)]
+        began = time.monotonic()
         for _ in range(rounds):
             for connection in connections:
                 connection.send(HELLO * depth)
             for connection in connections:
                 for _ in range(depth):
                     assert connection.read_response().status == 200
-    return _strace_table(table)
+        seconds = time.monotonic() - began
+    return seconds
 
 
-def _one_each(configuration: Configuration, rounds: int, table: Path) -> Counter[str]:
+def _one_each(configuration: Configuration, rounds: int, table: Path) -> float:
     with _traced(configuration, table) as server:
+        began = time.monotonic()
         for _ in range(rounds):
             with contextlib.ExitStack() as opened:
                 connections = [opened.enter_context(server.connect(60)) for _ in range(CONNECTIONS)]
@@ -157,36 +172,31 @@ def _one_each(configuration: Configuration, rounds: int, table: Path) -> Counter
                 for connection in connections:
                     assert connection.read_response().status == 200
                     assert connection.read_to_end() == b""
-    return _strace_table(table)
+        seconds = time.monotonic() - began
+    return seconds
 
 
-def _difference(
-    run: Callable[[int, Path], Counter[str]], folder: Path
-) -> Tuple[Dict[str, float], str]:
-    """Calls by name for every round of every connection, and a table of them."""
+def _difference(run: Callable[[int, Path], float], folder: Path) -> Calls:
+    """For every round of every connection. run: returns the seconds that so many rounds took."""
     fewer, more = 20, 120
-    short = run(fewer, folder / "short")
-    long = run(more, folder / "long")
+    short_s, long_s = run(fewer, folder / "short"), run(more, folder / "long")
+    short, long = _strace_table(folder / "short"), _strace_table(folder / "long")
     pieces = (more - fewer) * CONNECTIONS
-    found = {
+    counts = {
         name: (count - short[name]) / pieces
         for name, count in long.items()
         if (count - short[name]) / pieces >= 0.005
     }
-    return found, "".join(f"  {count:8.3f}  {name}\n" for name, count in sorted(found.items()))
+    return Calls(counts, (long_s - short_s) * 1e3 / pieces)
 
 
-def system_calls(
-    configuration: Configuration, folder: Path, depth: int = 1
-) -> Tuple[Dict[str, float], str]:
-    """System calls by name for every `depth` requests sent in one piece, and a table of them."""
+def system_calls(configuration: Configuration, folder: Path, depth: int = 1) -> Calls:
+    """For every `depth` requests sent in one piece."""
     return _difference(lambda rounds, at: _keep_alive(configuration, rounds, depth, at), folder)
 
 
-def system_calls_of_a_connection(
-    configuration: Configuration, folder: Path
-) -> Tuple[Dict[str, float], str]:
-    """The same for a connection that is opened, asks for one answer and the end, and gets both."""
+def system_calls_of_a_connection(configuration: Configuration, folder: Path) -> Calls:
+    """For a connection that is opened, asks for one answer and the end, and gets both."""
     return _difference(lambda rounds, at: _one_each(configuration, rounds, at), folder)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from counting import system_calls, system_calls_of_a_connection
+from counting import Calls, system_calls, system_calls_of_a_connection
 from support.configurations import Configuration
 from support.variant import VARIANT
 
@@ -33,9 +33,10 @@ CLOSE_BUDGETS = [
     (PREFORK, {**CLOSE, "epoll_ctl": 3, "epoll_wait": 3}),
 ]
 TICKS = 0.25  # what the master and the clock may add on a machine that takes long over it
-# A worker that is held up, which tracing it does, has another wait beside it (leaders.h): calls that
-# other programs cause, and only ever more of them.
-ATTEMPTS = 4
+# A pool's keeper of the time waits on a futex once a millisecond (leaders.h), and no request on any.
+# So these are held against the time that passed, not against the requests.
+EACH_MS = {"futex": 1.0}
+AT_MOST_BESIDE = 0.05  # where the keeper changes, or a leader that tracing holds up is helped
 SAME = {"epoll_pwait": "epoll_wait", "ppoll": "poll"}  # where the architecture has no other
 
 pytestmark = [
@@ -50,8 +51,8 @@ def test_hello(
     configuration: Configuration, budget: "dict[str, int]", depth: int, tmp_path: Path
 ) -> None:
     """Sixteen requests that come in one piece cost no more calls than one: all is in one send."""
-    found, table = system_calls(configuration, tmp_path, depth)
-    print(f"{configuration.name}: calls for {depth} requests in one piece\n{table}")
+    found = system_calls(configuration, tmp_path, depth)
+    print(f"{configuration.name}: calls for {depth} requests in one piece\n{found}")
     _check(found, budget)
 
 
@@ -61,20 +62,15 @@ def test_hello(
 def test_a_connection_of_one_request(
     configuration: Configuration, budget: "dict[str, int]", tmp_path: Path
 ) -> None:
-    for attempt in range(1, ATTEMPTS + 1):
-        found, table = system_calls_of_a_connection(configuration, tmp_path)
-        print(f"{configuration.name}: calls for a connection of one request\n{table}")
-        if attempt == ATTEMPTS or not _excess(found, budget):
-            break
+    found = system_calls_of_a_connection(configuration, tmp_path)
+    print(f"{configuration.name}: calls for a connection of one request\n{found}")
     _check(found, budget)
 
 
-def _excess(found: "dict[str, float]", budget: "dict[str, int]") -> "list[str]":
-    allowed = {name: budget.get(SAME.get(name, name), 0) for name in found}
-    return [f"{name}: {count:.3f}, allowed {allowed[name]}"
-            for name, count in found.items() if count > allowed[name] + TICKS]  # fmt: skip
-
-
-def _check(found: "dict[str, float]", budget: "dict[str, int]") -> None:
-    assert found, "nothing was traced"
-    assert not _excess(found, budget)
+def _check(found: Calls, budget: "dict[str, int]") -> None:
+    assert found.counts, "nothing was traced"
+    for name, count in found.counts.items():
+        allowed: float = budget.get(SAME.get(name, name), 0) + TICKS
+        if name in EACH_MS:
+            allowed = EACH_MS[name] * found.ms + AT_MOST_BESIDE
+        assert count <= allowed, f"{name}: {count:.3f}, allowed {allowed:.3f}"
