@@ -18,12 +18,15 @@
 #include "http/request.h"
 #include "io.h"
 #include "log.h"
-#include "system/latch.h"
 #include "models/model.h"
+#include "system/latch.h"
 
-/* Time kept back of --shutdown-timeout: a tenth, at most this. In its first half workers cut
- * off what they still serve, in its second those that are left are killed and reaped. */
-enum { SHUTDOWN_RESERVE_MS = 500 };
+enum {
+    /* Time kept back of --shutdown-timeout: a tenth, at most this. In its first half workers cut
+     * off what they still serve, in its second those that are left are killed and reaped. */
+    SHUTDOWN_RESERVE_MS = 500,
+    HANDSHAKE_MS = 20, /* on a busy machine; where workers take the backlog, that takes a while */
+};
 
 const char *generation_phase_name(enum generation_phase phase)
 {
@@ -253,7 +256,7 @@ void generation_retire(struct generation *g, const struct generation *next, bool
     if (take_backlog && g->listener == LISTENER_ATTENDED) {
         server_turn_away(&g->server);
         g->listener = LISTENER_LEFT;
-        g->shut_ms = own_pool ? 0 : (io_now_ms() + times.kill_ms) / 2;
+        g->shut_ms = own_pool ? io_now_ms() + HANDSHAKE_MS : (io_now_ms() + times.kill_ms) / 2;
     }
     if (own_pool && !g->superseded) {
         process_order(&g->control, &times, take_backlog);
@@ -292,6 +295,8 @@ void generation_leave_listener(struct generation *g)
 {
     if (g->listener != LISTENER_LEFT || !backlog_is_taken(g))
         return;
+    if (g->plan.shared != NULL) /* once more: handshakes were under way when it was first taken */
+        g->plan.shared->take_backlog(&g->server, g->plan.arg);
     server_shut_listening(&g->server);
     g->listener = LISTENER_SHUT;
 }
@@ -305,7 +310,7 @@ void generation_nudge(const struct generation *g)
 void generation_drain(struct generation *g)
 {
     generation_nudge(g);
-    if (g->plan.shared == NULL || g->superseded || g->finishing)
+    if (g->plan.shared == NULL || g->superseded || g->finishing || g->listener == LISTENER_LEFT)
         return;
     if (g->plan.shared->drained(&g->server, g->plan.arg)) {
         g->finishing = true;
