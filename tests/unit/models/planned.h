@@ -28,10 +28,15 @@ struct planned {
     struct model_plan plan; /* as a master begins with */
 };
 
-static inline void planned_begin(struct planned *p)
+/* The test's own, between planned_begin() and planned_end(). */
+static struct planned planned;
+
+static int planned_begin(void **state)
 {
+    struct planned *p = &planned;
     char error[200];
 
+    (void)state;
     memset(p, 0, sizeof *p);
     p->config = (struct config){.max_header = 4096};
     p->server = (struct server){.config = &p->config,
@@ -43,13 +48,18 @@ static inline void planned_begin(struct planned *p)
                                       sizeof p->server.listen_name, error, sizeof error);
     assert_true(p->server.listen_fd >= 0);
     p->plan = (struct model_plan){.processes = PLANNED_WORKERS, .slots_each = 1};
+    return 0;
 }
 
-static inline void planned_end(struct planned *p)
+static int planned_end(void **state)
 {
-    close(p->server.listen_fd);
-    shared_free(p->server.shared);
+    (void)state;
+    close(planned.server.listen_fd);
+    shared_free(planned.server.shared);
+    return 0;
 }
+
+#define PLANNED_TEST(test) cmocka_unit_test_setup_teardown(test, planned_begin, planned_end)
 
 /* The model refuses the settings, in one line that names the option. */
 static inline void planned_refuses(const struct model *model, const struct config *config,

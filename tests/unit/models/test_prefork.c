@@ -8,22 +8,6 @@
 
 extern const struct model prefork_model;
 
-static struct planned planned;
-
-static int begin(void **state)
-{
-    (void)state;
-    planned_begin(&planned);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    planned_end(&planned);
-    return 0;
-}
-
 /* Of the next generation. */
 static struct model_plan open_after(const struct model_plan *before)
 {
@@ -103,11 +87,11 @@ static void its_descriptors_are_those_of_one_process(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(only_the_lock_is_refused, begin, end),
-        cmocka_unit_test_setup_teardown(a_pool_goes_on_until_its_last_generation_ends, begin, end),
-        cmocka_unit_test_setup_teardown(heads_of_another_size_need_a_pool_of_their_own, begin, end),
-        cmocka_unit_test_setup_teardown(a_process_to_a_connection_shares_nothing, begin, end),
-        cmocka_unit_test_setup_teardown(its_descriptors_are_those_of_one_process, begin, end),
+        PLANNED_TEST(only_the_lock_is_refused),
+        PLANNED_TEST(a_pool_goes_on_until_its_last_generation_ends),
+        PLANNED_TEST(heads_of_another_size_need_a_pool_of_their_own),
+        PLANNED_TEST(a_process_to_a_connection_shares_nothing),
+        PLANNED_TEST(its_descriptors_are_those_of_one_process),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

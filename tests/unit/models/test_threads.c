@@ -9,22 +9,6 @@
 
 extern const struct model threads_model, coro_model;
 
-static struct planned planned;
-
-static int begin(void **state)
-{
-    (void)state;
-    planned_begin(&planned);
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    planned_end(&planned);
-    return 0;
-}
-
 static void threads_are_of_one_process(void **state)
 {
     (void)state;
@@ -73,10 +57,10 @@ static void coro_changes_nothing_of_a_plan(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(threads_are_of_one_process, begin, end),
-        cmocka_unit_test_setup_teardown(coro_refuses_what_a_pool_has, begin, end),
-        cmocka_unit_test_setup_teardown(coro_refuses_stacks_too_small_for_the_database, begin, end),
-        cmocka_unit_test_setup_teardown(coro_changes_nothing_of_a_plan, begin, end),
+        PLANNED_TEST(threads_are_of_one_process),
+        PLANNED_TEST(coro_refuses_what_a_pool_has),
+        PLANNED_TEST(coro_refuses_stacks_too_small_for_the_database),
+        PLANNED_TEST(coro_changes_nothing_of_a_plan),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
