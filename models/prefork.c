@@ -53,6 +53,13 @@ static const struct io_ops REQUEST_OPS = {
 /* A process with a descriptor table of its own leaves nothing open when it dies. */
 static const struct io_ops CONNECTION_OPS = {.model = "prefork", .context_is = "process"};
 
+/* The worker's exit status. */
+static int cannot_serve(const struct worker_process *self, int error)
+{
+    log_line(LOG_ERROR, "process %u cannot serve: %s", self->first, strerror(error));
+    return EXIT_FAILURE;
+}
+
 static int work_by_request(struct server *server, const struct worker_process *self, void *arg)
 {
     struct pool *pool = shared_pool_of(arg);
@@ -61,7 +68,7 @@ static int work_by_request(struct server *server, const struct worker_process *s
 
     shared_toggle_passing(context.io.stats); /* see strays.h */
     if (result < 0)
-        return EXIT_FAILURE;
+        return cannot_serve(self, -result);
     model_begin_worker(&context.io, "process");
     shared_toggle_passing(context.io.stats); /* of what libraries opened nothing is open any more */
     worker_ready(server, self);
@@ -77,12 +84,10 @@ static int work_by_connection(struct server *server, const struct worker_process
     struct io io;
 
     if (context_init(&io, &CONNECTION_OPS, server, self->first) < 0)
-        return EXIT_FAILURE;
+        return cannot_serve(self, ENOMEM);
     dedicated = dedicated_new(&io, self->stop_fd);
-    if (dedicated == NULL) {
-        log_line(LOG_ERROR, "process %u cannot serve: %s", self->first, strerror(errno));
-        return EXIT_FAILURE;
-    }
+    if (dedicated == NULL)
+        return cannot_serve(self, errno);
     model_begin_worker(&io, "process");
     worker_ready(server, self);
     dedicated_work(dedicated);
