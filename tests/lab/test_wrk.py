@@ -90,6 +90,24 @@ def test_percentiles_by_nearest_rank() -> None:
     assert wrk.percentile(table, 0.99) == 990
 
 
+def test_one_request_that_stands_still_is_seen_by_the_time_it_takes() -> None:
+    """16 connections for 2 s: one waits 0.3 s, once; else all are answered every 0.1 ms."""
+    table = {100: 317_000, 300_000: 1}
+    load = wrk.parse(report(table, duration_us=2_000_000, requests=0), connections=16)
+    assert load.by_time_us == {"p50": 100, "p90": 100, "p99": 100, "p999": 300_000}
+    assert load.percentiles_us == {"p50": 100, "p90": 100, "p99": 100, "p999": 100}
+    always = {100: 300_000, 500_000: 4}  # of the 32 s, 2 s: one connection at any moment
+    assert wrk.percentile_by_time(always, 0.90) == 100
+    assert wrk.percentile_by_time(always, 0.95) == 500_000
+    assert wrk.percentile_by_time({}, 0.99) == 0.0
+
+
+def test_by_time_half_of_it_is_spent_in_the_slower_half_of_the_table() -> None:
+    assert wrk.percentile_by_time({1: 300, 3: 100}, 0.5) == 1  # 300 us and 300 us
+    assert wrk.percentile_by_time({1: 299, 3: 100}, 0.5) == 3
+    assert wrk.percentile({1: 299, 3: 100}, 0.5) == 1
+
+
 @pytest.mark.parametrize(
     "output", ["", "unable to connect to 127.0.0.1:1", '{"lab_wrk":1,"duration_us":1}',
                '{"lab_wrk":1,"duration'],

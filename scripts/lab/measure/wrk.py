@@ -55,6 +55,8 @@ class Load:
 
     cut_off_us: how long the requests in progress near the end had been so, the mean over all
     connections. connecting_s: how long wrk only connected, of duration_s. None: not known.
+    by_time_us: percentiles of the time that requests spent, not of their number: one that stands
+    still for a second weighs as much as ten thousand of 0.1 ms.
     """
 
     duration_s: float
@@ -68,6 +70,7 @@ class Load:
     max_us: float
     percentiles_us: Mapping[str, float | None]
     corrected_us: Mapping[str, float]
+    by_time_us: Mapping[str, float] | None = None
     cpu_share: float = 0.0
     runnable_share: float = 0.0  # cpu_share, and the time it waited for its cores
     cpus: int = 1  # that its threads could use: one each, of those it was given
@@ -127,16 +130,26 @@ def phantom_count(real: Mapping[int, int], interval: int) -> int:
 
 def percentile(table: Mapping[int, int], p: float) -> float | None:
     """Nearest-rank percentile; None with fewer than SAMPLES_BEYOND samples beyond it."""
-    total = sum(table.values())
-    if total * (1.0 - p) < SAMPLES_BEYOND * (1.0 - 1e-9):
+    if sum(table.values()) * (1.0 - p) < SAMPLES_BEYOND * (1.0 - 1e-9):
         return None
-    rank = max(1, math.ceil(p * total))
+    return _reached(table, p)
+
+
+def percentile_by_time(table: Mapping[int, int], p: float) -> float:
+    """The latency such that p of all the time requests spent was spent in those of at most that.
+    All of that time is known, so it takes no number of samples beyond."""
+    return _reached({value: value * count for value, count in table.items()}, p)
+
+
+def _reached(weights: Mapping[int, int], p: float) -> float:
+    """The least latency at and below which p of the weight lies; 0 where there is none."""
+    enough = p * sum(weights.values())
     seen = 0
-    for value in sorted(table):
-        seen += table[value]
-        if seen >= rank:
+    for value in sorted(weights):
+        seen += weights[value]
+        if seen >= enough:
             return float(value)
-    return None
+    return 0.0
 
 
 def parse(output: str, connections: int) -> Load:
@@ -169,6 +182,7 @@ def parse(output: str, connections: int) -> Load:
         max_us=float(max(real, default=0)),
         percentiles_us={name: percentile(real, p) for name, p in PERCENTILES.items()},
         corrected_us=corrected,
+        by_time_us={name: percentile_by_time(real, p) for name, p in PERCENTILES.items()},
         connecting_s=connecting_s,
     )
 
