@@ -164,7 +164,6 @@ struct model {
     const char *summary; /* one line, for --list-models */
     unsigned
         workers_per_core; /* the default of --workers is this times cores_available(); 0: one */
-    bool batch;           /* --scheduling=auto: workers that wake up interrupt nobody */
 
     /*
      * The worker process, from start to exit; the result is its exit status. Calls

@@ -192,7 +192,6 @@ const struct model prefork_model = {
     .name = "prefork",
     .summary = "a pool of processes: one is taken for each request and blocks while it waits",
     .workers_per_core = 16,
-    .batch = true,
     .work = work,
     .check = prefork_check,
     .open = prefork_open,

@@ -276,7 +276,6 @@ const struct model threads_model = {
     .name = "threads",
     .summary = "a pool of POSIX threads: one is taken for each request and blocks while it waits",
     .workers_per_core = 16,
-    .batch = true,
     .work = work,
     .open = threads_open,
 };

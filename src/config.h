@@ -16,7 +16,6 @@
 
 enum { CONFIG_MAX_WORKERS = 10000 };
 enum config_dispatch { DISPATCH_REQUEST, DISPATCH_CONNECTION };
-enum config_scheduling { SCHEDULING_AUTO, SCHEDULING_BATCH, SCHEDULING_NORMAL };
 
 /* What the process was asked to do; everything but RUN prints and exits. */
 enum config_action {
@@ -34,9 +33,8 @@ struct config {
     unsigned workers;   /* at most CONFIG_MAX_WORKERS; 0: the model's default */
     enum config_dispatch dispatch;
     bool gil;
-    enum config_scheduling scheduling; /* auto: as the model says */
-    const char *root;                  /* NULL: no files are served */
-    unsigned max_connections;          /* 0: as many as descriptors allow */
+    const char *root;         /* NULL: no files are served */
+    unsigned max_connections; /* 0: as many as descriptors allow */
 
     /* Time limits, in milliseconds. */
     int64_t header_timeout_ms;

@@ -24,7 +24,7 @@ from support.variant import BINARY, ROOT, VARIANT, patience
 CORO = Configuration("coro", ("--model=coro",))
 MODELS = ("prefork", "threads", "coro")
 SETTINGS = (
-    "model listen listen-mode workers dispatch gil scheduling root max-connections header-timeout body-timeout"
+    "model listen listen-mode workers dispatch gil root max-connections header-timeout body-timeout"
     " write-timeout keepalive-timeout shutdown-timeout max-header max-body stack-size"
     " db redis db-connections db-timeout offload show-settings enable-fault-routes access-log"
     " user group allow-root pid-file"
@@ -219,7 +219,7 @@ def test_a_printed_configuration_reads_back(tmp_path: Path, arguments: list[str]
 # A value of each setting that is not its default, and what it needs beside it.
 OTHER_VALUES = {
     "model": "prefork", "listen": "[::1]:0", "listen-mode": "0640", "workers": "7",
-    "dispatch": "connection", "gil": "on", "scheduling": "normal", "root": '/a b/"c"\\#', "max-connections": "12",
+    "dispatch": "connection", "gil": "on", "root": '/a b/"c"\\#', "max-connections": "12",
     "header-timeout": "0.25", "body-timeout": "31", "write-timeout": "1.001",
     "keepalive-timeout": "86400", "shutdown-timeout": "0.001", "max-header": "20k",
     "max-body": "1000001", "stack-size": "1M", "enable-fault-routes": "on",

@@ -24,9 +24,6 @@ _server() {
     --dispatch)
         mapfile -t COMPREPLY < <(compgen -W 'request connection' -- "$current")
         ;;
-    --scheduling)
-        mapfile -t COMPREPLY < <(compgen -W 'auto batch normal' -- "$current")
-        ;;
     --gil | --offload | --allow-root | --show-settings | --enable-fault-routes)
         mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current")
         ;;

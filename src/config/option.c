@@ -29,13 +29,6 @@ static const char *const dispatch_names[] = {
     NULL,
 };
 
-static const char *const scheduling_names[] = {
-    [SCHEDULING_AUTO] = "auto",
-    [SCHEDULING_BATCH] = "batch",
-    [SCHEDULING_NORMAL] = "normal",
-    NULL,
-};
-
 const struct config_option config_options[] = {
     {.name = "model",
      CONFIG_FIELD(model),
@@ -77,13 +70,6 @@ const struct config_option config_options[] = {
      .kind = KIND_FLAG,
      .initial = "off",
      .help = "threads: one lock around handler code"},
-    {.name = "scheduling",
-     CONFIG_FIELD(scheduling),
-     .kind = KIND_CHOICE,
-     .choices = scheduling_names,
-     .initial = "auto",
-     .metavar = "POLICY",
-     .help = "batch: a worker that wakes up interrupts nobody; auto: batch in pools"},
     {.name = "root",
      CONFIG_FIELD(root),
      .kind = KIND_TEXT,

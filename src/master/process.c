@@ -41,28 +41,6 @@ static void reopen_log(int number)
 }
 
 /*
- * A pool has many workers to a core, and as a rule each of them is soon done. One that wakes up
- * must not interrupt another in mid-request: both would then be late, and so would all behind them;
- * nor the client, on whose core the kernel may have woken it. As batch tasks they wait for whoever
- * runs to sleep or to have had his turn (sched(7)). Their threads inherit it. A policy that the
- * server was started with (chrt) is left alone; being refused is no reason not to serve.
- */
-static void interrupt_nobody(void)
-{
-    const struct sched_param none = {.sched_priority = 0};
-
-    if (sched_getscheduler(0) == SCHED_OTHER)
-        (void)sched_setscheduler(0, SCHED_BATCH, &none);
-}
-
-static bool scheduled_as_batch(const struct process_start *with)
-{
-    enum config_scheduling asked = with->server->config->scheduling;
-
-    return asked == SCHEDULING_BATCH || (asked == SCHEDULING_AUTO && with->server->model->batch);
-}
-
-/*
  * Signals are the master's business, but for two that it sends. SIGUSR1, for a process with a
  * descriptor table of its own, opens the access log anew whatever the process is doing: an idle
  * or a busy one must not keep the old file, and its disk space, for hours. SIGUSR2 is
@@ -96,8 +74,6 @@ static void become_worker(const struct process *p, struct process_start *with, p
 {
     take_signals(with);
     prctl(PR_SET_TIMERSLACK, 1UL); /* waits are measured here: not 50 us late for economy */
-    if (scheduled_as_batch(with))
-        interrupt_nobody();
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != master_pid)
         _exit(EXIT_FAILURE); /* it died before the line above */

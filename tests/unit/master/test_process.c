@@ -35,7 +35,6 @@ struct seen {
     unsigned control_of; /* the slot that its control block is in */
     unsigned number;
     bool open[3]; /* the gate, a foreign descriptor, its own */
-    int policy;
     struct sigaction usr1, usr2, term;
     sigset_t blocked;
     _Atomic unsigned interrupted;
@@ -66,7 +65,6 @@ static int report(struct server *server, const struct worker_process *self, void
     seen->number = server->process;
     for (int i = 0; i < 3; i++)
         seen->open[i] = fcntl(s->fds[i], F_GETFD) >= 0;
-    seen->policy = sched_getscheduler(0);
     sigaction(SIGUSR1, NULL, &seen->usr1);
     sigaction(SIGUSR2, NULL, &seen->usr2);
     sigaction(SIGTERM, NULL, &seen->term);
@@ -275,25 +273,6 @@ static void signals_are_the_masters_business(void **state)
     }
 }
 
-static void whether_it_may_interrupt_is_the_models_and_the_users(void **state)
-{
-    static const struct {
-        enum config_scheduling asked;
-        bool of_model;
-        int policy;
-    } cases[] = {{SCHEDULING_AUTO, false, SCHED_OTHER},
-                 {SCHEDULING_AUTO, true, SCHED_BATCH},
-                 {SCHEDULING_BATCH, false, SCHED_BATCH},
-                 {SCHEDULING_NORMAL, true, SCHED_OTHER}};
-    struct scene *s = *state;
-
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        s->config.scheduling = cases[i].asked;
-        s->model.batch = cases[i].of_model;
-        assert_int_equal(start(s)->policy, cases[i].policy);
-    }
-}
-
 /* ---- telling ------------------------------------------------------------------------------- */
 
 static void it_is_told_to_finish(void **state)
@@ -413,7 +392,6 @@ int main(void)
         TEST(the_table_is_shared_where_the_plan_says_so),
         TEST(its_slots_begin_anew),
         TEST(signals_are_the_masters_business),
-        TEST(whether_it_may_interrupt_is_the_models_and_the_users),
         TEST(it_is_told_to_finish),
         TEST(one_that_only_a_signal_reaches_is_nudged),
         TEST(only_one_that_needs_it_is_nudged),
