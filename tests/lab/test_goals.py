@@ -78,14 +78,13 @@ def test_a_goal_without_its_other_server_is_void_and_says_so() -> None:
     assert line.state == "VOID" and "apache-prefork(64): 3 connections never" in str(line)
 
 
-def test_throughput_beside_other_programs_is_void_and_cpu_is_not() -> None:
+def test_the_company_of_other_programs_makes_no_goal_void() -> None:
     found = hello(7.6)
     found = replace(found, rows=tuple(
         replace(row, samples=tuple(replace(s, others_cores=0.9) for s in row.samples))
         for row in found.rows
     ))  # fmt: skip
-    line = judged(found, "prefork(64) ÷ apache-prefork(64)")
-    assert line.state == "VOID" and "other programs used its cores" in str(line)
+    assert judged(found, "prefork(64) ÷ apache-prefork(64)").state == "PASS"
     assert judged(found, "coro ÷ floor").state == "PASS"
 
 

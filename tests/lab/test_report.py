@@ -212,7 +212,7 @@ def test_nothing_hostile_gets_into_the_page() -> None:
 
 @pytest.mark.parametrize(
     "text, value",
-    [("3,168", 3168.0), ("!71,429", 71429.0), ("~5", 5.0), ("44 µs", 44.0), ("1.5 ms", 1500.0),
+    [("3,168", 3168.0), ("!71,429", 71429.0), ("44 µs", 44.0), ("1.5 ms", 1500.0),
      ("2 s", 2e6), ("512 KB", 524288.0), ("99 %", 99.0), ("–", None), ("round trips", None),
      ("1e+03 ms", 1e6), ("void", None)],
 )  # fmt: skip

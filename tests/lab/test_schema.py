@@ -57,7 +57,7 @@ def spoil(path: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     "path, value, words",
     [
-        ("schema", 1, "this lab reads 2"),
+        ("schema", 1, "this lab reads 2 and 3"),
         ("samples", ..., "run.samples is missing"),
         ("plan.seed", "7", "plan.seed is str, not int"),
         ("complete", 1, "run.complete is int, not bool"),

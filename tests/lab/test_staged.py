@@ -9,7 +9,6 @@ import made
 import pytest
 from lab.ask.plan import AGAIN, Configuration
 from lab.ask.workloads import WORKLOADS
-from lab.measure.sample import Take
 from lab.judge import analysis, gates, verdict
 from lab.judge.analysis import CellResult
 from lab.show import columns, table
@@ -85,15 +84,6 @@ def test_every_row_has_a_limiter_or_is_void_with_a_reason() -> None:
     result = staged({made.THREADS: 1.0, made.CORO: 1.0}, 6, 1)
     for row in result.rows:
         assert row.void and row.void_reasons or row.limiter
-
-
-def test_what_was_given_up_is_said() -> None:
-    cell = made.cell("sleep", made.THREADS)
-    sample = made.sample(made.THREADS, takes=[Take("steal", 100.0, 9.0)])
-    result = analysis.analyse(cell, [sample])
-    (note,) = [note for note in table.footnotes(result) if "repeated" in note]
-    assert "1 run was disturbed (steal) and repeated" in note
-    assert result.rows[0].rps != 100.0
 
 
 def test_a_restless_configuration_is_named() -> None:

@@ -113,7 +113,7 @@ def test_a_void_configuration_is_left_out_of_the_comparison_and_named() -> None:
 def test_one_bad_block_of_three_is_left_out_and_said() -> None:
     cell = made.cell("sleep", made.CORO)
     samples = [made.sample(made.CORO, block=b, rps=12_000 + b) for b in range(3)]
-    samples[1].steal_s = 5.0
+    samples[1].pids_changed = True
     result = analysed(cell, samples)
     row = result.row("coro")
     assert not row.void

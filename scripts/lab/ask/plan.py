@@ -157,7 +157,6 @@ class Plan:
     preset: str = "quick"
     steady: bool = False  # in the first block, find how long each needs to get steady
     syscalls: bool = False  # count system calls in runs of their own, at the end
-    retries: int = 2  # of one sample that other programs or the hypervisor disturbed
     nice: int = priority.NORMAL  # of servers and wrk, see priority
 
     def nice_for(self, workload: Workload) -> int:

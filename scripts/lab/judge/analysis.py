@@ -8,7 +8,6 @@ import statistics
 from dataclasses import dataclass, field, replace
 from typing import Callable, Iterable, Mapping, Sequence
 
-from ..machine.quiet import QUIET_CORES
 from ..ask.plan import AGAIN, Cell, Configuration
 from ..measure.sample import Count, Sample
 from ..measure.steady import MOST_WINDOWS
@@ -16,7 +15,7 @@ from . import ceilings, stats
 from .ceilings import Ceiling
 from .stats import Ratio
 
-DISTURBED_MARK = "~"
+NOTED_CORES, NOTED_STEAL = 0.15, 0.01  # of others: what is less goes without a note
 BUSY_FLOOR = 0.5  # of a core: less, and much of what a request costs the floor server is waking up
 
 
@@ -39,6 +38,7 @@ class Row:
     phantoms: int
     queued_us: float = 0.0
     others_cores: float = 0.0
+    steal_share: float = 0.0
     waited_ms: float = 0.0  # in one request
     steady: bool = True
     extras: Mapping[str, float] = field(default_factory=dict)
@@ -56,12 +56,6 @@ class Row:
     def void(self) -> bool:
         """Half of the blocks or more cannot be believed; no comparison is made with it."""
         return len(self.valid) * 2 <= len(self.samples)
-
-    @property
-    def disturbed(self) -> bool:
-        """Other programs worked on its cores in half of its blocks or more."""
-        loud = [s for s in self.samples if s.others_cores >= QUIET_CORES]
-        return bool(loud) and len(loud) * 2 >= len(self.samples)
 
     @property
     def share(self) -> float | None:
@@ -159,7 +153,7 @@ def analyse(
         )
         for c in cell.configurations
     )
-    return CellResult(cell, rows, (*_notes(mine), *_wrong_ceilings(rows)), backend)
+    return CellResult(cell, rows, (*_company(rows), *_restless(mine), *_wrong_ceilings(rows)), backend)
 
 
 def _floor_us(cell: Cell, samples: Sequence[Sample]) -> float | None:
@@ -254,6 +248,7 @@ def _row(
         server_cores=server_cores,
         load_cpu_share=load_cpu,
         others_cores=others_cores,
+        steal_share=_median(s.steal_share for s in shown),
         waited_ms=configuration.waited_ms(cell.workload),
         ceiling=ceiling,
         limiter=ceilings.limiter(
@@ -297,25 +292,19 @@ def _median(values: Iterable[float]) -> float:
     return statistics.median(known) if known else 0.0
 
 
-def _notes(samples: Sequence[Sample]) -> list[str]:
+def _company(rows: Sequence[Row]) -> list[str]:
+    """What other programs, and other machines on the same host, had of the cores meanwhile."""
+    said = []
+    for row in rows:
+        others = f"other programs {row.others_cores * 100:.0f} % of a core"
+        steal = f"the hypervisor {row.steal_share * 100:.1f} % of the cores"
+        parts = [others] if row.others_cores >= NOTED_CORES else []
+        parts += [steal] if row.steal_share >= NOTED_STEAL else []
+        said += [f"{row.label} {' and '.join(parts)}"] if parts else []
+    return [f"meanwhile had, in the median: beside {'; beside '.join(said)}"] if said else []
+
+
+def _restless(samples: Sequence[Sample]) -> list[str]:
     """What does not void a sample but should be known."""
-    notes = []
-    loud = [s for s in samples if s.others_cores >= QUIET_CORES]
-    if loud:
-        worst = max(s.others_cores for s in loud)
-        notes.append(
-            f"other programs used up to {worst * 100:.0f} % of a core during {len(loud)} of "
-            f"{len(samples)} runs: rows marked {DISTURBED_MARK} need repeating on an idle machine"
-        )
-    repeats = sum(s.repeats for s in samples)
-    if repeats:
-        runs = "run was" if repeats == 1 else "runs were"
-        kinds = sorted({take.reason for s in samples for take in s.takes})
-        notes.append(
-            f"{repeats} {runs} disturbed ({', '.join(kinds)}) and repeated; "
-            "run.json keeps what they gave"
-        )
     restless = sorted({s.configuration for s in samples if not s.steady})
-    if restless:
-        notes.append(f"not steady after {MOST_WINDOWS} s of warm-up: {', '.join(restless)}")
-    return notes
+    return [f"not steady after {MOST_WINDOWS} s of warm-up: {', '.join(restless)}"] if restless else []

@@ -12,7 +12,6 @@ import statistics
 from dataclasses import dataclass
 from typing import Callable, Mapping, Sequence
 
-from ..machine.quiet import QUIET_CORES
 from ..ask.plan import MODELS, Cell, Configuration, Cores
 from ..ask.workloads import WORKLOADS, with_query
 from . import analysis, best, goals, words
@@ -215,15 +214,10 @@ def _rounds(
 
 
 def judge_switches(rounds: Sequence[Round], why: str = "") -> Claim:
-    """Times of a few microseconds tell nothing beside other programs on the core: such rounds
-    are left out, and where half of them or more are, there is nothing to judge."""
-    quiet = [with_net(each) for each in rounds if each["others_cores"] < QUIET_CORES]
-    if len(quiet) * 2 <= len(rounds) and rounds:
-        loud = len(rounds) - len(quiet)
-        quiet, why = [], f"other programs worked on the core in {loud} of {len(rounds)} rounds"
+    rounds = [with_net(each) for each in rounds]
 
     def part(text: str, first: str, second: str) -> Judged:
-        return _rounds(quiet, text, first, second, "claims.json, switches", why,
+        return _rounds(rounds, text, first, second, "claims.json, switches", why,
                        lambda ns: f"{ns:,.0f} ns" if ns >= 100 else f"{ns:.1f} ns")  # fmt: skip
 
     return _claim(

@@ -126,7 +126,7 @@ def _idle_rate(rows: _Steps, numbers: str) -> Finding:
     here, and where a fall comes with files that left memory, that is its cause."""
     fell: dict[str, int] = {}  # the first step at which a model had fallen; beyond the last: none
     kept: dict[str, float] = {}  # at the last step
-    texts, void, loud = [], False, []
+    texts, void = [], False
     for model, found in rows.items():
         first = found[0]
         void |= first is None or first.void or first.rps <= 0
@@ -139,18 +139,13 @@ def _idle_rate(rows: _Steps, numbers: str) -> Finding:
             low = gone or (row is not None and not row.void and kept[model] < 1 - LEVEL)
             if low:
                 fell[model] = min(fell[model], at)
-            suspect = at == 0 or (low and row is not None and not _squeezed(row))
-            if suspect and row is not None and not row.void and row.disturbed:
-                loud.append(row.label)
             figures.append(_figure(row))
         texts.append(f"{model} {', '.join(figures)}")
     text = "published: processes fall first, then threads, events stay flat; "
     text += f"{numbers} idle connections: {'; '.join(texts)}"
     if any(row and "cached_share" in row.extras for found in rows.values() for row in found):
         text += "; in brackets: of the files asked for, still in memory"
-    if loud:
-        text += f"; beside {words.listed(loud)} other programs used the cores"
-    if void or loud:
+    if void:
         return Finding(None, FLASH, text)
     processes, threads, loops = (fell[model] for model in ("prefork", "threads", "coro"))
     steps = len(rows["coro"])
@@ -168,11 +163,6 @@ def _cannot_hold(row: Row) -> bool:
     return any(reason in said for said in row.void_reasons for reason in reasons)
 
 
-def _squeezed(row: Row) -> bool:
-    """Files had to leave memory."""
-    return row.extras.get("cached_share", 1.0) < 1 - LEVEL
-
-
 def _unknown(row: Row | None) -> str:
     """For the figure of a void row."""
     return "does not fit" if row and any(NO_ROOM in r for r in row.void_reasons) else "void"
@@ -183,7 +173,7 @@ def _figure(row: Row | None) -> str:
         return _unknown(row)
     cached = row.extras.get("cached_share")
     files = "" if cached is None else f" ({min(cached, 1.0) * 100:.0f} %)"
-    return f"{'~' if row.disturbed else ''}{row.rps:,.0f}/s{files}"
+    return f"{row.rps:,.0f}/s{files}"
 
 
 def _idle_memory(rows: _Steps, numbers: str) -> Finding:

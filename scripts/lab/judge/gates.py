@@ -17,7 +17,12 @@ the law hold for a short run of a real load generator, and one allowance:
 * wrk's duration includes a time in which it only connects, longer with more connections: where
   it was not measured, so much is allowed for it.
 * where each request has a connection of its own, connecting is in no latency: again only the
-  upper bound is checked. With pipelining a batch is in progress as one.
+  upper bound is checked. So it is where a connection had fewer than TURNS answers: what is cut
+  off at the end is then more of the sum than the tolerance. With pipelining a batch is in
+  progress as one.
+
+What the machine did meanwhile is no fault of a sample: steal, pressure and the work of other
+programs are recorded beside it, and are in the interval of what it is compared with.
 
 Requests lost to a killed worker or a draining server are what those workloads measure, and
 close no gate there; a load that was not under way before does.
@@ -25,21 +30,19 @@ close no gate there; a load that was not under way before does.
 
 from __future__ import annotations
 
-from ..machine.procfs import TICKS_PER_S
-from ..machine.quiet import QUIET_CORES
 from ..ask.plan import Configuration
 from ..ask.workloads import Workload
 from ..measure.sample import Sample
 from ..measure.wrk import Load
 
 LITTLE_TOLERANCE = 0.05
+TURNS = 10
 ANSWERED_TOLERANCE = 0.02  # wrk's threads may begin a little before its clock does
 CONNECTING_S = 0.02
 CONNECTING_EACH_S = 50e-6
 BUSY_WRK = 0.25
 ABOVE_CEILING = 1.05
 EACH_ITS_OWN = 0.95  # of the requests had a connection made for them
-STEAL_LIMIT = 0.01
 _ERROR_NAMES = {"status": "statuses over 399", "timeout": "answers later than wrk waits"}
 
 
@@ -68,22 +71,6 @@ def wait_ceiling(
     return configuration.contexts(connections, workload) / waited_s
 
 
-def stolen(sample: Sample) -> bool:
-    """The kernel shows steal in whole ticks: one tick more or less proves nothing."""
-    steal_s = sample.steal_s - 1 / TICKS_PER_S
-    return sample.cpu_total_s > 0 and steal_s >= STEAL_LIMIT * sample.cpu_total_s
-
-
-def disturbed(sample: Sample) -> bool:
-    """Other programs, or other machines on the same host, had the cores."""
-    return sample.others_cores >= QUIET_CORES or stolen(sample)
-
-
-def disturbance(sample: Sample) -> str:
-    """By what kind of thing a sample was disturbed."""
-    return "steal" if stolen(sample) else "other programs"
-
-
 def check(sample: Sample, workload: Workload, configuration: Configuration) -> list[str]:
     """The gates that fail, in words; empty for a sample that may be believed."""
     failed = [sample.answer_problem] if sample.answer_problem else []
@@ -98,9 +85,6 @@ def check(sample: Sample, workload: Workload, configuration: Configuration) -> l
     else:
         failed += _errors(sample.load, sample, workload, configuration)
         failed += _arithmetic(sample.load, sample, workload, configuration)
-    if stolen(sample):
-        share = sample.steal_s / sample.cpu_total_s
-        failed.append(f"the hypervisor took {share * 100:.1f} % of the CPU (steal)")
     if sample.pids_changed:
         failed.append("the server's worker processes changed")
     if sample.exit_status != 0 and not configuration.peer:
@@ -155,6 +139,7 @@ def _arithmetic(
         connecting_s = CONNECTING_S + CONNECTING_EACH_S * sample.connections
     lowest = 1 - LITTLE_TOLERANCE - connecting_s / load.duration_s
     lasting = not (workload.close or configuration.closes)
+    lasting &= load.samples >= TURNS * sample.connections
     if load.runnable_share >= BUSY_WRK:
         lowest -= load.runnable_share
     too_little = share < lowest and not configuration.shares_cores and lasting

@@ -11,11 +11,9 @@ a figure of its own. scripts/lab/README.md lists them.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any, Callable, Iterable, Sequence
 
-from ..machine.quiet import QUIET_CORES
 from ..measure.sample import Sample
 from . import analysis, best, ceilings, words
 from .analysis import CellResult, Row
@@ -86,16 +84,6 @@ def why(*rows: Row | None) -> str:
 def own(row: Row, samples: Iterable[Sample], value: Callable[[Sample], float]) -> Ratio | None:
     """A figure that is compared with no other row's."""
     return None if row.void else paired_ratio([(value(sample), 1.0) for sample in samples])
-
-
-def _alone(row: Row) -> Row:
-    """The row without the blocks in which other programs worked on its cores, which CPU time bears
-    and throughput does not. One that is void stays so, whatever is left of it."""
-    quiet = tuple(s for s in row.samples if s.others_cores < QUIET_CORES)
-    if row.void or len(quiet) == len(row.samples):
-        return row
-    reasons = (*row.void_reasons, "other programs used its cores")
-    return dataclasses.replace(row, samples=quiet, void_reasons=reasons)
 
 
 def _share(row: Row) -> Ratio | None:
@@ -189,8 +177,6 @@ def judge(results: Sequence[CellResult]) -> list[Judged]:
 def _judge(goal: Goal, result: CellResult, label: str) -> Judged:
     names = [label, goal.other] if goal.other else [label]
     rows = [row for name in names if (row := result.row(name))]
-    if goal.figure in (RATE, SHARE):
-        rows = [_alone(row) for row in rows]
     if len(rows) == len(names):
         found = TO_ANOTHER[goal.figure](*rows) if goal.other else OF_ITS_OWN[goal.figure](*rows)
         reason = why(*rows)

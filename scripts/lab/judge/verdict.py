@@ -49,8 +49,6 @@ def sentence(result: CellResult, noise: float) -> str:
         parts += _floor_part(result) if cpu else []
         parts += _database_part(result)
         parts += _limits(result)
-    if base is not None and any(row.disturbed for row in result.models):
-        parts.append("disturbed by other programs")
     void = [row.label for row in result.rows if row.void]
     if void:
         parts.append(f"void: {', '.join(void)}")

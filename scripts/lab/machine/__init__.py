@@ -8,5 +8,4 @@
     priority    servers and load before other programs
     cgroup      a server with a limit of memory
     children    child processes: started on their cores, none left behind
-    quiet       waiting until other programs leave the cores alone
 """

@@ -10,18 +10,9 @@ from ..machine.procfs import Usage
 from .wrk import Load
 
 
-@dataclass(frozen=True)
-class Take:
-    """An earlier take of a sample, given up because of a disturbance: kept, never compared."""
-
-    reason: str
-    rps: float
-    cpu_us: float
-
-
 @dataclass
 class Sample:
-    """Gates and takes are added by run. extras: what a kind of workload measures beside."""
+    """Gates are added by run. extras: what a kind of workload measures beside."""
 
     block: int
     order: int
@@ -53,7 +44,6 @@ class Sample:
     steady: bool = True
     warmup_windows: tuple[float, ...] = ()  # requests/s; only where they were looked at
     extras: dict[str, float] = field(default_factory=dict)
-    takes: list[Take] = field(default_factory=list)
     gates: list[str] = field(default_factory=list)
 
     @property
@@ -61,8 +51,9 @@ class Sample:
         return bool(self.gates)
 
     @property
-    def repeats(self) -> int:
-        return len(self.takes)
+    def steal_share(self) -> float:
+        """Of the cores in use, what the hypervisor took."""
+        return self.steal_s / self.cpu_total_s if self.cpu_total_s else 0.0
 
     @property
     def rps(self) -> float:

@@ -164,7 +164,7 @@ def _parser() -> program.Parser:
     add("--wait-ms", type=float, required=True, metavar="B", help="waited for one request")
     add("--concurrency", type=int, required=True, metavar="C", help="requests at a time")
     add("--cores", type=int, metavar="N", help="of the server (half of all)")
-    choosing.shared(made, blocks=6, duration=1.0, patience=30.0, results="none is kept")
+    choosing.shared(made, blocks=6, duration=1.0, results="none is kept")
     return made
 
 
@@ -197,7 +197,7 @@ def _advise(argv: Sequence[str]) -> int:
     if options.results:
         running.check_writable(Path(options.results))
     with running.prepared("scripts/advise", argv, plan, options.server) as (run, programs):
-        code = running.perform(run, programs, options.patience)
+        code = running.perform(run, programs)
     if not running.worth_keeping(run):
         return code
     results = run.results()

@@ -34,7 +34,7 @@ def _bench(argv: Sequence[str]) -> int:
         run.notes[:0] = notes
         if options.preset != "quick" or sys.stderr.isatty():
             say(sys.stderr, "\n".join([choosing.estimate(plan), *run.notes]) + "\n")
-        code = running.perform(run, programs, choosing.patience_s(options))
+        code = running.perform(run, programs)
     _report(run, directory)
     return code
 

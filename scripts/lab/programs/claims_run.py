@@ -16,7 +16,6 @@ import dataclasses
 import json
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any, Sequence
 
@@ -24,7 +23,6 @@ from ..machine import priority, program
 from ..machine.children import Children
 from ..machine.errors import LabError
 from ..machine.program import say
-from ..machine.quiet import QUIET_CORES, Patience
 from ..ask import plan as planning
 from ..ask.plan import Plan
 from ..measure import contexts
@@ -38,7 +36,6 @@ from . import options as choosing, run as running
 
 SCHEMA = 1
 SWITCH_S, MEMORY_S = 3.0, 12.0  # roughly, of one round
-NOT_DISTURBED = ("hello", "crash")  # by CPU per request and by requests lost
 
 
 def _parser() -> program.Parser:
@@ -46,7 +43,7 @@ def _parser() -> program.Parser:
     made = program.Parser("scripts/claims", __doc__, f"claims:\n{listed}")
     add = made.add_argument
     add("--only", metavar="LIST", default=",".join(CLAIMS), help="claims (%(default)s)")
-    choosing.shared(made, blocks=6, duration=1.0, patience=120.0)
+    choosing.shared(made, blocks=6, duration=1.0)
     add("--label", default="claims", help="ends the name of the results' folder (%(default)s)")
     return made
 
@@ -71,24 +68,13 @@ def seconds(plan: Plan, asked: Sequence[str]) -> float:
 # --- measuring ----------------------------------------------------------------------------
 
 
-def measure_switches(plan: Plan, patience: Patience) -> list[Round]:
+def measure_switches(plan: Plan) -> list[Round]:
     """In each round what the claim compares, one after the other, on the server's first core;
-    others_cores is how much of it other programs had. Disturbed rounds are repeated as long as
-    patience lasts, and the last try is kept."""
+    others_cores is how much of it other programs had."""
     contexts.build()
-    rounds: list[Round] = []
     with Children() as children:
         children.nice = plan.nice
-        for _ in range(plan.blocks):
-            for left in range(plan.retries, -1, -1):
-                patience.await_quiet()
-                begun = time.monotonic()
-                found = contexts.switches(children, plan.cores.server[:1])
-                disturbed = found["others_cores"] >= QUIET_CORES
-                if not patience.again(disturbed, time.monotonic() - begun) or left == 0:
-                    break
-            rounds.append(found)
-    return rounds
+        return [contexts.switches(children, plan.cores.server[:1]) for _ in range(plan.blocks)]
 
 
 def measure_memory(programs: Programs, plan: Plan) -> list[Round]:
@@ -97,23 +83,14 @@ def measure_memory(programs: Programs, plan: Plan) -> list[Round]:
         return [contexts.memory(children, programs, plan.cores) for _ in range(plan.blocks)]
 
 
-def void_disturbed(run: Run) -> None:
-    """Of samples judged by throughput; CPU time and the rest bear the company of others."""
-    for sample in run.samples:
-        if sample.workload not in NOT_DISTURBED and sample.others_cores >= QUIET_CORES:
-            sample.gates.append(f"other programs used {sample.others_cores * 100:.0f} % of a core")
-
-
-def _measure(
-    run: Run, programs: Programs, asked: Sequence[str], patience_s: float
-) -> tuple[Measured, int]:
+def _measure(run: Run, programs: Programs, asked: Sequence[str]) -> tuple[Measured, int]:
     plan = run.plan
     switches: list[Round] = []
     memory: list[Round] = []
     why: dict[str, str] = {}
     if "2" in asked:
         try:
-            switches = measure_switches(plan, Patience(patience_s / 4, plan.cores.server[:1]))
+            switches = measure_switches(plan)
         except LabError as error:
             why["2"] = str(error)
     if "3" in asked:
@@ -121,9 +98,8 @@ def _measure(
             memory = measure_memory(programs, plan)
         except LabError as error:
             why["3"] = str(error)
-    code = running.perform(run, programs, patience_s) if plan.cells else 0
+    code = running.perform(run, programs) if plan.cells else 0
     run.complete = run.complete or not plan.cells
-    void_disturbed(run)
     cores = len(claims.wide(plan.cores).server)
     return Measured(run.results(), switches, memory, why, cores), code
 
@@ -187,7 +163,7 @@ def check_claims(argv: Sequence[str]) -> int:
     directory = Path(options.results) if options.results else ROOT / "results"
     running.check_writable(directory)
     with running.prepared("scripts/claims", argv, plan, options.server) as (run, programs):
-        found, code = _measure(run, programs, asked, options.patience)
+        found, code = _measure(run, programs, asked)
     if not running.worth_keeping(run):
         say(sys.stderr, "scripts/claims: stopped; nothing was written\n")
         return code

@@ -22,9 +22,6 @@ from ..measure import environment
 from ..show import table
 from . import run as running
 
-# On virtual machines the hypervisor takes a little all the time; what it spoils is repeated.
-PATIENCE_S = {"quick": 20.0, "full": 600.0, "floor": 300.0}
-
 DESCRIPTION = """\
 Runs the server's concurrency models under wrk, interleaved and repeated, and prints what
 they reach, what it costs, what stops them, and how sure that is.
@@ -72,13 +69,11 @@ def parser() -> Parser:
     add("--peers", metavar="LIST", nargs="?", const="all",
         help="other servers beside ours, all that are installed or those listed: "
         + ", ".join(PEERS))
-    shared(made, said=("3; --full 10", "0.8", "20; --full 600, --floor 300, else 120"))
+    shared(made, said=("3; --full 10", "0.8"))
     add("--warmup", type=float, metavar="S", help="seconds of load before it (0.2)")
     add("--label", help="ends the name of the results' folder (the preset's name)")
     add("--cpus-server", metavar="LIST", help="cores of the server (the first half of all)")
     add("--cpus-load", metavar="LIST", help="cores of wrk (the other half)")
-    add("--retries", type=int, metavar="N", default=2,
-        help="of one figure that others disturbed, while patience lasts (%(default)s)")
     add("--nice", type=int, metavar="N",
         help="of servers and wrk: -20 keeps other programs from their cores, 0 competes with "
         "them (-20 where allowed, as to root)")
@@ -91,18 +86,14 @@ def parser() -> Parser:
 
 def shared(
     made: Parser, blocks: int | None = None, duration: float | None = None,
-    patience: float | None = None, results: str = "results",
-    said: Sequence[str] = ("%(default)s",) * 3,
+    results: str = "results", said: Sequence[str] = ("%(default)s",) * 2,
 ) -> None:  # fmt: skip
-    """What all that measure take. said: of the first three's defaults, where they depend on more."""
+    """What all that measure take. said: of the first two's defaults, where they depend on more."""
     add = made.add_argument
     add("--blocks", type=int, metavar="N", default=blocks,
         help=f"how often all is repeated; 6 and more give 95 %% intervals ({said[0]})")
     add("--duration", type=float, metavar="S", default=duration,
         help=f"seconds of load for one figure ({said[1]})")
-    add("--patience", type=float, metavar="S", default=patience,
-        help="to spend in all on waiting for, and repeating after, other programs "
-        f"({said[2]})")
     add("--seed", type=int, metavar="N", default=secrets.randbelow(1_000_000),
         help="of the random order; by default a new one")
     add("--server", metavar="PATH", default="./server", help="(%(default)s)")
@@ -164,7 +155,6 @@ def make_plan(options: argparse.Namespace, notes: list[str]) -> Plan:
             preset=options.preset,
             steady=preset.steady and options.warmup is None,
             syscalls=preset.syscalls or options.syscalls,
-            retries=options.retries,
             nice=_given(options.nice, priority.usual()),
         )
     )
@@ -197,10 +187,6 @@ def _possible(cells: tuple[Cell, ...], notes: list[str]) -> tuple[Cell, ...]:
     return kept
 
 
-def patience_s(options: argparse.Namespace) -> float:
-    return float(_given(options.patience, PATIENCE_S.get(options.preset, 120.0)))
-
-
 T = TypeVar("T")
 
 
@@ -221,8 +207,6 @@ def check(options: argparse.Namespace) -> None:
     check_shared(options)
     if not 0 <= _given(options.warmup, 0.0) <= 60:
         raise UsageError("--warmup: 0 to 60 s")
-    if options.retries < 0:
-        raise UsageError("--retries: 0 or more")
     if options.nice is not None:
         if not priority.RAISED <= options.nice <= priority.LOWEST:
             raise UsageError("--nice is -20 to 19")

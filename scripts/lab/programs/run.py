@@ -14,14 +14,13 @@ from typing import Iterator, Sequence
 from ..machine.children import Children
 from ..machine.errors import LabError
 from ..machine.program import EX_INTERRUPTED, say
-from ..machine.quiet import Patience
 from ..ask.plan import Plan
 from ..server import site
 from ..server.backend import Backend
 from ..measure import environment, measurement, syscalls, wrk
 from ..measure.environment import ROOT
 from ..measure.measurement import Bench, Programs
-from ..measure.sample import Count, Sample, Take
+from ..measure.sample import Count, Sample
 from ..judge import gates
 from ..judge.analysis import CellResult
 from ..show.document import Run, command_line, to_json, utc
@@ -39,7 +38,7 @@ SYSCALLS_S = 1.3
 
 
 def seconds_planned(plan: Plan) -> float:
-    """An estimate of the whole run, disturbances not counted."""
+    """An estimate of the whole run."""
     once = 0.0
     first, needed = 0.0, 0.0
     for cell in plan.cells:
@@ -93,11 +92,8 @@ def prepared(
         yield Run(plan, recorded, command_line(program, argv), started, notes=notes), programs
 
 
-def execute(
-    bench: Bench, progress: Progress, patience: Patience
-) -> Iterator[Sample]:
-    """A sample a step. One that other programs disturbed is taken again, so many times and
-    while patience lasts; what was given up is kept in the sample that replaced it.
+def execute(bench: Bench, progress: Progress) -> Iterator[Sample]:
+    """A sample a step.
 
     A server or a wrk that fails in the middle of a long run voids its sample; one that fails
     at once, or again and again, ends the run: raises LabError."""
@@ -105,23 +101,14 @@ def execute(
     failures = 0  # one after the other
     for order, step in enumerate(plan.steps):
         progress.show(order, step, plan.blocks)
-        takes: list[Take] = []
-        for left in range(plan.retries, -1, -1):
-            patience.await_quiet()
-            try:
-                sample = measurement.measure(bench, step, order)
-                failures = 0
-            except LabError as error:
-                failures += 1
-                if order < MOST_FAILURES or failures > MOST_FAILURES:
-                    raise
-                sample = measurement.failed(step, order, str(error))
-            cost_s = plan.duration_of(step.cell, step.configuration) + plan.warmup_s + OVERHEAD_S
-            disturbed = gates.disturbed(sample)
-            if not patience.again(disturbed, cost_s) or left == 0:
-                break
-            takes.append(Take(gates.disturbance(sample), sample.rps, sample.cpu_us))
-        sample.takes = takes
+        try:
+            sample = measurement.measure(bench, step, order)
+            failures = 0
+        except LabError as error:
+            failures += 1
+            if order < MOST_FAILURES or failures > MOST_FAILURES:
+                raise
+            sample = measurement.failed(step, order, str(error))
         sample.gates = gates.check(sample, step.cell.workload, step.configuration)
         yield sample
 
@@ -138,7 +125,7 @@ def count_syscalls(bench: Bench) -> Iterator[Count]:
                     yield found
 
 
-def perform(run: Run, programs: Programs, patience_s: float) -> int:
+def perform(run: Run, programs: Programs) -> int:
     """Everything of a plan, into run. The exit status: what was measured until a stop stays."""
     plan = run.plan
     progress = Progress(sys.stderr, len(plan.steps), seconds_planned(plan))
@@ -146,8 +133,7 @@ def perform(run: Run, programs: Programs, patience_s: float) -> int:
     try:
         with Children() as children:
             bench = Bench(children, programs, plan)
-            patience = Patience(patience_s, plan.cores.together)
-            for sample in execute(bench, progress, patience):
+            for sample in execute(bench, progress):
                 run.samples.append(sample)
             if plan.syscalls:
                 progress.say("counting system calls")

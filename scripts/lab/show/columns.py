@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Callable
 
 from ..ask.kinds import Kind
-from ..judge import analysis, words
+from ..judge import words
 from ..judge.analysis import CellResult, Row
 
 VOID_MARK = "!"
@@ -29,9 +29,7 @@ class Column:
 
 
 def mark(row: Row) -> str:
-    if row.void:
-        return VOID_MARK
-    return analysis.DISTURBED_MARK if row.disturbed else ""
+    return VOID_MARK if row.void else ""
 
 
 def _share(row: Row) -> str:

@@ -23,7 +23,7 @@ from .columns import VOID_MARK, Column
 from .document import Run
 
 _UNITS = {"µs": 1.0, "ms": 1e3, "s": 1e6, "KB": 1024.0, "MB": float(1 << 20), "%": 1.0, "": 1.0}
-_FIGURE = re.compile(r"[!~]?(-?[\d,]*\.?\d+(?:e[+-]?\d+)?) ?(µs|ms|s|KB|MB|%|)")
+_FIGURE = re.compile(r"!?(-?[\d,]*\.?\d+(?:e[+-]?\d+)?) ?(µs|ms|s|KB|MB|%|)")
 _STATE = re.compile(r"\b(PASS|FAIL|VOID)\b")
 MOST_VERDICTS = 8  # that are shown without being asked for
 MOST_PAIRS = 200  # of comparisons listed in one cell
@@ -241,7 +241,6 @@ def _reading(run: Run, results: Sequence[CellResult], notes: Sequence[str]) -> l
     entries += [
         (VOID_MARK, "before a figure: the row is void, at least half of its blocks cannot be "
                     "believed; the reasons stand below its table, and nothing is compared with it"),
-        (analysis.DISTURBED_MARK, "before a figure: other programs worked on its cores"),
         (columns.SHARED_MARK, "after a name: its server shares cores with the load generator"),
         ("again", "the same configuration a second time, under another label: the ratio of the "
                   "two is the noise floor, what the procedure cannot tell apart"),

@@ -18,7 +18,7 @@ from ..machine.procfs import Usage
 from ..ask.plan import AGAIN, Cell, Configuration, Cores, Plan, Step
 from ..ask.kinds import Kind
 from ..ask.workloads import Workload
-from ..measure.sample import Count, Sample, Take
+from ..measure.sample import Count, Sample
 from ..measure.wrk import Load
 from ..judge import conclusions
 from . import schema, table
@@ -86,7 +86,6 @@ def _sample(data: Mapping[str, Any]) -> Sample:
         load=_fields(Load, data["load"]) if data["load"] else None,
         usage=_fields(Usage, data["usage"]),
         warmup_windows=tuple(data.get("warmup_windows", ())),
-        takes=[_fields(Take, take) for take in data["takes"]],
     )
 
 

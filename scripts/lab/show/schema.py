@@ -2,7 +2,8 @@
 """The shape of run.json, and a check of a document against it.
 
 results/SCHEMA.md says what each field means. SCHEMA is raised when a field changes its
-meaning or goes away; fields that are added do not raise it.
+meaning or goes away; fields that are added do not raise it. Runs of the schema before are read too:
+what a later one has beside is not asked of them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Any, Mapping
 
 from ..machine.errors import LabError
 
-SCHEMA = 2
+SCHEMA = 3
+READ = (2, SCHEMA)
 
 NUMBER = (int, float)
 TEXT, FLAG, LIST, OBJECT, WHOLE = (str,), (bool,), (list,), (dict,), (int,)
@@ -27,7 +29,7 @@ DOCUMENT: Mapping[str, Kinds] = {
 }  # fmt: skip
 PLAN: Mapping[str, Kinds] = {
     "preset": TEXT, "label": TEXT, "seed": WHOLE, "blocks": WHOLE, "duration_s": NUMBER,
-    "warmup_s": NUMBER, "steady_looked_for": FLAG, "retries": WHOLE, "server_cpus": LIST,
+    "warmup_s": NUMBER, "steady_looked_for": FLAG, "server_cpus": LIST,
     "load_cpus": LIST, "order": LIST,
 }  # fmt: skip
 SAMPLE: Mapping[str, Kinds] = {
@@ -35,7 +37,7 @@ SAMPLE: Mapping[str, Kinds] = {
     "configuration": TEXT, "server_command": TEXT, "wrk_command": TEXT, "load": OBJECT + NONE,
     "usage": OBJECT, "memory_bytes": NUMBER, "master_bytes": NUMBER, "steal_s": NUMBER,
     "others_cores": NUMBER, "steady": FLAG, "warmup_s": NUMBER, "extras": OBJECT,
-    "takes": LIST, "gates": LIST, "derived": OBJECT, "exit_status": WHOLE + NONE,
+    "gates": LIST, "derived": OBJECT, "exit_status": WHOLE + NONE,
 }  # fmt: skip
 DERIVED: Mapping[str, Kinds] = {
     "rps": NUMBER, "cpu_us_per_request": NUMBER, "queued_us_per_request": NUMBER,
@@ -67,8 +69,8 @@ def problems(document: Any) -> list[str]:
     found = _fields(document, DOCUMENT, "run")
     if found:
         return found
-    if document["schema"] != SCHEMA:
-        return [f"run.schema is {document['schema']}, this lab reads {SCHEMA}"]
+    if document["schema"] not in READ:
+        return [f"run.schema is {document['schema']}, this lab reads {' and '.join(map(str, READ))}"]
     found += _fields(document["plan"], PLAN, "plan")
     for at, sample in enumerate(document["samples"]):
         where = f"samples[{at}]"
