@@ -34,74 +34,38 @@
  *    cannot start says why and exits with another status than 0.
  *
  * A whole model: a pool of processes, each of which accepts a connection, serves it until it is
- * closed, and accepts the next. (tests/models/test_example_model.py builds it, and serves with it.)
+ * closed, and accepts the next. (tests/models/test_example_model.py builds it, and serves with it;
+ * how such a worker waits, and drains, is models/pool/dedicated.c.)
  *
- *     #include <errno.h>
  *     #include <stdlib.h>
- *     #include <unistd.h>
  *
- *     #include "descriptors.h"
- *     #include "http/connection.h"
  *     #include "http/context.h"
  *     #include "log.h"
  *     #include "models/model.h"
- *     #include "server.h"
+ *     #include "models/pool/dedicated.h"
  *     #include "worker.h"
- *
- *     enum { LOOK_MS = 50 }; // between looks at the clock and at the master's orders
  *
  *     static const struct io_ops OPS = {.model = "example", .context_is = "process"};
  *
- *     static void serve(struct conn *conn, struct io *io)
- *     {
- *         enum conn_next next = connection_serve(conn, io);
- *
- *         while (next == CONN_PARK)
- *             if (io_wait(io, conn->fd, IO_READ, io_now_ms() + LOOK_MS) > 0)
- *                 next = connection_serve(conn, io);
- *             else if (io_now_ms() >= conn->deadline_ms)
- *                 next = connection_expire(conn, io);
- *             else if (server_draining(io->server))
- *                 next = connection_drain(conn, io);
- *     }
- *
  *     static int work(struct server *server, const struct worker_process *self, void *arg)
  *     {
- *         char *spill = malloc(connection_spill_size(server->config));
- *         struct in6_addr client;
- *         struct conn conn;
+ *         struct dedicated *dedicated = NULL;
  *         struct io io;
- *         int fd = -1;
  *
  *         (void)arg;
- *         if (spill == NULL || context_init(&io, &OPS, server, self->first) < 0) {
+ *         if (context_init(&io, &OPS, server, self->first) == 0)
+ *             dedicated = dedicated_new(&io, self->stop_fd);
+ *         if (dedicated == NULL) {
  *             log_line(LOG_ERROR, "worker %u: out of memory", self->first);
  *             return EXIT_FAILURE;
  *         }
  *         model_begin_worker(&io, "process");
  *         worker_ready(server, self);
- *         for (bool last = false; !last || fd >= 0;) {
- *             last = server_told_to_finish(server);
- *             if (last && !server->control->take_backlog)
- *                 break; // others accept
- *             fd = descriptors_admit(server, io.stats, &client);
- *             if (fd >= 0) {
- *                 connection_init(&conn, fd, &client, spill, server->config);
- *                 shared_context_enter(server->shared, io.stats);
- *                 serve(&conn, &io);
- *                 shared_context_leave(server->shared, io.stats);
- *                 close(fd);
- *                 shared_connection_closed(server->shared, io.stats);
- *                 worker_look_spent(server, self->first, 1);
- *             } else if (!last) {
- *                 io_wait(&io, fd == -EAGAIN ? server->listen_fd : self->stop_fd, IO_READ,
- *                         io_now_ms() + LOOK_MS);
- *             }
- *         }
- *         if (fd == -EAGAIN)
- *             worker_backlog_taken(server);
+ *         while (dedicated_wait(dedicated)) // until somebody connects; false: it is to finish
+ *             dedicated_accept(dedicated);  // and serve, until the connection is closed
+ *         dedicated_accept_last(dedicated); // who had connected by then
+ *         dedicated_free(dedicated);
  *         context_term(&io);
- *         free(spill);
  *         return EXIT_SUCCESS;
  *     }
  *

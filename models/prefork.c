@@ -90,7 +90,9 @@ static int work_by_connection(struct server *server, const struct worker_process
         return cannot_serve(self, errno);
     model_begin_worker(&io, "process");
     worker_ready(server, self);
-    dedicated_work(dedicated);
+    while (dedicated_wait(dedicated))
+        dedicated_accept(dedicated);
+    dedicated_accept_last(dedicated);
     dedicated_free(dedicated);
     context_term(&io);
     return EXIT_SUCCESS;

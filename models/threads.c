@@ -90,10 +90,13 @@ static void *thread_main(void *arg)
     model_begin_worker(&self->pool_io.io, "thread");
     pthread_barrier_wait(&team->started);
     pthread_barrier_wait(&team->started);
-    if (team->pool != NULL)
+    if (team->pool != NULL) {
         pool_work(team->pool, &self->pool_io.io);
-    else
-        dedicated_work(self->dedicated);
+    } else {
+        while (dedicated_wait(self->dedicated))
+            dedicated_accept(self->dedicated);
+        dedicated_accept_last(self->dedicated);
+    }
     return NULL;
 }
 

@@ -109,8 +109,7 @@ enum accepted {
     NO_ROOM_NOW, /* for the next that does */
 };
 
-/* Serves the next connection that waits to be accepted; last: even where there is no place left, as
- * nobody else is going to. */
+/* last: even where there is no place left, as nobody else is going to. */
 static enum accepted accept_and_serve(struct dedicated *d, bool last)
 {
     struct server *server = d->io->server;
@@ -163,28 +162,6 @@ static int open_epoll(const struct dedicated *d)
     return fd;
 }
 
-/*
- * What waited when the stop was seen; no more than a backlog holds can have waited. Where others go
- * on accepting it is one connection at most: the kernel may have woken this worker, and this one
- * alone, for a connection that came just before. Of those that came while it was busy others know.
- * At a stop what waits at a socket of another program is left to whoever that starts next.
- */
-static void accept_last(struct dedicated *d)
-{
-    const struct server *server = d->io->server;
-    enum accepted result = ACCEPTED;
-
-    if (!atomic_load(&server->control->take_backlog)) {
-        if (!server_stopping(server))
-            (void)accept_and_serve(d, false);
-        return;
-    }
-    for (unsigned left = LISTEN_MOST_WAIT; left > 0 && result == ACCEPTED; left--)
-        result = accept_and_serve(d, true);
-    if (result != NO_ROOM_NOW)
-        worker_backlog_taken(server);
-}
-
 struct dedicated *dedicated_new(struct io *io, int stop_fd)
 {
     struct dedicated *d = calloc(1, sizeof *d);
@@ -215,19 +192,42 @@ void dedicated_free(struct dedicated *d)
     free(d);
 }
 
-void dedicated_work(struct dedicated *d)
+bool dedicated_wait(struct dedicated *d)
 {
-    while (!d->stopping) {
-        struct epoll_event events[2]; /* both, as the stop comes first */
-        int count = epoll_wait(d->epoll_fd, events, 2, look_ms(d));
+    struct epoll_event events[2]; /* both, as the stop comes first */
+    int count = d->stopping ? 0 : epoll_wait(d->epoll_fd, events, 2, look_ms(d));
 
-        d->stopping = server_told_to_finish(d->io->server);
-        for (int i = 0; i < count; i++)
-            d->stopping |= events[i].data.fd == d->stop_fd;
-        if (count >= 0 && !d->stopping)
-            (void)accept_and_serve(d, false);
-    }
+    d->stopping |= server_told_to_finish(d->io->server);
+    for (int i = 0; i < count; i++)
+        d->stopping |= events[i].data.fd == d->stop_fd;
+    return !d->stopping;
+}
+
+void dedicated_accept(struct dedicated *d)
+{
+    (void)accept_and_serve(d, false);
+}
+
+/*
+ * No more than a backlog holds can have waited. Where others go on accepting it is one connection
+ * at most: the kernel may have woken this worker, and this one alone, for a connection that came
+ * just before. Of those that came while it was busy others know. At a stop what waits at a socket
+ * of another program is left to whoever that starts next.
+ */
+void dedicated_accept_last(struct dedicated *d)
+{
+    const struct server *server = d->io->server;
+    enum accepted result = ACCEPTED;
+
     close(d->epoll_fd);
     d->epoll_fd = -1;
-    accept_last(d);
+    if (!atomic_load(&server->control->take_backlog)) {
+        if (!server_stopping(server))
+            (void)accept_and_serve(d, false);
+        return;
+    }
+    for (unsigned left = LISTEN_MOST_WAIT; left > 0 && result == ACCEPTED; left--)
+        result = accept_and_serve(d, true);
+    if (result != NO_ROOM_NOW)
+        worker_backlog_taken(server);
 }

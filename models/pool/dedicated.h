@@ -10,6 +10,8 @@
 #ifndef MODELS_POOL_DEDICATED_H
 #define MODELS_POOL_DEDICATED_H
 
+#include <stdbool.h>
+
 #include "io.h"
 
 struct dedicated;
@@ -18,8 +20,16 @@ struct dedicated;
  * its server, and stop_fd must outlive it. NULL with errno: out of memory or descriptors. */
 struct dedicated *dedicated_new(struct io *io, int stop_fd);
 
-/* Accepts a connection, serves it until it closes, accepts the next, until stop_fd is readable. */
-void dedicated_work(struct dedicated *d);
+/* Waits until a connection may wait to be accepted, at most a fraction of a second, longer among
+ * many workers. False: the worker is to finish. */
+bool dedicated_wait(struct dedicated *d);
+
+/* Accepts one, if one waits and there is a place, and serves it until it is closed. Where it could
+ * not for want of something, returns a moment later. */
+void dedicated_accept(struct dedicated *d);
+
+/* Once it is to finish: accepts and serves what waited then, if nobody else will. */
+void dedicated_accept_last(struct dedicated *d);
 
 /* Frees what dedicated_new() made; d may be NULL. */
 void dedicated_free(struct dedicated *d);

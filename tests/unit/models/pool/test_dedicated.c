@@ -42,7 +42,9 @@ static int end(void **state)
 static void *work(void *arg)
 {
     (void)arg;
-    dedicated_work(dedicated);
+    while (dedicated_wait(dedicated))
+        dedicated_accept(dedicated);
+    dedicated_accept_last(dedicated);
     return NULL;
 }
 
