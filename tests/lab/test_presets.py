@@ -12,7 +12,7 @@ from lab.ask.workloads import WORKLOADS
 from lab.server import peers
 from lab.judge import crossover, goals
 from lab.judge.analysis import CellResult
-from lab.programs import options, run
+from lab.programs import budget, options
 
 TWO = plan.Cores((0,), (1,))
 
@@ -53,7 +53,7 @@ def test_quick_takes_about_a_minute() -> None:
     found = planned()
     assert {cell.workload.name for cell in found.cells} == {"hello", "cpu", "sleep", "mix"}
     assert found.blocks == 3 and found.label == "quick"
-    assert 40 < run.seconds_planned(found) < 90
+    assert 40 < budget.seconds_planned(found) < 90
 
 
 def test_full_has_what_was_promised_in_under_an_hour() -> None:
@@ -71,21 +71,21 @@ def test_full_has_what_was_promised_in_under_an_hour() -> None:
     assert "threads(64)+gil" in labels(found, "mix", 256)
     assert "threads(2)+gil" in labels(found, "cpu", 16)
     assert found.blocks == 10 and found.steady and found.syscalls
-    assert 20 * 60 < run.seconds_planned(found) < 54 * 60
+    assert 20 * 60 < budget.seconds_planned(found) < 54 * 60
     for workload, connections in presets.AA_CELLS:
         again = [x for x in labels(found, workload, connections) if x.endswith(plan.AGAIN)]
         assert len(again) == 1
 
 
 def test_many_workers_take_their_time() -> None:
-    assert 7 * 60 < run.seconds_planned(planned("--external")) < 15 * 60
+    assert 7 * 60 < budget.seconds_planned(planned("--external")) < 15 * 60
     few, many = (planned("--workloads=idle:1", "--models=prefork", f"--workers={n}") for n in (4, 1024))
-    assert run.seconds_planned(many) > run.seconds_planned(few) + 4
+    assert budget.seconds_planned(many) > budget.seconds_planned(few) + 4
 
 
 def test_full_with_peers_takes_little_more_than_an_hour(all_peers: None) -> None:
     found = planned("--full", "--peers")
-    assert run.seconds_planned(found) < 67 * 60
+    assert budget.seconds_planned(found) < 67 * 60
     models = {c.model for cell in found.cells for c in cell.configurations}
     assert {*MODELS, *PEERS} <= models
 

@@ -2,6 +2,7 @@
 """The progress line."""
 
 import io
+from dataclasses import replace
 
 import made
 import pytest
@@ -14,17 +15,41 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_progress_is_for_terminals_and_leaves_no_trace() -> None:
-    cell = made.cell("sleep", made.CORO)
-    step = plan.Step(0, cell, made.CORO)
-    screen, pipe = Terminal(), io.StringIO()
-    for stream in (screen, pipe):
-        progress = Progress(stream, 10, 10.0)
-        progress.show(0, step, 3)
-        progress.clear()
-    assert pipe.getvalue() == ""
-    assert "[1/10] block 1/3  sleep coro  0:10 left" in screen.getvalue()
+PLAN = replace(plan.ordered(made.plan((made.cell("sleep", made.CORO),))), precision=0.02)
+
+
+def test_on_a_terminal_it_leaves_no_trace() -> None:
+    screen = Terminal()
+    progress = Progress(screen, 1.0)
+    progress.show(PLAN, 0, lambda: "not asked yet")
+    progress.clear()
+    assert "[1/3] block 1/3  sleep coro  0:03 left" in screen.getvalue()
+    assert "not asked" not in screen.getvalue()
     assert screen.getvalue().split("\r")[-2].strip() == "" and screen.getvalue().endswith("\r")
+
+
+def test_elsewhere_it_says_a_line_every_ten_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("lab.programs.progress.time.monotonic", lambda: now[0])
+    pipe = io.StringIO()
+    progress = Progress(pipe, 1.0)
+    for at, done in ((100, 0), (105, 1), (111, 2), (112, 2)):
+        now[0] = at
+        progress.show(replace(PLAN, budget_s=60.0), done, lambda: "so much is known")
+    progress.clear()
+    (line,) = pipe.getvalue().splitlines()
+    assert line == "[3/3] block 3/3  sleep coro  at most 0:49 left; so much is known"
+
+
+def test_the_time_left_of_a_run_that_goes_on_is_by_its_own_steps(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [100.0]
+    monkeypatch.setattr("lab.programs.progress.time.monotonic", lambda: now[0])
+    progress = Progress(Terminal(), 2.0)
+    progress.show(PLAN, 2, str)
+    now[0] = 106.0
+    assert progress.seconds_left(2, 3) == pytest.approx((6 + 3 * 2.0) / 3)
 
 
 @pytest.mark.parametrize("seconds, text", [(0, "0:00"), (61.4, "1:01"), (-3, "0:00"), (600, "10:00")])

@@ -158,6 +158,12 @@ class Plan:
     steady: bool = False  # in the first block, find how long each needs to get steady
     syscalls: bool = False  # count system calls in runs of their own, at the end
     nice: int = priority.NORMAL  # of servers and wrk, see priority
+    budget_s: float = 0.0  # in all; what the blocks leave of it goes to cells whose ratios are wide
+    precision: float = 0.03  # of a ratio, to both sides: what is wider is wide
+
+    def blocks_of(self, cell: Cell) -> int:
+        """Those of the plan, and what was added to them."""
+        return sum(step.cell == cell for step in self.steps) // len(cell.configurations)
 
     def nice_for(self, workload: Workload) -> int:
         return max(priority.NORMAL, self.nice) if workload.database else self.nice
@@ -321,11 +327,20 @@ def ordered(plan: Plan) -> Plan:
 
 def order(plan: Plan) -> list[Step]:
     """Configurations of a cell stay together, so that pairs are close in time."""
-    dice = random.Random(plan.seed)
-    steps = []
-    for block in range(plan.blocks):
-        for cell in plan.cells:
-            shuffled = list(cell.configurations)
-            dice.shuffle(shuffled)
-            steps += [Step(block, cell, configuration) for configuration in shuffled]
-    return steps
+    return [
+        step
+        for block in range(plan.blocks)
+        for cell in plan.cells
+        for step in _block(plan, cell, block)
+    ]
+
+
+def with_block(plan: Plan, cell: Cell) -> Plan:
+    """One more of a cell, at the end."""
+    return replace(plan, steps=(*plan.steps, *_block(plan, cell, plan.blocks_of(cell))))
+
+
+def _block(plan: Plan, cell: Cell, block: int) -> list[Step]:
+    shuffled = list(cell.configurations)
+    random.Random(f"{plan.seed} {block} {cell.name}").shuffle(shuffled)
+    return [Step(block, cell, configuration) for configuration in shuffled]

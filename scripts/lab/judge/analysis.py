@@ -294,14 +294,10 @@ def _median(values: Iterable[float]) -> float:
 
 def _company(rows: Sequence[Row]) -> list[str]:
     """What other programs, and other machines on the same host, had of the cores meanwhile."""
-    said = []
-    for row in rows:
-        others = f"other programs {row.others_cores * 100:.0f} % of a core"
-        steal = f"the hypervisor {row.steal_share * 100:.1f} % of the cores"
-        parts = [others] if row.others_cores >= NOTED_CORES else []
-        parts += [steal] if row.steal_share >= NOTED_STEAL else []
-        said += [f"{row.label} {' and '.join(parts)}"] if parts else []
-    return [f"meanwhile had, in the median: beside {'; beside '.join(said)}"] if said else []
+    others = [f"{r.label} {r.others_cores * 100:.0f} %" for r in rows if r.others_cores >= NOTED_CORES]
+    steal = [f"{r.label} {r.steal_share * 100:.1f} %" for r in rows if r.steal_share >= NOTED_STEAL]
+    notes = [f"other programs had of a core, in the median: beside {', '.join(others)}"] if others else []
+    return notes + ([f"the hypervisor took of the cores: from {', '.join(steal)}"] if steal else [])
 
 
 def _restless(samples: Sequence[Sample]) -> list[str]:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
 """The programs: what scripts/bench and the others beside it do when they are called.
 
-    progress    the line that says how long it takes
+    progress    the line that says how long it takes, and what is known so far
     report      scripts/report: all files of a run, made again
     readme      scripts/results: the texts that follow from the reference run
+    budget      how long a run takes, and of what it measures more
     run         a whole run: what it needs, every step of its plan, its folder
     options, bench   scripts/bench
     compare     scripts/compare: two runs side by side

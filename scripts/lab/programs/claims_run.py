@@ -32,7 +32,7 @@ from ..judge import claims
 from ..judge.claims import CLAIMS, Claim, Measured, Round
 from ..judge.goals import FAIL, PASS, VOID
 from ..show.document import Run
-from . import options as choosing, run as running
+from . import budget, options as choosing, run as running
 
 SCHEMA = 1
 SWITCH_S, MEMORY_S = 3.0, 12.0  # roughly, of one round
@@ -62,7 +62,7 @@ def make_plan(options: argparse.Namespace, asked: Sequence[str]) -> Plan:
 
 def seconds(plan: Plan, asked: Sequence[str]) -> float:
     each = SWITCH_S * ("2" in asked) + MEMORY_S * ("3" in asked)
-    return running.seconds_planned(plan) + each * plan.blocks
+    return budget.seconds_planned(plan) + each * plan.blocks
 
 
 # --- measuring ----------------------------------------------------------------------------

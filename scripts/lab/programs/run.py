@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, Sequence
@@ -14,7 +15,8 @@ from typing import Iterator, Sequence
 from ..machine.children import Children
 from ..machine.errors import LabError
 from ..machine.program import EX_INTERRUPTED, say
-from ..ask.plan import Plan
+from ..ask import plan as planning
+from ..ask.plan import Plan, Step
 from ..server import site
 from ..server.backend import Backend
 from ..measure import environment, measurement, syscalls, wrk
@@ -24,33 +26,11 @@ from ..measure.sample import Count, Sample
 from ..judge import gates
 from ..judge.analysis import CellResult
 from ..show.document import Run, command_line, to_json, utc
-from . import readme, report
+from . import budget, readme, report
 from .progress import Progress
 
 FLOOR = "build/floor"
-# Starting, checking, reading counters and draining, around a step's load.
-OVERHEAD_S = 0.25
-STARTING_S = 4e-6  # of a pool, by the square of its size: each worker finds all before it in the way
 MOST_FAILURES = 5
-STEADY_S = 2.6  # until a configuration is found steady, in its first block
-NEEDED_S = 0.25  # that this makes a later block's warm-up longer
-SYSCALLS_S = 1.3
-
-
-def seconds_planned(plan: Plan) -> float:
-    """An estimate of the whole run."""
-    once = 0.0
-    first, needed = 0.0, 0.0
-    for cell in plan.cells:
-        for configuration in cell.configurations:
-            load_s = plan.duration_of(cell, configuration) + cell.workload.kind.overhead_s
-            once += load_s + plan.warmup_s + OVERHEAD_S
-            once += STARTING_S * configuration.workers**2
-            first += STEADY_S - plan.warmup_s if plan.steady else 0.0
-            needed += NEEDED_S if plan.steady else 0.0
-    counted = sum(len(cell.configurations) for cell in plan.cells if syscalls.countable(cell))
-    later = max(0, plan.blocks - 1) * needed
-    return once * plan.blocks + first + later + (counted * SYSCALLS_S if plan.syscalls else 0.0)
 
 
 def find_programs(
@@ -92,15 +72,25 @@ def prepared(
         yield Run(plan, recorded, command_line(program, argv), started, notes=notes), programs
 
 
-def execute(bench: Bench, progress: Progress) -> Iterator[Sample]:
-    """A sample a step.
+def steps(run: Run) -> Iterator[Step]:
+    """Those of the plan that have no sample yet; then, added to it, a block more of one cell after
+    another, while ratios are wider than asked and the budget lasts."""
+    end = time.monotonic() + run.plan.budget_s
+    yield from run.plan.steps[len(run.samples) :]
+    while cell := budget.next_cell(run, end - time.monotonic()):
+        run.plan = planning.with_block(run.plan, cell)
+        yield from run.plan.steps[len(run.samples) :]
+
+
+def execute(bench: Bench, run: Run, progress: Progress) -> None:
+    """A sample a step, into run.
 
     A server or a wrk that fails in the middle of a long run voids its sample; one that fails
     at once, or again and again, ends the run: raises LabError."""
-    plan = bench.plan
     failures = 0  # one after the other
-    for order, step in enumerate(plan.steps):
-        progress.show(order, step, plan.blocks)
+    for step in steps(run):
+        order = len(run.samples)
+        progress.show(run.plan, order, lambda: budget.known(run))
         try:
             sample = measurement.measure(bench, step, order)
             failures = 0
@@ -110,7 +100,7 @@ def execute(bench: Bench, progress: Progress) -> Iterator[Sample]:
                 raise
             sample = measurement.failed(step, order, str(error))
         sample.gates = gates.check(sample, step.cell.workload, step.configuration)
-        yield sample
+        run.samples.append(sample)
 
 
 def count_syscalls(bench: Bench) -> Iterator[Count]:
@@ -126,15 +116,15 @@ def count_syscalls(bench: Bench) -> Iterator[Count]:
 
 
 def perform(run: Run, programs: Programs) -> int:
-    """Everything of a plan, into run. The exit status: what was measured until a stop stays."""
+    """Everything of a plan that run has not yet. The exit status: what was measured until a stop
+    stays."""
     plan = run.plan
-    progress = Progress(sys.stderr, len(plan.steps), seconds_planned(plan))
+    progress = Progress(sys.stderr, budget.seconds_planned(plan) / max(1, len(plan.steps)))
     code = 0
     try:
         with Children() as children:
             bench = Bench(children, programs, plan)
-            for sample in execute(bench, progress):
-                run.samples.append(sample)
+            execute(bench, run, progress)
             if plan.syscalls:
                 progress.say("counting system calls")
                 run.counts += count_syscalls(bench)
@@ -154,7 +144,7 @@ def perform(run: Run, programs: Programs) -> int:
 
 def worth_keeping(run: Run) -> bool:
     """Whether anything can be compared: that takes the first block in full."""
-    return run.complete or len(run.samples) * run.plan.blocks >= len(run.plan.steps)
+    return run.complete or len(run.samples) >= sum(len(cell.configurations) for cell in run.plan.cells)
 
 
 def check_writable(directory: Path) -> None:

@@ -82,6 +82,9 @@ def to_json(run: Run, results: Sequence[CellResult]) -> dict[str, Any]:
             "warmup_s": plan.warmup_s,
             "steady_looked_for": plan.steady,
             "nice": plan.nice,
+            "budget_s": plan.budget_s,
+            "precision": plan.precision,
+            "syscalls_wanted": plan.syscalls,
             "server_cpus": plan.cores.server,
             "load_cpus": plan.cores.load,
             "order": [

@@ -114,7 +114,7 @@ def _plan(document: Mapping[str, Any]) -> Plan:
         steps=steps,
         cores=Cores(tuple(data["server_cpus"]), tuple(data["load_cpus"])),
         steady=data["steady_looked_for"],
-        syscalls=bool(document["syscalls"]),
+        syscalls=data.get("syscalls_wanted", bool(document["syscalls"])),
     )
 
 

@@ -62,6 +62,10 @@ def footnotes(result: CellResult) -> list[str]:
 def common_lines(plan: Plan, results: Sequence[CellResult]) -> list[str]:
     """What holds for the whole run: blocks, interval, noise, phantoms."""
     lines = [interval_line(plan.blocks)]
+    more = [f"{cell.name}: {n}" for cell in plan.cells if (n := plan.blocks_of(cell)) > plan.blocks]
+    if more:
+        wide = f"ratios were wider than ±{plan.precision * 100:g} %"
+        lines.append(f"more blocks, within {plan.budget_s:g} s, where {wide}: {'; '.join(more)}")
     if plan.nice != priority.NORMAL:
         ahead = ", so other programs got what they left idle" if plan.nice < 0 else ""
         asks = any(result.cell.workload.database for result in results)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: MIT
+"""How long a run takes, and what it goes on with: blocks more of the cells whose ratios are wider
+than asked, while the plan's budget lasts."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from ..ask.plan import Cell, Plan
+from ..measure import syscalls
+from ..judge import analysis, verdict
+from ..judge.analysis import CellResult
+from ..show.document import Run
+
+# Starting, checking, reading counters and draining, around a step's load.
+OVERHEAD_S = 0.25
+STARTING_S = 4e-6  # of a pool, by the square of its size: each worker finds all before it in the way
+STEADY_S = 2.6  # until a configuration is found steady, in its first block
+NEEDED_S = 0.25  # that this makes a later block's warm-up longer
+SYSCALLS_S = 1.3
+FEWEST = 3  # pairs of which anything is known
+
+
+def seconds_planned(plan: Plan) -> float:
+    """An estimate of the plan's own blocks."""
+    once = 0.0
+    first, needed = 0.0, 0.0
+    for cell in plan.cells:
+        for configuration in cell.configurations:
+            load_s = plan.duration_of(cell, configuration) + cell.workload.kind.overhead_s
+            once += load_s + plan.warmup_s + OVERHEAD_S
+            once += STARTING_S * configuration.workers**2
+            first += STEADY_S - plan.warmup_s if plan.steady else 0.0
+            needed += NEEDED_S if plan.steady else 0.0
+    counted = sum(len(cell.configurations) for cell in plan.cells if syscalls.countable(cell))
+    later = max(0, plan.blocks - 1) * needed
+    return once * plan.blocks + first + later + (counted * SYSCALLS_S if plan.syscalls else 0.0)
+
+
+def seconds_of(plan: Plan, cell: Cell) -> float:
+    """Of a block more of one cell."""
+    return seconds_planned(replace(plan, cells=(cell,), blocks=1, steady=False, syscalls=False))
+
+
+def widths(result: CellResult) -> dict[str, float]:
+    """How far the interval reaches to both sides of each ratio that the cell's verdict states: 0.03
+    for ±3 %, infinite where nothing is known of it."""
+    base = verdict.reference(result)
+    if base is None or not result.cell.workload.kind.compared:
+        return {}
+    metric = analysis.cpu_us if verdict.by_cpu(result) else analysis.rps
+    found = {}
+    for row in result.models:
+        ratio = None if row is base else analysis.ratio(row, base, metric)
+        if ratio:
+            known = len(row.valid) >= FEWEST and ratio.low > 0
+            width = math.sqrt(ratio.high / ratio.low) - 1 if known else math.inf
+            found[f"{result.cell.workload.name} {row.label} ÷ {base.label}"] = width
+    return found
+
+
+def known(run: Run) -> str:
+    """What the progress line says of the ratios."""
+    found = {name: width for result in run.results() for name, width in widths(result).items()}
+    if not found or math.isinf(min(found.values())):
+        return "no ratio is known yet"
+    narrow = sum(width <= run.plan.precision for width in found.values())
+    widest = max(found, key=lambda name: found[name])
+    return (
+        f"{narrow} of {len(found)} ratios within ±{run.plan.precision * 100:g} %, "
+        f"widest {widest} ±{found[widest] * 100:.0f} %"
+    )
+
+
+def next_cell(run: Run, seconds_left: float) -> Cell | None:
+    """Of the cells with a ratio wider than asked, a block of which fits into the time left, one that
+    had the fewest; None where there is none."""
+    plan = run.plan
+    wide = [
+        result.cell
+        for result in (run.results() if seconds_left > 0 else [])
+        if max(widths(result).values(), default=0.0) > plan.precision
+        and seconds_of(plan, result.cell) <= seconds_left
+    ]
+    return min(wide, key=plan.blocks_of) if wide else None
