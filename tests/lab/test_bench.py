@@ -317,6 +317,11 @@ def one_line(done: Any, code: Any, words: str) -> None:
         (["--nonsense"], 64, "--nonsense"),
         (["--connections=1000000"], 64, "--connections 1000000: at most"),
         (["--full", "--workloads=hello", "--connections=7"], 64, "nothing of this preset is left"),
+        (["--resume=no/such/run"], 1, "cannot read no/such/run"),
+        (["--resume=no/such/run", "--models=coro"], 64, "own plan: not with --models"),
+        (["--resume=no/such/run", "--full"], 64, "own plan: not with --full"),
+        (["--budget=-1"], 64, "--budget"),
+        (["--precision=0"], 64, "--precision"),
         (["--server=no/such/server"], 1, "no server at"),
         (["--results=/dev/null/results"], 1, "--results /dev/null/results: Not a directory"),
         (["--results=/proc"], 1, "--results /proc: "),
@@ -415,15 +420,25 @@ def in_a_terminal(arguments: list[str], hangup: Any, until: bytes) -> tuple[int,
 
 @needs_wrk
 def test_a_terminal_that_is_closed_ends_the_run_and_loses_nothing(tmp_path: Path) -> None:
-    arguments = [*SHORT, "--blocks=100", "--workloads=sleep", "--models=coro", "--connections=4"]
+    arguments = [*SHORT, "--blocks=8", "--workloads=sleep", "--models=coro", "--connections=4"]
     arguments.append(f"--results={tmp_path}")
-    status, _shown = in_a_terminal(arguments, signal.SIG_DFL, b"block 3/100")
+    status, _shown = in_a_terminal(arguments, signal.SIG_DFL, b"block 3/8")
     assert status == 130
     (folder,) = tmp_path.glob("*-quick")
     run = json.loads((folder / "run.json").read_text())
     assert (run["complete"], run["stopped_by"]) == (False, "SIGHUP")
-    assert 2 <= len(run["samples"]) < 100
+    assert 2 <= len(run["samples"]) < 8
     assert (folder / "report.html").exists()
+
+    done = bench(f"--resume={folder}")
+    assert done.returncode == 0, done.stderr
+    assert {each.name for each in tmp_path.iterdir()} == {folder.name, "README.md"}
+    whole = json.loads((folder / "run.json").read_text())
+    assert (whole["complete"], whole["stopped_by"]) == (True, None)
+    assert [sample["block"] for sample in whole["samples"]] == list(range(8))
+    assert whole["samples"][: len(run["samples"])] == run["samples"]
+    assert whole["plan"] == run["plan"] and whole["command"] == run["command"]
+    assert any("taken up again" in note for note in whole["notes"])
 
 
 @needs_wrk

@@ -6,6 +6,7 @@
     readme      scripts/results: the texts that follow from the reference run
     budget      how long a run takes, and of what it measures more
     run         a whole run: what it needs, every step of its plan, its folder
+    resume      a run that was stopped, to be gone on with
     options, bench   scripts/bench
     compare     scripts/compare: two runs side by side
     advise      scripts/advise: which model fits a service

@@ -18,29 +18,37 @@ from ..measure.environment import ROOT
 from ..judge import conclusions
 from ..show import table
 from ..show.document import Run
-from . import options as choosing, run as running
+from . import options as choosing, resume, run as running
 
 
 def _bench(argv: Sequence[str]) -> int:
-    options = choosing.parser().parse_args(argv)
+    parser = choosing.parser()
+    options = parser.parse_args(argv)
     notes: list[str] = []
-    plan = choosing.make_plan(options, notes)
+    earlier, server = resume.read(parser, options) if options.resume else (None, options.server)
+    plan = earlier.plan if earlier else choosing.make_plan(options, notes)
     if options.list:
         say(sys.stdout, choosing.describe(plan) + "".join(f"{note}\n" for note in notes))
         return 0
+    folder = Path(options.resume).resolve() if earlier else None
     directory = Path(options.results) if options.results else ROOT / "results"
+    directory = folder.parent if folder else directory
     running.check_writable(directory)
-    with running.prepared("scripts/bench", argv, plan, options.server) as (run, programs):
+    with running.prepared("scripts/bench", argv, plan, server) as (run, programs):
+        if earlier:
+            resume.check_same(earlier, run.environment)
+            run = earlier
         run.notes[:0] = notes
         if options.preset != "quick" or sys.stderr.isatty():
             say(sys.stderr, "\n".join([choosing.estimate(plan), *run.notes]) + "\n")
         code = running.perform(run, programs)
-    _report(run, directory)
+    _report(run, directory, folder)
     return code
 
 
-def _report(run: Run, directory: Path) -> None:
-    """Tables to stdout, files below directory; nothing of a run cut off in its first block."""
+def _report(run: Run, directory: Path, folder: Path | None) -> None:
+    """Tables to stdout, files below directory, in folder where the run has one; nothing of a run cut
+    off in its first block."""
     done, planned = len(run.samples), len(run.plan.steps)
     if not run.complete:
         enough = running.worth_keeping(run)
@@ -53,10 +61,13 @@ def _report(run: Run, directory: Path) -> None:
     run.conclusions, run.conclusion_lines = conclusions.draw(run.plan, results)
     text = table.render_text(run.plan, results, _width(), run.conclusion_lines, run.notes)
     try:
-        folder = running.write(run, results, directory)
+        folder = running.write(run, results, directory, folder)
     finally:
         say(sys.stdout, text)
-    say(sys.stdout, f"\nseed {run.plan.seed}; written to {running.shown(folder)}/\n")
+    where = running.shown(folder)
+    say(sys.stdout, f"\nseed {run.plan.seed}; written to {where}/\n")
+    if not run.complete:
+        say(sys.stderr, f"scripts/bench: --resume {where} goes on with it\n")
 
 
 def _width() -> int:

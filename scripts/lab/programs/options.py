@@ -47,6 +47,7 @@ examples:
   scripts/bench --full --workloads sleep,mix       only these cells of it
   scripts/bench --workloads sleep --connections 64,256,1024 --workers 16,64
   scripts/bench --workloads 'mix?cpu=200&wait=5&rounds=2' --models threads:2+gil,coro
+  scripts/bench --resume results/20260101T000000Z-reference
   scripts/bench --workloads hello,files-1m --peers=nginx,apache-event
 """
 
@@ -81,6 +82,9 @@ def parser() -> Parser:
     add("--label", help="ends the name of the results' folder (the preset's name)")
     add("--cpus-server", metavar="LIST", help="cores of the server (the first half of all)")
     add("--cpus-load", metavar="LIST", help="cores of wrk (the other half)")
+    add("--resume", metavar="DIR",
+        help="go on with the run in this folder that was stopped, by its own plan; with --budget "
+        "also with one that was not")
     add("--nice", type=int, metavar="N",
         help="of servers and wrk: -20 keeps other programs from their cores, 0 competes with "
         "them (-20 where allowed, as to root)")

@@ -157,14 +157,20 @@ def check_writable(directory: Path) -> None:
         raise LabError(f"--results {directory}: {error.strerror}") from None
 
 
-def write(run: Run, results: Sequence[CellResult], directory: Path) -> Path:
-    """The run's folder, new, below directory; after a reference run also what is made of the
+def write(
+    run: Run, results: Sequence[CellResult], directory: Path, folder: Path | None = None
+) -> Path:
+    """The run's folder below directory, a new one where none is given; after a reference run also what is made of the
     newest such, here and in the README.md above. Raises LabError where one cannot be written."""
-    folder = directory / f"{utc('%Y%m%dT%H%M%SZ')}-{run.plan.label}"
+    new = folder is None
+    folder = folder or directory / f"{utc('%Y%m%dT%H%M%SZ')}-{run.plan.label}"
     try:
-        folder.mkdir(parents=True)
+        if new:
+            folder.mkdir(parents=True)
         document = json.dumps(to_json(run, results), indent=1, ensure_ascii=False)
-        (folder / "run.json").write_text(document + "\n")
+        written = folder / "run.json.new"  # one that was there is lost to no full disk
+        written.write_text(document + "\n")
+        written.replace(folder / "run.json")
         report.write(folder, report.files(run, results, folder.name))
         whole = directory / "README.md"
         reference = run.plan.label.startswith(readme.REFERENCE)

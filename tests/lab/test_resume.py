@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: MIT
+"""Going on with a run that was stopped: what is refused. test_bench.py goes on with one."""
+
+import json
+from pathlib import Path
+
+import made
+import made_run
+import pytest
+from lab.ask.plan import Cell
+from lab.ask.workloads import WORKLOADS
+from lab.machine.errors import LabError
+from lab.programs import options, resume
+from lab.show.document import Run
+
+
+def stored(folder: Path, command: str) -> Path:
+    run = made_run.run([Cell(WORKLOADS["hello"], 64, (made.CORO,))])
+    run.command = command
+    (folder / "run.json").write_text(json.dumps(made_run.as_json(run)))
+    return folder
+
+
+def read(folder: Path, *words: str) -> tuple[Run, str]:
+    parser = options.parser()
+    return resume.read(parser, parser.parse_args([f"--resume={folder}", *words]))
+
+
+def test_it_has_the_runs_plan_and_server_and_a_budget_of_its_own(tmp_path: Path) -> None:
+    folder = stored(tmp_path, "scripts/bench --server other/server --seed 3")
+    run, server = read(folder, "--budget=60")
+    assert (server, run.plan.budget_s, run.plan.seed) == ("other/server", 60.0, 7)
+    assert len(run.samples) == len(run.plan.steps) == 3 and not run.complete
+    assert read(folder)[0].plan.budget_s == 0.0
+
+
+def test_a_run_of_another_program_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="a run of scripts/claims"):
+        read(stored(tmp_path, "scripts/claims --blocks 6"))
+
+
+def test_another_machine_or_server_is_refused(tmp_path: Path) -> None:
+    run, _ = read(stored(tmp_path, "scripts/bench"))
+    resume.check_same(run, dict(run.environment))
+    for name in resume.SAME:
+        with pytest.raises(LabError, match=f"{name.replace('_', ' ')} was .*, and is another here"):
+            resume.check_same(run, {**run.environment, name: "another"})
