@@ -42,12 +42,7 @@ static bool read_digits(const char **text, uint64_t *value)
 
 static bool read_count(const char *text, uint64_t *value)
 {
-    if (strcmp(text, "auto") == 0) {
-        *value = 0;
-        return true;
-    }
-    /* 0 means auto in struct config, but "no workers" to whoever writes it: refused. */
-    return read_digits(&text, value) && *text == '\0' && *value > 0;
+    return read_digits(&text, value) && *text == '\0';
 }
 
 /* "660", "0660". */
@@ -56,16 +51,12 @@ static bool read_mode(const char *text, uint64_t *value)
     uint64_t mode = 0;
     size_t length = strlen(text);
 
-    if (strcmp(text, "auto") == 0) {
-        *value = 0;
-        return true;
-    }
     if (length < 3 || length > 4 || strspn(text, "01234567") != length)
         return false;
     for (size_t i = 0; i < length; i++)
         mode = mode * 8 + (uint64_t)(text[i] - '0');
     *value = mode;
-    return mode > 0;
+    return true;
 }
 
 /* "10", "0.25", ".5"; finer than a millisecond is refused rather than rounded. */
@@ -141,7 +132,7 @@ static bool read_choice(const struct config_option *option, const char *text, ui
 static bool port_is_valid(const char *text)
 {
     uint64_t port;
-    return read_digits(&text, &port) && *text == '\0' && port <= UINT16_MAX;
+    return read_count(text, &port) && port <= UINT16_MAX;
 }
 
 /* "ADDR" or "ADDR%ZONE" (RFC 4007, 11): the zone of a link-local address is an interface's name or
@@ -283,12 +274,10 @@ int config_option_set(struct config *config, const struct config_option *option,
         ok = read_flag(text, &value);
         break;
     case KIND_COUNT:
-        ok = read_count(text, &value) &&
-             (value == 0 || (value >= option->min && value <= option->max));
-        break;
     case KIND_MODE:
-        ok = read_mode(text, &value) &&
-             (value == 0 || (value >= option->min && value <= option->max));
+        ok = strcmp(text, "auto") == 0 || /* 0, which nobody may write: it would mean "none" */
+             ((option->kind == KIND_COUNT ? read_count(text, &value) : read_mode(text, &value)) &&
+              value >= option->min && value <= option->max);
         break;
     case KIND_SECONDS:
         ok = read_seconds(text, &value) && value >= option->min && value <= option->max;
