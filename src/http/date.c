@@ -10,11 +10,11 @@
 #include <string.h>
 #include <time.h>
 
-static const char WEEKDAYS[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+static const char *const WEEKDAYS[7] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
 static const char *const LONG_WEEKDAYS[7] = {"Sunday",   "Monday", "Tuesday", "Wednesday",
                                              "Thursday", "Friday", "Saturday"};
-static const char MONTHS[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                   "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+static const char *const MONTHS[12] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                       "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 enum { SECONDS_A_DAY = 86400 };
 
@@ -99,9 +99,8 @@ const char *http_clock_line(struct http_clock *clock)
 /* Reading: a cursor over the text, and what has been read. */
 struct date_reader {
     const char *at, *end;
-    int64_t year;
-    int month, day, hour, minute, second; /* month 1 to 12 */
-    bool short_year;                      /* it had two digits: the century is to be judged */
+    int year, month, day, hour, minute, second; /* month 1 to 12 */
+    bool short_year; /* it had two digits, and is in this century till that is judged */
 };
 
 static bool literal(struct date_reader *r, const char *text)
@@ -125,76 +124,61 @@ static bool number(struct date_reader *r, int digits, int *value)
     return true;
 }
 
-static bool month(struct date_reader *r)
+/* Reads one of the names; its number, from 1. */
+static bool name(struct date_reader *r, const char *const names[], int count, int *which)
 {
-    for (r->month = 1; r->month <= 12; r->month++)
-        if (literal(r, MONTHS[r->month - 1]))
+    for (*which = 1; *which <= count; ++*which)
+        if (literal(r, names[*which - 1]))
             return true;
     return false;
 }
 
-static bool time_of_day(struct date_reader *r)
+static bool short_year(struct date_reader *r)
 {
-    return number(r, 2, &r->hour) && literal(r, ":") && number(r, 2, &r->minute) &&
-           literal(r, ":") && number(r, 2, &r->second);
-}
-
-/* "Sun, 06 Nov 1994 08:49:37 GMT" */
-static bool imf_fixdate(struct date_reader *r)
-{
-    int year;
-
-    for (int i = 0; i < 7; i++) {
-        if (literal(r, WEEKDAYS[i])) {
-            bool ok = literal(r, ", ") && number(r, 2, &r->day) && literal(r, " ") && month(r) &&
-                      literal(r, " ") && number(r, 4, &year) && literal(r, " ") && time_of_day(r) &&
-                      literal(r, " GMT");
-
-            r->year = ok ? year : 0;
-            return ok;
-        }
-    }
-    return false;
-}
-
-/* "Sunday, 06-Nov-94 08:49:37 GMT" */
-static bool rfc850_date(struct date_reader *r)
-{
-    int year;
     int64_t this_year;
+    int year, ignored;
+
+    if (!number(r, 2, &year))
+        return false;
+    date_of(time(NULL) / SECONDS_A_DAY, &this_year, &ignored, &ignored);
+    r->year = (int)(this_year / 100 * 100) + year;
+    r->short_year = true;
+    return true;
+}
+
+/* Reads what a letter stands for in strptime(3). */
+static bool part(struct date_reader *r, char letter)
+{
     int ignored;
 
-    for (int i = 0; i < 7; i++) {
-        if (!literal(r, LONG_WEEKDAYS[i]))
-            continue;
-        if (!(literal(r, ", ") && number(r, 2, &r->day) && literal(r, "-") && month(r) &&
-              literal(r, "-") && number(r, 2, &year) && literal(r, " ") && time_of_day(r) &&
-              literal(r, " GMT")))
-            return false;
-        date_of(time(NULL) / SECONDS_A_DAY, &this_year, &ignored, &ignored);
-        r->year = this_year / 100 * 100 + year;
-        r->short_year = true;
-        return true;
+    switch (letter) {
+    case 'a':
+        return name(r, WEEKDAYS, 7, &ignored);
+    case 'A':
+        return name(r, LONG_WEEKDAYS, 7, &ignored);
+    case 'b':
+        return name(r, MONTHS, 12, &r->month);
+    case 'd':
+        return number(r, 2, &r->day);
+    case 'e': /* may begin with a space */
+        return literal(r, " ") ? number(r, 1, &r->day) : number(r, 2, &r->day);
+    case 'T':
+        return number(r, 2, &r->hour) && literal(r, ":") && number(r, 2, &r->minute) &&
+               literal(r, ":") && number(r, 2, &r->second);
+    case 'y':
+        return short_year(r);
+    default: /* Y */
+        return number(r, 4, &r->year);
     }
-    return false;
 }
 
-/* "Sun Nov  6 08:49:37 1994" */
-static bool asctime_date(struct date_reader *r)
+/* The whole text is a date of that form. */
+static bool has_form(struct date_reader *r, const char *form)
 {
-    int year;
-
-    for (int i = 0; i < 7; i++) {
-        if (literal(r, WEEKDAYS[i])) {
-            bool ok = literal(r, " ") && month(r) && literal(r, " ") &&
-                      (literal(r, " ") ? number(r, 1, &r->day) : number(r, 2, &r->day)) &&
-                      literal(r, " ") && time_of_day(r) && literal(r, " ") && number(r, 4, &year);
-
-            r->year = ok ? year : 0;
-            return ok;
-        }
-    }
-    return false;
+    for (; *form != '\0'; form++)
+        if (*form == '%' ? !part(r, *++form) : !literal(r, (const char[]){*form, '\0'}))
+            return false;
+    return r->at == r->end;
 }
 
 /* The time of a date that was read; false for a day or time that does not exist. */
@@ -226,12 +210,16 @@ static bool is_far_ahead(int64_t seconds)
 
 bool http_date_parse(struct http_slice text, int64_t *seconds)
 {
-    static bool (*const FORMS[])(struct date_reader *) = {imf_fixdate, rfc850_date, asctime_date};
+    static const char *const FORMS[] = {
+        "%a, %d %b %Y %T GMT", /* IMF-fixdate */
+        "%A, %d-%b-%y %T GMT", /* of RFC 850 */
+        "%a %b %e %T %Y",      /* of asctime() */
+    };
 
     for (size_t i = 0; i < sizeof FORMS / sizeof FORMS[0]; i++) {
         struct date_reader r = {.at = text.data, .end = text.data + text.length};
 
-        if (!FORMS[i](&r) || r.at != r.end)
+        if (!has_form(&r, FORMS[i]))
             continue;
         if (!seconds_of(&r, seconds))
             return false;
