@@ -9,21 +9,18 @@
 #include <string.h>
 #include <strings.h>
 
+#include "http/chars.h"
+
 enum { WHOLE = 1000 }; /* thousandths: a weight that is not given, or malformed */
 
 /* How precisely a range names a type, from not at all. */
 enum precision { NOT_COVERED, ANY, ANY_SUBTYPE, NAMED };
 
-static bool is_blank(char byte)
-{
-    return byte == ' ' || byte == '\t';
-}
-
 static struct http_slice trim(struct http_slice text)
 {
-    for (; text.length > 0 && is_blank(*text.data); text.length--)
+    for (; text.length > 0 && http_is_blank(*text.data); text.length--)
         text.data++;
-    while (text.length > 0 && is_blank(text.data[text.length - 1]))
+    while (text.length > 0 && http_is_blank(text.data[text.length - 1]))
         text.length--;
     return text;
 }

@@ -10,18 +10,19 @@
 
 #include "http.h"
 
-/* Reads more input into the buffer, waiting for the client; > 0 or a negative errno. */
-static ssize_t fill(struct connection_stream *s)
+/* Reads more input, waiting for the client: into buffer or, NULL, behind what is in the stream's.
+ * The count, more than 0, or a negative errno. */
+static ssize_t read_more(struct connection_stream *s, void *buffer, size_t capacity)
 {
     for (;;) {
-        ssize_t count = stream_fill(s);
+        ssize_t count = buffer == NULL ? stream_fill(s) : stream_read(s, buffer, capacity);
 
-        if (count > 0)
-            return count;
         if (count == 0)
             return -ECONNRESET;
         if (count == -EAGAIN)
             count = stream_wait(s, IO_READ);
+        else if (count > 0)
+            return count;
         if (count < 0)
             return count;
     }
@@ -33,25 +34,13 @@ static ssize_t take(struct connection_stream *s, void *buffer, size_t capacity, 
     size_t buffered = s->end - s->start;
     size_t count = left < capacity ? (size_t)left : capacity;
 
-    if (buffered > 0) {
-        if (count > buffered)
-            count = buffered;
-        memcpy(buffer, s->io->in + s->start, count);
-        s->start += count;
-        return (ssize_t)count;
-    }
-    for (;;) {
-        ssize_t got = stream_read(s, buffer, count);
-
-        if (got > 0)
-            return got;
-        if (got == 0)
-            return -ECONNRESET;
-        if (got == -EAGAIN)
-            got = stream_wait(s, IO_READ);
-        if (got < 0)
-            return got;
-    }
+    if (buffered == 0)
+        return read_more(s, buffer, count);
+    if (count > buffered)
+        count = buffered;
+    memcpy(buffer, s->io->in + s->start, count);
+    s->start += count;
+    return (ssize_t)count;
 }
 
 /* Reads framing up to the next data or the end. Returns 1, 0 at the end, or a negative errno. */
@@ -75,7 +64,7 @@ static int next_chunk(struct connection_stream *s)
         case CHUNKED_MORE:
             break;
         }
-        count = fill(s);
+        count = read_more(s, NULL, 0);
         if (count < 0)
             return (int)count;
     }

@@ -31,6 +31,12 @@ static inline bool http_char_is(char byte, unsigned classes)
     return (http_chars[(unsigned char)byte] & classes) != 0;
 }
 
+/* White space within a line. */
+static inline bool http_is_blank(char byte)
+{
+    return byte == ' ' || byte == '\t';
+}
+
 /* The value of a hexadecimal digit, or -1. */
 static inline int http_hex_value(char byte)
 {

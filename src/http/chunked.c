@@ -43,11 +43,6 @@ void chunked_init(struct chunked *c)
     *c = (struct chunked){.state = SIZE_1};
 }
 
-static bool is_blank(char byte)
-{
-    return byte == ' ' || byte == '\t';
-}
-
 static bool size_digit(struct chunked *c, char byte)
 {
     int digit = http_hex_value(byte);
@@ -74,7 +69,7 @@ static bool size_ends(struct chunked *c, char byte)
 /* White space may stand behind a size, a name or a value, but not at the end of the line. */
 static bool blank_or(struct chunked *c, char byte, enum chunked_state after_blank)
 {
-    if (!is_blank(byte))
+    if (!http_is_blank(byte))
         return false;
     c->state = (uint8_t)after_blank;
     return true;
@@ -92,7 +87,7 @@ static bool extension_byte(struct chunked *c, char byte)
         return false;
     switch ((enum chunked_state)c->state) {
     case EXT_NAME_1:
-        if (is_blank(byte))
+        if (http_is_blank(byte))
             return true;
         c->state = EXT_NAME;
         return http_char_is(byte, CHAR_TOKEN);
@@ -100,9 +95,9 @@ static bool extension_byte(struct chunked *c, char byte)
         return http_char_is(byte, CHAR_TOKEN) || value_follows(c, byte) || size_ends(c, byte) ||
                blank_or(c, byte, EXT_AFTER);
     case EXT_AFTER:
-        return is_blank(byte) || value_follows(c, byte) || (byte == ';' && size_ends(c, byte));
+        return http_is_blank(byte) || value_follows(c, byte) || (byte == ';' && size_ends(c, byte));
     case EXT_VALUE_1:
-        if (is_blank(byte))
+        if (http_is_blank(byte))
             return true;
         c->state = byte == '"' ? EXT_QUOTED : EXT_VALUE;
         return byte == '"' || http_char_is(byte, CHAR_TOKEN);
@@ -120,7 +115,7 @@ static bool extension_byte(struct chunked *c, char byte)
     case EXT_CLOSED:
         return size_ends(c, byte) || blank_or(c, byte, EXT_BLANK);
     default: /* EXT_BLANK */
-        return is_blank(byte) || (byte == ';' && size_ends(c, byte));
+        return http_is_blank(byte) || (byte == ';' && size_ends(c, byte));
     }
 }
 

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "http/chars.h"
 #include "http/guard.h"
 
 enum { STEP = 64 }; /* bytes given to the guard at once before the refused one is looked for */
@@ -68,11 +69,6 @@ static struct place locate(const char *head, size_t at)
     return place;
 }
 
-static bool is_blank(char byte)
-{
-    return byte == ' ' || byte == '\t';
-}
-
 static bool is_control(char byte)
 {
     return (unsigned char)byte < ' ' || byte == 0x7f;
@@ -110,7 +106,7 @@ static void explain_beginning(struct refusal *refusal, char byte)
 {
     if (byte == 0x16)
         say(refusal, "a TLS handshake; plain HTTP is spoken here");
-    else if (is_blank(byte))
+    else if (http_is_blank(byte))
         say(refusal, "white space before the request line");
     else if (byte == '\r')
         say(refusal, "more than one empty line before the request line");
@@ -180,10 +176,10 @@ static void explain_field(struct refusal *refusal, const struct place *place)
                  colon == NULL ? "the request head" : "a header field");
     else if (colon != NULL)
         bad_byte(refusal, *place->at, "the value of a header field");
-    else if (length == 0 && is_blank(*place->at))
+    else if (length == 0 && http_is_blank(*place->at))
         say(refusal, place->first_field ? "white space before the first header field"
                                         : "folded header line");
-    else if (length > 0 && is_blank(*place->at))
+    else if (length > 0 && http_is_blank(*place->at))
         say(refusal, "white space before the colon of a header field");
     else if (length == 0 && *place->at == ':')
         say(refusal, "header field without a name");

@@ -54,16 +54,11 @@ static struct request_error not_served(unsigned status, const char *reason)
     return (struct request_error){.status = status, .reason = reason};
 }
 
-static inline bool is_blank(char byte)
-{
-    return byte == ' ' || byte == '\t';
-}
-
 static inline struct http_slice trim(const char *from, const char *to)
 {
-    while (from < to && is_blank(*from))
+    while (from < to && http_is_blank(*from))
         from++;
-    while (from < to && is_blank(to[-1]))
+    while (from < to && http_is_blank(to[-1]))
         to--;
     return (struct http_slice){from, (size_t)(to - from)};
 }
