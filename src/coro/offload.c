@@ -18,7 +18,7 @@
 enum job_state { JOB_QUEUED, JOB_RUNNING, JOB_DONE };
 
 struct job {
-    struct job *next;
+    struct coro_link link; /* in one of the lists */
     void *(*fn)(void *);
     void *arg;
     void *result;
@@ -33,8 +33,7 @@ struct coro_offload {
     unsigned most;         /* threads */
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t work;
-    struct job *queue, **queue_end;
-    struct job *done, **done_end;
+    struct coro_list queue, done;
     unsigned idle, queued, threads;
     bool closing;
     pthread_t ids[];
@@ -49,17 +48,14 @@ static void *thread_main(void *arg)
         struct job *job;
         void *result;
 
-        while (o->queue == NULL && !o->closing) {
+        while (o->queue.first == NULL && !o->closing) {
             o->idle++;
             pthread_cond_wait(&o->work, &o->mutex);
             o->idle--;
         }
         if (o->closing)
             break;
-        job = o->queue;
-        o->queue = job->next;
-        if (o->queue == NULL)
-            o->queue_end = &o->queue;
+        job = CORO_HOLDER(coro_list_take(&o->queue), struct job, link);
         o->queued--;
         job->state = JOB_RUNNING;
         pthread_mutex_unlock(&o->mutex);
@@ -67,9 +63,7 @@ static void *thread_main(void *arg)
         pthread_mutex_lock(&o->mutex);
         job->result = result;
         job->state = JOB_DONE;
-        job->next = NULL;
-        *o->done_end = job;
-        o->done_end = &job->next;
+        coro_list_append(&o->done, &job->link);
         coro_notifier_send(o->notifier);
     }
     pthread_mutex_unlock(&o->mutex);
@@ -80,20 +74,19 @@ static void *thread_main(void *arg)
 static void on_done(void *arg)
 {
     struct coro_offload *o = arg;
-    struct job *job;
+    struct coro_list done;
+    struct coro_link *link;
 
     pthread_mutex_lock(&o->mutex);
-    job = o->done;
-    o->done = NULL;
-    o->done_end = &o->done;
+    done = o->done;
+    o->done = (struct coro_list){0};
     pthread_mutex_unlock(&o->mutex);
-    while (job != NULL) {
-        struct job *next = job->next; /* the frame may go once its task has run */
+    while ((link = coro_list_take(&done)) != NULL) {
+        struct job *job = CORO_HOLDER(link, struct job, link);
 
         job->told = true;
         o->loop->active--;
         coro_wake(job->task);
-        job = next;
     }
 }
 
@@ -105,8 +98,6 @@ struct coro_offload *coro_offload_new(struct coro_loop *loop, unsigned threads)
         return NULL;
     o->loop = loop;
     o->most = threads;
-    o->queue_end = &o->queue;
-    o->done_end = &o->done;
     o->notifier = coro_notifier_new(loop, on_done, o);
     if (o->notifier == NULL) {
         free(o);
@@ -155,9 +146,7 @@ static int submit(struct coro_offload *o, struct job *job)
     pthread_mutex_lock(&o->mutex);
     rc = grow(o);
     if (rc == 0) {
-        job->next = NULL;
-        *o->queue_end = job;
-        o->queue_end = &job->next;
+        coro_list_append(&o->queue, &job->link);
         o->queued++;
         pthread_cond_signal(&o->work);
         o->loop->active++;
@@ -169,23 +158,17 @@ static int submit(struct coro_offload *o, struct job *job)
 /* Takes a job that has not begun off the queue. */
 static bool withdraw(struct coro_offload *o, struct job *job)
 {
-    bool found = false;
+    bool queued;
 
     pthread_mutex_lock(&o->mutex);
-    if (job->state == JOB_QUEUED) {
-        struct job **link = &o->queue;
-
-        while (*link != job)
-            link = &(*link)->next;
-        *link = job->next;
-        if (job->next == NULL)
-            o->queue_end = link;
+    queued = job->state == JOB_QUEUED;
+    if (queued) {
+        coro_list_remove(&o->queue, &job->link);
         o->queued--;
         o->loop->active--;
-        found = true;
     }
     pthread_mutex_unlock(&o->mutex);
-    return found;
+    return queued;
 }
 
 int coro_offload(void *(*fn)(void *), void *arg, void **result)
