@@ -174,10 +174,9 @@ int db_read(struct io *io, struct db_row *rows, size_t count)
     return read_from(io, &io->server->db->world, rows, count, deadline(io));
 }
 
-int db_update(struct io *io, const struct db_row *rows, size_t count)
+static int update_in(struct io *io, struct db_pool *pool, const struct db_row *rows, size_t count,
+                     int64_t until)
 {
-    struct db_pool *pool = &io->server->db->world;
-    int64_t until = deadline(io);
     struct db_conn *conn;
     int result = take(io, pool, until, &conn);
 
@@ -186,6 +185,11 @@ int db_update(struct io *io, const struct db_row *rows, size_t count)
         db_pool_put(pool, io, conn, result);
     }
     return result;
+}
+
+int db_update(struct io *io, const struct db_row *rows, size_t count)
+{
+    return update_in(io, &io->server->db->world, rows, count, deadline(io));
 }
 
 int db_read_fortunes(struct io *io, struct db_fortunes *list)
@@ -204,21 +208,6 @@ int db_read_fortunes(struct io *io, struct db_fortunes *list)
     }
     db_pool_put(pool, io, conn, result);
     return result;
-}
-
-/* Puts rows into the cache. Their readers have them anyway, so only a stop matters: -ECANCELED. */
-static int put_into_cache(struct io *io, const struct db_row *rows, size_t count)
-{
-    struct db_pool *pool = &io->server->db->cache;
-    int64_t until = cache_deadline(io);
-    struct db_conn *conn;
-    int result = take(io, pool, until, &conn);
-
-    if (result == 0) {
-        result = pool->backend->update(conn, io, rows, count, until);
-        db_pool_put(pool, io, conn, result);
-    }
-    return result == -ECANCELED ? result : 0;
 }
 
 /* Sets those of rows that have no number from the database, and where asked puts these into the
@@ -245,8 +234,10 @@ static int fill(struct io *io, struct db_row *rows, size_t count, bool put, int6
     for (size_t i = 0; result == 0 && i < count; i++)
         if (rows[i].number == 0)
             rows[i].number = missing[at++].number;
-    if (result == 0 && put)
-        result = put_into_cache(io, missing, missed);
+    /* Their readers have them whatever becomes of putting them there, so only a stop matters. */
+    if (result == 0 && put &&
+        update_in(io, &io->server->db->cache, missing, missed, cache_deadline(io)) == -ECANCELED)
+        result = -ECANCELED;
     free(missing);
     return result;
 }
