@@ -80,19 +80,12 @@ int io_wait_client(struct io *io, int fd, int events, int64_t deadline_ms, int64
 
 int io_sleep(struct io *io, int64_t ms)
 {
-    struct timespec until;
+    struct timespec left = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
 
     if (io->ops->sleep != NULL)
         return io->ops->sleep(io, ms);
     begin_to_block(io);
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)(ms / 1000);
-    until.tv_nsec += (long)(ms % 1000) * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL) == EINTR)
+    while (clock_nanosleep(CLOCK_MONOTONIC, 0, &left, &left) == EINTR)
         ;
     go_on(io);
     return 0;
