@@ -134,27 +134,22 @@ static struct claim *first_in_line(const struct db_permits *p)
     return first;
 }
 
-/* How many have waited for longer than that claim. */
-static unsigned count_ahead(const struct db_permits *p, const struct claim *claim)
+/* How many wait that have come before whoever has that ticket. */
+static unsigned count_before(const struct db_permits *p, uint64_t own)
 {
-    uint64_t own = atomic_load(&claim->ticket);
-    unsigned ahead = 0;
+    unsigned before = 0;
 
     for (unsigned i = 0; i < p->processes; i++) {
         uint64_t ticket = atomic_load(&p->claims[i].ticket);
 
-        ahead += ticket != 0 && ticket < own;
+        before += ticket != 0 && ticket < own;
     }
-    return ahead;
+    return before;
 }
 
 unsigned db_permits_waiting(const struct db_permits *p)
 {
-    unsigned count = 0;
-
-    for (unsigned i = 0; i < p->processes; i++)
-        count += atomic_load(&p->claims[i].ticket) != 0;
-    return count;
+    return count_before(p, UINT64_MAX);
 }
 
 static void wake_first(const struct db_permits *p)
@@ -242,16 +237,17 @@ static int wait_in_line(struct db_borrower *b, struct io *io, int64_t deadline_m
 {
     struct db_permits *p = b->permits;
     struct claim *self = &p->claims[b->process];
+    uint64_t ticket = atomic_load(&self->ticket);
 
     for (;;) {
-        unsigned ahead = count_ahead(p, self);
+        unsigned ahead = count_before(p, ticket);
         int64_t now = io_now_ms(), look;
         int bell = atomic_load(&self->bell), result;
 
         if (bell == 0 && ahead < BELLS_COUNT) { /* then there is one, as others take none */
             bell = bells_take(&p->bells, b->process);
             atomic_store(&self->bell, bell);
-            ahead = count_ahead(p, self); /* of what comes after this look it rings */
+            ahead = count_before(p, ticket); /* of what comes after this look it rings */
         }
         if (ahead == 0 && grab(b, io))
             return 0;
