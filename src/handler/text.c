@@ -149,26 +149,16 @@ void text_add_json(struct text *text, const char *value)
 
 void text_add_html(struct text *text, const char *value)
 {
+    static const char special[] = "&<>\"'";
+    static const char *const escaped[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&#39;"};
+
     for (const char *s = value; *s != '\0'; s++) {
-        switch (*s) {
-        case '&':
-            text_add(text, "&amp;");
-            break;
-        case '<':
-            text_add(text, "&lt;");
-            break;
-        case '>':
-            text_add(text, "&gt;");
-            break;
-        case '"':
-            text_add(text, "&quot;");
-            break;
-        case '\'':
-            text_add(text, "&#39;");
-            break;
-        default:
+        const char *found = strchr(special, *s);
+
+        if (found != NULL)
+            text_add(text, "%s", escaped[found - special]);
+        else
             text_add_bytes(text, s, 1);
-        }
     }
 }
 
