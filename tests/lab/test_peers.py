@@ -3,36 +3,28 @@
 
 import os
 from pathlib import Path
-from typing import Callable
 
 import made
 import pytest
 from lab.machine.children import Children
-from lab.ask.plan import PEERS, Configuration, Cores
-from lab.server import peer_app, peer_config, peers, site
+from lab.ask.plan import PEER_LOOPS, PEERS, Configuration, Cores
+from lab.server import peer_app, peers, site
 from lab.server.client import Client
 from lab.measure import syscalls
 from lab.measure.sample import Count
 
 CORES = Cores(tuple(sorted(os.sched_getaffinity(0)))[:1], tuple(sorted(os.sched_getaffinity(0)))[-1:])
-WRITTEN: dict[str, Callable[[Path], str]] = {
-    "nginx": lambda folder: peer_config.nginx(folder, 4321, 2),
-    "lighttpd": lambda folder: peer_config.lighttpd(folder, 4321, 2),
-    "h2o": lambda folder: peer_config.h2o(folder, 4321, 2),
-    "apache-prefork": lambda folder: peer_config.apache(folder, 4321, "prefork", 48),
-    "apache-worker": lambda folder: peer_config.apache(folder, 4321, "worker", 48),
-    "apache-event": lambda folder: peer_config.apache(folder, 4321, "event", 48),
-    "gunicorn-sync": lambda folder: peer_config.gunicorn(folder, 4321, "sync", 48),
-    "gunicorn-gthread": lambda folder: peer_config.gunicorn(folder, 4321, "gthread", 48),
-    "gunicorn-gevent": lambda folder: peer_config.gunicorn(folder, 4321, "gevent", 1),
-}
+
+
+def written(name: str) -> str:
+    return peers.configuration_text(name, Path("/folder"), 4321, 2 if name in PEER_LOOPS else 48)
 
 
 @pytest.mark.parametrize("name", PEERS)
 def test_what_is_written_stays_on_loopback_and_in_its_folder(name: str) -> None:
-    text = WRITTEN[name](Path("/folder"))
+    text = written(name)
     assert "127.0.0.1" in text and "4321" in text and "0.0.0.0" not in text
-    allowed = ("/folder", "/dev/stderr", peer_config.APACHE_MODULES, "/json", "/hello")
+    allowed = ("/folder", "/dev/stderr", peers.APACHE_MODULES, "/json", "/hello")
     for word in text.replace('"', " ").replace("'", " ").replace(";", " ").split():
         assert not word.startswith("/") or word in ("/:", "/>") or word.startswith(allowed), word
 
@@ -48,14 +40,14 @@ def test_what_is_written_stays_on_loopback_and_in_its_folder(name: str) -> None:
     ],
 )
 def test_pools_are_as_large_as_asked_for(name: str, lines: list[str]) -> None:
-    text = WRITTEN[name](Path("/folder"))
+    text = written(name)
     for line in lines:
         assert line in text
 
 
 def test_apache_looks_for_htaccess_in_no_directory() -> None:
     """It would open a file that is not there for each directory above the site, every request."""
-    text = WRITTEN["apache-prefork"](Path("/folder"))
+    text = written("apache-prefork")
     everywhere = text[text.index("<Directory />") : text.index("</Directory>")]
     assert "AllowOverride None" in everywhere
 

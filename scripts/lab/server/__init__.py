@@ -5,6 +5,6 @@
     site        the folder of files that all of them serve
     servers     starting one for a measurement
     backend     the database behind some workloads
-    peer_config, peer_app   configurations and routes for other servers
-    peers       which of them are installed, how they are started
+    peers       other servers: which are installed, how they are started; their configurations are
+                in peer_conf/, what gunicorn serves in peer_app
 """

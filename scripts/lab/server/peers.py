@@ -1,19 +1,21 @@
 # SPDX-License-Identifier: MIT
 """Other servers beside ours: which are installed, what they offer, how they are started.
 
-They run from configurations written into a temporary folder, never as the distribution's
-services, on a free port of 127.0.0.1. None of them says when it is ready: it is when it
-answers.
+They run from the configurations in peer_conf/, filled in and written into a temporary folder, never
+as the distribution's services: on a free port of 127.0.0.1, in the foreground, without logs, with all
+their files in that folder. None of them says when it is ready: it is when it answers.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 from typing import Sequence
 
 from ..machine import procfs
@@ -21,13 +23,18 @@ from ..machine.children import Children
 from ..machine.errors import LabError
 from ..ask.plan import PEER_POOLS, Configuration, Cores
 from ..ask.workloads import Workload
-from . import peer_config, servers, site
+from . import servers, site
 from .client import BadAnswer, Client
 from .servers import Ready, Server
 
 POOL = 64
 START_TIMEOUT_S = 60.0
 PORT_TRIES = 5
+CONFIGURATIONS = Path(__file__).with_name("peer_conf")
+APACHE_MODULES = "/usr/lib/apache2/modules"
+APPLICATION = "lab_peer_app"  # gunicorn's module, see peer_app
+KEEPALIVE_S = 75
+CONNECTIONS = 16384  # that an event loop accepts
 _STATIC = frozenset({"hello", "json", "files"})
 _PYTHON = frozenset({"hello", "json", "files", "cpu", "sleep", "mix"})
 
@@ -37,15 +44,25 @@ class Peer:
     program: str
     package: str
     routes: frozenset[str]
+    arguments: str  # FOLDER and FILE stand for what it is to use
+    user: str  # its settings where it is started by root, as whom most refuse to serve
 
 
 _KINDS = {
-    "nginx": Peer("nginx", "nginx", _STATIC),
-    "lighttpd": Peer("lighttpd", "lighttpd", _STATIC),
-    "h2o": Peer("h2o", "h2o", _STATIC),
-    "apache": Peer("apache2", "apache2-bin", _STATIC),
-    "gunicorn": Peer("gunicorn", "gunicorn python3-gevent", _PYTHON),
-}
+    "nginx": Peer("nginx", "nginx", _STATIC, "-p FOLDER -c FILE -e stderr", "user nobody nogroup;"),
+    "lighttpd": Peer(
+        "lighttpd", "lighttpd", _STATIC, "-D -f FILE",
+        'server.username = "nobody"\nserver.groupname = "nogroup"',
+    ),
+    "h2o": Peer("h2o", "h2o", _STATIC, "-m worker -c FILE", "user: nobody"),
+    "apache": Peer(
+        "apache2", "apache2-bin", _STATIC, "-DFOREGROUND -f FILE", "User nobody\nGroup nogroup"
+    ),
+    "gunicorn": Peer(
+        "gunicorn", "gunicorn python3-gevent", _PYTHON, f"-c FILE {APPLICATION}:application",
+        "user = 'nobody'\ngroup = 'nogroup'",
+    ),
+}  # fmt: skip
 
 
 def kind(name: str) -> Peer:
@@ -109,31 +126,37 @@ def _free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def configuration_text(name: str, folder: Path, port: int, workers: int) -> str:
+    """folder: with the site and all of the server's own files below it."""
+    family, _, flavour = name.partition("-")
+    return Template((CONFIGURATIONS / f"{family}.conf").read_text()).substitute(
+        folder=folder,
+        port=port,
+        user=kind(name).user if os.geteuid() == 0 else "",
+        flavour=flavour,
+        workers=workers,
+        workers_below=workers if workers > 1 else 0,
+        processes=workers if flavour == "sync" else 1,
+        threads=workers if flavour == "gthread" else 1,
+        keepalive_s=KEEPALIVE_S,
+        connections=CONNECTIONS,
+        connections_a_worker=max(2, CONNECTIONS // workers),
+        descriptors=CONNECTIONS + 1024,
+        modules=APACHE_MODULES,
+    )
+
+
 def command(configuration: Configuration, folder: Path, port: int) -> list[str]:
     """Writes the configuration below folder and returns how to start the server on it."""
-    name, workers = configuration.model, configuration.workers
+    name = configuration.model
     program = _program(kind(name).program)
     if program is None:
         raise LabError(f"{name} is not installed: scripts/deps --peers installs it")
-    flavour = name.partition("-")[2]
-    file = folder / ("conf.py" if name.startswith("gunicorn") else f"{name}.conf")
-    if name == "nginx":
-        text, arguments = peer_config.nginx(folder, port, workers), ["-p", str(folder), "-c"]
-    elif name == "lighttpd":
-        text, arguments = peer_config.lighttpd(folder, port, workers), ["-D", "-f"]
-    elif name == "h2o":
-        text, arguments = peer_config.h2o(folder, port, workers), ["-m", "worker", "-c"]
-    elif name.startswith("apache"):
-        text = peer_config.apache(folder, port, flavour, workers)
-        arguments = ["-DFOREGROUND", "-f"]
-    else:
-        text, arguments = peer_config.gunicorn(folder, port, flavour, workers), ["-c"]
-        shutil.copyfile(Path(__file__).with_name("peer_app.py"), folder / "lab_peer_app.py")
-    file.write_text(text)
-    argv = [program, *arguments, str(file)]
-    if name == "nginx":
-        argv += ["-e", "stderr"]
-    return argv + (["lab_peer_app:application"] if name.startswith("gunicorn") else [])
+    file = folder / "conf.py"  # gunicorn insists on the suffix
+    file.write_text(configuration_text(name, folder, port, configuration.workers))
+    shutil.copyfile(Path(__file__).with_name("peer_app.py"), folder / f"{APPLICATION}.py")
+    place = {"FOLDER": str(folder), "FILE": str(file)}
+    return [program, *(place.get(word, word) for word in kind(name).arguments.split())]
 
 
 def folder_for(root: Path) -> Path:
