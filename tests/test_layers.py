@@ -128,7 +128,7 @@ BREACHES = [
         "src/io.c:2: this function has 71 lines",
     ),
     (
-        {"tests/a.c": "int a[] = {\n0};\nint f(\nint a)\n{\n/* } */ c = '}';\n{}\n" + "\n" * 65 + "}\n"},
+        {"tests/a.c": "int a[] = {\n    0};\nint f(\n    int a)\n{\n/* } */ c = '}';\n{}\n" + "\n" * 65 + "}\n"},
         "tests/a.c:3: this function has 71 lines",
     ),
     (
