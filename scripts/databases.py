@@ -22,8 +22,9 @@ import sqlite3
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = 10000
@@ -221,6 +222,21 @@ class Redis(Private):
             return redis(self.address, [("PING",)]) == [b"PONG"]
         except OSError:
             return False
+
+
+@contextmanager
+def both() -> Iterator[tuple[Postgres, Redis]]:
+    """The two of them with the same data, until they are left."""
+    postgres = Postgres()
+    try:
+        redis = Redis()
+        try:
+            fill_redis(redis.address, world(postgres.uri))
+            yield postgres, redis
+        finally:
+            redis.remove()
+    finally:
+        postgres.remove()
 
 
 # ---- the data set ------------------------------------------------------------------------------

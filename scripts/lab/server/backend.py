@@ -8,8 +8,7 @@ them is measured, since a database that has no core left limits everybody alike.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
-from types import TracebackType
+from contextlib import ExitStack, suppress
 from typing import Sequence
 
 import databases
@@ -32,39 +31,29 @@ class Backend:
 
     def __init__(self, wanted: bool) -> None:
         self._wanted = wanted
-        self._made: list[databases.Private] = []
-        self._addresses: tuple[str, str] | None = None  # PostgreSQL's and Redis's
+        self._made: tuple[databases.Postgres, databases.Redis] | None = None
+        self._until_left = ExitStack()
 
     def __enter__(self) -> "Backend":
-        if not self._wanted:
-            return self
-        try:
-            postgres = databases.Postgres()
-            self._made.append(postgres)
-            redis = databases.Redis()
-            self._made.append(redis)
-            databases.fill_redis(redis.address, databases.world(postgres.uri))
-        except (databases.Trouble, OSError) as trouble:
-            self._remove()
-            raise LabError(f"no database: {trouble}") from None
-        except BaseException:
-            self._remove()
-            raise
-        self._addresses = postgres.uri, redis.address
+        if self._wanted:
+            try:
+                self._made = self._until_left.enter_context(databases.both())
+            except (databases.Trouble, OSError) as trouble:
+                raise LabError(f"no database: {trouble}") from None
         return self
 
     def options(self, workload: Workload) -> list[str]:
         """Of the command line of a server that this workload is asked of."""
-        if not workload.database or self._addresses is None:
+        if not workload.database or self._made is None:
             return []
-        postgres, redis = self._addresses
+        postgres, redis = self._made
         slow = SLOW_FIRST if workload.row_ms else ""
         total = f"--db-connections={workload.db_connections}"
-        return [f"--db={postgres}{slow}", f"--redis={redis}", total]
+        return [f"--db={postgres.uri}{slow}", f"--redis={redis.address}", total]
 
     def shown(self, option: str) -> str:
         """The same without a folder's name."""
-        for made in self._made:
+        for made in self._made or ():
             option = option.replace(str(made.folder), "DB")
         return option
 
@@ -75,32 +64,24 @@ class Backend:
         for pid in self.pids():  # a connection's process begins where its parent is
             with suppress(ProcessLookupError):
                 os.sched_setaffinity(pid, cpus)
-        for made in self._made:
-            if isinstance(made, databases.Postgres):
-                try:
-                    made.psql(NO_SLOW_SCHEMA)
-                    databases.fill_postgres(made.uri)
-                    made.psql("ALTER TABLE world SET (autovacuum_enabled = off)")
-                    if workload.row_ms:
-                        made.psql(SLOW_SCHEMA.format(seconds=workload.row_ms / 1e3))
-                except databases.Trouble as trouble:
-                    raise LabError(f"no database: {trouble}") from None
+        if self._made is None:
+            return
+        postgres, _ = self._made
+        try:
+            postgres.psql(NO_SLOW_SCHEMA)
+            databases.fill_postgres(postgres.uri)
+            postgres.psql("ALTER TABLE world SET (autovacuum_enabled = off)")
+            if workload.row_ms:
+                postgres.psql(SLOW_SCHEMA.format(seconds=workload.row_ms / 1e3))
+        except databases.Trouble as trouble:
+            raise LabError(f"no database: {trouble}") from None
 
-    def _remove(self) -> None:
-        for made in reversed(self._made):
-            made.remove()
-        self._made.clear()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._remove()
+    def __exit__(self, *_: object) -> None:
+        self._made = None
+        self._until_left.close()
 
     def _roots(self) -> list[int]:
-        return [made.process.pid for made in self._made if made.process is not None]
+        return [made.process.pid for made in self._made or () if made.process is not None]
 
     def pids(self) -> list[int]:
         """The databases' processes now: PostgreSQL has one for each connection."""
