@@ -80,5 +80,11 @@ def test_a_run_that_was_cut_short_goes_on_where_it_was() -> None:
     ]
 
 
+def test_a_ratio_of_which_nothing_is_known_yet_is_not_the_widest() -> None:
+    run = measured({"cpu": 0.001, "sleep": 0.3})
+    run.samples = [each for each in run.samples if each.workload == "cpu" or each.block < 2]
+    assert budget.known(run).startswith("1 of 2 ratios within ±3 %, widest cpu coro ")
+
+
 def test_nothing_is_known_of_a_ratio_without_a_pair() -> None:
     assert budget.known(Run(made.plan((HELLO,)), {}, "", "")) == "no ratio is known yet"

@@ -63,10 +63,11 @@ def widths(result: CellResult) -> dict[str, float]:
 def known(run: Run) -> str:
     """What the progress line says of the ratios."""
     found = {name: width for result in run.results() for name, width in widths(result).items()}
-    if not found or math.isinf(min(found.values())):
+    finite = [name for name in found if found[name] < math.inf]
+    if not finite:
         return "no ratio is known yet"
     narrow = sum(width <= run.plan.precision for width in found.values())
-    widest = max(found, key=lambda name: found[name])
+    widest = max(finite, key=lambda name: found[name])
     return (
         f"{narrow} of {len(found)} ratios within ±{run.plan.precision * 100:g} %, "
         f"widest {widest} ±{found[widest] * 100:.0f} %"
