@@ -139,6 +139,53 @@ static void the_sweep_leaves_what_is_served_or_held(void **state)
     close(client);
 }
 
+/* A client that was answered, and is idle since; *fd is the server's descriptor. */
+static int connect_answered(struct rig *rig, int *fd)
+{
+    int client = rig_connect_parked(rig, fd);
+
+    rig_ask(client);
+    rig_wait(rig_owner(rig, *fd) == OWNER_PARKED && rig_untaken(*fd) == 0);
+    return client;
+}
+
+static void who_is_idle_longest_makes_room(void **state)
+{
+    enum { CLIENTS = 4, WANTED = 2 };
+    struct rig *rig = *state;
+    int fds[CLIENTS], clients[CLIENTS];
+
+    rig_start(rig, 1);
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = connect_answered(rig, &fds[i]);
+        clocks_advance(1000);
+    }
+    pool_sweep(rig->pool, &rig->master_io);
+    assert_int_equal(rig_open(rig), CLIENTS); /* nobody waits for a place */
+    atomic_store(&rig->server.shared->places_of_idle, WANTED);
+    pool_sweep(rig->pool, &rig->master_io);
+    assert_int_equal(rig_open(rig), CLIENTS - WANTED);
+    for (int i = 0; i < CLIENTS; i++) {
+        if (i < WANTED)
+            rig_expect_end(clients[i]);
+        else
+            rig_ask(clients[i]);
+        close(clients[i]);
+    }
+}
+
+/* Where all lead there is no keeper that would; leaders.h. */
+static void the_sweep_lets_the_limit_of_leaders_fall(void **state)
+{
+    struct rig *rig = *state;
+    struct leaders *leaders = rig->pool->leaders;
+    unsigned raised = leaders->cores + 8;
+
+    atomic_store(&leaders->limit, raised);
+    pool_sweep(rig->pool, &rig->master_io);
+    assert_in_range(atomic_load(&leaders->limit), leaders->cores, raised - 1);
+}
+
 /* The kernel told it of a connection, and it died before it took it. */
 static void an_event_that_a_dead_worker_took_along_comes_again(void **state)
 {
@@ -215,6 +262,24 @@ static void draining_closes_the_idle_and_waits_for_the_rest(void **state)
     close(idle);
 }
 
+/* However short the time since the machine started, from which the clock counts. */
+static void the_first_look_of_draining_comes_at_once(void **state)
+{
+    struct rig *rig = *state;
+    int64_t now_ms = atomic_load(&clocks.now_ms);
+    int fd, client;
+
+    rig_start(rig, 1);
+    client = rig_connect_parked(rig, &fd);
+    atomic_store(&rig->server.shared->draining, true);
+    atomic_store(&clocks.now_ms, 1);
+    atomic_store(&rig->pool->lot->records[fd].conn.deadline_ms, 1); /* idle for long */
+    assert_true(pool_drain(rig->pool, &rig->master_io));
+    atomic_store(&clocks.now_ms, now_ms);
+    rig_expect_end(client);
+    close(client);
+}
+
 /* Draining looks several times a second; what may stay is left as it is, armed or not. */
 static void draining_does_not_touch_what_may_stay(void **state)
 {
@@ -282,9 +347,12 @@ int main(void)
         RIG_TEST(the_sweep_answers_what_has_begun),
         RIG_TEST(lingering_ends_with_a_sweep),
         RIG_TEST(the_sweep_leaves_what_is_served_or_held),
+        RIG_TEST(who_is_idle_longest_makes_room),
+        RIG_TEST(the_sweep_lets_the_limit_of_leaders_fall),
         RIG_TEST(an_event_that_a_dead_worker_took_along_comes_again),
         RIG_TEST(what_cannot_be_armed_in_time_is_closed),
         RIG_TEST(draining_closes_the_idle_and_waits_for_the_rest),
+        RIG_TEST(the_first_look_of_draining_comes_at_once),
         RIG_TEST(draining_does_not_touch_what_may_stay),
         RIG_TEST(nobody_accepts_once_it_has_drained),
         RIG_TEST(it_has_not_drained_while_a_worker_may_accept),
