@@ -7,7 +7,7 @@
  * workers share their memory. So a switch between two of them keeps the address
  * space, and a crash of one is a crash of all. They run in one process under the
  * master, which replaces it when that happens; its first thread serves nothing,
- * it keeps the time for parked connections and watches for the order to stop.
+ * it looks for parked connections whose time is over, and for the order to stop.
  *
  * --gil puts one lock around handler code (gil.h), as a thread pool in CPython
  * has it: waiting overlaps, computing does not.
@@ -151,7 +151,8 @@ static void tick(const struct team *team, struct io *io)
 }
 
 /* The first thread's work, until its process has drained or its time is up: false then. */
-static bool keep_time(const struct team *team, const struct worker_process *self, struct io *io)
+static bool tick_until_drained(const struct team *team, const struct worker_process *self,
+                               struct io *io)
 {
     const struct worker_control *control = team->server->control;
     bool stopping = false;
@@ -256,7 +257,7 @@ static int work(struct server *server, const struct worker_process *self, void *
     pthread_barrier_wait(&team.started);
     worker_ready(server, self);
     pthread_barrier_wait(&team.started);
-    if (!keep_time(&team, self, &io))
+    if (!tick_until_drained(&team, self, &io))
         _exit(EXIT_SUCCESS); /* threads still serve: their requests are cut off */
     latch_set(team.stop_fd);
     if (!join_threads(&team))
