@@ -106,36 +106,39 @@ build/floor: scripts/floor.c
 
 deps:
 	@scripts/deps
+# deps-bench: only what that takes; see scripts/deps.
+deps-%: FORCE
+	@scripts/deps $*
 
 # Every recipe below works from a bare checkout: it installs, builds, then runs.
-check: deps
+check: deps-check
 	@$(MAKE) --no-print-directory -j2 all units examples
 	@tests/run --build $(B)
-check-asan check-tsan: deps
+check-asan check-tsan: deps-check
 	@$(MAKE) --no-print-directory -j2 VARIANT=$(@:check-%=%) build/$(@:check-%=%)/server units
 	@tests/run --build build/$(@:check-%=%)
 # As root: the tests in a Debian 13 root (see scripts/check-trixie).
 check-trixie:
 	@scripts/check-trixie check
-fuzz: deps
+fuzz: deps-fuzz
 	@$(MAKE) --no-print-directory -j2 VARIANT=fuzz fuzzers
 	@scripts/fuzz
-bench: deps
+bench: deps-bench
 	@$(MAKE) --no-print-directory -j2 all
 	@scripts/bench --quick
-bench-floor: deps
+bench-floor: deps-lab
 	@scripts/deps --peers || echo "bench-floor: without other servers" >&2
 	@$(MAKE) --no-print-directory -j2 all
 	@scripts/bench --floor
 	@scripts/bench-coro
 	@scripts/idle-connections
-bench-coro: deps
+bench-coro: deps-lab
 	@$(MAKE) --no-print-directory -j2 all
 	@scripts/bench-coro
 
-lint: deps
+lint: deps-lint
 	@scripts/lint
-format: deps
+format: deps-lint
 	clang-format -i $$(git ls-files '*.c' '*.h')
 
 # PREFIX is where the files will be, DESTDIR what to put before that now (for packages).

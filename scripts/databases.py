@@ -48,7 +48,7 @@ def _postgres_program(name: str) -> str:
     found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
     path = str(found[-1]) if found else shutil.which(name)
     if path is None:
-        raise Trouble(f"no {name}: scripts/deps installs it")
+        raise Trouble(f"no {name}: scripts/deps lab installs it")
     return path
 
 
@@ -58,7 +58,7 @@ def _redis_program() -> str:
         path = shutil.which(name)
         if path is not None:
             return path
-    raise Trouble("no Redis: scripts/deps installs it")
+    raise Trouble("no Redis: scripts/deps lab installs it")
 
 
 def _unprivileged() -> pwd.struct_passwd | None:
@@ -246,7 +246,7 @@ def psql(uri: str, sql: str) -> str:
     """What psql prints for the statements, unaligned."""
     program = shutil.which("psql")
     if program is None:
-        raise Trouble("no psql: scripts/deps installs it")
+        raise Trouble("no psql: scripts/deps lab installs it")
     done = subprocess.run(
         [program, "--no-psqlrc", "-qAt", "-v", "ON_ERROR_STOP=1", uri],
         input=sql,

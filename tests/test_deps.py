@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -59,3 +60,66 @@ def test_what_else_is_wrong_is_said_at_once(tmp_path: Path, words: str) -> None:
     done, calls = deps(tmp_path, 9, words)
     assert done.returncode != 0 and words in done.stderr
     assert calls == ["-q update"]
+
+
+# What programs and imports come from, where no other package that is always there has them.
+COMES_FROM = {
+    "wrk": "wrk", "matplotlib": "python3-matplotlib", "numpy": "python3-numpy", "scipy": "python3-scipy",
+    "jinja2": "python3-jinja2", "jsonschema": "python3-jsonschema", "rich": "python3-rich",
+    "pytest": "python3-pytest",
+}  # fmt: skip
+LINT_STEPS = ("clang-format", "clang-tidy", "cppcheck", "shellcheck", "mypy", "clang", "git")
+
+
+def needed_for(purpose: str, folder: Path) -> set[str]:
+    """What scripts/deps would install for it on a machine that has nothing."""
+    (folder / "dpkg-query").write_text("#!/bin/sh\n")
+    (folder / "id").write_text("#!/bin/sh\necho 1000\n")  # not root, and no sudo: it says what is missing
+    for name in ("dpkg-query", "id"):
+        (folder / name).chmod(0o755)
+    for name in ("cat", "cut", "sed", "awk", "sh"):
+        (folder / name).symlink_to(f"/usr/bin/{name}")
+    done = subprocess.run(
+        ["/bin/sh", str(ROOT / "scripts/deps"), *purpose.split()], env={"PATH": str(folder)},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    said, _, names = done.stderr.partition(" apt-get install ")
+    assert (done.returncode, said) == (1, "deps: not root and no sudo; as root:"), done.stderr
+    return set(names.split())
+
+
+def _imported(*folders: str) -> set[str]:
+    found: set[str] = set()
+    for folder in folders:
+        for path in (ROOT / folder).rglob("*.py"):
+            found |= set(re.findall(r"^ *(?:import|from) (\w+)", path.read_text(), re.MULTILINE))
+    return {COMES_FROM[name] for name in found if name in COMES_FROM}
+
+
+BUILD = {"gcc", "libc6-dev", "make", "libev-dev", "libhttp-parser-dev", "libpq-dev", "libsqlite3-dev", "libhiredis-dev"}
+
+
+@pytest.mark.parametrize(
+    ("purpose", "needed"),
+    [
+        ("build", BUILD),
+        ("bench", BUILD | {"wrk", "python3"} | _imported("scripts")),
+        ("lab", BUILD | {"wrk", "postgresql", "redis-tools", "libboost-context-dev"} | _imported("scripts")),
+        ("check", BUILD | {"wrk", "libcmocka-dev", "python3-pytest-xdist"} | _imported("scripts", "tests")),
+        ("fuzz", BUILD | {"clang", "libclang-rt-dev", "python3"}),
+        ("lint", BUILD | {*LINT_STEPS, "man-db", "libcmocka-dev"} | _imported("scripts", "tests")),
+    ],
+)  # fmt: skip
+def test_each_purpose_has_what_it_uses(tmp_path: Path, purpose: str, needed: set[str]) -> None:
+    assert needed <= needed_for(purpose, tmp_path)
+
+
+def test_measuring_takes_no_more_than_it_uses(tmp_path: Path) -> None:
+    unused = {"clang", "clang-tidy", "mypy", "gcc-aarch64-linux-gnu", "qemu-user", "postgresql", "valgrind"}
+    assert not unused & needed_for("bench", tmp_path)
+
+
+def test_a_purpose_that_is_none(tmp_path: Path) -> None:
+    done = subprocess.run(["sh", str(ROOT / "scripts/deps"), "benhc"], capture_output=True, text=True, check=False,
+                          env={**os.environ, "DEPS": ""})  # fmt: skip
+    assert done.returncode == 64 and "expected build, bench," in done.stderr
