@@ -11,11 +11,13 @@ from typing import Callable, Iterable, Mapping, Sequence
 from ..ask.plan import AGAIN, Cell, Configuration
 from ..measure.sample import Count, Sample
 from ..measure.steady import MOST_WINDOWS
-from . import ceilings, stats
+from ..measure.wrk import PERCENTILES
+from . import ceilings, stats, words
 from .ceilings import Ceiling
 from .stats import Ratio
 
 NOTED_CORES, NOTED_STEAL = 0.15, 0.01  # of others: what is less goes without a note
+STOOD_STILL = 2.0  # times as long by time as by request: a closed load hides that a connection waits
 BUSY_FLOOR = 0.5  # of a core: less, and much of what a request costs the floor server is waking up
 
 
@@ -37,6 +39,9 @@ class Row:
     void_reasons: tuple[str, ...]
     phantoms: int
     queued_us: float = 0.0
+    run_queue: float = 0.0  # workers and threads, on average
+    by_time_us: Mapping[str, float] = field(default_factory=dict)  # empty: not known
+    in_progress: float = 0.0  # requests, on average
     others_cores: float = 0.0
     steal_share: float = 0.0
     waited_ms: float = 0.0  # in one request
@@ -153,7 +158,7 @@ def analyse(
         )
         for c in cell.configurations
     )
-    return CellResult(cell, rows, (*_company(rows), *_restless(mine), *_wrong_ceilings(rows)), backend)
+    return CellResult(cell, rows, (*_company(rows), *_stood_still(cell, rows), *_restless(mine), *_wrong_ceilings(rows)), backend)
 
 
 def _floor_us(cell: Cell, samples: Sequence[Sample]) -> float | None:
@@ -228,13 +233,17 @@ def _row(
     server_cores = _median(s.server_cores for s in shown)
     load_cpu = _median(s.load.cpu_share for s in shown if s.load)
     others_cores = _median(s.others_cores for s in shown)
+    loads = [s.load for s in shown if s.load]
     percentiles: dict[str, float | None] = {}
-    for name in ("p50", "p90", "p99", "p999"):
+    by_time: dict[str, float] = {}
+    for name in PERCENTILES:
         # Of each block its own percentile, and of those the median: never pooled.
-        values = [s.load.percentiles_us[name] for s in shown if s.load]
+        values = [load.percentiles_us[name] for load in loads]
         known = [value for value in values if value is not None]
         complete = bool(known) and len(known) == len(values)
         percentiles[name] = statistics.median(known) if complete else None
+        if loads and all(load.by_time_us for load in loads):
+            by_time[name] = _median((load.by_time_us or {})[name] for load in loads)
     return Row(
         configuration=configuration,
         samples=tuple(samples),
@@ -259,6 +268,9 @@ def _row(
         void_reasons=merge_reasons([reason for s in samples for reason in s.gates]),
         phantoms=sum(s.load.phantoms for s in shown if s.load),
         queued_us=_median(s.queued_us for s in shown),
+        run_queue=_median(s.run_queue for s in shown),
+        by_time_us=by_time,
+        in_progress=_median(load.in_progress for load in loads),
         steady=all(s.steady for s in samples),
         extras=extras,
     )
@@ -298,6 +310,31 @@ def _company(rows: Sequence[Row]) -> list[str]:
     steal = [f"{r.label} {r.steal_share * 100:.1f} %" for r in rows if r.steal_share >= NOTED_STEAL]
     notes = [f"other programs had of a core, in the median: beside {', '.join(others)}"] if others else []
     return notes + ([f"the hypervisor took of the cores: from {', '.join(steal)}"] if steal else [])
+
+
+def _stood_still(cell: Cell, rows: Sequence[Row]) -> list[str]:
+    """Rows in which connections stood still behind percentiles that do not show it.
+
+    More than 1 - p of the time that requests spent was spent in those of at least by_time_us[p]. At
+    any moment one request in progress is one connection, so by Little's law more than (1 - p) x
+    in_progress connections were, on average, in such a request. Said of the highest p for which
+    these are one or more, if the same percentile of the requests is less than half as long.
+    """
+    notes = []
+    for row in rows:
+        counts = {name: (1.0 - p) * row.in_progress for name, p in PERCENTILES.items()}
+        name = next((n for n in reversed(counts) if counts[n] >= 1.0 and row.percentiles_us[n]), "")
+        seen_us, stood_us = row.percentiles_us.get(name), row.by_time_us.get(name)
+        if row.void or not seen_us or not stood_us or stood_us <= STOOD_STILL * seen_us:
+            continue
+        count = counts[name]
+        who = "one connection" if count < 2.0 else f"{int(count)} connections"
+        notes.append(
+            f"{row.label}: {who} of {cell.connections} stood still for "
+            f"{words.duration_text(stood_us)} or longer at any moment, on average; "
+            f"{PERCENTILES[name] * 100:g} % of the requests took at most {words.duration_text(seen_us)}"
+        )
+    return notes
 
 
 def _restless(samples: Sequence[Sample]) -> list[str]:

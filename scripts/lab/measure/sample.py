@@ -70,6 +70,11 @@ class Sample:
         return self._per_request(self.usage.run_queue_s * 1e6)
 
     @property
+    def run_queue(self) -> float:
+        """How many of the server's workers and threads were ready to run without a core, on average."""
+        return self.usage.run_queue_s / self.load.duration_s if self.load else 0.0
+
+    @property
     def switches(self) -> float:
         return self._per_request(self.usage.voluntary_switches + self.usage.involuntary_switches)
 

@@ -83,6 +83,11 @@ class Load:
     def rps(self) -> float:
         return self.requests / self.duration_s if self.duration_s > 0 else 0.0
 
+    @property
+    def in_progress(self) -> float:
+        """Requests in progress, on average: by Little's law, of those that were answered."""
+        return self.mean_us * self.samples / (self.duration_s * 1e6) if self.duration_s > 0 else 0.0
+
 
 def find() -> str:
     path = shutil.which("wrk")

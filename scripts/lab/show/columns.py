@@ -71,21 +71,32 @@ P99 = Column(
     "p99", "latency that 1 % of the requests exceed",
     lambda r: words.duration_text(r.percentiles_us["p99"]), 2,
 )  # fmt: skip
+P999 = Column(
+    "p99.9", "latency that one request in a thousand exceeds",
+    lambda r: words.duration_text(r.percentiles_us["p999"]), 4,
+)  # fmt: skip
+LONGEST = Column(
+    "longest", "the longest latency in any block", lambda r: words.duration_text(r.max_us), 1
+)
+QUEUE = Column(
+    "queue", "workers and threads of the server that were ready to run and had no core, on average",
+    lambda r: f"{r.run_queue:.1f}", 3,
+)  # fmt: skip
 QUEUED = Column(
     "queued", "per request, time the server was ready to run and had no core",
-    lambda r: words.duration_text(r.queued_us), 6,
+    lambda r: words.duration_text(r.queued_us), 8,
 )  # fmt: skip
 SWITCHES = Column(
     "switches", "context switches per request, voluntary and not",
-    lambda r: f"{r.switches:.2f}", 4,
+    lambda r: f"{r.switches:.2f}", 6,
 )  # fmt: skip
-CALLS = Column("syscalls", "per request, counted in a run of their own", _calls, 5)
+CALLS = Column("syscalls", "per request, counted in a run of their own", _calls, 7)
 MEMORY = Column(
-    "memory", "PSS of all server processes", lambda r: words.bytes_text(r.memory_bytes), 7
+    "memory", "PSS of all server processes", lambda r: words.bytes_text(r.memory_bytes), 9
 )
 WORKER = Column(
     "/worker", "memory without the master's, by workers; a loop's includes its coroutines",
-    lambda r: words.bytes_text(r.memory_per_worker_bytes), 3,
+    lambda r: words.bytes_text(r.memory_per_worker_bytes), 5,
 )  # fmt: skip
 CEILING = Column(
     "ceiling",
@@ -123,11 +134,12 @@ SERVED = Column("served again", "until every connection that was cut had an answ
                 _extra("served_again_ms", _ms))  # fmt: skip
 DRAINED = Column("drained in", "from SIGTERM to the server's end", _extra("drain_ms", _ms))
 
-COMMON = (RPS, CPU, P50, P99, QUEUED, SWITCHES, CALLS, MEMORY, WORKER, CEILING, LIMIT)
+TAIL = (P50, P99, P999, LONGEST)
+COMMON = (RPS, CPU, *TAIL, QUEUE, QUEUED, SWITCHES, CALLS, MEMORY, WORKER, CEILING, LIMIT)
 KINDS: dict[Kind, tuple[Column, ...]] = {
     Kind.LOAD: COMMON,
-    Kind.PARKED: (PARKED, TOTAL, EACH, CACHED, RPS, CPU, P50, P99, CEILING, LIMIT),
-    Kind.BESIDE: (RPS, P50, P99, SWITCHES, CEILING, LIMIT),
+    Kind.PARKED: (PARKED, TOTAL, EACH, CACHED, RPS, CPU, *TAIL, CEILING, LIMIT),
+    Kind.BESIDE: (RPS, *TAIL, QUEUE, SWITCHES, CEILING, LIMIT),
     Kind.CRASH: (ANSWERED, LOST, REFUSED, WORKERS_BACK, SERVED, LIMIT),
     Kind.DRAIN: (ANSWERED, LOST, RESET, REFUSED, DRAINED, LIMIT),
 }

@@ -127,6 +127,7 @@ def sample_json(sample: Sample, pipeline: int) -> dict[str, Any]:
         "rps": sample.rps,
         "cpu_us_per_request": sample.cpu_us,
         "queued_us_per_request": sample.queued_us,
+        "run_queue": sample.run_queue,
         "switches_per_request": sample.switches,
         "server_cores": sample.server_cores,
         "littles_law_share": (
@@ -162,6 +163,9 @@ def row_json(row: Row) -> dict[str, Any]:
         "limiter": row.limiter,
         "phantom_samples": row.phantoms,
         "queued_us_per_request": row.queued_us,
+        "run_queue": row.run_queue,
+        "by_time_us": row.by_time_us,
+        "in_progress": row.in_progress,
         "steady": row.steady,
         "extras": row.extras,
         "syscalls_per_request": row.syscalls.a_request if row.syscalls else None,

@@ -11,6 +11,7 @@ from typing import Sequence
 
 from ..machine import priority
 from ..ask.plan import Plan
+from ..measure.wrk import PERCENTILES
 from ..judge import analysis, stats, verdict, words
 from ..judge.analysis import CellResult, Row
 from . import columns
@@ -223,7 +224,8 @@ def _escape(text: str) -> str:
 
 CSV_COLUMNS = (
     "workload", "connections", "configuration", "void", "blocks", "rps", "cpu_us", "queued_us",
-    "p50_us", "p90_us", "p99_us", "p999_us", "max_us", "switches", "syscalls", "memory_bytes",
+    "queue", "p50_us", "p90_us", "p99_us", "p999_us", "max_us", "p50_by_time_us",
+    "p90_by_time_us", "p99_by_time_us", "p999_by_time_us", "switches", "syscalls", "memory_bytes",
     "memory_per_worker_bytes", "ceiling_rps", "share", "limiter", "void_reasons", "extras",
 )  # fmt: skip
 
@@ -235,12 +237,13 @@ def _number(value: float | None) -> str:
 def _csv_row(result: CellResult, row: Row) -> list[str]:
     calls = row.syscalls.a_request if row.syscalls else None
     extras = " ".join(f"{name}={value:.6g}" for name, value in row.extras.items())
-    percentiles = [_number(row.percentiles_us[name]) for name in ("p50", "p90", "p99", "p999")]
+    percentiles = [_number(row.percentiles_us[name]) for name in PERCENTILES]
+    by_time = [_number(row.by_time_us.get(name)) for name in PERCENTILES]
     return [
         result.cell.workload.name, str(result.cell.connections), row.label,
         "yes" if row.void else "no", f"{len(row.valid)}/{len(row.samples)}", _number(row.rps),
-        _number(row.cpu_us), _number(row.queued_us), *percentiles, _number(row.max_us),
-        _number(row.switches), _number(calls), _number(row.memory_bytes),
+        _number(row.cpu_us), _number(row.queued_us), _number(row.run_queue), *percentiles,
+        _number(row.max_us), *by_time, _number(row.switches), _number(calls), _number(row.memory_bytes),
         _number(row.memory_per_worker_bytes), _number(row.ceiling.rps), _number(row.share),
         row.limiter, "; ".join(row.void_reasons), extras,
     ]  # fmt: skip
