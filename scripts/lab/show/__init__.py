@@ -5,5 +5,5 @@
     overview    a run in one table
     theme, series, draw_svg, charts   the plots
     schema, document, reading   run.json: its shape, written, read back
-    page_style, page   report.html
+    page        report.html; its style and script are files in templates/
 """

@@ -12,12 +12,13 @@ import html
 import itertools
 import json
 import re
+from pathlib import Path
 from typing import Any, Iterable, Sequence
 
 from ..judge import analysis, words
 from ..judge.analysis import CellResult, Row
 from ..judge.stats import Ratio
-from . import charts, columns, overview, page_style, series, table, theme
+from . import charts, columns, overview, series, table, theme
 from .charts import Chart
 from .columns import VOID_MARK, Column
 from .document import Run
@@ -31,6 +32,10 @@ MOST_PAIRS = 200  # of comparisons listed in one cell
 
 def _text(value: object) -> str:
     return html.escape(str(value), quote=True)
+
+
+def _template(name: str) -> str:
+    return (Path(__file__).parent / "templates" / name).read_text()
 
 
 def sort_value(text: str) -> float | None:
@@ -50,7 +55,7 @@ def render(run: Run, results: Sequence[CellResult], plots: Sequence[Chart], titl
         '<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width,initial-scale=1">',
         f"<title>{_text(title)}</title>",
-        f"<style>\n{page_style.css()}</style></head><body>",
+        f"<style>\n{theme.css()}{_template('page.css')}</style></head><body>",
         f"<header><h1>{_text(title)}</h1>",
         f'<p class="how">{_how(how)}</p>',
         _nav(anchors),
@@ -64,7 +69,7 @@ def render(run: Run, results: Sequence[CellResult], plots: Sequence[Chart], titl
     out += [
         "</main><footer>Made from run.json by scripts/report; that file holds every sample, "
         "gate and command line.</footer>",
-        f"<script>\n{page_style.SCRIPT}</script></body></html>",
+        f"<script>\n{_template('sort.js')}</script></body></html>",
     ]
     return "\n".join(out) + "\n"
 
@@ -117,7 +122,7 @@ def _summary(run: Run, results: Sequence[CellResult], said: dict[int, str],
 
 
 def _overview(run: Run, results: Sequence[CellResult]) -> list[str]:
-    """On a phone the second and third column are a line below the first: see page_style."""
+    """On a phone the second and third column are a line below the first: see page.css."""
     head, *rows = overview.rows(results)
     out = ['<div class="scroll" tabindex="0"><table class="short"><thead><tr>',
            *(f'<th scope="col">{_text(name)}</th>' for name in head), "</tr></thead><tbody>"]  # fmt: skip
