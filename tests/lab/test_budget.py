@@ -39,7 +39,7 @@ def test_the_cell_that_is_wide_gets_a_block_more() -> None:
     assert budget.next_cell(run, 3600.0) == SLEEP
     assert budget.next_cell(run, budget.seconds_of(run.plan, SLEEP) - 0.1) is None
     assert budget.next_cell(measured({"cpu": 0.001, "sleep": 0.001}), 3600.0) is None
-    assert budget.known(run).startswith("1 of 2 ratios within ±3 %, widest sleep coro ÷ threads(64) ±")
+    assert budget.known(run).startswith("1 of 2 ratios within ±3 %, widest sleep threads(64) ÷ coro ±")
 
 
 def test_of_several_the_one_with_the_fewest_blocks_is_next() -> None:
@@ -83,7 +83,7 @@ def test_a_run_that_was_cut_short_goes_on_where_it_was() -> None:
 def test_a_ratio_of_which_nothing_is_known_yet_is_not_the_widest() -> None:
     run = measured({"cpu": 0.001, "sleep": 0.3})
     run.samples = [each for each in run.samples if each.workload == "cpu" or each.block < 2]
-    assert budget.known(run).startswith("1 of 2 ratios within ±3 %, widest cpu coro ")
+    assert budget.known(run).startswith("1 of 2 ratios within ±3 %, widest cpu threads(64) ÷ coro ")
 
 
 def test_nothing_is_known_of_a_ratio_without_a_pair() -> None:

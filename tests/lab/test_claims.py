@@ -15,7 +15,7 @@ from lab.measure import contexts
 from lab.judge import analysis, best, claims, gates
 from lab.judge.analysis import CellResult
 from lab.judge.goals import Judged
-from lab.judge.stats import Ratio
+from lab.judge.stats import Comparison
 from lab.show import document
 from lab.programs import claims_run
 
@@ -83,7 +83,7 @@ def state(number: str, found: claims.Measured) -> str:
 def test_a_claim_fails_with_any_part_and_is_void_before_it_passes() -> None:
     good, bad, none = (
         Judged("x", found, 1.8, True, "")
-        for found in (Ratio(2, 1.9, 2, 6, 0.95), Ratio(1, 1, 1, 6, 0.95), None)
+        for found in (Comparison(2, 1.9, 2, 6), Comparison(1, 1, 1, 6), None)
     )
     assert claims.combine([good, good]) == "PASS"
     assert claims.combine([good, none]) == "VOID"
@@ -353,7 +353,7 @@ def test_the_document_holds_each_claim_with_its_figures(tmp_path: Path) -> None:
     written = json.loads((folder / "claims.json").read_text())
     assert [(c["number"], c["state"]) for c in written["claims"]] == [(1, "PASS"), (2, "PASS"), (3, "PASS")]
     first = written["claims"][0]["parts"][0]
-    assert first["found"]["median"] == 1.95 and first["found"]["blocks"] == BLOCKS
+    assert first["found"]["ratio"] == pytest.approx(1.95) and first["found"]["n"] == BLOCKS
     assert first["evidence"] == "run.json, cpu?n=1000, 8 connections" and first["goal"] == 1.8
     assert written["switches"][0]["thread_net"] == 1000.0
     assert written["switches"][0]["coroutine_used"] == 4.0
@@ -365,7 +365,7 @@ def test_a_claim_is_printed_with_figure_interval_and_place() -> None:
     found = measured(results=with_rates())
     lines = claims.judge(["1"], found)[0].lines("results/x-claims")
     assert lines[0] == "PASS 1 a process pool uses all cores"
-    assert "1.95 [1.95, 1.95] (interval of 6 blocks), goal ≥ 1.80" in lines[1]
+    assert "1.95 [1.95, 1.95] (95 % of 6 blocks), goal ≥ 1.80" in lines[1]
     assert lines[2].strip() == "evidence: results/x-claims/run.json, cpu?n=1000, 8 connections"
 
 

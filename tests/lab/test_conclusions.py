@@ -40,7 +40,7 @@ def test_the_best_pool_of_each_model_competes_and_ties_are_ties() -> None:
 def test_a_winner_is_told_with_how_much() -> None:
     found = mixed({wide("threads", 16): {"rps": 2000.0}, made.CORO: {"rps": 3000.0}})
     assert found["winner"] == "coro" and found["tied"] == []
-    assert found["models"]["threads"]["winner_ahead"]["median"] == pytest.approx(1.5)
+    assert found["models"]["threads"]["winner_ahead"]["ratio"] == pytest.approx(1.5)
 
 
 def test_a_model_of_which_nothing_counts_neither_wins_nor_ties() -> None:
@@ -53,7 +53,7 @@ def test_crossover_lines_can_be_read() -> None:
     cell = made.result(workload, 64, {wide("threads", 16): {"rps": 2000.0}, made.CORO: {"rps": 3000.0}})
     data, text = crossover.draw([cell])
     assert data["crossover"][0]["winner"] == "coro"
-    assert "5% computing,   64 connections: coro 3,000/s; 1.50 × threads(16) [1.50, 1.50]" in text[-1]
+    assert "5% computing,   64 connections: coro 3,000/s; 1.50 [1.50, 1.50] × threads(16)" in text[-1]
 
 
 # --- published shapes ---------------------------------------------------------------------------
@@ -215,10 +215,10 @@ def test_among_equals_the_smallest_memory_is_advised() -> None:
     found = advise.decide(cell)
     assert found is not None and found.best.label == "threads(64)"
     assert [row.label for row in found.equals] == ["prefork(64)"]
-    assert [(row.label, round(part, 2)) for row, part in found.behind] == [("threads(4)", 0.23)]
+    assert [(row.label, round(part.ratio, 2)) for row, part in found.behind] == [("threads(4)", 0.23)]
     text = "\n".join(advise.explain(advise.Service(0.25, 5.0, 64, 1), cell))
     assert text.startswith("Use --model=threads --workers=64: 3,010 requests/s")
-    assert "behind: threads(4) at 23 %" in text
+    assert "behind: threads(4) 0.23 × threads(64) [0.23, 0.23]" in text
 
 
 def test_no_advice_from_what_cannot_be_believed() -> None:

@@ -12,7 +12,7 @@ from lab.ask.workloads import WORKLOADS
 from lab.judge import goals
 from lab.judge.analysis import CellResult
 from lab.judge.goals import Judged
-from lab.judge.stats import Ratio
+from lab.judge.stats import Comparison
 
 NGINX = Configuration("nginx", 1, *made.OWN)
 APACHE = Configuration("apache-prefork", 64, *made.OWN)
@@ -20,7 +20,7 @@ APACHE = Configuration("apache-prefork", 64, *made.OWN)
 
 def state(low: float, high: float, goal: float, at_least: bool) -> str:
     middle = (low + high) / 2
-    return Judged("x", Ratio(middle, low, high, 6, 0.95), goal, at_least, "here").state
+    return Judged("x", Comparison(middle, low, high, 6), goal, at_least, "here").state
 
 
 @pytest.mark.parametrize(
@@ -39,11 +39,10 @@ def test_the_whole_interval_decides(low: float, high: float, at_least: bool, wan
 
 
 def test_an_undecided_figure_says_so_and_one_without_a_figure_why() -> None:
-    open_one = Judged("x", Ratio(1.8, 1.7, 1.9, 6, 0.95), 1.8, True, "here")
-    assert "undecided" in str(open_one) and "interval of 6 blocks" in str(open_one)
-    assert "range of 3 blocks" in str(replace(open_one, found=Ratio(2, 2, 2, 3, 0.75)))
-    lone = replace(open_one, found=Ratio(2, 2, 2, 1, 0.0))
-    assert lone.state == "VOID" and "range of 1 block)" in str(lone) and "one block decides" in str(lone)
+    open_one = Judged("x", Comparison(1.8, 1.7, 1.9, 6), 1.8, True, "here")
+    assert "undecided" in str(open_one) and "(95 % of 6 blocks)" in str(open_one)
+    lone = replace(open_one, found=Comparison(2, 0, float("inf"), 1))
+    assert lone.state == "VOID" and "2.00 (of 1 block)" in str(lone) and "it takes 3 blocks" in str(lone)
     assert "no strace" in str(Judged("x", None, 1.0, True, "", "no strace"))
 
 
@@ -108,7 +107,7 @@ def test_idle_goals(each: float, total: int, wanted: str) -> None:
         made.CORO: extras(each, total), NGINX: extras(494.0, 17 << 20),
     })  # fmt: skip
     assert judged(cell, f"{goals.BYTES}, coro").state == wanted
-    assert judged(cell, f"{goals.MEMORY}, coro ÷ nginx").state == wanted
+    assert judged(cell, f"{goals.MEMORY.name}, coro ÷ nginx").state == wanted
 
 
 @pytest.mark.parametrize("rps, wanted", [(3103.0, "PASS"), (3100.0, "FAIL")])

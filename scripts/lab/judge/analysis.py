@@ -14,7 +14,7 @@ from ..measure.steady import MOST_WINDOWS
 from ..measure.wrk import PERCENTILES
 from . import ceilings, stats, words
 from .ceilings import Ceiling
-from .stats import Ratio
+from .stats import Comparison
 
 NOTED_CORES, NOTED_STEAL = 0.15, 0.01  # of others: what is less goes without a note
 STOOD_STILL = 2.0  # times as long by time as by request: a closed load hides that a connection waits
@@ -69,11 +69,34 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Figure:
+    """What configurations are compared in. form: to show a value."""
+
+    name: str
+    of: Callable[[Sample], float]
+    form: Callable[[float], str]
+    less_is_better: bool = True
+
+
+def _p99_us(sample: Sample) -> float:
+    """0 where too few samples make no percentile."""
+    return (sample.load.percentiles_us["p99"] if sample.load else None) or 0.0
+
+
+RPS = Figure("requests/s", lambda s: s.rps, lambda v: f"{v:,.0f}/s", False)
+CPU = Figure("CPU per request", lambda s: s.cpu_us, lambda v: f"{v:,.1f} µs of CPU a request")
+P99 = Figure("p99", _p99_us, lambda v: f"p99 {v / 1e3:,.1f} ms")
+
+
+@dataclass(frozen=True)
 class CellResult:
+    """noise: how far a configuration that ran twice was from itself, by figure."""
+
     cell: Cell
     rows: tuple[Row, ...]
     notes: tuple[str, ...]
     backend: ceilings.Backend | None = None  # of a workload that asks a database
+    noise: Mapping[str, float] = field(default_factory=dict)
 
     def row(self, label: str) -> Row | None:
         return next((row for row in self.rows if row.label == label), None)
@@ -91,52 +114,54 @@ class CellResult:
             if not row.configuration.floor and not row.configuration.again
         ]
 
+    @property
+    def by_cpu(self) -> bool:
+        """Whether CPU per request is the figure to compare: wrk, not a server, was the limit."""
+        return self.cell.workload.floor or any(
+            row.limiter == "wrk" and not row.void for row in self.models
+        )
 
-Metric = Callable[[Sample], float]
+    def compare(self, first: Row | None, second: Row | None, figure: Figure) -> Comparison | None:
+        """Within the blocks in which both can be believed; None where there is none."""
+        if first is None or second is None or first.void or second.void:
+            return None
+        others = {sample.block: sample for sample in second.valid}
+        pairs = [
+            (_comparable(first, s, figure), _comparable(second, others[s.block], figure))
+            for s in first.valid
+            if s.block in others
+        ]
+        noise = self.noise.get(figure.name, stats.WITHIN)
+        names = {"first": first.label, "second": second.label, "figure": figure.name}
+        return stats.paired(pairs, noise=noise, **names)
+
+    def aa_pair(self, figure: Figure) -> Comparison | None:
+        """The configuration that was run twice, to itself."""
+        again = next((row for row in self.rows if row.configuration.again), None)
+        once = self.row(again.label.removesuffix(AGAIN)) if again else None
+        return self.compare(again, once, figure)
 
 
-def rps(sample: Sample) -> float:
-    return sample.rps
-
-
-def cpu_us(sample: Sample) -> float:
-    return sample.cpu_us
-
-
-def ratio(first: Row, second: Row, metric: Metric) -> Ratio | None:
-    """first to second, within the blocks in which both can be believed."""
-    if first.void or second.void:
-        return None
-    others = {sample.block: sample for sample in second.valid}
-    pairs = [
-        (_comparable(first, sample, metric), _comparable(second, others[sample.block], metric))
-        for sample in first.valid
-        if sample.block in others
-    ]
-    return stats.paired_ratio(pairs)
-
-
-def _comparable(row: Row, sample: Sample, metric: Metric) -> float:
+def _comparable(row: Row, sample: Sample, figure: Figure) -> float:
     """Windows of one cell may differ in length, and all lose the same time at their beginning."""
-    value = metric(sample)
-    if metric is not rps or sample.load is None or not row.waited_ms:
+    value, load = figure.of(sample), sample.load
+    if figure is not RPS or load is None or not row.waited_ms:
         return value
-    load = sample.load
     return value / ceilings.in_window(row.waited_ms, load.duration_s, load.connecting_s)
 
 
-def aa_pair(result: CellResult, metric: Metric) -> tuple[Row, Ratio] | None:
-    """The configuration that was run twice, and its ratio to itself: the noise floor."""
-    for again in result.rows:
-        if again.configuration.again:
-            once = result.row(again.label[: -len(AGAIN)])
-            found = ratio(again, once, metric) if once else None
-            return (once, found) if once and found else None
-    return None
-
-
-def p99_us(sample: Sample) -> float:
-    return (sample.load.percentiles_us["p99"] if sample.load else None) or 0.0
+def _noise(samples: Sequence[Sample], here: tuple[str, int], figure: Figure) -> float:
+    """How far a configuration was from itself in this cell, else in the worst of all; WITHIN where
+    none ran twice, or in too few blocks that can be believed."""
+    seen = {(s.workload, s.connections, s.configuration, s.block): s for s in samples if not s.void}
+    pairs: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    for (workload, connections, label, block), again in seen.items():
+        once = seen.get((workload, connections, label.removesuffix(AGAIN), block))
+        if once and once is not again:
+            pairs.setdefault((workload, connections), []).append((figure.of(again), figure.of(once)))
+    compared = {cell: stats.paired(each) for cell, each in pairs.items()}
+    known = {cell: c.distance for cell, c in compared.items() if c and c.n >= stats.ENOUGH}
+    return known.get(here, max(known.values(), default=stats.WITHIN))
 
 
 def analyse(
@@ -158,7 +183,11 @@ def analyse(
         )
         for c in cell.configurations
     )
-    return CellResult(cell, rows, (*_company(rows), *_stood_still(cell, rows), *_restless(mine), *_wrong_ceilings(rows)), backend)
+    noise = {figure.name: _noise(samples, key, figure) for figure in (RPS, CPU)}
+    notes = (
+        *_company(rows), *_stood_still(cell, rows), *_restless(mine), *_wrong_ceilings(rows),
+    )
+    return CellResult(cell, rows, notes, backend, noise)
 
 
 def _floor_us(cell: Cell, samples: Sequence[Sample]) -> float | None:

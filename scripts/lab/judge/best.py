@@ -3,7 +3,6 @@
 
 Compared is what the workload is about: throughput, or CPU time per request where wrk is the
 limit, the 99th percentile beside slow requests, requests lost, bytes of an idle connection.
-What cannot be told apart from the best ties with it.
 
 rank() answers it for claim 8: coroutines have a loop process on every core, the pools two sizes
 to choose from, and all share the same cores; where models tie, the memory of each is named.
@@ -13,77 +12,63 @@ from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass
-from typing import Callable, Iterable, Mapping, Sequence
+from typing import Iterable, Mapping, Sequence
 
 from ..ask.kinds import Kind
 from ..ask.plan import MODELS, Cell, Configuration, Cores
 from ..ask.workloads import WORKLOADS
-from ..measure.sample import Sample
-from . import analysis, verdict, words
-from .analysis import CellResult, Metric, Row
-from .stats import Ratio
+from . import words
+from .analysis import CPU, P99, RPS, CellResult, Figure, Row
+from .stats import Comparison
 
-NOISE = 0.02  # figures this close are the same for any use of the answer
 POOL_SIZES = (16, 256)
 NAMES = (
     "hello", "cpu", "sleep", "block", "block-offload", "mix", "fanout", "stream", "files-100k",
     "interference", "crash",
 )  # fmt: skip
 
-
-@dataclass(frozen=True)
-class Yardstick:
-    metric: Metric
-    form: Callable[[float], str]
-    less_is_better: bool = True
-
-    def figure(self, row: Row) -> float:
-        return statistics.median(self.metric(sample) for sample in row.valid)
-
-    def ranked(self, rows: Iterable[Row]) -> list[Row]:
-        """Those that count, best first."""
-        sign = 1.0 if self.less_is_better else -1.0
-        return sorted(filter(self._counts, rows), key=lambda row: sign * self.figure(row))
-
-    def _counts(self, row: Row) -> bool:
-        """A percentile of too few samples is given as 0, which is not the best there is."""
-        if row.void:
-            return False
-        return self.metric is not analysis.p99_us or all(map(self.metric, row.valid))
+LOST = Figure("requests lost", lambda s: s.extras.get("lost", 0.0), lambda v: f"{v:,.0f} requests lost")
+BYTES = Figure(
+    "bytes an idle connection", lambda s: s.extras.get("bytes_a_connection", 0.0),
+    lambda v: f"{v:,.0f} bytes a connection",
+)  # fmt: skip
+FIGURES = {Kind.PARKED: BYTES, Kind.BESIDE: P99, Kind.CRASH: LOST, Kind.DRAIN: LOST}
 
 
-def lost(sample: Sample) -> float:
-    return sample.extras.get("lost", 0.0)
+def figure(result: CellResult) -> Figure:
+    """In which its models are compared."""
+    return FIGURES.get(result.cell.workload.kind) or (CPU if result.by_cpu else RPS)
 
 
-def bytes_each(sample: Sample) -> float:
-    return sample.extras.get("bytes_a_connection", 0.0)
+def value(row: Row, figure: Figure) -> float:
+    return statistics.median(figure.of(sample) for sample in row.valid)
 
 
-THROUGHPUT = Yardstick(analysis.rps, lambda v: f"{v:,.0f}/s", False)
-CPU = Yardstick(analysis.cpu_us, lambda v: f"{v:,.1f} µs of CPU a request")
-LOST = Yardstick(lost, lambda v: f"{v:,.0f} requests lost")
-YARDSTICKS = {
-    Kind.PARKED: Yardstick(bytes_each, lambda v: f"{v:,.0f} bytes a connection"),
-    Kind.BESIDE: Yardstick(analysis.p99_us, lambda v: f"p99 {v / 1e3:,.1f} ms"),
-    Kind.CRASH: LOST,
-    Kind.DRAIN: LOST,
-}
-
-
-def yardstick(result: CellResult) -> Yardstick:
-    own = YARDSTICKS.get(result.cell.workload.kind)
-    return own or (CPU if verdict.by_cpu(result) else THROUGHPUT)
+def ranked(rows: Iterable[Row], figure: Figure) -> list[Row]:
+    """Those that count, best first. A percentile of too few samples is given as 0, which is not
+    the best there is."""
+    sign = 1.0 if figure.less_is_better else -1.0
+    counts = [
+        row for row in rows
+        if not row.void and (figure is not P99 or all(map(figure.of, row.valid)))
+    ]  # fmt: skip
+    return sorted(counts, key=lambda row: sign * value(row, figure))
 
 
 @dataclass(frozen=True)
 class Standing:
-    """bests: of each model its best row, where one counts. ahead: the first's ratio to each other
-    one, the nearest first."""
+    """bests: of each model its best row, where one counts. ahead: the first's comparison with each
+    other one, the nearest first."""
 
     bests: Mapping[str, Row]
     first: Row
-    ahead: Mapping[str, Ratio | None]
+    ahead: Mapping[str, Comparison | None]
+
+    @property
+    def sharing(self) -> list[str]:
+        """Those that shared their cores with wrk, where others did not."""
+        found = [row.label for row in self.bests.values() if row.configuration.shares_cores]
+        return found if len(found) < len(self.bests) else []
 
 
 def families(result: CellResult) -> dict[str, list[Row]]:
@@ -94,18 +79,36 @@ def families(result: CellResult) -> dict[str, list[Row]]:
     return found
 
 
-def standing(rows: Mapping[str, Sequence[Row]], stick: Yardstick) -> Standing | None:
+def usual(result: CellResult) -> dict[str, list[Row]]:
+    """Of each of the three models the rows without textbook switches, with cores of their own
+    unless there are no others."""
+    found = {}
+    for model in MODELS:
+        rows = [
+            row for row in families(result).get(model, ())
+            if not row.configuration.gil and row.configuration.dispatch != "connection"
+        ]  # fmt: skip
+        own = [row for row in rows if not row.void and not row.configuration.shares_cores]
+        found[model] = own or rows
+    return found
+
+
+def standing(
+    result: CellResult, rows: Mapping[str, Sequence[Row]], figure: Figure
+) -> Standing | None:
     """Of each model the best of its rows; None where none of all counts."""
-    bests = {model: best[0] for model, several in rows.items() if (best := stick.ranked(several))}
+    bests = {model: best[0] for model, each in rows.items() if (best := ranked(each, figure))}
     if not bests:
         return None
-    first, *others = stick.ranked(bests.values())
-    ahead = {row.configuration.model: analysis.ratio(first, row, stick.metric) for row in others}
-    return Standing(bests, first, ahead)
+    order = ranked(bests.values(), figure)
+    names = {id(row): model for model, row in bests.items()}
+    ahead = {names[id(row)]: result.compare(order[0], row, figure) for row in order[1:]}
+    return Standing(bests, order[0], ahead)
 
 
-def ties(found: Ratio | None) -> bool:
-    return found is None or verdict.is_tie(found, NOISE) or abs(found.median - 1) <= NOISE
+def ties(found: Comparison | None) -> bool:
+    """Equal, or undecided."""
+    return found is None or not found.decided
 
 
 # --- claim 8 --------------------------------------------------------------------------------
@@ -144,8 +147,8 @@ class Ranking:
 
 
 def rank(result: CellResult) -> Ranking:
-    name, stick, rows = result.cell.workload.name, yardstick(result), families(result)
-    found = standing(rows, stick)
+    name, chosen, rows = result.cell.workload.name, figure(result), families(result)
+    found = standing(result, rows, chosen)
     for model in MODELS:
         if found is None or model not in found.bests:
             reasons = [row.void_reasons[0] for row in rows.get(model, ()) if row.void_reasons]
@@ -153,17 +156,17 @@ def rank(result: CellResult) -> Ranking:
     assert found is not None
     tops = tuple(
         model for model, row in found.bests.items()
-        if row is found.first or _level(found.first, row, found.ahead[model], stick.metric)
+        if row is found.first or _level(found.first, row, found.ahead[model], chosen)
     )  # fmt: skip
-    return Ranking(name, tops, _text(found, tops, stick.form(stick.figure(found.first))))
+    return Ranking(name, tops, _text(found, tops, chosen.form(value(found.first, chosen))))
 
 
-def _level(first: Row, row: Row, found: Ratio | None, metric: Metric) -> bool:
+def _level(first: Row, row: Row, found: Comparison | None, figure: Figure) -> bool:
     """Where a block's figure is 0 there is no ratio: then the best is so in all blocks, or ties."""
     if found is not None:
         return ties(found)
-    others = {sample.block: metric(sample) for sample in row.valid}
-    pairs = [(metric(s), others[s.block]) for s in first.valid if s.block in others]
+    others = {sample.block: figure.of(sample) for sample in row.valid}
+    pairs = [(figure.of(s), others[s.block]) for s in first.valid if s.block in others]
     return not pairs or any(one >= other for one, other in pairs)
 
 

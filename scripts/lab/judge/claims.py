@@ -14,10 +14,9 @@ from typing import Callable, Mapping, Sequence
 
 from ..ask.plan import MODELS, Cell, Configuration, Cores
 from ..ask.workloads import WORKLOADS, with_query
-from . import analysis, best, goals, words
-from .analysis import CellResult
+from . import best, goals, stats, words
+from .analysis import RPS, CellResult
 from .goals import FAIL, PASS, VOID, Judged
-from .stats import paired_ratio
 
 CLAIMS = {
     "1": "a process pool uses all cores",
@@ -132,7 +131,7 @@ def _compare(
     one, other = (result.row(first), result.row(second)) if result else (None, None)
     if result is None or one is None or other is None:
         return Judged(text, None, goal, at_least, "", "not measured (it takes two cores)")
-    found = analysis.ratio(one, other, analysis.rps)
+    found = result.compare(one, other, RPS)
     return Judged(text, found, goal, at_least, f"run.json, {result.cell.name}", goals.why(one, other))
 
 
@@ -210,7 +209,7 @@ def _rounds(
     middles = [form(statistics.median(values)) for values in zip(*pairs)]
     text = f"{text} ({middles[0]} × {middles[1]})"
     why = "" if all(second > 0 for _, second in pairs) else "not above what its calls alone take"
-    return Judged(text, paired_ratio(pairs), MORE, True, evidence, why)
+    return Judged(text, stats.paired(pairs), MORE, True, evidence, why)
 
 
 def judge_switches(rounds: Sequence[Round], why: str = "") -> Claim:

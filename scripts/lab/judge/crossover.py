@@ -2,19 +2,18 @@
 """Where one model overtakes another: /mix by computing share, connections and pool size.
 
 In each cell every model enters with the best of its pool sizes, and the best model is
-compared with each other one, pair by pair within blocks. What cannot be told apart is a tie,
+compared with each other one, pair by pair within blocks. What is equal or undecided is a tie,
 and all that tie with the best are named. How many workers are enough is the smallest pool
 that ties with that model's best.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, Sequence
 
 from ..ask.workloads import query_values
-from . import analysis, best, words
-from .analysis import CellResult, Row
+from . import best, words
+from .analysis import RPS, CellResult, Row
 
 def share_of(result: CellResult) -> float:
     """The part of a request's service time, served alone, that is computing."""
@@ -25,10 +24,10 @@ def share_of(result: CellResult) -> float:
     return cpu_ms / (cpu_ms + wait_ms) if cpu_ms + wait_ms else 0.0
 
 
-def enough(rows: Sequence[Row], top: Row) -> Row:
+def enough(result: CellResult, rows: Sequence[Row], top: Row) -> Row:
     """The smallest pool that is as good as the best."""
     for row in sorted(rows, key=lambda row: row.configuration.workers):
-        if not row.void and (row is top or best.ties(analysis.ratio(row, top, analysis.rps))):
+        if not row.void and (row is top or best.ties(result.compare(row, top, RPS))):
             return row
     return top
 
@@ -36,7 +35,7 @@ def enough(rows: Sequence[Row], top: Row) -> Row:
 def judge_cell(result: CellResult) -> dict[str, Any]:
     """The cell's winner, or those that tie, with every model's best and its distance."""
     rows = best.families(result)
-    found = best.standing(rows, best.THROUGHPUT)
+    found = best.standing(result, rows, RPS)
     entries: dict[str, Any] = dict.fromkeys(rows)
     tied = []
     for model, top in found.bests.items() if found else ():
@@ -46,8 +45,8 @@ def judge_cell(result: CellResult) -> dict[str, Any]:
         entries[model] = {
             "configuration": top.label,
             "rps": top.rps,
-            "enough": enough(rows[model], top).label,
-            "winner_ahead": dataclasses.asdict(ahead) if ahead else None,
+            "enough": enough(result, rows[model], top).label,
+            "winner_ahead": {**ahead.to_json(), "text": words.ratio_text(ahead)} if ahead else None,
         }
     return {
         "workload": result.cell.workload.name,
@@ -68,8 +67,7 @@ def _line(cell: dict[str, Any]) -> str:
     if cell["winner"]:
         first = models[cell["winner"]]
         others = [
-            f"{e['winner_ahead']['median']:.2f} × {e['configuration']} "
-            f"[{e['winner_ahead']['low']:.2f}, {e['winner_ahead']['high']:.2f}]"
+            f"{e['winner_ahead']['text']} × {e['configuration']}"
             for model, e in models.items()
             if e and e["winner_ahead"] and model != cell["winner"]
         ]

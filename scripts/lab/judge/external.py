@@ -7,15 +7,16 @@ and ours differ, and the text says in what.
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import Any, Sequence
 
 from ..machine.cgroup import NO_ROOM
 from ..ask.workloads import SLOW_QUERIES
-from . import analysis, words
-from .analysis import CellResult, Row
+from . import goals, words
+from .analysis import RPS, CellResult, Row
 from .goals import FAIL, PASS, VOID
-from .stats import Ratio
+from .stats import WITHIN, Comparison
 
 POOL_RATE = 3200.0
 LEVEL = 0.10  # "level" as the published table means it: it has one run of each
@@ -27,7 +28,7 @@ ARITHMETIC = "64 workers that block for 20 ms: 64/20 ms"
 
 @dataclass(frozen=True)
 class Finding:
-    """passed: whether the published shape did; None where nothing can be believed."""
+    """passed: whether the published shape did; None where that is not decided."""
 
     passed: bool | None
     source: str
@@ -45,10 +46,6 @@ def _cell(results: Sequence[CellResult], name: str, connections: int) -> CellRes
     return None
 
 
-def _ratio(first: Row | None, second: Row | None) -> Ratio | None:
-    return analysis.ratio(first, second, analysis.rps) if first and second else None
-
-
 def pool_rate(results: Sequence[CellResult]) -> list[Finding]:
     result = _cell(results, "sleep", 256)
     lines = []
@@ -58,9 +55,10 @@ def pool_rate(results: Sequence[CellResult]) -> list[Finding]:
         if row is None or row.void:
             lines.append(Finding(None, ARITHMETIC, f"{text}; void here"))
             continue
-        rate = row.rps / row.ceiling.shown  # which takes wrk a part of the window
-        close = abs(rate / POOL_RATE - 1) <= 0.03
-        lines.append(Finding(close, ARITHMETIC, f"{text}; here {rate:,.0f}/s, once all wait"))
+        expected = POOL_RATE * row.ceiling.shown  # wrk takes a part of the window
+        found = goals.own(row, row.valid, lambda sample: sample.rps / expected)
+        text += f"; here {row.rps / row.ceiling.shown:,.0f}/s, once all wait"
+        lines.append(Finding(found.within(WITHIN) if found else None, ARITHMETIC, text))
     return lines
 
 
@@ -70,10 +68,10 @@ def database(results: Sequence[CellResult]) -> list[Finding]:
     if few is None or many is None:
         return []
 
-    def pair(result: CellResult, workers: int) -> tuple[Ratio | None, str]:
+    def pair(result: CellResult, workers: int) -> tuple[Comparison | None, str]:
         loops = next((r for r in result.models if r.configuration.model == "coro"), None)
         pool = result.row(f"threads({workers})")
-        found = _ratio(loops, pool)
+        found = result.compare(loops, pool, RPS)
         if found is None or loops is None or pool is None:
             return None, "void here"
         return found, (
@@ -86,15 +84,15 @@ def database(results: Sequence[CellResult]) -> list[Finding]:
     grown, grown_text = pair(few, 150)
     return [
         Finding(
-            ahead.low > 1 if ahead else None, RUBY,
+            ahead.holds(operator.gt, 1) if ahead else None, RUBY,
             f"50 connections: published 4,943/s on the loop, 3,179/s on the small pool; {ahead_text}",
         ),
         Finding(
-            abs(level.median - 1) <= LEVEL if level else None, RUBY,
+            level.within(LEVEL) if level else None, RUBY,
             f"500 connections: published level, 2,909/s and 2,970/s; {level_text}",
         ),
         Finding(
-            grown.median <= 1 + LEVEL if grown else None, RUBY,
+            grown.holds(operator.le, 1 + LEVEL) if grown else None, RUBY,
             "more workers, 50 connections: published the pool catches up, 5,088/s, "
             f"the loop 4,373/s; {grown_text}",
         ),

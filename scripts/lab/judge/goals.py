@@ -2,7 +2,7 @@
 """What is judged and how: a figure by its whole interval; and the speed goals, all in one table.
 
 A figure passes when the whole interval is on the goal's side and fails when none of it is. Where
-the goal lies inside, or there is one block only, the measurement decides nothing: VOID, as where
+the goal lies inside, or there are too few blocks, the measurement decides nothing: VOID, as where
 nothing can be believed.
 
 GOALS is what --floor judges, each against the floor server or another server of the same run, or
@@ -11,13 +11,14 @@ a figure of its own. scripts/lab/README.md lists them.
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 from typing import Any, Callable, Iterable, Sequence
 
 from ..measure.sample import Sample
-from . import analysis, best, ceilings, words
-from .analysis import CellResult, Row
-from .stats import CONFIDENCE, Ratio, paired_ratio
+from . import best, ceilings, stats, words
+from .analysis import CPU, RPS, CellResult, Figure, Row
+from .stats import Comparison
 
 PASS, FAIL, VOID = "PASS", "FAIL", "VOID"
 
@@ -27,7 +28,7 @@ class Judged:
     """found: None where nothing can be believed; why says what is the matter."""
 
     text: str
-    found: Ratio | None
+    found: Comparison | None
     goal: float
     at_least: bool
     evidence: str
@@ -35,21 +36,17 @@ class Judged:
 
     @property
     def state(self) -> str:
-        if self.found is None or self.found.blocks < 2:
-            return VOID
-        low, high = self.found.low, self.found.high
-        if not self.at_least:
-            low, high = -high, -low
-        goal = self.goal if self.at_least else -self.goal
-        return PASS if low >= goal else FAIL if high < goal else VOID
+        sign = operator.ge if self.at_least else operator.le
+        passed = self.found.holds(sign, self.goal) if self.found else None
+        return VOID if passed is None else PASS if passed else FAIL
 
     def __str__(self) -> str:
         goal = f"goal {bound(self.goal, self.at_least)}"
         if self.found is None:
             return f"{self.text}: {self.why or 'no block can be believed'}, {goal}"
         undecided = "; undecided: the goal lies inside, more blocks are needed"
-        if self.found.blocks < 2:
-            undecided = "; undecided: one block decides nothing"
+        if self.found.n < stats.ENOUGH:
+            undecided = f"; undecided: it takes {stats.ENOUGH} blocks"
         return (
             f"{self.text}: {interval_text(self.found)}, {goal}"
             f"{undecided if self.state == VOID else ''}"
@@ -65,11 +62,11 @@ def _number(value: float) -> str:
     return f"{value:.2f}" if abs(value) < 100 else f"{value:,.0f}"
 
 
-def interval_text(found: Ratio) -> str:
-    middle, low, high = map(_number, (found.median, found.low, found.high))
-    sort = "interval" if found.confidence >= CONFIDENCE else "range"
-    blocks = f"{found.blocks} block{'' if found.blocks == 1 else 's'}"
-    return f"{middle} [{low}, {high}] ({sort} of {blocks})"
+def interval_text(found: Comparison) -> str:
+    middle, low, high = map(_number, (found.ratio, found.low, found.high))
+    if found.n < stats.ENOUGH:
+        return f"{middle} (of {found.n} block{'s'[: found.n - 1]})"
+    return f"{middle} [{low}, {high}] ({words.percent(stats.CONFIDENCE)} of {found.n} blocks)"
 
 
 def why(*rows: Row | None) -> str:
@@ -81,12 +78,12 @@ def why(*rows: Row | None) -> str:
 # --- figures --------------------------------------------------------------------------------
 
 
-def own(row: Row, samples: Iterable[Sample], value: Callable[[Sample], float]) -> Ratio | None:
+def own(row: Row, samples: Iterable[Sample], value: Callable[[Sample], float]) -> Comparison | None:
     """A figure that is compared with no other row's."""
-    return None if row.void else paired_ratio([(value(sample), 1.0) for sample in samples])
+    return None if row.void else stats.alone([value(sample) for sample in samples], first=row.label)
 
 
-def _share(row: Row) -> Ratio | None:
+def _share(row: Row) -> Comparison | None:
     """Of the ceiling of waiting, as far as each window can show it."""
 
     def share(sample: Sample) -> float:
@@ -97,26 +94,24 @@ def _share(row: Row) -> Ratio | None:
     return own(row, row.valid, share) if row.ceiling.rps else None
 
 
-def _starved(row: Row) -> Ratio | None:
+def _starved(row: Row) -> Comparison | None:
     """Of all samples: a gate voids those in which a connection starves."""
     known = [s.load.unanswered for s in row.samples if s.load and s.load.unanswered is not None]
-    return paired_ratio([(float(each), 1.0) for each in known])
+    return stats.alone([float(each) for each in known], first=row.label)
 
 
-CPU, RATE, SHARE = "CPU per request", "requests/s", "share of the ceiling"
-STARVED, BYTES, MEMORY = "connections never answered", "bytes an idle connection", "memory"
+def _memory(sample: Sample) -> float:
+    return sample.extras["memory_total_bytes"]
+
+
+MEMORY = Figure("memory", _memory, words.bytes_text)
+SHARE, STARVED, BYTES = "share of the ceiling", "connections never answered", best.BYTES.name
 # Of two rows, as the ratio of the first to the second; or of the first alone.
-TO_ANOTHER: dict[str, Callable[[Row, Row], Ratio | None]] = {
-    CPU: lambda ours, other: analysis.ratio(ours, other, analysis.cpu_us),
-    RATE: lambda ours, other: analysis.ratio(ours, other, analysis.rps),
-    MEMORY: lambda ours, other: analysis.ratio(
-        ours, other, lambda sample: sample.extras["memory_total_bytes"]
-    ),
-}
-OF_ITS_OWN: dict[str, Callable[[Row], Ratio | None]] = {
+TO_ANOTHER = {figure.name: figure for figure in (CPU, RPS, MEMORY)}
+OF_ITS_OWN: dict[str, Callable[[Row], Comparison | None]] = {
     SHARE: _share,
     STARVED: _starved,
-    BYTES: lambda row: own(row, row.valid, best.bytes_each),
+    BYTES: lambda row: own(row, row.valid, best.BYTES.of),
 }
 
 
@@ -140,20 +135,20 @@ POOLS_OF_4 = ("prefork(4)", "threads(4)")
 POOLS = ("prefork(64)", "threads(64)")
 ALL = (*POOLS, "coro")
 GOALS = (
-    Goal("hello", (64, 256), CPU, ("coro",), "floor", 1.05),
-    Goal("hello", (64,), CPU, ("coro",), "nginx", 0.75),
-    Goal("hello", (64,), CPU, POOLS_OF_4, "floor", 1.20),
-    Goal("hello", (64, 256), CPU, POOLS, "floor", 1.25),
+    Goal("hello", (64, 256), CPU.name, ("coro",), "floor", 1.05),
+    Goal("hello", (64,), CPU.name, ("coro",), "nginx", 0.75),
+    Goal("hello", (64,), CPU.name, POOLS_OF_4, "floor", 1.20),
+    Goal("hello", (64, 256), CPU.name, POOLS, "floor", 1.25),
     Goal("hello", (64, 256), STARVED, POOLS, "", 0),
-    Goal("hello", (64, 256), RATE, ("prefork(64)",), "apache-prefork(64)", 6.0, True),
-    Goal("hello", (64, 256), RATE, ("threads(64)",), "apache-worker(64)", 6.0, True),
-    Goal("hello", (64, 256), RATE, ("threads(64)",), "apache-event(64)", 6.0, True),
-    Goal("pipeline", (64,), RATE, ALL, "nginx", 8.0, True),
-    Goal("pipeline", (64,), RATE, ALL, "floor", 0.7, True),
-    Goal("close", (64,), CPU, ALL, "nginx", 1.0),
-    Goal("files-1m", (16,), CPU, ALL, "nginx", 1.0),
+    Goal("hello", (64, 256), RPS.name, ("prefork(64)",), "apache-prefork(64)", 6.0, True),
+    Goal("hello", (64, 256), RPS.name, ("threads(64)",), "apache-worker(64)", 6.0, True),
+    Goal("hello", (64, 256), RPS.name, ("threads(64)",), "apache-event(64)", 6.0, True),
+    Goal("pipeline", (64,), RPS.name, ALL, "nginx", 8.0, True),
+    Goal("pipeline", (64,), RPS.name, ALL, "floor", 0.7, True),
+    Goal("close", (64,), CPU.name, ALL, "nginx", 1.0),
+    Goal("files-1m", (16,), CPU.name, ALL, "nginx", 1.0),
     Goal("idle", (4,), BYTES, ALL, "", 150),
-    Goal("idle", (4,), MEMORY, ("coro",), "nginx", 1.0),
+    Goal("idle", (4,), MEMORY.name, ("coro",), "nginx", 1.0),
     Goal("sleep", (256,), SHARE, ALL, "", 0.97, True),
 )
 ELSEWHERE = (
@@ -178,7 +173,10 @@ def _judge(goal: Goal, result: CellResult, label: str) -> Judged:
     names = [label, goal.other] if goal.other else [label]
     rows = [row for name in names if (row := result.row(name))]
     if len(rows) == len(names):
-        found = TO_ANOTHER[goal.figure](*rows) if goal.other else OF_ITS_OWN[goal.figure](*rows)
+        if goal.other:
+            found = result.compare(rows[0], rows[1], TO_ANOTHER[goal.figure])
+        else:
+            found = OF_ITS_OWN[goal.figure](*rows)
         reason = why(*rows)
     else:
         absent = next(name for name in names if result.row(name) is None)
@@ -198,8 +196,8 @@ def multiples(results: Sequence[CellResult]) -> list[str]:
             for other in references:
                 if other is row:
                     continue
-                for metric, what in ((analysis.cpu_us, "CPU"), (analysis.rps, "req/s")):
-                    found = analysis.ratio(row, other, metric)
+                for figure, what in ((CPU, "CPU"), (RPS, "req/s")):
+                    found = result.compare(row, other, figure)
                     if found:
                         parts.append(f"{what} {words.ratio_text(found)} × {other.label}")
             state = "void" if row.void else "; ".join(parts)

@@ -1,99 +1,146 @@
 # SPDX-License-Identifier: MIT
-"""The statistics: medians over blocks, ratios pair by pair, an honest interval.
+"""The statistics: what two figures are to each other, how sure that is, and what follows.
 
-Ratios are taken inside a block, between runs a few seconds apart, so that whatever slows
-the machine for longer than that slows both. The interval is the percentile bootstrap of
-the ratios' median. With fewer than ENOUGH_BLOCKS blocks no interval of 95 % exists for a
-median (its widest, smallest to largest, covers 1 - 2 * 0.5**n); then the range is given,
-and called a range.
+Ratios are taken inside a block, between runs a few seconds apart, so that whatever slows the
+machine for longer than that slows both. Their logarithms are averaged, and the interval is
+Student's t of these: on recorded noise, resampled, it holds the truth 95 % of the time for every
+number of blocks from 3 on (tests/lab/test_stats.py), where a median's bootstrap needs many more
+and a trimmed mean is no better. Each interval stands by itself: of twenty pairs of equals one may
+look different, and where a table has hundreds that is said.
 """
 
 from __future__ import annotations
 
-import functools
 import math
-import random
 import statistics
-from dataclasses import dataclass
-from typing import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Callable, Sequence
 
-ENOUGH_BLOCKS = 6
-RESAMPLES = 4000
+from scipy.special import bdtr, stdtrit
+
+ENOUGH = 3  # pairs: with fewer there is no verdict
 CONFIDENCE = 0.95
-_SEED = 20  # of the resampling: the same samples give the same interval
+WITHIN = 0.03  # ratios this close to 1 are equal for any use of the answer
+MOST_MORE = 1000  # blocks that are worth asking for
+MORE, LESS, EQUAL, UNDECIDED = "more", "less", "equal", "undecided"
 
 
 @dataclass(frozen=True)
-class Ratio:
-    """Median ratio with [low, high]; a range, not an interval, where confidence < 0.95."""
+class Comparison:
+    """first to second in a figure, from n pairs; or a figure that stands for itself, where second
+    is "". [low, high] holds the truth with CONFIDENCE, and is [0, inf] where n < ENOUGH. noise: how
+    far a configuration is from itself; WITHIN where that is not known."""
 
-    median: float
+    ratio: float
     low: float
     high: float
-    blocks: int
-    confidence: float
+    n: int
+    first: str = ""
+    second: str = ""
+    figure: str = ""
+    noise: float = WITHIN
 
     @property
-    def tie(self) -> bool:
-        return self.low <= 1.0 <= self.high
+    def distance(self) -> float:
+        """How far the ratio is from 1, the same for its inverse."""
+        return max(self.ratio, 1 / self.ratio) - 1 if self.ratio > 0 else math.inf
+
+    @property
+    def state(self) -> str:
+        """EQUAL: to within WITHIN. MORE, LESS: beyond 1, and farther from it than the noise. Each is
+        said of the whole interval, else it is UNDECIDED."""
+        if self.within(WITHIN):
+            return EQUAL
+        one_side = self.low > 1 or self.high < 1
+        if not one_side or self.distance <= self.noise:
+            return UNDECIDED
+        return MORE if self.ratio > 1 else LESS
+
+    @property
+    def decided(self) -> bool:
+        """One is ahead."""
+        return self.state in (MORE, LESS)
+
+    def within(self, share: float) -> bool | None:
+        """Whether all of the interval is so close to 1; None where only a part of it is."""
+        if self.low > 1 + share or self.high < 1 / (1 + share):
+            return False
+        return True if self.low >= 1 / (1 + share) and self.high <= 1 + share else None
+
+    def holds(self, sign: Callable[[float, float], bool], value: float) -> bool | None:
+        """Whether all of the interval compares so to a value; None where only a part of it does."""
+        ends = {sign(self.low, value), sign(self.high, value)}
+        return ends.pop() if self.n >= ENOUGH and len(ends) == 1 else None
+
+    @property
+    def more_blocks(self) -> int | None:
+        """How many more would decide it, if they are like these; None where none would."""
+        if self.n < ENOUGH:
+            return ENOUGH - self.n
+        away, equal = math.log1p(self.distance), math.log1p(WITHIN)
+        wanted = max(away if self.distance > self.noise else 0.0, equal - away)
+        spread = math.log(self.high / self.low) / 2 / _quantile(self.n) * math.sqrt(self.n)
+        for n in range(self.n + 1, self.n + MOST_MORE):
+            if _quantile(n) * spread / math.sqrt(n) < wanted:
+                return n - self.n
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        """low and high null where there are too few pairs for them."""
+        ends = {"low": None, "high": None} if self.n < ENOUGH else {}
+        return {**asdict(self), **ends, "confidence": CONFIDENCE, "state": self.state}
 
 
-def range_confidence(n: int) -> float:
-    """How often [smallest, largest] of n independent values holds the true median."""
-    return max(0.0, 1.0 - 2.0 * 0.5**n)
+def _quantile(n: float) -> float:
+    """Of Student's t with n - 1 degrees of freedom, at both ends together 1 - CONFIDENCE."""
+    return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2))
 
 
-@functools.lru_cache(maxsize=None)  # a run's document, tables and page ask for the same ones
-def bootstrap(values: tuple[float, ...], over: tuple[float, ...] = ()) -> tuple[float, float]:
-    """The 95 % percentile bootstrap interval of the median, or of its ratio to another's, each
-    resampled by itself."""
-    dice = random.Random(_SEED)
+def student(values: Sequence[float]) -> tuple[float, float, float]:
+    """Mean, and the interval of it."""
+    mean = statistics.fmean(values)
+    if len(values) < ENOUGH:
+        return mean, -math.inf, math.inf
+    half = _quantile(len(values)) * statistics.stdev(values) / math.sqrt(len(values))
+    return mean, mean - half, mean + half
 
-    def median(of: tuple[float, ...]) -> float:
-        return statistics.median(dice.choices(of, k=len(of)))
 
-    drawn = sorted(
-        median(values) / median(over) if over else median(values) for _ in range(RESAMPLES)
-    )
-    tail = (1.0 - CONFIDENCE) / 2
-    return drawn[int(tail * RESAMPLES)], drawn[int((1.0 - tail) * RESAMPLES) - 1]
+def paired(pairs: Sequence[tuple[float, float]], **names: Any) -> Comparison | None:
+    """Of first to second, one pair a block. None without a pair, or where a figure is 0: what is
+    nothing has no ratio. names: of the Comparison, and its noise."""
+    if not pairs or any(value <= 0 for pair in pairs for value in pair):
+        return None
+    middle, low, high = map(math.exp, student([math.log(first / second) for first, second in pairs]))
+    return Comparison(middle, low, high, len(pairs), **names)
+
+
+def alone(values: Sequence[float], **names: Any) -> Comparison | None:
+    """Of a figure that stands for itself."""
+    if not values:
+        return None
+    middle, low, high = student(values)
+    return Comparison(middle, low, high, len(values), **names)
+
+
+def unpaired(first: Sequence[float], second: Sequence[float], **names: Any) -> Comparison | None:
+    """Of first to second, measured apart: Welch's t of the difference of the logarithms' means."""
+    if not first or not second or any(value <= 0 for value in (*first, *second)):
+        return None
+    one, other = ([math.log(value) for value in values] for values in (first, second))
+    middle, half, n = statistics.fmean(one) - statistics.fmean(other), math.inf, min(len(one), len(other))
+    if n >= ENOUGH:
+        parts = [(statistics.variance(logs) / len(logs), len(logs) - 1) for logs in (one, other)]
+        square = sum(part for part, _ in parts)
+        least = sum(part**2 / degrees for part, degrees in parts)
+        half = _quantile(1 + square**2 / least) * math.sqrt(square) if least else 0.0
+    middle, low, high = map(math.exp, (middle, middle - half, middle + half))
+    return Comparison(middle, low, high, n, **names)
 
 
 def median_interval(values: Sequence[float]) -> tuple[float, float]:
     """Of one configuration's own median, for plots: the narrowest two values of the sample,
     as far from its ends as each other, that hold the true median 95 % of the time whatever
     the distribution (the sign test); the whole range where there are too few for that."""
-    ranked = sorted(values)
-    n, cut, outside = len(ranked), 0, 0.5 ** len(ranked)
-    while cut < (n - 1) // 2:
-        outside += math.comb(n, cut + 1) * 0.5**n
-        if 2 * outside > 1.0 - CONFIDENCE:
-            break
-        cut += 1
+    ranked, n = sorted(values), len(values)
+    cut = sum(2 * bdtr(k, n, 0.5) <= 1 - CONFIDENCE for k in range(1, (n - 1) // 2 + 1))
     return ranked[cut], ranked[n - 1 - cut]
-
-
-def paired_ratio(pairs: Sequence[tuple[float, float]]) -> Ratio | None:
-    """Of first to second, one pair a block. None without a pair, or where a second is 0."""
-    if not pairs or any(second <= 0 for _, second in pairs):
-        return None
-    ratios = [first / second for first, second in pairs]
-    if len(ratios) < ENOUGH_BLOCKS:
-        low, high = min(ratios), max(ratios)
-        confidence = range_confidence(len(ratios))
-    else:
-        low, high = bootstrap(tuple(ratios))
-        confidence = CONFIDENCE
-    return Ratio(statistics.median(ratios), low, high, len(ratios), confidence)
-
-
-def unpaired_ratio(first: Sequence[float], second: Sequence[float]) -> Ratio | None:
-    """Of the medians, second to first; with few blocks, the widest that the blocks allow."""
-    if not first or not second:
-        return None
-    middle = statistics.median(second) / statistics.median(first)
-    blocks = min(len(first), len(second))
-    if blocks < ENOUGH_BLOCKS:
-        low, high = min(second) / max(first), max(second) / min(first)
-        return Ratio(middle, low, high, blocks, range_confidence(blocks))
-    return Ratio(middle, *bootstrap(tuple(second), tuple(first)), blocks, CONFIDENCE)

@@ -1,94 +1,94 @@
 # SPDX-License-Identifier: MIT
-"""A cell's result in one sentence.
+"""A cell's result in one sentence, and what else follows from it in notes.
 
-    sleep, 256 connections: coro 3.98 × threads(64) [3.95, 4.01]; threads(64) limited by
-    the pool: 64/20 ms = 3,200/s, 99 % reached
+    sleep, 256 connections: requests/s: coro 3.98 × threads(64) [3.95, 4.01], equal to
+    prefork(256) within ±3 %
 
-Throughput is compared unless the load generator was what limited it; then it says nothing
-of the servers, and CPU time per request is compared instead.
+The best of each model enters, and the first of them is compared with the others: in throughput,
+unless the load generator was what limited it; then that says nothing of the servers, and CPU time
+per request is compared instead, and throughput named where it differs by more.
 """
 
 from __future__ import annotations
 
+from typing import Sequence
+
 from ..ask.kinds import Kind
-from . import analysis, ceilings, words
-from .analysis import CellResult, Row
+from . import best, ceilings, words
+from .analysis import CPU, RPS, CellResult, Row
+from .best import Standing
 from .ceilings import COMPANY, ROUND_TRIPS, SMALL, WAITS
-from .stats import ENOUGH_BLOCKS, Ratio
-
-REFERENCE_MODEL = "threads"
+from .stats import EQUAL, UNDECIDED, WITHIN, Comparison
 
 
-def by_cpu(result: CellResult) -> bool:
-    """Whether CPU per request is the figure to compare: wrk, not a server, was the limit."""
-    return result.cell.workload.floor or any(
-        row.limiter == "wrk" and not row.void for row in result.models
-    )
+def contenders(result: CellResult) -> dict[str, list[Row]]:
+    """The three models; where there are not two of them, every configuration by itself."""
+    models = {model: rows for model, rows in best.usual(result).items() if rows}
+    return models if len(models) > 1 else {row.label: [row] for row in result.models}
 
 
-def reference(result: CellResult) -> Row | None:
-    """What the others are compared with: threads where it ran, else the first that counts."""
-    alive = [row for row in result.models if not row.void]
-    threads = [row for row in alive if row.configuration.model == REFERENCE_MODEL]
-    return next(iter(threads + alive), None)
-
-
-def sentence(result: CellResult, noise: float) -> str:
-    """noise: how far the A/A pair was from 1; with few blocks, less than that proves nothing."""
+def sentence(result: CellResult) -> str:
     if not result.cell.workload.kind.compared:
         return _special(result)
-    cpu = by_cpu(result)
-    base = reference(result)
-    parts = []
-    if base is None:
-        parts.append("no configuration gave a result that can be believed")
-    else:
-        comparisons = _comparisons(result, base, cpu, noise)
-        if comparisons:
-            parts.append(("CPU per request: " if cpu else "") + ", ".join(comparisons))
-        parts += _floor_part(result) if cpu else []
-        parts += _database_part(result)
-        parts += _limits(result)
-    void = [row.label for row in result.rows if row.void]
-    if void:
-        parts.append(f"void: {', '.join(void)}")
-    return f"{result.cell.name}: " + "; ".join(parts)
+    rows, figure = contenders(result), best.figure(result)
+    found = best.standing(result, rows, figure)
+    if found is None:
+        return f"{result.cell.name}: no configuration gave a result that can be believed"
+    parts = compared(found.first.label, [c for c in found.ahead.values() if c])
+    if figure is CPU:
+        rates = [result.compare(found.first, found.bests[model], RPS) for model in found.ahead]
+        parts += _faster(found, rates)
+    parts = parts or [f"{found.first.label} {figure.form(best.value(found.first, figure))}"]
+    if found.sharing:
+        parts.append(f"{words.listed(found.sharing)} shared cores with wrk, the others did not")
+    void = [name for name in rows if name not in found.bests]
+    parts += [f"void: {words.listed(void)}"] if void else []
+    return f"{result.cell.name}: {figure.name}: " + "; ".join(parts)
 
 
-def is_tie(found: Ratio, noise: float) -> bool:
-    """Whether it is not known which is ahead."""
-    return found.tie or in_noise(found, noise)
+def compared(first: str, found: Sequence[Comparison]) -> list[str]:
+    """What of several comparisons of the same one: the decided, the equal, the undecided."""
+    decided = [f"{words.ratio_times(c)}" for c in found if c.decided]
+    equal = [c.second for c in found if c.state == EQUAL]
+    parts = [f"{first} {', '.join(decided)}"] if decided else []
+    if equal:
+        parts.append(f"{first} equal to {words.listed(equal)} within ±{words.percent(WITHIN)}")
+    open_ones = [words.ratio_times(c) for c in found if c.state == UNDECIDED]
+    if open_ones:
+        doubts = {words.doubt(c): None for c in found if c.state == UNDECIDED}
+        parts.append(f"{first} {', '.join(open_ones)} undecided ({', '.join(doubts)})")
+    return parts
 
 
-def in_noise(found: Ratio, noise: float) -> bool:
-    """A few blocks' range misses 1 by chance too often: then the A/A pair must be beaten too."""
-    if found.tie:
-        return False
-    return found.blocks < ENOUGH_BLOCKS and abs(found.median - 1.0) <= noise
+def _faster(found: Standing, rates: Sequence[Comparison | None]) -> list[str]:
+    """The throughputs that differ by more than CPU per request does."""
+    more = [
+        words.ratio_times(rate) for rate, cpu in zip(rates, found.ahead.values())
+        if rate and cpu and rate.decided and rate.distance > cpu.distance
+    ]  # fmt: skip
+    return [f"but requests/s {', '.join(more)}"] if more else []
 
 
-def _comparisons(result: CellResult, base: Row, cpu: bool, noise: float) -> list[str]:
-    """Each row against the base: the different ones first, then the ties together, last those
-    whose range misses 1, but by less than the A/A pair does."""
-    different, ties, noisy = [], [], []
-    for row in result.models:
-        found = analysis.ratio(row, base, analysis.cpu_us if cpu else analysis.rps)
-        if row is base or found is None:
-            continue
-        interval = f"[{found.low:.2f}, {found.high:.2f}]"
-        text = f"{row.label} {found.median:.2f} × {base.label} {interval}"
-        if found.tie:
-            ties.append(f"{row.label} {interval}")
-        elif in_noise(found, noise):
-            noisy.append(text)
-        else:
-            different.append(text)
-    if ties:
-        verb = "ties" if len(ties) == 1 else "tie"
-        different.append(f"{words.listed(ties)} {verb} with {base.label}")
-    if noisy:
-        different.append(f"within the noise of ±{words.percent(noise)}: {words.listed(noisy)}")
-    return different
+def notes(result: CellResult) -> list[str]:
+    """What the sentence has no room for: the other configurations, and what limited each."""
+    if not result.cell.workload.kind.compared:
+        _, text = _SPECIAL[result.cell.workload.kind]
+        rest = [row for row in result.models if not row.void and row not in _shown(result)]
+        return ["beside these: " + ", ".join(map(text, rest))] if rest else []
+    figure = best.figure(result)
+    found = best.standing(result, contenders(result), figure)
+    if found is None:
+        return []
+    out, shared = [], found.first.configuration.shares_cores
+    others = [row for row in result.models if row not in found.bests.values()]
+    for apart in (False, True):
+        rows = [row for row in others if (row.configuration.shares_cores != shared) is apart]
+        ratios = [c for row in rows if (c := result.compare(found.first, row, figure))]
+        lead = f"{figure.name}, cores shared by one and not the other: " if apart else f"{figure.name}: "
+        if ratios:
+            out.append(lead + "; ".join(compared(found.first.label, ratios)))
+    out += _floor_part(result) if figure is CPU else []
+    return out + _database_part(result) + _limits(result)
 
 
 def _floor_part(result: CellResult) -> list[str]:
@@ -97,12 +97,12 @@ def _floor_part(result: CellResult) -> list[str]:
         return []
     multiples = []
     for row in result.models:
-        found = analysis.ratio(row, floor, analysis.cpu_us)
+        found = result.compare(row, floor, CPU)
         if found:
-            multiples.append(f"{row.label} {found.median:.2f}")
+            multiples.append(f"{row.label} {words.ratio_text(found)}")
     if not multiples:
         return []
-    return [f"× floor ({floor.cpu_us:.1f} µs): " + ", ".join(multiples)]
+    return [f"× floor ({floor.cpu_us:.1f} µs of CPU): " + ", ".join(multiples)]
 
 
 def _database_part(result: CellResult) -> list[str]:
@@ -144,8 +144,7 @@ def _limits(result: CellResult) -> list[str]:
         names = words.listed([row.label for row in rows])
         shares = [row.share for row in rows if row.share is not None]
         reached = f", {words.percent(min(shares))} reached" if shares and ":" in text else ""
-        verb = "by" if texts else "limited by"
-        texts.append(f"{names} {verb} {text}{reached}")
+        texts.append(f"{names} limited by {text}{reached}")
     return texts
 
 
@@ -211,8 +210,15 @@ def _special(result: CellResult) -> str:
     lead, text = _SPECIAL[result.cell.workload.kind]
     if result.cell.workload.memory_bytes:
         lead = "requests a second with little memory: "
-    believed = [row for row in result.models if not row.void]
-    parts = [lead + ", ".join(text(row) for row in believed)] if believed else []
+    rows = _shown(result)
+    parts = [lead + ", ".join(map(text, rows))] if rows else []
     void = [row.label for row in result.rows if row.void]
     parts += [f"void: {', '.join(void)}"] if void else []
     return f"{result.cell.name}: " + "; ".join(parts)
+
+
+def _shown(result: CellResult) -> list[Row]:
+    """One of each contender."""
+    figure = best.figure(result)
+    alive = [[row for row in rows if not row.void] for rows in contenders(result).values()]
+    return [(best.ranked(rows, figure) or rows)[0] for rows in alive if rows]

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from .stats import Ratio
+from . import stats
+from .stats import Comparison
 
 NONE = "–"
 
@@ -18,8 +19,25 @@ def percent(share: float) -> str:
     return f"{share * 100:.0f} %"
 
 
-def ratio_text(found: Ratio) -> str:
-    return f"{found.median:.2f} [{found.low:.2f}, {found.high:.2f}]"
+def ratio_text(found: Comparison, digits: int = 2) -> str:
+    """With its interval; how many pairs it takes is said once for a table, but where they are too few."""
+    if found.n < stats.ENOUGH:
+        return f"{found.ratio:.{digits}f} (of {found.n} block{'s'[: found.n - 1]})"
+    return f"{found.ratio:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
+
+
+def ratio_times(found: Comparison) -> str:
+    """As in "coro 3.98 × threads(64) [3.95, 4.01]", without the first name."""
+    ratio, space, interval = ratio_text(found).partition(" ")
+    return f"{ratio} × {found.second}{space}{interval}"
+
+
+def doubt(found: Comparison) -> str:
+    """What keeps a comparison undecided."""
+    more = found.more_blocks
+    if more is None:
+        return f"within the noise of ±{percent(found.noise)}"
+    return f"{more} more block{'s' if more > 1 else ''} may tell"
 
 
 def duration_text(us: float | None) -> str:

@@ -3,8 +3,8 @@
 
 A request that computes A ms and waits B ms, C of them at a time, on N cores. Arithmetic
 names the sizes worth trying; the lab runs them here, interleaved, and the answer is the
-configuration with the most requests a second, or among those that cannot be told apart the
-one that takes the least memory. Every other one is listed with what it lacks.
+configuration with the most requests a second, or among those that are equal to it, or not known
+to be less, the one that takes the least memory. Every other one is listed with what it lacks.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from ..machine.program import say
 from ..ask import plan as planning
 from ..ask.plan import Cell, Configuration, Cores, Plan
 from ..ask.workloads import WORKLOADS, with_query
-from ..judge import analysis, words
-from ..judge.analysis import CellResult, Row
+from ..judge import words
+from ..judge.analysis import RPS, CellResult, Row
+from ..judge.stats import Comparison
 from ..show import table
 from . import options as choosing, run as running
 
 MOST_WORKERS = 1024
-NOISE = 0.03  # throughputs this close are one and the same to a service
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def make_plan(service: Service, cores: Cores, blocks: int, duration_s: float, se
 class Advice:
     best: Row
     equals: tuple[Row, ...]  # as good, but with more memory
-    behind: tuple[tuple[Row, float], ...]  # with the part of the best's throughput
+    behind: tuple[tuple[Row, Comparison], ...]  # with the part of the best's throughput
 
 
 def decide(result: CellResult) -> Advice | None:
@@ -107,14 +107,14 @@ def decide(result: CellResult) -> Advice | None:
     top = max(alive, key=lambda row: row.rps)
     equal, behind = [], []
     for row in alive:
-        found = None if row is top else analysis.ratio(row, top, analysis.rps)
-        if row is top or found is None or found.tie or found.median >= 1 - NOISE:
-            equal.append(row)
+        found = result.compare(row, top, RPS)
+        if found and found.decided:
+            behind.append((row, found))
         else:
-            behind.append((row, found.median))
+            equal.append(row)
     best = min(equal, key=lambda row: (row.memory_bytes, row.configuration.workers))
     rest = tuple(row for row in equal if row is not best)
-    return Advice(best, rest, tuple(sorted(behind, key=lambda pair: -pair[1])))
+    return Advice(best, rest, tuple(sorted(behind, key=lambda pair: -pair[1].ratio)))
 
 
 def explain(service: Service, result: CellResult) -> list[str]:
@@ -136,7 +136,7 @@ def explain(service: Service, result: CellResult) -> list[str]:
     for row in advice.equals:
         lines.append(f"  as fast: {row.label}, {words.bytes_text(row.memory_bytes)}")
     for row, part in advice.behind:
-        lines.append(f"  behind: {row.label} at {words.percent(part)}, limited by {row.limiter}")
+        lines.append(f"  behind: {row.label} {words.ratio_times(part)}, limited by {row.limiter}")
     for row in result.models:
         if row.void:
             lines.append(f"  void: {row.label}: {row.void_reasons[0]}")

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ..ask.plan import Cell, Plan
 from ..measure import syscalls
-from ..judge import analysis, verdict
+from ..judge import best, stats, verdict
 from ..judge.analysis import CellResult
 from ..show.document import Run
 
@@ -19,7 +19,6 @@ STARTING_S = 4e-6  # of a pool, by the square of its size: each worker finds all
 STEADY_S = 2.6  # until a configuration is found steady, in its first block
 NEEDED_S = 0.25  # that this makes a later block's warm-up longer
 SYSCALLS_S = 1.3
-FEWEST = 3  # pairs of which anything is known
 
 
 def seconds_planned(plan: Plan) -> float:
@@ -46,18 +45,16 @@ def seconds_of(plan: Plan, cell: Cell) -> float:
 def widths(result: CellResult) -> dict[str, float]:
     """How far the interval reaches to both sides of each ratio that the cell's verdict states: 0.03
     for ±3 %, infinite where nothing is known of it."""
-    base = verdict.reference(result)
-    if base is None or not result.cell.workload.kind.compared:
+    if not result.cell.workload.kind.compared:
         return {}
-    metric = analysis.cpu_us if verdict.by_cpu(result) else analysis.rps
-    found = {}
-    for row in result.models:
-        ratio = None if row is base else analysis.ratio(row, base, metric)
-        if ratio:
-            known = len(row.valid) >= FEWEST and ratio.low > 0
-            width = math.sqrt(ratio.high / ratio.low) - 1 if known else math.inf
-            found[f"{result.cell.workload.name} {row.label} ÷ {base.label}"] = width
-    return found
+    found = best.standing(result, verdict.contenders(result), best.figure(result))
+    return {
+        f"{result.cell.workload.name} {c.first} ÷ {c.second}": (
+            math.sqrt(c.high / c.low) - 1 if c.n >= stats.ENOUGH else math.inf
+        )
+        for c in (found.ahead.values() if found else ())
+        if c
+    }
 
 
 def known(run: Run) -> str:

@@ -34,7 +34,7 @@ from ..judge.goals import FAIL, PASS, VOID
 from ..show.document import Run
 from . import budget, options as choosing, run as running
 
-SCHEMA = 1
+SCHEMA = 2
 SWITCH_S, MEMORY_S = 3.0, 12.0  # roughly, of one round
 
 

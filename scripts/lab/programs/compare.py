@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
 """scripts/compare A B: two runs side by side, B over A, cell by cell.
 
-Blocks of different runs are not pairs: the interval is a bootstrap of the ratio of the two
-medians, each run resampled by itself. It knows of the noise within each run and not of what
-changed between them (another load, another day); a figure that survives that is a multiple
-of the floor server's in the same run, the metric cpu_x_floor.
+Blocks of different runs are not pairs: the interval is Welch's, of the logarithms of each run. It
+knows of the noise within each run and not of what changed between them (another load, another
+day); a figure that survives that is a multiple of the floor server's in the same run, the metric
+cpu_x_floor.
 
-0: done, no condition met. 1: a condition of --fail-if holds, or with --fail-on-flip a verdict
-went from one winner to the other. 2: a run cannot be read, or a condition names nothing.
-64: a bad option, or a condition that is none.
+0: done, no condition met. 1: a condition of --fail-if holds with its whole interval, or with
+--fail-on-flip a verdict went from one winner to the other. 2: a run cannot be read, or a
+condition names nothing. 3: whether a condition holds is undecided: its value lies in the interval,
+or there are fewer than 3 blocks. 64: a bad option, or a condition that is none.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from typing import Callable, NamedTuple, Sequence
 from ..machine import program
 from ..machine.errors import LabError, UsageError
 from ..measure.sample import Sample
-from ..judge import analysis, stats, verdict
+from ..judge import best, stats, words
 from ..judge.analysis import CellResult
-from ..judge.stats import Ratio
-from ..show import reading, table
+from ..judge.stats import MORE, Comparison
+from ..show import reading
 
-CANNOT = 2
+FAILED, CANNOT, UNDECIDED = 1, 2, 3
 Figures = dict[tuple[str, int, str], dict[str, list[float]]]
 
 CONDITION = re.compile(
@@ -48,6 +49,7 @@ METRICS: dict[str, Callable[[Sample, float | None], float | None]] = {
     "switches": lambda s, floor: s.switches,
     "memory": lambda s, floor: s.memory_bytes + s.master_bytes,
 }
+MARKS = {stats.MORE: "+", stats.LESS: "-", stats.EQUAL: "="}
 MODEL_OF = re.compile(r"[\w-]+")
 
 
@@ -69,8 +71,8 @@ class Compared:
     before: dict[str, list[float]]
     after: dict[str, list[float]]
 
-    def ratio(self, metric: str) -> Ratio | None:
-        return stats.unpaired_ratio(self.before[metric], self.after[metric])
+    def ratio(self, metric: str) -> Comparison | None:
+        return stats.unpaired(self.after[metric], self.before[metric])
 
     @property
     def place(self) -> str:
@@ -98,28 +100,22 @@ def compare(first: Sequence[CellResult], second: Sequence[CellResult]) -> list[C
 
 
 def winners(results: Sequence[CellResult]) -> Winners:
-    """Of each pair of configurations in each cell: 1 the first is ahead, -1 the second, 0 a tie.
+    """Of each pair of configurations in each cell: 1 the first is ahead, -1 the second, 0 nobody.
 
     Ahead by what the cell's verdict goes by, requests/s or CPU time per request; where it goes by
-    neither (idle, crash, ...) nobody is. Within the run's noise floor, how far a configuration
-    run twice was from itself, nobody is either.
+    neither (idle, crash, ...) nobody is.
     """
-    noise = {cpu: table.noise_floor(results, cpu) for cpu in (False, True)}
     found = {}
     for result in results:
         if not result.cell.workload.kind.compared:
             continue
-        cpu = verdict.by_cpu(result)
-        metric, sign = (analysis.cpu_us, -1) if cpu else (analysis.rps, 1)
+        figure = best.figure(result)
         for first, second in itertools.combinations(result.models, 2):
-            ratio = analysis.ratio(first, second, metric)
-            if ratio is None:
-                continue
-            tie = ratio.tie or abs(ratio.median - 1.0) <= noise[cpu]
-            ahead = sign if ratio.median > 1.0 else -sign
-            pair = Pair(result.cell.name, "CPU per request" if cpu else "requests/s",
-                        first.label, second.label)  # fmt: skip
-            found[pair] = 0 if tie else ahead
+            ratio = result.compare(first, second, figure)
+            if ratio:
+                ahead = 1 if (ratio.state == MORE) != figure.less_is_better else -1
+                pair = Pair(result.cell.name, figure.name, first.label, second.label)
+                found[pair] = ahead if ratio.decided else 0
     return found
 
 
@@ -144,8 +140,15 @@ def decided(before: Winners, after: Winners) -> str:
 # --- conditions ---------------------------------------------------------------------------
 
 
-def failing(text: str, compared: Sequence[Compared]) -> list[str]:
-    """The cells in which a condition holds. Raises LabError where it is none, or names none.
+class Condition(NamedTuple):
+    """In one cell. holds: None where that is not decided."""
+
+    holds: bool | None
+    text: str
+
+
+def conditions(text: str, compared: Sequence[Compared]) -> list[Condition]:
+    """One for each cell that is meant. Raises LabError where it is none, or names none.
 
     WORKLOAD[@CONNECTIONS]:CONFIGURATION:METRIC<VALUE, the metric being B over A; a
     configuration is a label, or a model, which then means every size of it.
@@ -160,15 +163,16 @@ def failing(text: str, compared: Sequence[Compared]) -> list[str]:
     if metric not in METRICS:
         raise UsageError(f"--fail-if {text!r}: the metrics are {', '.join(METRICS)}")
     meant = [each for each in compared if _meant(each, match)]
-    known = [(each, each.ratio(metric)) for each in meant]
-    if not any(ratio for _, ratio in known):
+    known = [(each, ratio) for each in meant if (ratio := each.ratio(metric))]
+    if not known:
         raise LabError(f"--fail-if {text!r}: no such figure that counts in both runs")
-    holds, limit = SIGNS[match["sign"]], float(match["value"])
+    sign, limit = SIGNS[match["sign"]], float(match["value"])
     return [
-        f"{each.place}: {metric} {ratio.median:.3f} [{ratio.low:.3f}, {ratio.high:.3f}] "
-        f"{match['sign']} {limit:g}"
+        Condition(
+            ratio.holds(sign, limit),
+            f"{each.place}: {metric} {words.ratio_text(ratio, 3)} {match['sign']} {limit:g}",
+        )
         for each, ratio in known
-        if ratio and holds(ratio.median, limit)
     ]
 
 
@@ -186,16 +190,13 @@ def _meant(each: Compared, match: re.Match[str]) -> bool:
 
 
 def render(compared: Sequence[Compared], metrics: Sequence[str]) -> str:
-    """A line a configuration: each metric as B over A, and where the interval excludes 1."""
+    """A line a configuration: each metric as B over A, and what is decided of it."""
     rows = [["workload", "conn.", "configuration", *metrics]]
     for each in compared:
         cells = []
         for name in metrics:
             ratio = each.ratio(name)
-            mark = "" if ratio is None or ratio.tie else ("+" if ratio.median > 1 else "-")
-            cells.append(
-                f"{ratio.median:.3f} [{ratio.low:.3f}, {ratio.high:.3f}]{mark}" if ratio else "–"
-            )
+            cells.append(words.ratio_text(ratio, 3) + MARKS.get(ratio.state, "") if ratio else "–")
         rows.append([each.workload, str(each.connections), each.configuration, *cells])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return "\n".join(
@@ -227,7 +228,7 @@ def _compare(argv: Sequence[str]) -> int:
     compared = compare(*results)
     if not compared:
         raise LabError("the two runs have no configuration of a cell in common")
-    failed = [line for text in options.fail_if for line in failing(text, compared)]
+    asked = [each for text in options.fail_if for each in conditions(text, compared)]
     before, after = map(winners, results)
     flipped = flips(before, after)
     for name in ("kernel", "cpu", "cores", "server_version"):
@@ -236,16 +237,21 @@ def _compare(argv: Sequence[str]) -> int:
             print(f"note: {name}: {one} in A, {other} in B")
     if first.plan.nice != second.plan.nice:
         print(f"note: servers and wrk at nice {first.plan.nice} in A, {second.plan.nice} in B")
-    print("B ÷ A, medians; + or - where the interval excludes 1\n")
+    equal = words.percent(stats.WITHIN)
+    print(f"B ÷ A, with 95 % intervals; + more, - less, = equal within ±{equal}, else undecided\n")
     print(render(compared, metrics))
     print()
     for line in flipped:
         print(f"flip: {line}")
     if not flipped:
         print(f"no verdict flips from one winner to the other: {decided(before, after)}")
-    for line in failed:
-        print(f"failed: {line}")
-    return 1 if failed or (flipped and options.fail_on_flip) else 0
+    states = [each.holds for each in asked]
+    for each in asked:
+        if each.holds is not False:
+            print(f"{'failed' if each.holds else 'undecided'}: {each.text}")
+    if True in states or (flipped and options.fail_on_flip):
+        return FAILED
+    return UNDECIDED if None in states else 0
 
 
 def main() -> int:

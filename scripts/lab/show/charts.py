@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Iterable, Mapping, Sequence
 
-from ..judge import verdict, words
+from ..judge import words
 from ..judge.analysis import CellResult
 from .series import CPU, METRICS, P99, THROUGHPUT, Series, by_workload, dots, lines
 
@@ -76,7 +76,7 @@ def draw(results: Sequence[CellResult], conclusions: Mapping[str, Any]) -> list[
             here = {row.label for row in result.models if not row.void}
             if len(cells) > 1 and here <= on_lines:
                 continue
-            limited = verdict.by_cpu(result)
+            limited = result.by_cpu
             for metric in (CPU, THROUGHPUT, P99) if limited else METRICS:
                 series = dots(result, metric)
                 if len(series) < 2:

@@ -15,8 +15,9 @@ from typing import Any, Sequence
 
 from ..ask.plan import Plan
 from ..measure.sample import Count, Sample
-from ..judge import analysis, gates, stats
+from ..judge import analysis, gates
 from ..judge.analysis import CellResult, Row
+from ..judge.stats import Comparison
 from . import table
 from .schema import SCHEMA
 
@@ -175,21 +176,20 @@ def row_json(row: Row) -> dict[str, Any]:
     }
 
 
-def _ratio_json(found: stats.Ratio | None) -> dict[str, Any] | None:
-    return dataclasses.asdict(found) if found else None
+def _ratio_json(found: Comparison | None) -> dict[str, Any] | None:
+    return found.to_json() if found else None
 
 
 def aa_json(result: CellResult) -> dict[str, Any] | None:
     """The configuration that ran twice, against itself: the noise floor of this cell."""
-    by_rps = analysis.aa_pair(result, analysis.rps)
-    by_cpu = analysis.aa_pair(result, analysis.cpu_us)
-    if by_rps is None and by_cpu is None:
+    by_rps, by_cpu = result.aa_pair(analysis.RPS), result.aa_pair(analysis.CPU)
+    known = by_rps or by_cpu
+    if known is None:
         return None
-    row = (by_rps or by_cpu or (None,))[0]
     return {
-        "configuration": row.label if row else None,
-        "rps": _ratio_json(by_rps[1]) if by_rps else None,
-        "cpu_us_per_request": _ratio_json(by_cpu[1]) if by_cpu else None,
+        "configuration": known.second,
+        "rps": _ratio_json(by_rps),
+        "cpu_us_per_request": _ratio_json(by_cpu),
     }
 
 
@@ -199,8 +199,8 @@ def comparisons_json(result: CellResult) -> list[dict[str, Any]]:
         {
             "first": first.label,
             "second": second.label,
-            "rps": _ratio_json(analysis.ratio(first, second, analysis.rps)),
-            "cpu_us_per_request": _ratio_json(analysis.ratio(first, second, analysis.cpu_us)),
+            "rps": _ratio_json(result.compare(first, second, analysis.RPS)),
+            "cpu_us_per_request": _ratio_json(result.compare(first, second, analysis.CPU)),
         }
         for first, second in itertools.combinations(result.rows, 2)
         if not first.void and not second.void

@@ -182,7 +182,7 @@ def _map_text(cell: Mapping[str, Any]) -> str:
     """The winner, and by how much it is ahead of the next; or all that tie."""
     entries = cell["models"]
     if cell["winner"]:
-        aheads = [e["winner_ahead"]["median"] for e in entries.values() if e and e["winner_ahead"]]
+        aheads = [e["winner_ahead"]["ratio"] for e in entries.values() if e and e["winner_ahead"]]
         by = f"\n{min(aheads):.2f} ×" if aheads else ""
         return f"{entries[cell['winner']]['configuration']}{by}"
     if cell["tied"]:

@@ -11,20 +11,19 @@ from typing import Sequence
 
 from ..ask.plan import MODELS
 from ..ask.workloads import WORKLOADS
-from ..judge import analysis, best, stats, verdict, words
-from ..judge.analysis import CellResult, Metric, Row
+from ..judge import analysis, best, stats, words
+from ..judge.analysis import CellResult, Figure, Row
 from ..judge.best import Standing
 from . import columns, series, table
 
 CONNECTIONS = "connections"
-IN_NOISE = "within the noise"
-# What is shown of a cell, by what it is compared by.
-FIGURES: dict[Metric, tuple[str, columns.Text]] = {
-    analysis.rps: ("requests/s", columns.RPS.text),
-    analysis.cpu_us: ("CPU µs/request", columns.CPU.text),
-    analysis.p99_us: ("p99", columns.P99.text),
-    best.lost: ("requests lost", columns.LOST.text),
-    best.bytes_each: ("bytes an idle connection", columns.EACH.text),
+# How a figure is called here, and shown of a row.
+FIGURES: dict[Figure, tuple[str, columns.Text]] = {
+    analysis.RPS: ("requests/s", columns.RPS.text),
+    analysis.CPU: ("CPU µs/request", columns.CPU.text),
+    analysis.P99: ("p99", columns.P99.text),
+    best.LOST: ("requests lost", columns.LOST.text),
+    best.BYTES: ("bytes an idle connection", columns.EACH.text),
 }
 
 
@@ -42,61 +41,43 @@ def chosen(results: Sequence[CellResult]) -> list[CellResult]:
 def rows(results: Sequence[CellResult]) -> list[list[str]]:
     """The head, and a row for each workload of a run."""
     found = [["workload", CONNECTIONS, "figure", *MODELS, "ahead"]]
-    noise = {cpu: table.noise_floor(results, cpu) for cpu in (False, True)}
     for result in chosen(results):
-        stick = best.yardstick(result)
-        name, text = FIGURES[stick.metric]
-        standing = best.standing({model: _usual(result, model) for model in MODELS}, stick)
+        figure = best.figure(result)
+        name, text = FIGURES[figure]
+        standing = best.standing(result, best.usual(result), figure)
         bests = [standing.bests.get(model) if standing else None for model in MODELS]
         cells = [f"{text(row)} {_size(row)}".strip() if row else "void or not run"
                  for row in bests]  # fmt: skip
         ahead = words.NONE
         if standing and result.cell.workload.kind.compared:
-            ahead = _ahead(standing, noise[verdict.by_cpu(result)])
+            ahead = _ahead(standing)
         found.append([result.cell.workload.name, f"{result.cell.connections:,}", name,
                       *cells, ahead])  # fmt: skip
     return found
 
 
 def reading_line(blocks: int) -> str:
-    noise = (
-        f", or '{IN_NOISE}' where it does not, but a configuration against itself is as far from 1"
-    )
     return (
         f"{table.interval_line(blocks)}. In parentheses: the pool's size, the best of "
-        "those that had cores of their own, without --gil and --dispatch=connection; 'ahead' is the ratio to the next model, a tie where its interval "
-        f"contains 1{noise if blocks < stats.ENOUGH_BLOCKS else ''}."
+        "those that had cores of their own, without --gil and --dispatch=connection; 'ahead' is the ratio to the next model that is not equal, "
+        f"equal: to within ±{words.percent(stats.WITHIN)}."
     )
-
-
-def _usual(result: CellResult, model: str) -> list[Row]:
-    """The configurations that stick to the usual: no textbook switches, cores of their own
-    unless there are no others."""
-    usual = [
-        row for row in result.models
-        if row.configuration.model == model
-        and not row.configuration.gil and row.configuration.dispatch != "connection"
-    ]  # fmt: skip
-    return [row for row in usual if not row.void and not row.configuration.shares_cores] or usual
 
 
 def _size(row: Row) -> str:
     return f"({row.configuration.workers})" if row.configuration.pooled else ""
 
 
-def _ahead(standing: Standing, noise: float) -> str:
-    """The model that is ahead of every other, and of the next by how much; or of which models
-    that is not known: a tie where all the intervals contain 1."""
+def _ahead(standing: Standing) -> str:
+    """The model that is ahead of every other, and of the next by how much; or those that are equal
+    to it, or of which that is not decided."""
     if not standing.ahead:
         return words.NONE
     first = standing.first.configuration.model
-    tied = {m: found for m, found in standing.ahead.items() if not found or verdict.is_tie(found, noise)}
-    if tied:
-        noisy = any(found and verdict.in_noise(found, noise) for found in tied.values())
-        if len(tied) == len(standing.ahead):
-            return IN_NOISE if noisy else "tie"
-        models = words.listed([first, *tied])
-        return f"{models} {IN_NOISE}" if noisy else f"tie of {models}"
+    for word in (stats.UNDECIDED, stats.EQUAL):
+        level = [m for m, found in standing.ahead.items() if not found or found.state == word]
+        if level:
+            return f"{word}: {words.listed([first, *level])}"
     nearest, found = next(iter(standing.ahead.items()))
-    text = words.ratio_text(found) if found else words.NONE
-    return f"{first}, {text} × {nearest}"
+    shared = f" ({words.listed(standing.sharing)} shared cores)" if standing.sharing else ""
+    return f"{first}, {words.ratio_text(found) if found else words.NONE} × {nearest}{shared}"

@@ -15,9 +15,9 @@ import re
 from pathlib import Path
 from typing import Any, Iterable, Sequence
 
-from ..judge import analysis, words
+from ..judge import analysis, stats, words
 from ..judge.analysis import CellResult, Row
-from ..judge.stats import Ratio
+from ..judge.stats import Comparison
 from . import charts, columns, overview, series, table, theme
 from .charts import Chart
 from .columns import VOID_MARK, Column
@@ -210,10 +210,10 @@ def _ceilings(result: CellResult) -> list[str]:
     return _folded("Ceilings and limiters", heads, rows)
 
 
-def _interval(found: Ratio | None) -> str:
+def _interval(found: Comparison | None) -> str:
     if found is None:
         return words.NONE
-    return words.ratio_text(found) + (" tie" if found.tie else "")
+    return f"{words.ratio_text(found)}, n = {found.n}, {found.state}"
 
 
 def _comparisons(result: CellResult) -> list[str]:
@@ -222,8 +222,8 @@ def _comparisons(result: CellResult) -> list[str]:
     for first, second in itertools.islice(pairs, MOST_PAIRS):
         values = (
             f"{first.label} ÷ {second.label}",
-            _interval(analysis.ratio(first, second, analysis.rps)),
-            _interval(analysis.ratio(first, second, analysis.cpu_us)),
+            _interval(result.compare(first, second, analysis.RPS)),
+            _interval(result.compare(first, second, analysis.CPU)),
         )
         rows.append("<tr><th scope=row>{}</th><td>{}</td><td>{}</td></tr>"
                     .format(*map(_text, values)))  # fmt: skip
@@ -249,9 +249,11 @@ def _reading(run: Run, results: Sequence[CellResult], notes: Sequence[str]) -> l
         (columns.SHARED_MARK, "after a name: its server shares cores with the load generator"),
         ("again", "the same configuration a second time, under another label: the ratio of the "
                   "two is the noise floor, what the procedure cannot tell apart"),
-        ("tie", "the interval of a ratio contains 1: no difference was shown"),
+        ("equal", f"the whole interval of a ratio is within ±{words.percent(stats.WITHIN)} of 1"),
+        ("undecided", "neither equal nor different: the interval contains 1 and more, or the ratio is "
+                      "no farther from 1 than a configuration that ran twice was from itself"),
         ("whiskers", "in plots: the interval of that row's own median over the blocks. Rows are "
-                     "compared by ratios within blocks, so whiskers that overlap are not yet a tie"),
+                     "compared by ratios within blocks, so whiskers that overlap do not make them equal"),
     ]  # fmt: skip
     out = ['<section id="reading"><h2>How to read it</h2>',
            '<p class="hint">Tables scroll sideways where the screen is narrow; a tap on a '

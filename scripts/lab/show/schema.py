@@ -60,7 +60,8 @@ ROW: Mapping[str, Kinds] = {
     "steady": FLAG, "extras": OBJECT,
 }  # fmt: skip
 RATIO: Mapping[str, Kinds] = {
-    "median": NUMBER, "low": NUMBER, "high": NUMBER, "blocks": WHOLE, "confidence": NUMBER,
+    "ratio": NUMBER, "low": NUMBER + NONE, "high": NUMBER + NONE, "n": WHOLE, "noise": NUMBER,
+    "confidence": NUMBER, "state": TEXT,
 }  # fmt: skip
 
 
@@ -77,11 +78,11 @@ def problems(document: Any) -> list[str]:
         wrong = _fields(sample, SAMPLE, where)
         found += wrong or _fields(sample["derived"], DERIVED, f"{where}.derived")
     for at, cell in enumerate(document["cells"]):
-        found += _cell(cell, f"cells[{at}]")
+        found += _cell(cell, f"cells[{at}]", document["schema"] == SCHEMA)
     return found
 
 
-def _cell(cell: Any, where: str) -> list[str]:
+def _cell(cell: Any, where: str, ratios: bool) -> list[str]:
     found = _fields(cell, CELL, where)
     if found:
         return found
@@ -98,7 +99,7 @@ def _cell(cell: Any, where: str) -> list[str]:
         if not isinstance(pair, dict) or not {pair.get("first"), pair.get("second")} <= labels:
             found.append(f"{here}: not between two rows of the cell")
             continue
-        for name in ("rps", "cpu_us_per_request"):
+        for name in ("rps", "cpu_us_per_request") if ratios else ():
             if pair.get(name) is not None:
                 found += _fields(pair[name], RATIO, f"{here}.{name}")
     return found

@@ -21,22 +21,8 @@ WIDTH = 110
 NAME = "configuration"
 
 
-def noise_floor(results: Sequence[CellResult], cpu: bool) -> float:
-    """How far the A/A pair got from 1 in any block."""
-    metric = analysis.cpu_us if cpu else analysis.rps
-    distances = [0.0]
-    for result in results:
-        found = analysis.aa_pair(result, metric)
-        if found:
-            distances += [abs(found[1].low - 1.0), abs(found[1].high - 1.0)]
-    return max(distances)
-
-
 def sentences(results: Sequence[CellResult]) -> list[str]:
-    return [
-        verdict.sentence(result, noise_floor(results, verdict.by_cpu(result)))
-        for result in results
-    ]
+    return [verdict.sentence(result) for result in results]
 
 
 def footnotes(result: CellResult) -> list[str]:
@@ -57,7 +43,7 @@ def footnotes(result: CellResult) -> list[str]:
         reasons = "; ".join(row.void_reasons)
         state = "void" if row.void else f"{bad} of {len(row.samples)} blocks left out"
         notes.append(f"{VOID_MARK} {row.label}: {state}: {reasons}")
-    return notes + list(result.notes)
+    return notes + list(result.notes) + verdict.notes(result)
 
 
 def common_lines(plan: Plan, results: Sequence[CellResult]) -> list[str]:
@@ -73,13 +59,12 @@ def common_lines(plan: Plan, results: Sequence[CellResult]) -> list[str]:
         apart = "; databases, and what asks them, at 0" if asks else ""
         lines.append(f"servers and wrk ran at nice {plan.nice}{ahead}{apart}")
     for result in results:
-        for name, metric in (("CPU/request", analysis.cpu_us), ("requests/s", analysis.rps)):
-            found = analysis.aa_pair(result, metric)
+        for figure in (analysis.CPU, analysis.RPS):
+            found = result.aa_pair(figure)
             if found:
-                once, value = found
                 lines.append(
-                    f"noise: {once.label} against itself ({result.cell.workload.name}, "
-                    f"{name}): {words.ratio_text(value)}"
+                    f"noise: {found.second} against itself ({result.cell.workload.name}, "
+                    f"{figure.name}): {words.ratio_text(found)}"
                 )
     phantoms = sum(row.phantoms for result in results for row in result.rows)
     if phantoms:
@@ -91,17 +76,15 @@ def common_lines(plan: Plan, results: Sequence[CellResult]) -> list[str]:
 
 
 def interval_line(blocks: int) -> str:
-    if blocks == 1:
-        return "1 block: every ratio is a single one; how sure it is cannot be told"
-    if blocks < stats.ENOUGH_BLOCKS:
-        sure = stats.range_confidence(blocks)
+    if blocks < stats.ENOUGH:
         return (
-            f"{blocks} blocks: brackets are the smallest and "
-            "largest ratio within a block "
-            f"(they hold the true median {words.percent(sure)} of the time); "
-            f"{stats.ENOUGH_BLOCKS} blocks or more give a 95 % interval"
+            f"{blocks} block{'s'[: blocks - 1]}: no ratio has an interval, and none is decided; "
+            f"it takes {stats.ENOUGH}"
         )
-    return f"{blocks} blocks: brackets are 95 % bootstrap intervals of the median ratio"
+    return (
+        f"n = {blocks} blocks, less those left out: brackets are 95 % intervals of ratios within blocks "
+        "(Student's t on logarithms), each by itself: of 20 pairs of equals one may look different"
+    )
 
 
 def cores_text(cpus: Sequence[int]) -> str:
@@ -127,25 +110,25 @@ def render_text(
     """The whole report for a terminal of width columns. conclusions: what a preset is for."""
     out: list[str] = []
     for result in results:
-        out += [*_wrap(heading(result), "  ", width), ""]
+        out += [*wrap(heading(result), "  ", width), ""]
         chosen = columns.columns(result)
         out += _fitted(_rows(result, chosen), chosen, width)
         out.append("")
         for note in footnotes(result):
-            out += _wrap(note, "  ", width)
+            out += wrap(note, "  ", width)
         out += [""] if out[-1] else []
     for column in legend(results):
-        out += _wrap(f"{column.name}: {column.meaning}", "  ", width)
+        out += wrap(f"{column.name}: {column.meaning}", "  ", width)
     for line in [*common_lines(plan, results), *notes]:
-        out += _wrap(line, "  ", width)
+        out += wrap(line, "  ", width)
     out += ["", "In short:"]
     for line in sentences(results):
-        out += ["", *_wrap(line, "    ", width)]
+        out += ["", *wrap(line, "    ", width)]
     out += ["", *conclusions] if conclusions else []
     return "\n".join(out) + "\n"
 
 
-def _wrap(text: str, indent: str, width: int) -> list[str]:
+def wrap(text: str, indent: str, width: int) -> list[str]:
     kept = re.sub(r"(?<=\d) (?=%|ms|µs|×)", "\u00a0", text)  # a figure stays with its unit
     lines = textwrap.wrap(
         kept, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False
