@@ -7,6 +7,7 @@
     parked      idle connections beside a load
     steady      how long to warm up
     measurement one measurement of one server
+    duet        two servers under the same load at the same time, on the same cores
     syscalls    system calls per request, in runs of their own
     environment the machine and the build, recorded once
     contexts    what a process, a thread and a coroutine cost: a switch, a request in progress

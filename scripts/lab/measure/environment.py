@@ -48,7 +48,7 @@ def record(server: str, wrk_path: str, plan: Plan) -> dict[str, Any]:
         "open_files_limit": resource.getrlimit(resource.RLIMIT_NOFILE),
         "sysctl": {name.replace("/", "."): _read(f"/proc/sys/{name}") for name in SYSCTLS},
         "load_average": os.getloadavg()[0],
-        "server_version": _output([server, "--version"]),
+        "server_version": version(server),
         "commit": _output(["git", "rev-parse", "HEAD"]),
         "tree_dirty": bool(changes.stdout.strip()) if changes else None,
         "compiler": _output(["cc", "--version"]),
@@ -57,6 +57,10 @@ def record(server: str, wrk_path: str, plan: Plan) -> dict[str, Any]:
         "peers": {name: _output(peers.version_command(name)) for name in sorted(others)},
         "python": platform.python_version(),
     }
+
+
+def version(server: str) -> str | None:
+    return _output([server, "--version"])
 
 
 def notes(recorded: dict[str, Any], plan: Plan) -> list[str]:

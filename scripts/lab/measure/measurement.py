@@ -171,10 +171,10 @@ def _measure(bench: Bench, step: Step, order: int, limit: Memory | None) -> Samp
         client = ["wrk", *load_argv[1:]] if not workload.kind.counted else ["lab-client"]
         sample = Sample(
             step.block, order, workload.name, cell.connections, configuration.label,
-            _with_cores(programs.shown(server.argv), configuration.server_cpus),
-            _with_cores(client, cpus),
+            with_cores(programs.shown(server.argv), configuration.server_cpus),
+            with_cores(client, cpus),
         )  # fmt: skip
-        sample.answer_problem = _check(bench, workload, configuration, port)
+        sample.answer_problem = check(bench, workload, configuration, port)
         if sample.answer_problem is None:
             if workload.compute_target and not configuration.peer:
                 sample.single_cpu_us = _single_cpu(server, port, workload)
@@ -186,7 +186,7 @@ def _measure(bench: Bench, step: Step, order: int, limit: Memory | None) -> Samp
                 warm_up(bench, step, sample, port)
                 _load(bench, step, server, sample, duration_s)
             if server.alive() and not workload.kind.ends_server:
-                sample.answer_problem = _check(bench, workload, configuration, port)
+                sample.answer_problem = check(bench, workload, configuration, port)
         if not server.alive() and not workload.kind.ends_server:
             sample.answer_problem = f"the server ended: {servers.last_words(server.log())}"
         sample.exit_status = server.stop()
@@ -202,7 +202,7 @@ def failed(step: Step, order: int, reason: str) -> Sample:
     )  # fmt: skip
 
 
-def _settle(port: int) -> None:
+def settle(port: int) -> None:
     """Wait until the warm-up's connections are closed: their last requests, whose client has
     left, still occupy a pool and would be charged to what is measured next."""
     deadline = time.monotonic() + SETTLE_S
@@ -212,11 +212,11 @@ def _settle(port: int) -> None:
         time.sleep(0.005)
 
 
-def _with_cores(argv: Sequence[str], cpus: Sequence[int]) -> str:
+def with_cores(argv: Sequence[str], cpus: Sequence[int]) -> str:
     return shlex.join(["taskset", "-c", ",".join(map(str, cpus)), *argv])
 
 
-def _check(
+def check(
     bench: Bench, workload: Workload, configuration: Configuration, port: int
 ) -> str | None:
     try:
@@ -254,7 +254,7 @@ def _service(
 
     def alone_us(asked: Workload) -> float:
         load = bench.load(asked, 1, configuration.load_cpus[:1], SERVICE_S, port)
-        _settle(port)
+        settle(port)
         return load.percentiles_us["p50"] or load.mean_us
 
     return max(0.0, alone_us(workload) - alone_us(work.WORKLOADS["hello"]))
@@ -267,7 +267,7 @@ def warm_up(bench: Bench, step: Step, sample: Sample, port: int) -> None:
 
     def window(seconds: float) -> float:
         load = bench.load(workload, step.cell.connections, configuration.load_cpus, seconds, port)
-        _settle(port)
+        settle(port)
         return load.rps
 
     key = (workload.name, step.cell.connections, configuration.label)

@@ -8,6 +8,7 @@
     run         a whole run: what it needs, every step of its plan, its folder
     resume      a run that was stopped, to be gone on with
     options, bench   scripts/bench
+    against     scripts/bench --against: two servers as duets
     compare     scripts/compare: two runs side by side
     advise      scripts/advise: which model fits a service
     claims_run  scripts/claims: what textbooks say, checked here

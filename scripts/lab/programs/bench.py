@@ -13,17 +13,22 @@ from pathlib import Path
 from typing import Sequence
 
 from ..machine import program
+from ..machine.errors import UsageError
 from ..machine.program import STOPPING, say
 from ..measure.environment import ROOT
 from ..judge import conclusions
 from ..show import table
 from ..show.document import Run
-from . import options as choosing, resume, run as running
+from . import against, options as choosing, resume, run as running
 
 
 def _bench(argv: Sequence[str]) -> int:
     parser = choosing.parser()
     options = parser.parse_args(argv)
+    if options.against:
+        return against.against(options, argv)
+    if options.fail_if:
+        raise UsageError("--fail-if goes with --against only")
     notes: list[str] = []
     earlier, server = resume.read(parser, options) if options.resume else (None, options.server)
     plan = earlier.plan if earlier else choosing.make_plan(options, notes)

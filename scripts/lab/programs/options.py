@@ -48,6 +48,7 @@ examples:
   scripts/bench --workloads sleep --connections 64,256,1024 --workers 16,64
   scripts/bench --workloads 'mix?cpu=200&wait=5&rounds=2' --models threads:2+gil,coro
   scripts/bench --resume results/20260101T000000Z-reference
+  scripts/bench --against main --models coro       what this tree costs more or less than main
   scripts/bench --workloads hello,files-1m --peers=nginx,apache-event
 """
 
@@ -72,10 +73,17 @@ def parser() -> Parser:
     add("--peers", metavar="LIST", nargs="?", const="all",
         help="other servers beside ours, all that are installed or those listed: "
         + ", ".join(PEERS))
+    add("--against", metavar="PATH|REV",
+        help="compare --server with that program, or with that revision, which is built: in each "
+        "model and workload asked for (prefork,threads,coro on hello,cpu,mix) both run at the same "
+        "time on the same core; exit status 0: decided, 1: a --fail-if holds, 3: undecided")
+    add("--fail-if", metavar="CONDITION", action="append", default=[],
+        help="of --against: such as 'hello:coro:cpu>1.03' or 'cpu:threads:rps<0.97'; repeatable")
     shared(made, said=("3; --full 10", "0.8"))
     add("--budget", type=float, metavar="S",
         help="seconds in all: what the blocks leave of them goes to more, where ratios are wider than "
-        f"asked, until each is not ({QUICK_BUDGET_S:g} of the quick preset without --blocks, else 0)")
+        f"asked, until each is not ({QUICK_BUDGET_S:g} of the quick preset without --blocks, 20 a line of --against, "
+        "else 0)")
     add("--precision", type=float, metavar="P", default=3.0,
         help="how wide a ratio may be, in percent to both sides (%(default)g)")
     add("--warmup", type=float, metavar="S", help="seconds of load before it (0.2)")
