@@ -97,15 +97,19 @@ def _imported(*folders: str) -> set[str]:
 
 
 BUILD = {"gcc", "libc6-dev", "make", "libev-dev", "libhttp-parser-dev", "libpq-dev", "libsqlite3-dev", "libhiredis-dev"}
+CALLED_BY_TESTS = {
+    "wrk", "strace", "valgrind", "procps", "nghttp2-client", "slowhttptest", "postgresql", "redis-tools",
+    "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "qemu-user", "man-db", "git",
+}  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("purpose", "needed"),
     [
         ("build", BUILD),
-        ("bench", BUILD | {"wrk", "python3"} | _imported("scripts")),
+        ("bench", BUILD | {"wrk", "python3", "strace"} | _imported("scripts")),
         ("lab", BUILD | {"wrk", "postgresql", "redis-tools", "libboost-context-dev"} | _imported("scripts")),
-        ("check", BUILD | {"wrk", "libcmocka-dev", "python3-pytest-xdist"} | _imported("scripts", "tests")),
+        ("check", BUILD | CALLED_BY_TESTS | {"libcmocka-dev", "python3-pytest-xdist"} | _imported("scripts", "tests")),
         ("fuzz", BUILD | {"clang", "libclang-rt-dev", "python3"}),
         ("lint", BUILD | {*LINT_STEPS, "man-db", "libcmocka-dev"} | _imported("scripts", "tests")),
     ],
