@@ -20,15 +20,16 @@ struct dedicated;
  * its server, and stop_fd must outlive it. NULL with errno: out of memory or descriptors. */
 struct dedicated *dedicated_new(struct io *io, int stop_fd);
 
-/* Waits until a connection may wait to be accepted, at most a fraction of a second, longer among
- * many workers. False: the worker is to finish. */
+/* Waits until a connection may wait to be accepted, at most 0.25 s or, if that is more, a
+ * millisecond for each worker there is. False: the worker is to finish. */
 bool dedicated_wait(struct dedicated *d);
 
-/* Accepts one, if one waits and there is a place, and serves it until it is closed. Where it could
- * not for want of something, returns a moment later. */
+/* Accepts one, if one waits, and serves it until it is closed. With --max-connections open, or
+ * short of descriptors or memory, accepts none and returns after at most half a second. */
 void dedicated_accept(struct dedicated *d);
 
-/* Once it is to finish: accepts and serves what waited then, if nobody else will. */
+/* Once the worker is to finish: accepts and serves what waited then, if nobody else will, and says
+ * that the backlog was taken (worker.h). dedicated_free() is all that may follow. */
 void dedicated_accept_last(struct dedicated *d);
 
 /* Frees what dedicated_new() made; d may be NULL. */
