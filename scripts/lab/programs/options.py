@@ -110,7 +110,7 @@ def shared(
     """What all that measure take. said: of the first two's defaults, where they depend on more."""
     add = made.add_argument
     add("--blocks", type=int, metavar="N", default=blocks,
-        help=f"how often all is repeated; 6 and more give 95 %% intervals ({said[0]})")
+        help=f"how often all is repeated; 3 and more give 95 %% intervals ({said[0]})")
     add("--duration", type=float, metavar="S", default=duration,
         help=f"seconds of load for one figure ({said[1]})")
     add("--seed", type=int, metavar="N", default=secrets.randbelow(1_000_000),
