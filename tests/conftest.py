@@ -8,7 +8,7 @@ import pytest
 
 from support.configurations import Configuration, params
 from support.limits import raise_open_files
-from support.server import Launcher, Server
+from support.server import Launcher, Server, SharedServer
 from support.site import build
 
 pytest_plugins = ["support.database_fixtures"]
@@ -31,11 +31,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def server(configuration: Configuration, site: Path) -> Iterator[Server]:
+def the_server(configuration: Configuration, site: Path) -> Iterator[SharedServer]:
+    shared = SharedServer(configuration, f"--root={site}")
+    yield shared
+    shared.stop()
+
+
+@pytest.fixture
+def server(the_server: SharedServer) -> Server:
     """The one server of this configuration for tests that leave it as they found it."""
-    started = Server(configuration, f"--root={site}")
-    yield started
-    started.stop()
+    return the_server.running()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from support.client import chunked, message
 from support.configurations import CONFIGURATIONS, supported
-from support.server import Server
+from support.server import Server, SharedServer
 from support.site import MODIFIED_TEXT
 
 CLOSE = "Connection: close"
@@ -112,18 +112,16 @@ def normalised(name: str, data: bytes, server: Server) -> str:
 
 
 @pytest.fixture(scope="module")
-def servers(site: Path) -> Iterator[Dict[str, Server]]:
-    running: Dict[str, Server] = {}
-    try:
-        for configuration in CONFIGURATIONS:
-            if supported(configuration):
-                running[configuration.name] = Server(configuration, f"--root={site}")
-        yield running
-        for server in running.values():
-            server.stop()
-    finally:
-        for server in running.values():
-            server.kill()
+def shared_servers(site: Path) -> Iterator[Dict[str, SharedServer]]:
+    shared = {c.name: SharedServer(c, f"--root={site}") for c in CONFIGURATIONS if supported(c)}
+    yield shared
+    for server in shared.values():
+        server.stop()
+
+
+@pytest.fixture
+def servers(shared_servers: Dict[str, SharedServer]) -> Dict[str, Server]:
+    return {name: shared.running() for name, shared in shared_servers.items()}
 
 
 @pytest.mark.parametrize("name", REQUESTS)

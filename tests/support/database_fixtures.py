@@ -3,7 +3,7 @@
 
 import sqlite3
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Callable, Iterator, List
 
 import pytest
 
@@ -11,39 +11,50 @@ import support.database as database
 from support.database import ROWS, number_of
 
 
+def _running(made: List[Any], make: Callable[[], Any]) -> Any:
+    """The one in `made`, made if there is none yet, started again if a test has ended it."""
+    if not made:
+        made.append(make())
+    if made[0].process is None or made[0].process.poll() is not None:
+        made[0].start()
+    return made[0]
+
+
 @pytest.fixture(scope="session")
-def the_postgres() -> Iterator[Any]:
-    made = database.Postgres()
+def the_postgres() -> Iterator[List[Any]]:
+    """The one that was made, if one was: making it fails one test, not all that follow."""
+    made: List[Any] = []
     yield made
-    made.remove()
+    for one in made:
+        one.remove()
 
 
 @pytest.fixture
-def postgres(the_postgres: Any) -> Any:
+def postgres(the_postgres: List[Any]) -> Any:
     """A running PostgreSQL whose row N holds number_of(N)."""
-    if the_postgres.process is None or the_postgres.process.poll() is not None:
-        the_postgres.start()
-    the_postgres.psql(
+    running = _running(the_postgres, database.Postgres)
+    running.psql(
         f"UPDATE world SET randomnumber = id::bigint * 7919 % {ROWS} + 1"
         f" WHERE randomnumber <> id::bigint * 7919 % {ROWS} + 1"
     )
-    return the_postgres
+    return running
 
 
 @pytest.fixture(scope="session")
-def the_redis() -> Iterator[Any]:
-    made = database.Redis()
+def the_redis() -> Iterator[List[Any]]:
+    """The one that was made, if one was: making it fails one test, not all that follow."""
+    made: List[Any] = []
     yield made
-    made.remove()
+    for one in made:
+        one.remove()
 
 
 @pytest.fixture
-def redis(the_redis: Any) -> Any:
+def redis(the_redis: List[Any]) -> Any:
     """A running Redis with nothing in it."""
-    if the_redis.process is None or the_redis.process.poll() is not None:
-        the_redis.start()
-    database.databases.redis(the_redis.address, [("FLUSHALL",)])
-    return the_redis
+    running = _running(the_redis, database.Redis)
+    database.databases.redis(running.address, [("FLUSHALL",)])
+    return running
 
 
 @pytest.fixture

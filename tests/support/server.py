@@ -270,6 +270,32 @@ class Server:
                 os.kill(pid, signal.SIGKILL)
 
 
+class SharedServer:
+    """A server for many tests: one that does not start, or has died, fails the test that finds it so.
+
+    It is started anew for the next test, which so many others follow.
+    """
+
+    def __init__(self, configuration: Configuration, *options: str) -> None:
+        self._start = partial(Server, configuration, *options)
+        self._server: Optional[Server] = None
+
+    def running(self) -> Server:
+        if self._server is None:
+            self._server = self._start()
+        elif self._server.process.poll() is not None:
+            log = self._server.lines
+            self.stop()
+            raise AssertionError(f"the server has ended between tests; log: {log}")
+        return self._server
+
+    def stop(self) -> None:
+        """Stops and judges it, if it was ever started."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.stop()
+
+
 class Launcher:
     """Starts servers of one configuration, to be stopped and judged together."""
 
