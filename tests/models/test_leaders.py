@@ -10,10 +10,11 @@ import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import List
+from typing import Dict, List, Tuple
 
 import pytest
 
+from support import processes
 from support.client import Connection, message
 from support.configurations import only
 from support.load import Load
@@ -94,6 +95,20 @@ def test_a_worker_that_was_stopped_holds_up_nobody(launch: Launcher) -> None:
     assert server.get("/hello").status == 200
 
 
+def watch(server: Server, load: Load, seconds: float) -> None:
+    """Looks for so long, and on while it suspects, for a request that waits though no worker runs:
+    at twenty looks in turn, 5 ms and more apart, all are asleep."""
+    until = time.monotonic() + seconds
+    looks: Dict[Tuple[int, float], int] = {}  # by request: at how many in turn it has waited
+    while time.monotonic() < until or max(looks.values(), default=0) > 1:
+        pids = server.worker_pids()
+        asleep = pids and all(processes.state(pid) == "S" for pid in pids)
+        asked = [(client.number, client.asked_at) for client in load.clients if client.asked_at != 0]
+        looks = {request: looks.get(request, 0) + 1 for request in asked} if asleep else {}
+        assert max(looks.values(), default=0) < 20, f"all workers sleep, and {looks} wait"
+        time.sleep(0.005)
+
+
 @only("prefork")
 def test_workers_killed_at_any_moment_leave_nobody_waiting(launch: Launcher) -> None:
     """Between any two words: then a free place, or one told to work and not woken, would be left,
@@ -106,7 +121,7 @@ def test_workers_killed_at_any_moment_leave_nobody_waiting(launch: Launcher) -> 
             pids = server.worker_pids()
             if pids:
                 os.kill(chance.choice(pids), signal.SIGKILL)
-            time.sleep(chance.random() * 0.05)
+            watch(server, load, chance.random() * 0.05)
         server.wait_for_workers()
         before = [client.answers for client in load.clients + waiting.clients]
         deadline = time.monotonic() + patience(10)
