@@ -34,7 +34,7 @@ CORO = Configuration("coro", 1, *OWN)
 THREADS = Configuration("threads", 64, *OWN)
 PREFORK = Configuration("prefork", 64, *OWN)
 SHARED = Configuration("coro", 2, (0, 1), (0, 1))
-FLOOR = Configuration("floor", 1, *OWN, floor=True)
+FLOOR = Configuration("floor", 1, *OWN)
 AGAIN = replace(CORO, suffix=AGAIN_SUFFIX)
 NO_ERRORS = {"connect": 0, "read": 0, "write": 0, "status": 0, "timeout": 0}
 

@@ -166,8 +166,8 @@ def test_the_crossover_goes_from_waiting_to_computing() -> None:
 
 def test_a_peer_gets_only_what_it_offers() -> None:
     nginx, sync = peers.configurations(["nginx", "gunicorn-sync"], TWO)
-    offered = {name for name, w in WORKLOADS.items() if peers.offers(nginx, w)}
+    offered = {name for name, w in WORKLOADS.items() if nginx.offers(w)}
     assert {"hello", "json", "files-1m", "close", "pipeline", "idle"} <= offered
     assert not offered & {"sleep", "cpu", "echo-1k", "crash", "interference"}
-    python = {name for name, w in WORKLOADS.items() if peers.offers(sync, w)}
+    python = {name for name, w in WORKLOADS.items() if sync.offers(w)}
     assert {"sleep", "cpu", "mix"} <= python and not python & {"pipeline", "idle", "drain"}

@@ -3,23 +3,25 @@
 
 from __future__ import annotations
 
-import difflib
 import random
-from dataclasses import dataclass, field, replace
-from typing import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Collection, Iterable, Sequence
 
 from ..machine import priority
-from ..machine.errors import UsageError
+from ..machine.errors import UsageError, known
 from .workloads import Workload
 
 POOLS = ("prefork", "threads")
 MODELS = (*POOLS, "coro")
+FLOOR = "floor"  # scripts/floor.c
 # Other servers (see peers): a pool's worker is taken for a request or connection; a loop's not.
 PEER_POOLS = (
     "apache-prefork", "apache-worker", "apache-event", "gunicorn-sync", "gunicorn-gthread",
 )  # fmt: skip
 PEER_LOOPS = ("nginx", "lighttpd", "h2o", "gunicorn-gevent")
 PEERS = (*PEER_LOOPS[:3], *PEER_POOLS, PEER_LOOPS[3])
+STATIC_ROUTES = ("hello", "json", "files")
+PYTHON_ROUTES = (*STATIC_ROUTES, "cpu", "sleep", "mix")  # gunicorn's, see peer_app
 ONE_LOCK = ("gunicorn-gthread", "gunicorn-gevent")  # CPython's lock: one core at a time
 # A queue is seen in full when a run is so many times as long as a request in it takes.
 QUEUE_TURNS = 3.0
@@ -50,16 +52,19 @@ class Configuration:
     gil: bool = False
     dispatch: str | None = None
     suffix: str = ""  # tells apart what would have the same label
-    floor: bool = False
 
     @property
     def label(self) -> str:
-        name = "floor" if self.floor else self.model
+        name = self.model
         if self.pooled or self.workers != 1:
             name += f"({self.workers})"
         name += "+gil" if self.gil else ""
         name += f"+{self.dispatch}" if self.dispatch else ""
         return name + self.suffix
+
+    @property
+    def floor(self) -> bool:
+        return self.model == FLOOR
 
     @property
     def peer(self) -> bool:
@@ -89,16 +94,28 @@ class Configuration:
             return 1
         return min(self.workers, len(self.server_cpus))
 
-    def contexts(self, connections: int, workload: Workload | None = None) -> int:
+    def contexts(self, connections: int, workload: Workload) -> int:
         """How many requests it can have in progress: a coroutine each, or a pool's worker."""
         if self.pooled:
             return min(self.workers, connections)
-        limit = workload.loop_contexts if workload else None
+        limit = workload.loop_contexts
         return connections if limit is None else min(limit * self.workers, connections)
 
+    def offers(self, workload: Workload) -> bool:
+        """Whether it has the workload's route and can be measured under it."""
+        if not self.peer:
+            return True
+        python = self.model.startswith("gunicorn")
+        if workload.route not in (PYTHON_ROUTES if python else STATIC_ROUTES):
+            return False
+        if not workload.kind.bounded or workload.post_bytes:
+            return False
+        # gunicorn's plain workers keep no connection open: nothing to park or to pipeline.
+        return not (python and (workload.parked > 0 or workload.pipeline > 1))
+
     def waited_ms(self, workload: Workload) -> float:
-        """Waited inside one request: a coroutine runs gathered waits at once, others cannot."""
-        return workload.waited_ms(gathers=not self.pooled)
+        """Inside one request: a coroutine runs gathered waits at once, others cannot."""
+        return workload.wait_ms * (workload.gathered if self.pooled else 1)
 
     def arguments(self, root: str | None = None, close: bool = False) -> list[str]:
         """root: the folder of files to serve. close: the floor has to be told."""
@@ -111,7 +128,7 @@ class Configuration:
         return arguments + ["--listen=127.0.0.1:0"]
 
     def expected_ready(self) -> dict[str, str]:
-        return {"model": "floor" if self.floor else self.model, "workers": str(self.workers)}
+        return {"model": self.model, "workers": str(self.workers)}
 
 
 @dataclass(frozen=True)
@@ -153,7 +170,7 @@ class Plan:
     seed: int
     label: str
     cores: Cores
-    steps: tuple[Step, ...] = field(default=())
+    steps: tuple[Step, ...] = ()
     preset: str = "quick"
     steady: bool = False  # in the first block, find how long each needs to get steady
     syscalls: bool = False  # count system calls in runs of their own, at the end
@@ -205,25 +222,17 @@ def parse_cpus(text: str, available: Iterable[int]) -> tuple[int, ...]:
 
 def split_cores(available: Sequence[int]) -> Cores:
     """The first half for the server, the other for the load; a lone core is shared."""
-    cpus = sorted(available)
-    if len(cpus) == 1:
-        return Cores((cpus[0],), (cpus[0],))
+    cpus = tuple(sorted(available))
     half = len(cpus) // 2
-    return Cores(tuple(cpus[:half]), tuple(cpus[half:]))
+    return Cores(cpus[:half] or cpus, cpus[half:])
 
 
-def parse_list(text: str, known: Iterable[str], what: str) -> list[str]:
+def parse_list(text: str, names: Collection[str], what: str) -> list[str]:
     """Names separated by commas, each of them known, none twice."""
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    known = list(known)
-    for name in names:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise UsageError(f"unknown {what} {name!r}: {hint}there are {', '.join(known)}")
-    if not names:
-        raise UsageError(f"no {what} given: there are {', '.join(known)}")
-    return list(dict.fromkeys(names))
+    found = [known(name.strip(), names, what) for name in text.split(",") if name.strip()]
+    if not found:
+        raise UsageError(f"no {what} given: there are {', '.join(names)}")
+    return list(dict.fromkeys(found))
 
 
 def parse_numbers(text: str, what: str) -> list[int]:
@@ -247,8 +256,7 @@ def parse_models(text: str, pool_sizes: Sequence[int], cores: Cores) -> list[Con
     for spec in [part.strip() for part in text.split(",") if part.strip()]:
         head, *flags = spec.split("+")
         model, _, count = head.partition(":")
-        parse_list(model, (*MODELS, *PEERS), "model")
-        config = Configuration(model, 1, cores.server, cores.load)
+        config = Configuration(known(model, (*MODELS, *PEERS), "model"), 1, cores.server, cores.load)
         for flag in flags:
             if flag == "gil" and model == "threads":
                 config = replace(config, gil=True)
@@ -283,7 +291,6 @@ def cells_for(
     configurations: Sequence[Configuration],
     connections: Sequence[int],
     cores: Cores,
-    offers: Callable[[Configuration, Workload], bool] = lambda configuration, workload: True,
 ) -> list[Cell]:
     """Every workload with every configuration that offers it, and the floor where comparable.
 
@@ -291,48 +298,30 @@ def cells_for(
     """
     cells = []
     for workload in workloads:
-        chosen = [c for c in configurations if offers(c, workload)]
+        chosen = [c for c in configurations if c.offers(workload)]
         if workload.floor:
-            chosen.append(floor(cores))
+            chosen.append(Configuration(FLOOR, 1, cores.server, cores.load))
         for count in connections or [workload.connections]:
             cells.append(Cell(workload, count, tuple(chosen)))
     return cells
 
 
-def floor(cores: Cores) -> Configuration:
-    return Configuration("floor", 1, cores.server, cores.load, floor=True)
-
-
 def with_aa(cell: Cell) -> Cell:
-    """The A/A pair: one configuration of the cell also runs under a second label."""
+    """The A/A pair: one configuration of the cell also runs under a second label, the last that
+    has cores of its own, rather a loop."""
     ours = [c for c in cell.configurations if not c.floor and not c.peer]
     if not ours:
         return cell
-    again = replace(aa_choice(ours), suffix=AGAIN)
-    at = len(ours)
-    configurations = cell.configurations
-    return replace(cell, configurations=(*configurations[:at], again, *configurations[at:]))
-
-
-def aa_choice(configurations: Sequence[Configuration]) -> Configuration:
-    """The last loop that does not share its cores with the load; else such a pool, else any."""
-    own = [config for config in configurations if not config.shares_cores]
-    loops = [config for config in own if not config.pooled]
-    return (loops or own or list(configurations))[-1]
+    again = max(ours[::-1], key=lambda c: (not c.shares_cores, not c.pooled))
+    configurations = list(cell.configurations)
+    configurations.insert(len(ours), replace(again, suffix=AGAIN))
+    return replace(cell, configurations=tuple(configurations))
 
 
 def ordered(plan: Plan) -> Plan:
-    return replace(plan, steps=tuple(order(plan)))
-
-
-def order(plan: Plan) -> list[Step]:
     """Configurations of a cell stay together, so that pairs are close in time."""
-    return [
-        step
-        for block in range(plan.blocks)
-        for cell in plan.cells
-        for step in _block(plan, cell, block)
-    ]
+    blocks = [(block, cell) for block in range(plan.blocks) for cell in plan.cells]
+    return replace(plan, steps=tuple(s for block, cell in blocks for s in _block(plan, cell, block)))
 
 
 def with_block(plan: Plan, cell: Cell) -> Plan:

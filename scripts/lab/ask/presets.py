@@ -11,11 +11,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Callable, Iterable, Sequence
+from typing import Iterable, Sequence
 
 from . import plan as planning, workloads as work
 from .plan import Cell, Configuration, Cores
-from .workloads import DB_CONNECTIONS, SLOW_QUERIES, Workload
+from .workloads import DB_CONNECTIONS, SLOW_QUERIES
 
 QUICK_MODELS = "prefork,threads,coro,coro:cores"
 QUICK_WORKLOADS = "hello,cpu,sleep,mix"
@@ -24,8 +24,6 @@ FULL_CONNECTIONS = (1, 4, 16, 64, 256, 1024, 4096)
 FULL_POOLS = (4, 16, 64, 256)
 POOL = 64
 AA_CELLS = (("hello", 64), ("sleep", 256), ("cpu", 16))
-
-Offers = Callable[[Configuration, Workload], bool]
 
 
 @dataclass(frozen=True)
@@ -39,30 +37,23 @@ class Preset:
 
 
 def merged(cells: Iterable[Cell]) -> list[Cell]:
-    """Cells of the same workload and connections become one, no configuration twice."""
+    """Cells of the same workload and connections become one, no configuration twice: the models,
+    then other servers, then the floor, as the rows of its table are."""
     found: dict[tuple[str, int], Cell] = {}
     for cell in cells:
-        key = (cell.workload.name, cell.connections)
-        if key in found:
-            every = (*found[key].configurations, *cell.configurations)
-            cell = replace(cell, configurations=tuple(dict.fromkeys(every)))
-        found[key] = cell
-    return [_floor_last(cell) for cell in found.values()]
+        before = found.setdefault((cell.workload.name, cell.connections), cell)
+        every = dict.fromkeys((*before.configurations, *cell.configurations))
+        ranked = tuple(sorted(every, key=lambda c: (c.floor, c.peer)))
+        found[cell.workload.name, cell.connections] = replace(cell, configurations=ranked)
+    return list(found.values())
 
 
-def _floor_last(cell: Cell) -> Cell:
-    """The models, then other servers, then the floor: the order of the table's rows."""
-    rank = sorted(cell.configurations, key=lambda c: (c.floor, c.peer))
-    return replace(cell, configurations=tuple(rank))
+@dataclass(frozen=True)
+class Maker:
+    """Shorthand for the cells of a preset on these cores, where it says so beside these servers."""
 
-
-class _Maker:
-    """Shorthand for the cells of a preset on these cores."""
-
-    def __init__(self, cores: Cores, peers: Sequence[Configuration], offers: Offers) -> None:
-        self.cores = cores
-        self.peers = list(peers)
-        self.offers = offers
+    cores: Cores
+    peers: Sequence[Configuration]
 
     def configurations(self, text: str, pools: Sequence[int] = (POOL,)) -> list[Configuration]:
         return planning.parse_models(text, pools, self.cores)
@@ -75,14 +66,11 @@ class _Maker:
         pools: Sequence[int] = (POOL,),
         peers: bool = False,
     ) -> list[Cell]:
-        chosen = self.configurations(models, pools) + (self.peers if peers else [])
-        return planning.cells_for(
-            work.parse(names), chosen, connections, self.cores, self.offers
-        )
+        chosen = self.configurations(models, pools) + list(self.peers if peers else ())
+        return planning.cells_for(work.parse(names), chosen, connections, self.cores)
 
 
-def full(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset:
-    make = _Maker(cores, peers, offers)
+def full(make: Maker) -> Preset:
     three = "prefork,threads,coro"
     with_gil = "prefork,threads,threads+gil,coro"
     dispatch = "prefork+connection,threads+connection"
@@ -118,8 +106,7 @@ def full(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset
     return Preset(tuple(paired), 10, 0.5, 0.15, steady=True, syscalls=True)
 
 
-def floor(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset:
-    make = _Maker(cores, peers, offers)
+def floor(make: Maker) -> Preset:
     models = "prefork:4,threads:4,prefork:64,threads:64,coro"
     cells = [
         *make.cells("hello", models, [64, 256], peers=True),
@@ -135,10 +122,9 @@ CROSSOVER_SHAPES = ((50, 5), (250, 5), (1000, 4), (2000, 2), (2000, 0))
 CROSSOVER_CONNECTIONS = (4, 16, 64, 256)
 
 
-def crossover(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset:
-    make = _Maker(cores, [], offers)
+def crossover(make: Maker) -> Preset:
     cells = []
-    loops = len(cores.server)  # all models get the same cores; wrk has its own
+    loops = len(make.cores.server)  # all models get the same cores; wrk has its own
     for cpu_us, wait_ms in CROSSOVER_SHAPES:
         shape = f"mix?cpu={cpu_us}&wait={wait_ms}&rounds=1"
         for connections in CROSSOVER_CONNECTIONS:
@@ -151,9 +137,8 @@ def crossover(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> P
 IDLE_STEPS = (16, 256, 512, 1536)
 
 
-def external(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Preset:
-    make = _Maker(cores, peers, offers)
-    both = cores.together
+def external(make: Maker) -> Preset:
+    both = make.cores.together
 
     def wide(model: str, workers: int) -> Configuration:
         return Configuration(model, workers, both, both)
@@ -161,18 +146,13 @@ def external(cores: Cores, peers: Sequence[Configuration], offers: Offers) -> Pr
     loops = [wide("coro", len(both)), *(wide("threads", size) for size in (10, 20, 40, 150))]
     cells = [
         *make.cells("sleep", "prefork,threads,coro", [256]),
-        *planning.cells_for([SLOW_QUERIES], loops, [50, 500], cores),
+        *planning.cells_for([SLOW_QUERIES], loops, [50, 500], make.cores),
     ]
     for parked in IDLE_STEPS:
         # One context for each connection, as the servers of that paper had.
         models = make.configurations("prefork+connection,threads+connection,coro", [parked + 16])
-        cells += planning.cells_for([work.idle_files(parked)], models, [], cores)
+        cells += planning.cells_for([work.idle_files(parked)], models, [], make.cores)
     return Preset(tuple(cells), 6, 1.5, 0.3, steady=False, syscalls=False)
 
 
-NAMED: dict[str, Callable[[Cores, Sequence[Configuration], Offers], Preset]] = {
-    "full": full,
-    "floor": floor,
-    "crossover": crossover,
-    "external": external,
-}
+NAMED = {preset.__name__: preset for preset in (full, floor, crossover, external)}

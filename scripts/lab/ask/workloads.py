@@ -7,13 +7,12 @@ computed inside one request, and so its ceiling, is read from the query.
 
 from __future__ import annotations
 
-import difflib
 import re
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qs
 
-from ..machine.errors import UsageError
+from ..machine.errors import UsageError, known
 from .kinds import Kind
 
 PIPELINE_DEPTH = 16
@@ -70,73 +69,78 @@ class Workload:
         """Computed inside one request, roughly: a round takes about 1 µs."""
         return query_values(self.compute_target or "").get("n", 0.0) / 1e3
 
-    def waited_ms(self, gathers: bool) -> float:
-        """Waited inside one request by a model that can, or cannot, run its waits at once."""
-        return self.wait_ms * (1 if gathers else self.gathered)
-
 
 def _hello(name: str, shape: str, connections: int, **fields: Any) -> Workload:
-    made = Workload(name, "/hello", shape, connections, b"Hello, World!")
-    return replace(made, **fields)
+    return Workload(name, "/hello", shape, connections, b"Hello, World!", **fields)
 
 
-def _file(size: str, connections: int) -> Workload:
-    return Workload(
-        f"files-{size}", f"/files/{size}", f"a file of {size.upper()}B", connections,
-        compute_target=f"/files/{size}", files=True,
-    )  # fmt: skip
+def _database(
+    name: str, target: str, shape: str, same_bytes: bool = False, **fields: Any
+) -> Workload:
+    return Workload(name, target, shape, 64, database=True, same_bytes=same_bytes, **fields)
 
 
-def _echo(size: str, connections: int) -> Workload:
-    return Workload(
-        f"echo-{size}", "/echo", f"a body of {size.upper()}B in and out again", connections,
-        compute_target="/echo", post_bytes=FILE_SIZES[size],
-    )  # fmt: skip
+def query_values(target: str) -> dict[str, float]:
+    """The numbers in a target's query, by name."""
+    _, _, text = target.partition("?")
+    try:
+        return {name: float(values[-1]) for name, values in parse_qs(text).items()}
+    except ValueError:
+        raise UsageError(f"workload {target!r}: its query takes numbers only") from None
 
 
-def _database(name: str, target: str, shape: str, same_bytes: bool = False) -> Workload:
-    return Workload(
-        name, target, shape, 64, compute_target=target, database=True, same_bytes=same_bytes
-    )
+def _derived(workload: Workload) -> Workload:
+    """With the waits and the computing that follow from its target."""
+    value = query_values(workload.target).get
+    match workload.route:
+        case "cpu" | "files" | "echo" | "db" | "queries" | "updates" | "fortunes" | "cache":
+            return replace(workload, compute_target=workload.target)
+        case "sleep":
+            return replace(workload, wait_ms=value("ms", 0))
+        case "block":
+            contexts = OFFLOAD_THREADS if value("offload") else 1
+            return replace(workload, wait_ms=value("ms", 0), loop_contexts=contexts)
+        case "mix":
+            rounds = value("rounds", 1)
+            computed = round(value("cpu", 0) * rounds)
+            compute = f"/cpu?n={computed}" if computed else None
+            return replace(workload, wait_ms=value("wait", 0) * rounds, compute_target=compute)
+        case "fanout":
+            return replace(workload, wait_ms=value("ms", 50), gathered=int(value("n", 10)))
+        case "stream":
+            pauses = max(0.0, value("chunks", 10) - 1)
+            return replace(workload, wait_ms=pauses * value("ms", 100))
+    return workload
 
 
 WORKLOADS = {
-    w.name: w
+    w.name: _derived(w)
     for w in (
         _hello("hello", "no work: what the server itself costs", 64, floor=True),
         Workload(
             "json", "/json", "no work, as JSON", 64, b'{"message":"Hello, World!"}', floor=True
         ),
-        Workload(
-            "cpu", "/cpu?n=500", "about 0.5 ms of computing", 16, compute_target="/cpu?n=500"
-        ),
-        Workload(
-            "sleep", "/sleep?ms=20", "waits 20 ms, as for a database", 256, b"slept 20\n",
-            wait_ms=20.0,
-        ),
-        Workload(
-            "block", "/block?ms=5", "5 ms in a call that cannot suspend", 64, b"blocked 5\n",
-            wait_ms=5.0, loop_contexts=1,
-        ),
+        Workload("cpu", "/cpu?n=500", "about 0.5 ms of computing", 16),
+        Workload("sleep", "/sleep?ms=20", "waits 20 ms, as for a database", 256, b"slept 20\n"),
+        Workload("block", "/block?ms=5", "5 ms in a call that cannot suspend", 64, b"blocked 5\n"),
         Workload(
             "block-offload", "/block?ms=5&offload=1", "the same call on a helper thread", 64,
-            b"blocked 5\n", wait_ms=5.0, loop_contexts=OFFLOAD_THREADS,
+            b"blocked 5\n",
         ),
         Workload(
             "mix", "/mix?cpu=50&wait=10&rounds=2",
             "twice: 0.05 ms of computing, then 10 ms of waiting", 256,
-            wait_ms=20.0, compute_target="/cpu?n=100",
         ),
         Workload(
             "fanout", "/fanout?n=10&ms=5", "ten waits of 5 ms inside one request", 64,
-            wait_ms=5.0, gathered=10, same_bytes=False,
+            same_bytes=False,
         ),
-        Workload(
-            "stream", "/stream?chunks=5&ms=5", "five chunks, 5 ms apart, from a generator", 64,
-            wait_ms=20.0,
-        ),
-        _file("1k", 64), _file("100k", 64), _file("1m", 16),
-        _echo("1k", 64), _echo("1m", 16),
+        Workload("stream", "/stream?chunks=5&ms=5", "five chunks, 5 ms apart, from a generator", 64),
+        Workload("files-1k", "/files/1k", "a file of 1KB", 64, files=True),
+        Workload("files-100k", "/files/100k", "a file of 100KB", 64, files=True),
+        Workload("files-1m", "/files/1m", "a file of 1MB", 16, files=True),
+        Workload("echo-1k", "/echo", "a body of 1KB in and out again", 64, post_bytes=1 << 10),
+        Workload("echo-1m", "/echo", "a body of 1MB in and out again", 16, post_bytes=1 << 20),
         _database("db", "/db", "one row of PostgreSQL"),
         _database("queries", "/queries?n=20", "20 rows, a pipelined query each"),
         _database("updates", "/updates?n=5", "5 rows read and written, a transaction each"),
@@ -170,10 +174,9 @@ WORKLOADS = {
 }  # fmt: skip
 
 # For published comparisons only (see external): a database that takes its time.
-SLOW_QUERIES = replace(
-    _database("slow-queries", "/queries?n=3", "3 queries of 2 ms, of PostgreSQL"),
-    db_connections=40, row_ms=2.0,
-)  # fmt: skip
+SLOW_QUERIES = _derived(_database(
+    "slow-queries", "/queries?n=3", "3 queries of 2 ms, of PostgreSQL", db_connections=40, row_ms=2.0
+))  # fmt: skip
 
 
 def idle_files(parked: int) -> Workload:
@@ -188,59 +191,23 @@ def idle_files(parked: int) -> Workload:
     )  # fmt: skip
 
 
-def query_values(target: str) -> dict[str, float]:
-    """The numbers in a target's query, by name."""
-    _, _, text = target.partition("?")
-    try:
-        return {name: float(values[-1]) for name, values in parse_qs(text).items()}
-    except ValueError:
-        raise UsageError(f"workload {target!r}: its query takes numbers only") from None
-
-
 def with_query(base: Workload, query: str) -> Workload:
-    """The workload with another query; its waits and its computing follow from that."""
-    path = base.target.split("?")[0]
-    target = f"{path}?{query}"
-    values = query_values(target)
-
-    def value(name: str, default: float = 0.0) -> float:
-        return values.get(name, default)
-
-    if base.name == "block" and value("offload"):
-        base = replace(base, loop_contexts=OFFLOAD_THREADS)
-    made = replace(base, name=f"{base.name}?{query}", target=target, shape="as asked for",
-                   body=None)  # fmt: skip
-    if base.database and base.target != path:  # those that take a number of rows
-        return replace(made, compute_target=target)
-    if path == "/cpu":
-        return replace(made, compute_target=target)
-    if path in ("/sleep", "/block"):
-        return replace(made, wait_ms=value("ms"))
-    if path == "/mix":
-        rounds = value("rounds", 1)
-        compute = round(value("cpu") * rounds)
-        return replace(
-            made, wait_ms=value("wait") * rounds,
-            compute_target=f"/cpu?n={compute}" if compute else None,
-        )  # fmt: skip
-    if path == "/fanout":
-        return replace(made, wait_ms=value("ms", 50), gathered=int(value("n", 10)))
-    if path == "/stream":
-        return replace(made, wait_ms=max(0.0, value("chunks", 10) - 1) * value("ms", 100))
-    raise UsageError(f"workload {base.name}: it takes no query")
+    """The workload with another query."""
+    path, takes_one, _ = base.target.partition("?")
+    if not takes_one:
+        raise UsageError(f"workload {base.name}: it takes no query")
+    return _derived(replace(
+        base, name=f"{base.name}?{query}", target=f"{path}?{query}", shape="as asked for", body=None
+    ))  # fmt: skip
 
 
 def _one(spec: str) -> Workload:
     name, mark, query = spec.partition("?")
     number = re.fullmatch(r"idle:(\d+)", name)
     if number:
-        parked = int(number.group(1))
-        return replace(WORKLOADS["idle"], name=name, parked=parked)
-    if name not in WORKLOADS:
-        near = difflib.get_close_matches(name, WORKLOADS, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UsageError(f"unknown workload {name!r}: {hint}there are {', '.join(WORKLOADS)}")
-    return with_query(WORKLOADS[name], query) if mark else WORKLOADS[name]
+        return replace(WORKLOADS["idle"], name=name, parked=int(number[1]))
+    workload = WORKLOADS[known(name, WORKLOADS, "workload")]
+    return with_query(workload, query) if mark else workload
 
 
 def parse(text: str) -> list[Workload]:

@@ -155,7 +155,7 @@ def make_plan(options: argparse.Namespace, notes: list[str]) -> Plan:
     if options.preset == "quick":
         preset = _quick(options, cores, beside)
     else:
-        preset = presets.NAMED[options.preset](cores, beside, peers.offers)
+        preset = presets.NAMED[options.preset](presets.Maker(cores, beside))
         preset = replace(preset, cells=tuple(_chosen(preset.cells, options, cores)))
     cells = _connectable(preset.cells, bool(_counts(options)), notes)
     if any(cell.workload.memory_bytes for cell in cells):
@@ -251,7 +251,7 @@ def _quick(
     counts = _counts(options)
     cells = planning.cells_for(
         work.parse(options.workloads or presets.QUICK_WORKLOADS), [*models, *beside], counts,
-        cores, peers.offers,
+        cores,
     )  # fmt: skip
     first = cells[0].workload
     cells = [planning.with_aa(cell) if cell.workload == first else cell for cell in cells]

@@ -59,7 +59,6 @@ def configuration(row: Mapping[str, Any]) -> Configuration:
         gil="gil" in flags,
         dispatch=dispatches[0] if dispatches else None,
         suffix=AGAIN if row["is_again"] else "",
-        floor=row["is_floor"],
     )
     if made.label != label:
         raise ValueError(f"configuration {label!r} is read as {made.label!r}")
