@@ -82,7 +82,7 @@ def test_a_server_is_started_pinned_asked_and_drained() -> None:
             assert workers > 0 and master > 0
             pids = server.worker_pids()
         assert server.exit_status == 0
-        assert all(procfs.start_ticks(pid) is None for pid in pids)
+        assert all(procfs.parent_of(pid) is None for pid in pids)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_server_deaf_to_sigterm_is_killed_with_its_workers(monkeypatch: pytest
         with start(children, "deaf", monkeypatch=monkeypatch) as server:
             pids = server.worker_pids()
         assert server.exit_status is None
-    assert all(procfs.start_ticks(pid) is None or procfs.parent_of(pid) == 1 for pid in pids)
+    assert all(procfs.parent_of(pid) in (None, 1) for pid in pids)
     assert left_over() == []
 
 
@@ -395,12 +395,11 @@ def test_interrupted_it_ends_everything_it_started(number: Any, code: Any, tmp_p
     started: list[int] = []
     while process.poll() is None and not any(loads(pid) for pid in started):
         started = below(process.pid)
-    tracked = {pid: procfs.start_ticks(pid) for pid in started}
     process.send_signal(number)
     stdout, stderr = process.communicate(timeout=30)
     assert process.returncode == code
     assert stdout == "" and "nothing was written" in stderr
-    survivors = [pid for pid, ticks in tracked.items() if ticks and procfs.start_ticks(pid) == ticks]
+    survivors = [pid for pid in started if procfs.parent_of(pid) is not None]
     assert [pid for pid in survivors if state_of(pid) != "Z"] == []
     assert list(tmp_path.iterdir()) == []
 

@@ -2,15 +2,19 @@
 """Counters from /proc, against what this process itself does."""
 
 import os
+import resource
 import socket
 import subprocess
 import sys
 import time
 import threading
+from pathlib import Path
 
 import made  # noqa: F401  makes the lab importable
 from lab.machine import procfs, sockets
 from lab.machine.procfs import Usage
+
+FIRST = Path(f"/proc/self/task/{os.getpid()}")  # the first thread
 
 
 def test_usage_sums_over_threads_not_the_first_alone() -> None:
@@ -25,12 +29,12 @@ def test_usage_sums_over_threads_not_the_first_alone() -> None:
     for worker in workers:
         worker.start()
     before = procfs.usage([os.getpid()])
-    start = procfs.thread_usage(os.getpid(), os.getpid())
+    start = procfs.thread_usage(FIRST)
     begin.set()
     while procfs.cpu_seconds([os.getpid()]) - before.cpu_s < 0.01:
         pass
     total = procfs.usage([os.getpid()]) - before
-    first = procfs.thread_usage(os.getpid(), os.getpid()) - start
+    first = procfs.thread_usage(FIRST) - start
     finish.set()
     for worker in workers:
         worker.join()
@@ -59,7 +63,7 @@ def test_the_tree_below_a_process_is_found() -> None:
 def test_what_has_ended_reads_as_nothing() -> None:
     child = subprocess.Popen(["true"])
     child.wait()
-    assert procfs.start_ticks(child.pid) is None
+    assert procfs.parent_of(child.pid) is None
     assert procfs.usage([child.pid]) == Usage()
     assert procfs.pss_bytes(child.pid) == 0
 
@@ -76,15 +80,20 @@ def test_cpu_times_are_of_the_cores_asked_for_and_count_guests_once() -> None:
     assert procfs.parse_cpu_times(text, {2}) == (0.0, 0.0, 0.0)
 
 
-def test_context_switches_of_a_status_file() -> None:
-    text = "Name:\tx\nvoluntary_ctxt_switches:\t7\nnonvoluntary_ctxt_switches:\t3\n"
-    assert procfs.parse_status_switches(text) == (7, 3)
+def test_a_threads_switches_are_those_that_getrusage_counts() -> None:
+    def asked() -> list[int]:
+        own = resource.getrusage(resource.RUSAGE_THREAD)
+        return [own.ru_nvcsw, own.ru_nivcsw]
+
+    time.sleep(0.001)
+    before = asked()
+    read = procfs.thread_usage(Path(f"/proc/self/task/{threading.get_native_id()}"))
+    switches = [read.voluntary_switches, read.involuntary_switches]
+    assert all(low <= value <= high for low, value, high in zip(before, switches, asked()))
 
 
-def test_usage_arithmetic() -> None:
-    a, b = Usage(2.0, 1.0, 5, 4, 3, 2), Usage(0.5, 0.5, 1, 1, 1, 1)
-    assert a - b == Usage(1.5, 0.5, 4, 3, 2, 1)
-    assert (a - b) + b == a
+def test_readings_are_subtracted() -> None:
+    assert Usage(2.0, 1.0, 5, 4) - Usage(0.5, 0.5, 1, 1) == Usage(1.5, 0.5, 4, 3)
 
 
 def test_machine_counters_grow() -> None:

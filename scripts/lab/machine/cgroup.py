@@ -45,9 +45,6 @@ class Memory:
         fields = dict(line.split() for line in self._read("memory.stat").splitlines())
         return int(fields["file" if self._unified else "cache"]) - int(fields.get("shmem", 0))
 
-    def used_bytes(self) -> int:
-        return int(self._read("memory.current" if self._unified else "memory.usage_in_bytes"))
-
     def killed(self) -> int:
         """Processes that the kernel killed because they found no room."""
         text = self._read("memory.events" if self._unified else "memory.oom_control")
@@ -67,15 +64,10 @@ class Memory:
         """Its processes have ended; the kernel may need a moment to see that. One that is in use for
         longer is left, as nothing that was measured is to be lost for it."""
         deadline = time.monotonic() + REMOVED_WITHIN_S
-        while True:
+        while self._folder.exists() and time.monotonic() < deadline:
             try:
                 self._folder.rmdir()
-                return
-            except FileNotFoundError:
-                return
             except OSError:
-                if time.monotonic() > deadline:
-                    return
                 time.sleep(0.01)
 
 
@@ -94,19 +86,6 @@ def _parent() -> tuple[Path, bool]:
     raise LabError("this machine has no cgroups that limit memory")
 
 
-def _made(limit_bytes: int) -> Memory:
-    parent, unified = _parent()
-    folder = parent / f"lab-{os.getpid()}-{time.monotonic_ns()}"
-    memory = Memory(folder, unified)
-    try:
-        folder.mkdir()
-        memory.limit(limit_bytes)
-    except OSError as error:
-        memory.remove()
-        raise LabError(f"no memory cgroup can be made: {error.strerror} (root may)") from None
-    return memory
-
-
 def problem() -> str | None:
     """Why there can be none here; None where there can, found out by a process that joins one."""
     try:
@@ -123,9 +102,18 @@ def problem() -> str | None:
 @contextmanager
 def limited(limit_bytes: int) -> Iterator[Memory | None]:
     """A cgroup that is gone on leaving; None for no limit. Raises LabError."""
-    memory = _made(limit_bytes) if limit_bytes else None
+    if not limit_bytes:
+        yield None
+        return
+    parent, unified = _parent()
+    folder = parent / f"lab-{os.getpid()}-{time.monotonic_ns()}"
+    memory = Memory(folder, unified)
     try:
+        try:
+            folder.mkdir()
+            memory.limit(limit_bytes)
+        except OSError as error:
+            raise LabError(f"no memory cgroup can be made: {error.strerror} (root may)") from None
         yield memory
     finally:
-        if memory is not None:
-            memory.remove()
+        memory.remove()

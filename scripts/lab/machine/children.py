@@ -3,7 +3,7 @@
 
 Every child runs in a session of its own, so that Ctrl-C reaches the lab alone and the lab
 decides the order of ending. A child is ended by its recorded id, together with the
-descendants seen below it, each checked by its start time so that a reused id is left alone.
+descendants seen below it, each held by a descriptor so that a reused id is left alone.
 Should the lab itself be killed, the kernel tells the child (PR_SET_PDEATHSIG).
 """
 
@@ -16,9 +16,10 @@ import select
 import signal
 import subprocess
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import IO, Callable, Sequence
+from typing import IO, Iterator, Sequence
 
 from . import cgroup, priority, procfs
 from .program import STOPPING
@@ -28,22 +29,16 @@ ENDED_WITHIN_S = 5.0  # after SIGKILL, on a machine with much else to do
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _prepare(
-    cpus: Sequence[int], nice: int, memory: cgroup.Memory | None
-) -> Callable[[], None]:
-    """What runs in the child between fork and exec."""
-
-    def prepare() -> None:
-        # A SIGINT before the program has its handler must not end it (see wrk.py).
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
-        os.sched_setaffinity(0, cpus)
-        priority.take(nice)
-        if memory is not None:
-            memory.join()
-        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-
-    return prepare
+def _prepare(cpus: Sequence[int], nice: int, memory: cgroup.Memory | None) -> None:
+    """What a child does between fork and exec."""
+    # A SIGINT before the program has its handler must not end it (see wrk.py).
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+    os.sched_setaffinity(0, cpus)
+    priority.take(nice)
+    if memory is not None:
+        memory.join()
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 class Children:
@@ -82,7 +77,7 @@ class Children:
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=True,
-                preexec_fn=_prepare(cpus, self.nice, memory),
+                preexec_fn=partial(_prepare, cpus, self.nice, memory),
             )
             self._alive[child.pid] = child
         except subprocess.SubprocessError:
@@ -98,51 +93,45 @@ class Children:
 
     def terminate(self, child: subprocess.Popen[bytes], timeout_s: float) -> int | None:
         """SIGTERM, then wait. The exit status, or None if it had to be killed."""
-        family = _family(child.pid)
-        child.terminate()
-        try:
-            status = child.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            self.kill(child)
-            return None
-        _kill_survivors(family)
+        with _family(child) as family:
+            child.terminate()
+            try:
+                status = child.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                self.kill(child)
+                return None
+            _kill(family)
         self.ended(child)
         return status
 
     def kill(self, child: subprocess.Popen[bytes]) -> None:
-        family = _family(child.pid)
-        if child.poll() is None:
-            child.kill()
-            child.wait()
-        _kill_survivors(family)
+        with _family(child) as family:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+            _kill(family)
         self.ended(child)
 
 
-def _family(pid: int) -> dict[int, int | None]:
-    """The descendants now alive, each with its start time."""
-    return {child: procfs.start_ticks(child) for child in procfs.descendants(pid)}
-
-
-def _kill_survivors(family: dict[int, int | None]) -> None:
-    """They have ended when this returns; the kernel alone can make that last (ENDED_WITHIN_S)."""
-    killed = select.poll()
-    with ExitStack() as handles:
-        left = 0
-        for pid, started in family.items():
-            try:
-                handle = os.pidfd_open(pid)
-            except ProcessLookupError:
-                continue
-            handles.callback(os.close, handle)
-            # The handle stays this process's, whoever gets its id; its start says whose it is.
-            if started is None or procfs.start_ticks(pid) != started:
-                continue
+@contextmanager
+def _family(child: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+    """Descriptors of the descendants now alive: each stays that process's, whoever gets its id."""
+    with ExitStack() as opened:
+        family: list[int] = []
+        for pid in procfs.descendants(child.pid) if child.poll() is None else []:
             with suppress(ProcessLookupError):
-                signal.pidfd_send_signal(handle, signal.SIGKILL)
-            killed.register(handle, select.POLLIN)
-            left += 1
-        deadline = time.monotonic() + ENDED_WITHIN_S
-        while left > 0 and (rest_s := deadline - time.monotonic()) > 0:
-            for handle, _event in killed.poll(rest_s * 1e3):
-                killed.unregister(handle)
-                left -= 1
+                family.append(os.pidfd_open(pid))
+                opened.callback(os.close, family[-1])
+        yield family
+
+
+def _kill(family: Sequence[int]) -> None:
+    """They have ended when this returns; the kernel alone can make that last (ENDED_WITHIN_S)."""
+    for process in family:
+        with suppress(ProcessLookupError):
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+    deadline = time.monotonic() + ENDED_WITHIN_S
+    for process in family:
+        ending = select.poll()
+        ending.register(process, select.POLLIN)
+        ending.poll(max(0.0, deadline - time.monotonic()) * 1e3)

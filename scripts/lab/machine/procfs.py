@@ -11,205 +11,157 @@ which they changed.
 from __future__ import annotations
 
 import dataclasses
-import operator
 import os
+from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Collection
+from typing import Collection, Self, Sequence
 
 PROC = Path("/proc")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True)
-class Usage:
-    """Counters summed over threads; subtract two readings for what happened between."""
+class Counters:
+    """Subtract two readings for what happened between."""
+
+    def __sub__(self, earlier: Self) -> Self:
+        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(earlier))
+        return type(self)(*(after - before for after, before in pairs))
+
+
+@dataclass(frozen=True)
+class Usage(Counters):
+    """Summed over threads."""
 
     cpu_s: float = 0.0
     run_queue_s: float = 0.0
     voluntary_switches: int = 0
     involuntary_switches: int = 0
-    minor_faults: int = 0
-    major_faults: int = 0
-
-    def __add__(self, other: "Usage") -> "Usage":
-        return Usage(*map(operator.add, dataclasses.astuple(self), dataclasses.astuple(other)))
-
-    def __sub__(self, other: "Usage") -> "Usage":
-        return Usage(*map(operator.sub, dataclasses.astuple(self), dataclasses.astuple(other)))
 
 
 @dataclass(frozen=True)
-class Machine:
-    """System-wide counters, to be subtracted likewise; the times in seconds, summed over the cores
-    asked for."""
+class Machine(Counters):
+    """System-wide; the times in seconds, summed over the cores asked for."""
 
     busy_s: float
     steal_s: float
     total_s: float
-    listen_overflows: int
-    tcp_memory_pages: int
     cpu_pressure_s: float
-    passive_opens: int = 0  # connections accepted, by whomever
-
-    def __sub__(self, other: "Machine") -> "Machine":
-        return Machine(*map(operator.sub, dataclasses.astuple(self), dataclasses.astuple(other)))
+    passive_opens: int  # connections accepted, by whomever
 
 
-def _stat_fields(path: Path) -> list[str]:
-    """Fields of a stat file from the third (state) on; the name before may hold anything."""
-    text = path.read_text()
+def _stat_fields(pid: int) -> list[str]:
+    """From the third (state) on; the name before may hold anything."""
+    text = (PROC / str(pid) / "stat").read_text()
     return text[text.rindex(")") + 2 :].split()
 
 
 def parent_of(pid: int) -> int | None:
+    """None when the process has ended."""
     try:
-        return int(_stat_fields(PROC / str(pid) / "stat")[1])
-    except (OSError, ValueError, IndexError):
-        return None
-
-
-def start_ticks(pid: int) -> int | None:
-    """When the process started: with its id, what names it even after the id is reused."""
-    try:
-        return int(_stat_fields(PROC / str(pid) / "stat")[19])
-    except (OSError, ValueError, IndexError):
+        return int(_stat_fields(pid)[1])
+    except (OSError, ValueError):
         return None
 
 
 def descendants(root: int) -> list[int]:
     """All processes below root, root excluded, in ascending order."""
-    children: dict[int, list[int]] = {}
-    for entry in PROC.iterdir():
-        if entry.name.isdigit():
-            pid = int(entry.name)
-            parent = parent_of(pid)
-            if parent is not None:
-                children.setdefault(parent, []).append(pid)
-    found: list[int] = []
-    waiting = [root]
-    while waiting:
-        for child in children.get(waiting.pop(), []):
-            found.append(child)
-            waiting.append(child)
-    return sorted(found)
+    children = defaultdict(list)
+    for pid in (int(entry.name) for entry in PROC.iterdir() if entry.name.isdigit()):
+        children[parent_of(pid)].append(pid)
+    found = [root]
+    for pid in found:  # which grows meanwhile
+        found += children[pid]
+    return sorted(found[1:])
 
 
-def threads(pid: int) -> list[int]:
-    try:
-        return sorted(int(name) for name in os.listdir(PROC / str(pid) / "task"))
-    except OSError:
-        return []
+def threads(pids: Sequence[int]) -> list[Path]:
+    """The folders of all threads of these processes."""
+    found: list[Path] = []
+    for pid in pids:
+        with suppress(OSError):
+            found += (PROC / str(pid) / "task").iterdir()
+    return found
 
 
-def parse_status_switches(text: str) -> tuple[int, int]:
-    voluntary = involuntary = 0
-    for line in text.splitlines():
-        if line.startswith("voluntary_ctxt_switches:"):
-            voluntary = int(line.split()[1])
-        elif line.startswith("nonvoluntary_ctxt_switches:"):
-            involuntary = int(line.split()[1])
-    return voluntary, involuntary
-
-
-def thread_usage(pid: int, tid: int) -> Usage:
+def thread_usage(thread: Path) -> Usage:
     """One thread's counters; zero if it has ended."""
-    base = PROC / str(pid) / "task" / str(tid)
     try:
-        cpu_ns, wait_ns, _slices = (base / "schedstat").read_text().split()
-        voluntary, involuntary = parse_status_switches((base / "status").read_text())
-        stat = _stat_fields(base / "stat")
+        cpu_ns, queue_ns, _slices = (thread / "schedstat").read_text().split()
+        lines = (thread / "status").read_text().splitlines()
     except OSError:
         return Usage()
+    status = dict(line.split(":", 1) for line in lines)
     return Usage(
-        int(cpu_ns) / 1e9, int(wait_ns) / 1e9, voluntary, involuntary, int(stat[7]), int(stat[9])
-    )
+        int(cpu_ns) / 1e9, int(queue_ns) / 1e9,
+        int(status["voluntary_ctxt_switches"]), int(status["nonvoluntary_ctxt_switches"]),
+    )  # fmt: skip
 
 
-def usage(pids: list[int]) -> Usage:
+def usage(pids: Sequence[int]) -> Usage:
     """Summed over every thread of every process given."""
-    total = Usage()
-    for pid in pids:
-        for tid in threads(pid):
-            total = total + thread_usage(pid, tid)
-    return total
+    each = [dataclasses.astuple(thread_usage(thread)) for thread in threads(pids)]
+    return Usage(*map(sum, zip(*each)))
 
 
-def cpu_seconds(pids: list[int]) -> float:
-    """Only the CPU time of usage()."""
-    return cpu_and_queue_seconds(pids)[0]
+def cpu_seconds(pids: Sequence[int]) -> float:
+    """Only the CPU time of usage(): one small file a thread, for readings under load."""
+    cpu_ns = 0
+    for thread in threads(pids):
+        with suppress(OSError):
+            cpu_ns += int((thread / "schedstat").read_text().split()[0])
+    return cpu_ns / 1e9
 
 
 def reaped_seconds(pid: int) -> float:
     """CPU time of the children that have ended and that the process has waited for."""
     try:
-        stat = _stat_fields(PROC / str(pid) / "stat")
+        stat = _stat_fields(pid)
     except OSError:
         return 0.0
-    return (int(stat[13]) + int(stat[14])) / os.sysconf("SC_CLK_TCK")
+    return (int(stat[13]) + int(stat[14])) / TICKS_PER_S
 
 
-def cpu_and_queue_seconds(pids: list[int]) -> tuple[float, float]:
-    """CPU time and run-queue delay: one small file a thread, for readings under load."""
-    cpu_ns = queue_ns = 0
-    for pid in pids:
-        for tid in threads(pid):
-            try:
-                fields = (PROC / f"{pid}/task/{tid}/schedstat").read_text().split()
-            except OSError:
-                continue
-            cpu_ns += int(fields[0])
-            queue_ns += int(fields[1])
-    return cpu_ns / 1e9, queue_ns / 1e9
+def bytes_of(file: str, name: str) -> int:
+    """Of a file below /proc that has a line NAME: N kB; 0 where it cannot be read."""
+    with suppress(OSError):
+        for line in (PROC / file).read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) * 1024
+    return 0
 
 
 def pss_bytes(pid: int) -> int:
     """Proportional set size: a page shared by n processes counts 1/n in each."""
-    try:
-        for line in (PROC / str(pid) / "smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    return 0
+    return bytes_of(f"{pid}/smaps_rollup", "Pss")
 
 
 def parse_cpu_times(text: str, cpus: Collection[int]) -> tuple[float, float, float]:
     """(busy, steal, total) seconds of these cores out of /proc/stat. Guest time is in user."""
     busy = stolen = total = 0
-    for line in text.splitlines():
-        name, *rest = line.split()
-        if not name.startswith("cpu") or not name[3:].isdigit() or int(name[3:]) not in cpus:
-            continue
-        fields = [int(x) for x in rest[:8]]
-        fields += [0] * (8 - len(fields))
-        user, nice, system, idle, iowait, irq, softirq, steal = fields
-        busy += user + nice + system + irq + softirq
-        stolen += steal
-        total += sum(fields)
+    wanted = {f"cpu{number}" for number in cpus}
+    for name, *ticks in map(str.split, text.splitlines()):
+        if name in wanted:
+            user, nice, system, idle, iowait, irq, softirq, steal = map(int, ticks[:8])
+            busy += user + nice + system + irq + softirq
+            stolen += steal
+            total += user + nice + system + irq + softirq + steal + idle + iowait
     return busy / TICKS_PER_S, stolen / TICKS_PER_S, total / TICKS_PER_S
 
 
-def _netstat_value(text: str, name: str) -> int:
-    lines = text.splitlines()
-    for names, values in zip(lines[::2], lines[1::2]):
-        if name in names.split():
-            return int(values.split()[names.split().index(name)])
-    return 0
+def _passive_opens() -> int:
+    names, values = (
+        line.split() for line in (PROC / "net/snmp").read_text().splitlines() if line.startswith("Tcp:")
+    )
+    return int(values[names.index("PassiveOpens")])
 
 
 def machine(cpus: Collection[int]) -> Machine:
-    busy, steal, total = parse_cpu_times((PROC / "stat").read_text(), cpus)
-    overflows = memory = opens = 0
-    pressure = 0.0
-    try:
-        overflows = _netstat_value((PROC / "net/netstat").read_text(), "ListenOverflows")
-        opens = _netstat_value((PROC / "net/snmp").read_text(), "PassiveOpens")
-        for line in (PROC / "net/sockstat").read_text().splitlines():
-            if line.startswith("TCP:"):
-                memory = int(line.split()[line.split().index("mem") + 1])
+    pressure_s = 0.0
+    with suppress(OSError):  # a kernel without pressure stall information
         some = (PROC / "pressure/cpu").read_text().splitlines()[0]
-        pressure = int(some.rsplit("total=", 1)[1]) / 1e6
-    except (OSError, ValueError, IndexError):
-        pass  # not every kernel has these; steal and busy above it always has
-    return Machine(busy, steal, total, overflows, memory, pressure, opens)
+        pressure_s = int(some.rsplit("total=", 1)[1]) / 1e6
+    times = parse_cpu_times((PROC / "stat").read_text(), cpus)
+    return Machine(*times, pressure_s, _passive_opens())

@@ -77,12 +77,9 @@ def run(name: str, body: Callable[[Sequence[str]], int], cannot: int = 1) -> int
     interruptible()
     try:
         return body(sys.argv[1:])
-    except UsageError as error:
-        say(sys.stderr, f"{name}: {error}\n")
-        return EX_USAGE
     except LabError as error:
         say(sys.stderr, f"{name}: {error}\n")
-        return cannot
+        return EX_USAGE if isinstance(error, UsageError) else cannot
     except KeyboardInterrupt:
         return EX_INTERRUPTED
     except BrokenPipeError:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import socket
 import struct
 from dataclasses import dataclass
+from typing import Iterator
 
 NETLINK_SOCK_DIAG = 4
 SOCK_DIAG_BY_FAMILY = 20
@@ -19,6 +20,9 @@ NLM_F_REQUEST_DUMP = 0x301
 NLMSG_ERROR, NLMSG_DONE = 2, 3
 INET_DIAG_INFO = 2
 TCP_ESTABLISHED, TCP_CLOSE_WAIT = 1, 8
+# What begins a message (struct nlmsghdr) and an attribute of one (struct nlattr): the length of
+# all of it, its type; of a message then flags, number and sender.
+MESSAGE, ATTRIBUTE = struct.Struct("=IH10x"), struct.Struct("=HH")
 # struct inet_diag_msg: four bytes, the socket's id (48 bytes), five words.
 MESSAGE_BYTES = 72
 # Offsets of tcpi_last_data_sent (in ms, by the kernel's tick) and tcpi_bytes_received in struct
@@ -36,82 +40,59 @@ class Connections:
     waiting_us: float = 0.0
 
 
-@dataclass(frozen=True)
-class _Info:
-    bytes_received: int
-    since_sent_ms: int
-
-
-@dataclass(frozen=True)
-class _Socket:
-    port: int
-    peer_port: int
-    info: _Info | None
-
-
-def _request(states: int, info: bool) -> bytes:
-    """struct inet_diag_req_v2 for every IPv4 socket in these states; ports are compared here."""
-    extensions = 1 << (INET_DIAG_INFO - 1) if info else 0
-    body = struct.pack("=BBBBI", socket.AF_INET, socket.IPPROTO_TCP, extensions, 0, states)
-    body += bytes(36) + struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)  # any address, any port
+def _request(states: int, port: int, peer_port: int) -> bytes:
+    """struct inet_diag_req_v2 for IPv4 sockets in these states; a port of 0 is any."""
+    body = struct.pack("=BBBBI", socket.AF_INET, socket.IPPROTO_TCP, 1 << (INET_DIAG_INFO - 1), 0, states)
+    body += struct.pack("!HH32x", port, peer_port)
+    body += struct.pack("=III", 0, 0xFFFFFFFF, 0xFFFFFFFF)  # any interface, no cookie
     header = struct.pack("=IHHII", 16 + len(body), SOCK_DIAG_BY_FAMILY, NLM_F_REQUEST_DUMP, 1, 0)
     return header + body
 
 
-def _info(attributes: bytes) -> _Info | None:
-    """What is used of tcp_info in a message's attributes, None if the kernel left it out."""
+def _parts(data: bytes, head: struct.Struct) -> Iterator[tuple[int, bytes]]:
+    """(type, content) of each message, or of each attribute."""
     offset = 0
-    while offset + 4 <= len(attributes):
-        length, kind = struct.unpack_from("=HH", attributes, offset)
-        if length < 4:
-            return None
-        if kind == INET_DIAG_INFO and length >= 4 + BYTES_RECEIVED_OFFSET + 8:
-            (sent,) = struct.unpack_from("=I", attributes, offset + 4 + LAST_SENT_OFFSET)
-            (received,) = struct.unpack_from("=Q", attributes, offset + 4 + BYTES_RECEIVED_OFFSET)
-            return _Info(int(received), int(sent))
-        offset += (length + 3) & ~3
-    return None
+    while offset + head.size <= len(data):
+        length, kind = head.unpack_from(data, offset)
+        yield kind, data[offset + head.size : offset + length]
+        offset += max((length + 3) & ~3, head.size)
 
 
-def _sockets(states: int, info: bool) -> list[_Socket] | None:
-    """None where the kernel does not offer this (sock_diag not built in or not permitted)."""
-    found: list[_Socket] = []
+def _sockets(states: int, port: int = 0, peer_port: int = 0) -> list[bytes] | None:
+    """The attributes of each; None where the kernel does not offer this (sock_diag not built in or
+    not permitted)."""
+    found: list[bytes] = []
     try:
         with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_SOCK_DIAG) as netlink:
             netlink.settimeout(1.0)
-            netlink.send(_request(states, info))
+            netlink.send(_request(states, port, peer_port))
             while True:
-                data = netlink.recv(1 << 18)
-                offset = 0
-                while offset + 16 <= len(data):
-                    length, kind = struct.unpack_from("=IH", data, offset)
+                for kind, message in _parts(netlink.recv(1 << 18), MESSAGE):
                     if kind == NLMSG_DONE:
                         return found
-                    if kind == NLMSG_ERROR or length < 16:
+                    if kind == NLMSG_ERROR:
                         return None
-                    message = data[offset + 16 : offset + length]
-                    port, peer_port = struct.unpack_from("!HH", message, 4)
-                    found.append(_Socket(port, peer_port, _info(message[MESSAGE_BYTES:])))
-                    offset += (length + 3) & ~3
+                    found.append(message[MESSAGE_BYTES:])
     except OSError:
         return None
 
 
 def connections_to(port: int) -> Connections | None:
     """Connections made to a local port, seen from the client's end; None: cannot be known."""
-    found = _sockets(1 << TCP_ESTABLISHED, info=True)
+    found = _sockets(1 << TCP_ESTABLISHED, peer_port=port)
     if found is None:
         return None
-    clients = [each.info for each in found if each.peer_port == port]
-    known = [info for info in clients if info is not None]
-    if len(known) < len(clients):
-        return None
-    waiting_ms = sum(info.since_sent_ms for info in known) / len(known) if known else 0.0
-    unanswered = sum(info.bytes_received == 0 for info in known)
-    return Connections(len(known), unanswered, waiting_ms * 1e3)
+    unanswered = waiting_ms = 0
+    for attributes in found:
+        info = dict(_parts(attributes, ATTRIBUTE)).get(INET_DIAG_INFO, b"")
+        if len(info) < BYTES_RECEIVED_OFFSET + 8:
+            return None
+        waiting_ms += struct.unpack_from("=I", info, LAST_SENT_OFFSET)[0]
+        unanswered += struct.unpack_from("=Q", info, BYTES_RECEIVED_OFFSET)[0] == 0
+    return Connections(len(found), unanswered, waiting_ms * 1e3 / max(1, len(found)))
 
 
 def held_by_server(port: int) -> int | None:
     """Connections a server at this port has not yet closed, whether or not the client has."""
-    found = _sockets(1 << TCP_ESTABLISHED | 1 << TCP_CLOSE_WAIT, info=False)
-    return None if found is None else sum(each.port == port for each in found)
+    found = _sockets(1 << TCP_ESTABLISHED | 1 << TCP_CLOSE_WAIT, port=port)
+    return None if found is None else len(found)

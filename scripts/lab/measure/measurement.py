@@ -368,8 +368,7 @@ def _load(
 
         sample.window_s = time.monotonic() - begun
         sample.usage = procfs.usage(pids) - usage_before
-        after = procfs.machine(cpus)
-        machine = after - machine_before
+        machine = procfs.machine(cpus) - machine_before
         beside_s = beside.cpu_s() - beside_before
         if step.cell.workload.database:
             backend_s = max(0.0, bench.programs.backend.cpu_s() - backend_before)
@@ -379,18 +378,16 @@ def _load(
         if server.limit:
             whole = step.cell.workload.set_files * work.SET_FILE_BYTES
             sample.extras["cached_share"] = server.limit.cached_bytes() / whole
-            sample.extras["limited_bytes"] = server.limit.used_bytes()
         sample.memory_bytes, sample.master_bytes = server.memory()
         sample.pids_changed = server.worker_pids() != pids
     sample.load = _without(load, beside)
     sample.processes = len(pids)
-    sample.threads = sum(len(procfs.threads(pid)) for pid in pids)
+    sample.threads = len(procfs.threads(pids))
     sample.steal_s, sample.cpu_total_s = machine.steal_s, machine.total_s
     ours = sample.usage.cpu_s + load.cpu_share * load.cpus * sample.window_s + beside_s
     sample.others_cores = max(0.0, (machine.busy_s - ours) / sample.window_s)
     sample.cpu_pressure_share = machine.cpu_pressure_s / sample.window_s
-    sample.listen_overflows, sample.connections_made = machine.listen_overflows, machine.passive_opens
-    sample.tcp_memory_pages = after.tcp_memory_pages
+    sample.connections_made = machine.passive_opens
 
 
 def _without(load: Load, beside: _Beside) -> Load:

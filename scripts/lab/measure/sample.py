@@ -34,8 +34,6 @@ class Sample:
     cpu_total_s: float = 0.0
     others_cores: float = 0.0
     cpu_pressure_share: float = 0.0
-    listen_overflows: int = 0
-    tcp_memory_pages: int = 0
     connections_made: int = 0  # on the whole machine
     pids_changed: bool = False
     exit_status: int | None = None

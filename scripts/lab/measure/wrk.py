@@ -245,7 +245,7 @@ def run(
     begun = time.monotonic()
     process = children.start(argv, cpus, cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     time.sleep(max(0.0, duration_s - SAMPLE_BEFORE_END_S))
-    cpu_s, queue_s = procfs.cpu_and_queue_seconds([process.pid])
+    used = procfs.usage([process.pid])
     window_s = (time.monotonic() - begun) * usable
     seen = sockets.connections_to(port)
     time.sleep(max(0.0, begun + duration_s - time.monotonic()))
@@ -255,8 +255,8 @@ def run(
         raise LabError(f"wrk failed (exit {process.returncode}): {said[-200:]}")
     return replace(
         parse(stdout.decode(errors="replace"), connections),
-        cpu_share=cpu_s / window_s,
-        runnable_share=(cpu_s + queue_s) / window_s,
+        cpu_share=used.cpu_s / window_s,
+        runnable_share=(used.cpu_s + used.run_queue_s) / window_s,
         cpus=usable,
         established=seen.established if seen else None,
         unanswered=seen.unanswered if seen else None,
