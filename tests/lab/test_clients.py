@@ -217,7 +217,7 @@ def answering(answer: bytes) -> Script:
 def test_chunked_answers_are_read_to_their_end(scripted: Any) -> None:
     head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
     body = b"5\r\nhello\r\nA\r\n0123456789\r\n0\r\n\r\n"
-    with Client("127.0.0.1", scripted(answering(head + body)).port) as client:
+    with Client(scripted(answering(head + body)).port) as client:
         for _ in range(2):  # the second shows that nothing of the first was left
             assert client.get("/x").body == body
 
@@ -230,6 +230,6 @@ def test_chunked_answers_are_read_to_their_end(scripted: Any) -> None:
     ],
 )
 def test_answers_without_an_end_are_bad(scripted: Any, answer: bytes, words: str) -> None:
-    with Client("127.0.0.1", scripted(answering(answer)).port) as client:
+    with Client(scripted(answering(answer)).port) as client:
         with pytest.raises(BadAnswer, match=words):
             client.get("/x")

@@ -83,12 +83,12 @@ def test_an_installed_peer_answers_as_we_do_and_ends(name: str, tmp_path: Path) 
     if peers.missing([name]):
         pytest.skip(f"{name} is not installed")
     tmp_path.chmod(0o755)
-    with site.Folder() as folder, Children() as children:
+    with site.folder() as folder, Children() as children:
         configuration = Configuration(name, 1 if name == "gunicorn-gevent" else 4, *vars(CORES).values())
         with peers.start(children, configuration, folder) as server:
-            with Client("127.0.0.1", server.ready.port, 30.0) as client:
+            with Client(server.port, 30.0) as client:
                 assert client.get("/hello").body == b"Hello, World!"
-            with Client("127.0.0.1", server.ready.port, 30.0) as client:
+            with Client(server.port, 30.0) as client:
                 body = client.get("/files/100k").body
             assert body == (folder / site.NAME / "files/100k").read_bytes()
             assert server.worker_pids()

@@ -26,7 +26,7 @@ needs_cgroup = pytest.mark.skipif(REASON is not None, reason=REASON or "")
 
 @needs_cgroup
 def test_a_limited_child_is_charged_for_the_files_it_reads_first() -> None:
-    with site.Folder() as folder, Children() as children:
+    with site.folder() as folder, Children() as children:
         paths = site.set_files(folder, FEW)
         whole = FEW.set_files * SET_FILE_BYTES
 
@@ -116,7 +116,7 @@ def test_both_versions_are_told_in_their_own_words(
 
 
 def test_the_set_is_made_once_and_served() -> None:
-    with site.Folder() as folder:
+    with site.folder() as folder:
         site.forget(folder, FEW)
         paths = site.set_files(folder, FEW)
         assert [path.stat().st_size for path in paths] == [SET_FILE_BYTES] * FEW.set_files
@@ -131,7 +131,7 @@ def test_the_set_is_made_once_and_served() -> None:
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no file system in memory here")
 def test_a_set_that_cannot_leave_memory_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(site, "_ON_DISK", "/dev/shm")
-    with site.Folder() as folder, pytest.raises(LabError, match="tmpfs cannot leave memory"):
+    with site.folder() as folder, pytest.raises(LabError, match="tmpfs cannot leave memory"):
         site.forget(folder, FEW)
 
 

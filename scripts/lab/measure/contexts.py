@@ -93,7 +93,7 @@ def _hold(server: servers.Server, count: int) -> int | None:
     target, hold_s = f"/sleep?ms={HOLD_MS}", HOLD_MS / 1e3
     with ExitStack() as stack:
         clients = [
-            stack.enter_context(Client("127.0.0.1", server.ready.port, hold_s * 10))
+            stack.enter_context(Client(server.port, hold_s * 10))
             for _ in range(count)
         ]
         sent = time.monotonic()
@@ -103,7 +103,7 @@ def _hold(server: servers.Server, count: int) -> int | None:
         begun = time.monotonic()
         memory = sum(server.memory())
         read = begun, time.monotonic()
-        if any(client.readable() for client in clients):
+        if select.select(clients, [], [], 0)[0]:
             return None
         ended = []
         waiting = {client.fileno(): client for client in clients}
@@ -127,7 +127,7 @@ def _suspended(
     for _ in range(ATTEMPTS):
         with servers.start(
             children, programs.argv(configuration), configuration.server_cpus, programs.root,
-            configuration.expected_ready(),
+            servers.ready_line(configuration.expected_ready()),
         ) as server:  # fmt: skip
             idle = sum(server.memory())
             try:

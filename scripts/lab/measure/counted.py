@@ -181,7 +181,7 @@ class Client:
 
 def measure(server: Server, sample: Sample, workload: Workload, duration_s: float) -> None:
     """Fills in the sample's extras. The load is this process's own."""
-    client = Client(server.ready.port, workload.target, sample.connections)
+    client = Client(server.port, workload.target, sample.connections)
     pids = server.worker_pids()
     before_all = procfs.machine(os.sched_getaffinity(0))
     try:

@@ -45,7 +45,7 @@ def turn(cell: Cell, parts: Sequence[Part], number: int) -> list[list[Sample]]:
         for index in _order(number):
             bench, configuration = parts[index].bench, parts[index].configuration
             server = servers[index] = stack.enter_context(bench.start(configuration, workload))
-            problem = measurement.check(bench, workload, configuration, server.ready.port)
+            problem = measurement.check(bench, workload, configuration, server.port)
             if problem:
                 raise LabError(f"{configuration.label} of {bench.programs.server}: {problem}")
         nice = parts[0].bench.plan.nice
@@ -77,7 +77,7 @@ def _window(
     loads = {
         index: pool.submit(
             parts[index].bench.load, workload, cell.connections,
-            parts[index].configuration.load_cpus, seconds, servers[index].ready.port,
+            parts[index].configuration.load_cpus, seconds, servers[index].port,
         )
         for index in order
     }  # fmt: skip
@@ -85,8 +85,8 @@ def _window(
     samples = []
     for index, part in enumerate(parts):
         server, programs, cpus = servers[index], part.bench.programs, part.configuration.load_cpus
-        measurement.settle(server.ready.port)
-        argv = part.bench.load_argv(workload, cell.connections, len(cpus), seconds, server.ready.port)
+        measurement.settle(server.port)
+        argv = part.bench.load_argv(workload, cell.connections, len(cpus), seconds, server.port)
         samples.append(Sample(
             number, order.index(index), workload.name, cell.connections, part.configuration.label,
             measurement.with_cores(programs.shown(server.argv), part.configuration.server_cpus),

@@ -44,7 +44,7 @@ SITE_SHOWN = "SITE"  # for the temporary folder, in the command lines that are r
 class Programs:
     """Paths relative to root are shown as they are; nothing absolute is recorded.
 
-    folder: the lab's temporary folder with the site in it (see site.Folder).
+    folder: the lab's temporary folder with the site in it (see site.folder).
     """
 
     root: Path
@@ -124,7 +124,7 @@ class Bench:
             self.programs.argv(configuration, workload),
             configuration.server_cpus,
             self.programs.root,
-            configuration.expected_ready(),
+            servers.ready_line(configuration.expected_ready()),
             limit,
         )
 
@@ -165,7 +165,7 @@ def _measure(bench: Bench, step: Step, order: int, limit: Memory | None) -> Samp
     if workload.set_files:
         site.forget(programs.folder, workload)
     with bench.start(configuration, workload, limit) as server:
-        port = server.ready.port
+        port = server.port
         cpus = configuration.load_cpus
         load_argv = bench.load_argv(workload, cell.connections, len(cpus), duration_s, port)
         client = ["wrk", *load_argv[1:]] if not workload.kind.counted else ["lab-client"]
@@ -220,7 +220,7 @@ def check(
     bench: Bench, workload: Workload, configuration: Configuration, port: int
 ) -> str | None:
     try:
-        with Client("127.0.0.1", port) as client:
+        with Client(port) as client:
             answer = client.get(workload.target, post_body(workload))
     except BadAnswer as error:
         return str(error)
@@ -233,7 +233,7 @@ def _single_cpu(server: servers.Server, port: int, workload: Workload) -> float:
     at_once = SINGLES if SINGLES * len(post or b"") <= MOST_SENT_AT_ONCE else 1
     pids = server.worker_pids()
     try:
-        with Client("127.0.0.1", port) as client:
+        with Client(port) as client:
             spent = []
             for _ in range(1 + SINGLE_TIMES):
                 before = procfs.cpu_seconds(pids)
@@ -300,7 +300,7 @@ class _Beside:
 def _beside(
     bench: Bench, step: Step, server: servers.Server, sample: Sample
 ) -> Iterator[_Beside]:
-    workload, port = step.cell.workload, server.ready.port
+    workload, port = step.cell.workload, server.port
     if workload.parked:
         before, _ = server.memory()
         with Parked(port, workload.parked, workload.parked_target or workload.target) as parked:
@@ -351,7 +351,7 @@ def _load(
     bench: Bench, step: Step, server: servers.Server, sample: Sample, duration_s: float
 ) -> None:
     """The measured load, reading every counter right before and right after."""
-    configuration, port = step.configuration, server.ready.port
+    configuration, port = step.configuration, server.port
     pids = server.worker_pids()
     workers, _ = server.memory()
     sample.memory_before_bytes = workers

@@ -47,7 +47,7 @@ def count(bench: Bench, cell: Cell, configuration: Configuration) -> Count | Non
             if not _attached(server, tracer):
                 bench.children.kill(tracer)
                 return None
-            requests = _requests(bench, cell, configuration, server.ready.port)
+            requests = _requests(bench, cell, configuration, server.port)
             tracer.send_signal(signal.SIGINT)
             try:
                 tracer.wait(ATTACH_S)

@@ -64,7 +64,7 @@ def prepared(
     program, argv: as called. server: as given there."""
     wrk_path, server = wrk.find(), server_path(server)
     asks = any(cell.workload.database for cell in plan.cells)
-    with site.Folder() as folder, Backend(asks) as backend:
+    with site.folder() as folder, Backend(asks) as backend:
         programs = find_programs(plan, server, wrk_path, folder, backend)
         environment.raise_open_files()
         recorded = environment.record(server, wrk_path, plan)

@@ -7,10 +7,10 @@ Used for checking one answer byte by byte and for requests one at a time; the lo
 from __future__ import annotations
 
 import re
-import select
 import socket
 from dataclasses import dataclass
 
+_STATUS = re.compile(rb"HTTP/1\.1 (\d+) ")
 _DATE = re.compile(rb"(\r\nDate: )[^\r\n]*", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\nTransfer-Encoding: *chunked", re.IGNORECASE)
 _LENGTH = re.compile(rb"\r\nContent-Length: *(\d+)", re.IGNORECASE)
@@ -31,21 +31,6 @@ def ended(each: socket.socket) -> bool:
         return True
 
 
-def _end_of_chunks(data: bytes, at: int) -> int:
-    """Where a chunked body that starts at a position ends; 0 while it is incomplete."""
-    while (line := data.find(b"\r\n", at)) >= 0:
-        try:
-            size = int(data[at:line].split(b";")[0], 16)
-        except ValueError:
-            raise BadAnswer(f"not a chunk's size: {data[at:line][:40]!r}") from None
-        at = line + 2 + size + 2
-        if size == 0:
-            return at if data[line + 2 : at] == b"\r\n" else 0
-        if at > len(data):
-            return 0
-    return 0
-
-
 @dataclass(frozen=True)
 class Answer:
     status: int
@@ -60,14 +45,14 @@ class Answer:
 class Client:
     """One keep-alive connection."""
 
-    def __init__(self, host: str, port: int, timeout_s: float = 5.0) -> None:
-        self._host = f"{host}:{port}"
-        self._rest = b""
+    def __init__(self, port: int, timeout_s: float = 5.0) -> None:
+        self._host = f"127.0.0.1:{port}"
         try:
-            self._socket = socket.create_connection((host, port), timeout_s)
+            self._socket = socket.create_connection(("127.0.0.1", port), timeout_s)
         except OSError as error:
-            raise BadAnswer(f"cannot connect to {host}:{port}: {error}") from None
+            raise BadAnswer(f"cannot connect to {self._host}: {error}") from None
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._received = self._socket.makefile("rb")
 
     def __enter__(self) -> "Client":
         return self
@@ -76,14 +61,11 @@ class Client:
         self.close()
 
     def close(self) -> None:
+        self._received.close()
         self._socket.close()
 
     def fileno(self) -> int:
         return self._socket.fileno()
-
-    def readable(self) -> bool:
-        """Whether an answer, or the end of the connection, has arrived."""
-        return bool(self._rest) or bool(select.select([self._socket], [], [], 0)[0])
 
     def get(self, target: str, post: bytes | None = None) -> Answer:
         """One request, a POST where there is a body; the whole answer, in whichever framing."""
@@ -101,30 +83,44 @@ class Client:
 
     def receive(self, target: str) -> Answer:
         try:
-            data = self._rest
-            while b"\r\n\r\n" not in data:
-                data += self._receive(data)
-            end = data.index(b"\r\n\r\n") + 4
-            length = _LENGTH.search(data[:end])
+            head = self._line()
+            while not head.endswith(b"\r\n\r\n"):
+                head += self._line()
+            status, length = _STATUS.match(head), _LENGTH.search(head)
+            if status is None:
+                raise BadAnswer(f"{target}: not an HTTP/1.1 answer: {head[:80]!r}")
             if length is not None:
-                whole = end + int(length.group(1))
-                while len(data) < whole:
-                    data += self._receive(data)
-            elif _CHUNKED.search(data[:end]):
-                while (whole := _end_of_chunks(data, end)) == 0:
-                    data += self._receive(data)
+                body = self._bytes(int(length[1]))
+            elif _CHUNKED.search(head):
+                body = self._chunks()
             else:
-                raise BadAnswer(f"{target}: an answer without Content-Length: {data[:80]!r}")
+                raise BadAnswer(f"{target}: an answer without Content-Length: {head[:80]!r}")
         except OSError as error:
             raise BadAnswer(f"{target}: {error}") from None
-        self._rest = data[whole:]
-        fields = data[:end].split(None, 2)
-        if not data.startswith(b"HTTP/1.1 ") or not fields[1].isdigit():
-            raise BadAnswer(f"{target}: not an HTTP/1.1 answer: {data[:80]!r}")
-        return Answer(int(fields[1]), data[:end], data[end:whole])
+        return Answer(int(status[1]), head, body)
 
-    def _receive(self, so_far: bytes) -> bytes:
-        more = self._socket.recv(65536)
-        if not more:
-            raise BadAnswer(f"connection closed after {len(so_far)} bytes of an answer")
-        return more
+    def _chunks(self) -> bytes:
+        """A chunked body, as it came."""
+        body, size = b"", -1
+        while size != 0:
+            line = self._line()
+            try:
+                size = int(line.split(b";")[0], 16)
+            except ValueError:
+                raise BadAnswer(f"not a chunk's size: {line[:40]!r}") from None
+            body += line + self._bytes(size + 2)
+        if not body.endswith(b"\r\n\r\n"):
+            raise BadAnswer(f"not the end of a chunked body: {body[-40:]!r}")
+        return body
+
+    def _line(self) -> bytes:
+        line = self._received.readline()
+        if not line.endswith(b"\n"):
+            raise BadAnswer(f"connection closed after {len(line)} bytes of a line")
+        return line
+
+    def _bytes(self, count: int) -> bytes:
+        data = self._received.read(count)
+        if len(data) < count:
+            raise BadAnswer(f"connection closed after {len(data)} of {count} bytes")
+        return data

@@ -8,7 +8,6 @@ CPython's lock a thread's CPU time stands still while another thread has the loc
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any, Callable, Iterable
@@ -24,28 +23,25 @@ def _compute(microseconds: int) -> None:
         pass
 
 
-def _mix(query: dict[str, int]) -> bytes:
-    for _ in range(query.get("rounds", 1)):
-        _compute(query.get("cpu", 0))
-        time.sleep(query.get("wait", 0) / 1e3)
-    return b"mixed\n"
-
-
 def _answer(path: str, query: dict[str, int]) -> tuple[str, bytes] | None:
-    if path == "/hello":
-        return "text/plain", b"Hello, World!"
-    if path == "/json":
-        return "application/json", b'{"message":"Hello, World!"}'
-    if path == "/cpu":
-        _compute(query["n"])
-        return "text/plain", b"computed\n"
-    if path == "/sleep":
-        time.sleep(query["ms"] / 1e3)
-        return "text/plain", b"slept %d\n" % query["ms"]
-    if path == "/mix":
-        return "text/plain", _mix(query)
-    if path.startswith("/files/") and os.sep not in path[7:]:
-        return "application/octet-stream", (_SITE / "files" / path[7:]).read_bytes()
+    match path.split("/"):
+        case ["", "hello"]:
+            return "text/plain", b"Hello, World!"
+        case ["", "json"]:
+            return "application/json", b'{"message":"Hello, World!"}'
+        case ["", "cpu"]:
+            _compute(query["n"])
+            return "text/plain", b"computed\n"
+        case ["", "sleep"]:
+            time.sleep(query["ms"] / 1e3)
+            return "text/plain", b"slept %d\n" % query["ms"]
+        case ["", "mix"]:
+            for _ in range(query.get("rounds", 1)):
+                _compute(query.get("cpu", 0))
+                time.sleep(query.get("wait", 0) / 1e3)
+            return "text/plain", b"mixed\n"
+        case ["", "files", name]:
+            return "application/octet-stream", (_SITE / "files" / name).read_bytes()
     return None
 
 

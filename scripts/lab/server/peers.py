@@ -8,11 +8,11 @@ their files in that folder. None of them says when it is ready: it is when it an
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import socket
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -22,47 +22,33 @@ from ..machine import procfs
 from ..machine.children import Children
 from ..machine.errors import LabError
 from ..ask.plan import PEER_POOLS, Configuration, Cores
-from ..ask.workloads import Workload
+from ..ask.presets import POOL
 from . import servers, site
 from .client import BadAnswer, Client
-from .servers import Ready, Server
+from .servers import Server
 
-POOL = 64
-START_TIMEOUT_S = 60.0
 PORT_TRIES = 5
 CONFIGURATIONS = Path(__file__).with_name("peer_conf")
 APACHE_MODULES = "/usr/lib/apache2/modules"
 APPLICATION = "lab_peer_app"  # gunicorn's module, see peer_app
 KEEPALIVE_S = 75
 CONNECTIONS = 16384  # that an event loop accepts
-_STATIC = frozenset({"hello", "json", "files"})
-_PYTHON = frozenset({"hello", "json", "files", "cpu", "sleep", "mix"})
 
 
 @dataclass(frozen=True)
 class Peer:
     program: str
     package: str
-    routes: frozenset[str]
-    arguments: str  # FOLDER and FILE stand for what it is to use
-    user: str  # its settings where it is started by root, as whom most refuse to serve
+    arguments: str  # of its command line, between blanks; $file is its configuration
 
 
 _KINDS = {
-    "nginx": Peer("nginx", "nginx", _STATIC, "-p FOLDER -c FILE -e stderr", "user nobody nogroup;"),
-    "lighttpd": Peer(
-        "lighttpd", "lighttpd", _STATIC, "-D -f FILE",
-        'server.username = "nobody"\nserver.groupname = "nogroup"',
-    ),
-    "h2o": Peer("h2o", "h2o", _STATIC, "-m worker -c FILE", "user: nobody"),
-    "apache": Peer(
-        "apache2", "apache2-bin", _STATIC, "-DFOREGROUND -f FILE", "User nobody\nGroup nogroup"
-    ),
-    "gunicorn": Peer(
-        "gunicorn", "gunicorn python3-gevent", _PYTHON, f"-c FILE {APPLICATION}:application",
-        "user = 'nobody'\ngroup = 'nogroup'",
-    ),
-}  # fmt: skip
+    "nginx": Peer("nginx", "nginx", "-p $folder -c $file -e stderr"),
+    "lighttpd": Peer("lighttpd", "lighttpd", "-D -f $file"),
+    "h2o": Peer("h2o", "h2o", "-m worker -c $file"),
+    "apache": Peer("apache2", "apache2-bin", "-DFOREGROUND -f $file"),
+    "gunicorn": Peer("gunicorn", "gunicorn python3-gevent", f"-c $file {APPLICATION}:application"),
+}
 
 
 def kind(name: str) -> Peer:
@@ -81,11 +67,11 @@ def _program(name: str) -> str | None:
 
 def missing(names: Sequence[str]) -> list[str]:
     """Of these peers, those that cannot run here."""
-    return [name for name in names if _program(kind(name).program) is None or _no_gevent(name)]
-
-
-def _no_gevent(name: str) -> bool:
-    return name == "gunicorn-gevent" and not list(Path("/usr/lib/python3").glob("**/gevent"))
+    no_gevent = importlib.util.find_spec("gevent") is None
+    return [
+        name for name in names
+        if _program(kind(name).program) is None or (name == "gunicorn-gevent" and no_gevent)
+    ]  # fmt: skip
 
 
 def absent_message(names: Sequence[str]) -> str:
@@ -107,19 +93,6 @@ def configurations(names: Sequence[str], cores: Cores) -> list[Configuration]:
     return made
 
 
-def offers(configuration: Configuration, workload: Workload) -> bool:
-    """Whether a configuration has a workload's route and can be measured under it."""
-    if not configuration.peer:
-        return True
-    if workload.route not in kind(configuration.model).routes:
-        return False
-    if not workload.kind.bounded or workload.post_bytes:
-        return False
-    # gunicorn's plain workers keep no connection open: nothing to park or to pipeline.
-    lasting = workload.parked > 0 or workload.pipeline > 1
-    return not (lasting and configuration.model.startswith("gunicorn"))
-
-
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -132,7 +105,7 @@ def configuration_text(name: str, folder: Path, port: int, workers: int) -> str:
     return Template((CONFIGURATIONS / f"{family}.conf").read_text()).substitute(
         folder=folder,
         port=port,
-        user=kind(name).user if os.geteuid() == 0 else "",
+        as_root="" if os.geteuid() == 0 else "# ",  # as whom most refuse to serve
         flavour=flavour,
         workers=workers,
         workers_below=workers if workers > 1 else 0,
@@ -155,11 +128,11 @@ def command(configuration: Configuration, folder: Path, port: int) -> list[str]:
     file = folder / "conf.py"  # gunicorn insists on the suffix
     file.write_text(configuration_text(name, folder, port, configuration.workers))
     shutil.copyfile(Path(__file__).with_name("peer_app.py"), folder / f"{APPLICATION}.py")
-    place = {"FOLDER": str(folder), "FILE": str(file)}
-    return [program, *(place.get(word, word) for word in kind(name).arguments.split())]
+    words = [Template(word) for word in kind(name).arguments.split()]
+    return [program, *(word.substitute(folder=folder, file=file) for word in words)]
 
 
-def folder_for(root: Path) -> Path:
+def _folder_for(root: Path) -> Path:
     """A folder that an unprivileged server may read, with the site below it."""
     folder = Path(tempfile.mkdtemp(prefix="lab-peer-", dir=root))
     folder.chmod(0o777)  # gunicorn's workers, as nobody, keep their heartbeat files here
@@ -169,44 +142,30 @@ def folder_for(root: Path) -> Path:
 
 def start(children: Children, configuration: Configuration, root: Path) -> Server:
     """A peer that answers. root: the lab's temporary folder. Raises LabError."""
-    reason = ""
-    for _ in range(PORT_TRIES):  # a port that was free may be taken when it is wanted
-        folder, port = folder_for(root), _free_port()
-        argv = command(configuration, folder, port)
-        with tempfile.NamedTemporaryFile(prefix="peer-", suffix=".log", dir=root, delete=False) as log:
-            log_path = Path(log.name)
-            process = children.start(argv, configuration.server_cpus, folder, stderr=log)
-        ready = Ready({}, "127.0.0.1", port, process.pid)
-        server = Server(
-            children, process, ready, log_path, serves_itself=configuration.model == "h2o"
-        )
+    for tries_left in reversed(range(PORT_TRIES)):
         try:
-            reason = _await_answer(server, configuration)
-        except BaseException:
-            children.kill(process)
-            raise
-        if not reason:
-            return server
-        children.kill(process)
-        if "in use" not in reason:
-            break
-    raise LabError(f"{configuration.label} did not start: {reason}")
+            return _start(children, configuration, root)
+        except LabError as error:  # a port that was free may be taken when it is wanted
+            if tries_left == 0 or "in use" not in str(error):
+                raise LabError(f"{configuration.label}: {error}") from None
+    raise AssertionError("PORT_TRIES is 0")
 
 
-def _await_answer(server: Server, configuration: Configuration) -> str:
-    """Waits until it answers with all its processes; "" then, else what it said."""
-    deadline = time.monotonic() + START_TIMEOUT_S
-    processes = configuration.workers if configuration.model.endswith(("prefork", "sync")) else 1
-    while time.monotonic() < deadline:
-        if not server.alive():
-            return servers.last_words(server.log())
+def _start(children: Children, configuration: Configuration, root: Path) -> Server:
+    folder, port = _folder_for(root), _free_port()
+    many = configuration.model.endswith(("prefork", "sync"))
+    processes = configuration.workers if many else 0
+
+    def port_that_answers(server: Server) -> int | None:
+        """Once all its processes are there."""
         try:
-            with Client("127.0.0.1", server.ready.port, 2.0) as client:
+            with Client(port, 2.0) as client:
                 client.get("/hello")
-            if len(procfs.descendants(server.pid)) >= processes or processes == 1:
-                return ""
         except BadAnswer:
-            pass
-        time.sleep(0.01)
-    return f"no answer within {START_TIMEOUT_S:.0f} s: {servers.last_words(server.log())}"
+            return None
+        return port if len(procfs.descendants(server.pid)) >= processes else None
 
+    argv = command(configuration, folder, port)
+    server = servers.start(children, argv, configuration.server_cpus, folder, port_that_answers)
+    server.serves_itself = configuration.model == "h2o"
+    return server

@@ -7,9 +7,8 @@ import re
 import subprocess
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Callable, Mapping, Sequence
 
 from ..machine import procfs
 from ..machine.cgroup import Memory
@@ -22,27 +21,16 @@ LAST_CHARS = 300
 _POLL_S = 0.002
 
 
-@dataclass(frozen=True)
-class Ready:
-    """The one line a server writes when all its workers can serve."""
-
-    fields: Mapping[str, str]
-    host: str
-    port: int
-    pid: int
-
-
-def parse_ready(line: str) -> Ready:
-    """Raises ValueError for anything but a complete ready line."""
+def parse_ready(line: str) -> dict[str, str]:
+    """The fields of the one line a server writes when all its workers can serve, with listen=ADDR:PORT
+    and pid=N among them. Raises ValueError for anything else."""
     words = line.split()
-    if not words or words[0] != "ready":
-        raise ValueError(f"not a ready line: {line!r}")
     fields = dict(word.split("=", 1) for word in words[1:] if "=" in word)
-    try:
-        host, port = fields["listen"].rsplit(":", 1)
-        return Ready(fields, host.strip("[]"), int(port), int(fields["pid"]))
-    except (KeyError, ValueError):
-        raise ValueError(f"ready line without listen=ADDR:PORT and pid=N: {line!r}") from None
+    if words[:1] != ["ready"] or "pid" not in fields:
+        raise ValueError(f"not a ready line with a pid: {line!r}")
+    if not re.search(r":\d+$", fields.get("listen", "")):
+        raise ValueError(f"ready line without listen=ADDR:PORT: {line!r}")
+    return fields
 
 
 def last_words(text: str) -> str:
@@ -55,17 +43,20 @@ def last_words(text: str) -> str:
 class Server:
     """A running server. A context manager: leaving it ends the server, drained if it will."""
 
-    def __init__(self, children: Children, process: subprocess.Popen[bytes], ready: Ready,
-                 log_path: Path, serves_itself: bool = False, limit: Memory | None = None) -> None:
-        """serves_itself: what it has below it are helpers, not workers."""
+    serves_itself = False  # what it has below it are helpers, not workers
+    port = 0  # where it serves, once it is ready
+    exit_status: int | None = None
+
+    def __init__(
+        self, children: Children, process: subprocess.Popen[bytes], argv: Sequence[str],
+        log_path: Path, limit: Memory | None,
+    ) -> None:  # fmt: skip
+        self.argv = argv
         self.limit = limit
-        self._serves_itself = serves_itself
+        self.pid = process.pid
         self._children = children
         self._process = process
         self._log_path = log_path
-        self.ready = ready
-        self.pid = process.pid
-        self.exit_status: int | None = None
 
     def __enter__(self) -> "Server":
         return self
@@ -73,24 +64,17 @@ class Server:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.stop()
-        else:
-            self._children.kill(self._process)
+        self.kill()
+
+    def kill(self) -> None:
+        """Nothing is left of it."""
+        self._children.kill(self._process)
         self._log_path.unlink(missing_ok=True)
 
     def stop(self) -> int | None:
         """Drain and end. The exit status; None if it had to be killed."""
-        if self._process.poll() is None:
-            self.exit_status = self._children.terminate(self._process, STOP_TIMEOUT_S)
-        else:
-            self.exit_status = self._process.returncode
-            self._children.ended(self._process)
+        self.exit_status = self._children.terminate(self._process, STOP_TIMEOUT_S)
         return self.exit_status
-
-    @property
-    def argv(self) -> list[str]:
-        """The command line as it was given."""
-        words = self._process.args
-        return [str(word) for word in words] if isinstance(words, list) else [str(words)]
 
     def tell(self, number: int) -> None:
         self._process.send_signal(number)
@@ -100,7 +84,7 @@ class Server:
 
     def worker_pids(self) -> list[int]:
         """The processes that serve: all below the master, or the one there is."""
-        if self._serves_itself:
+        if self.serves_itself:
             return [self.pid]
         return procfs.descendants(self.pid) or [self.pid]
 
@@ -119,15 +103,11 @@ def start(
     argv: Sequence[str],
     cpus: Sequence[int],
     cwd: Path,
-    expected: Mapping[str, str],
+    port_of: Callable[[Server], int | None],
     limit: Memory | None = None,
 ) -> Server:
-    """Start, wait for the ready line, compare it with what was asked for.
-
-    argv: the command, listening on port 0. expected: fields the ready line must carry. limit: the
-    cgroup it is to be in.
-    Raises LabError, with the server's own words, when any of this fails.
-    """
+    """A server that is ready, which it is when port_of says where it serves. limit: the cgroup it is
+    to be in. Raises LabError, with its own words, where it ends or does not get ready."""
     command = " ".join(argv)
     # stderr goes to a file, not a pipe: a server that logs a lot must not block on the lab.
     with tempfile.NamedTemporaryFile(prefix="lab-server-", suffix=".log", delete=False) as log:
@@ -137,39 +117,44 @@ def start(
         except OSError as error:
             log_path.unlink()
             raise LabError(f"cannot run {command}: {error.strerror}") from None
-    try:
-        ready = _await_ready(process, log_path, command)
-        _compare(ready, {**expected, "pid": str(process.pid)}, command)
-    except BaseException:
-        children.kill(process)
-        log_path.unlink(missing_ok=True)
-        raise
-    return Server(children, process, ready, log_path, limit=limit)
-
-
-def _await_ready(process: subprocess.Popen[bytes], log_path: Path, command: str) -> Ready:
+    server = Server(children, process, argv, log_path, limit)
     deadline = time.monotonic() + READY_TIMEOUT_S
-    while True:
-        status = process.poll()  # before reading, so that a last line is not missed
-        text = log_path.read_text(errors="replace")
-        complete = text[: text.rfind("\n") + 1]
-        for line in complete.splitlines():
-            if line.startswith("ready "):
-                try:
-                    return parse_ready(line)
-                except ValueError as error:
-                    raise LabError(f"{command}: {error}") from None
-        if status is not None:
-            raise LabError(f"{command} did not start (exit {status}): {last_words(text)}")
-        if time.monotonic() > deadline:
-            raise LabError(
-                f"{command}: no ready line within {READY_TIMEOUT_S:.0f} s: {last_words(text)}"
-            )
-        time.sleep(_POLL_S)
+    try:
+        while True:
+            status = process.poll()  # before it is asked, so that a last line is not missed
+            server.port = port_of(server) or 0
+            if server.port and status is None:
+                return server
+            problem = f"did not start (exit {status})" if status is not None else ""
+            if time.monotonic() > deadline:
+                problem = f"not ready within {READY_TIMEOUT_S:.0f} s"
+            if problem:
+                raise LabError(f"{command}: {problem}: {last_words(server.log())}")
+            time.sleep(_POLL_S)
+    except BaseException:
+        server.kill()
+        raise
 
 
-def _compare(ready: Ready, expected: Mapping[str, str], command: str) -> None:
-    for name, value in expected.items():
-        got = ready.fields.get(name, "nothing")
-        if got != value:
-            raise LabError(f"{command}: the ready line says {name}={got}, asked for was {value}")
+def ready_line(expected: Mapping[str, str]) -> Callable[[Server], int | None]:
+    """For start(): our own servers say where they serve, and what they are, which must be what is
+    expected; with the right pid, port 0 having been asked for, it is the one that was started."""
+
+    def port(server: Server) -> int | None:
+        complete, _, _ = server.log().rpartition("\n")
+        line = next((each for each in complete.splitlines() if each.startswith("ready ")), None)
+        if line is None:
+            return None
+        try:
+            fields = parse_ready(line)
+        except ValueError as error:
+            raise LabError(f"{' '.join(server.argv)}: {error}") from None
+        for name, value in {**expected, "pid": str(server.pid)}.items():
+            got = fields.get(name, "nothing")
+            if got != value:
+                raise LabError(
+                    f"{' '.join(server.argv)}: the ready line says {name}={got}, asked for was {value}"
+                )
+        return int(fields["listen"].rpartition(":")[2])
+
+    return port

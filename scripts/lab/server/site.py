@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import subprocess
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator
 
@@ -25,19 +25,15 @@ _ON_DISK = "/var/tmp"  # rather than /tmp, which may be memory itself
 _NO_DISK = ("tmpfs", "ramfs")
 
 
-class Folder:
+@contextmanager
+def folder() -> Iterator[Path]:
     """The lab's temporary folder, readable by an unprivileged server; gone on leaving."""
-
-    def __enter__(self) -> Path:
-        # TMPDIR's, where that is given; else rather on a disk.
-        place = _ON_DISK if "TMPDIR" not in os.environ and os.access(_ON_DISK, os.W_OK) else None
-        self._path = Path(tempfile.mkdtemp(prefix="lab-", dir=place))
-        self._path.chmod(0o755)
-        build(self._path / NAME)
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._path, ignore_errors=True)
+    # TMPDIR's, where that is given; else rather on a disk.
+    place = _ON_DISK if "TMPDIR" not in os.environ and os.access(_ON_DISK, os.W_OK) else None
+    with tempfile.TemporaryDirectory(prefix="lab-", dir=place, ignore_cleanup_errors=True) as made:
+        Path(made).chmod(0o755)
+        build(Path(made) / NAME)
+        yield Path(made)
 
 
 def build(folder: Path) -> None:
@@ -63,8 +59,9 @@ def forget(folder: Path, workload: Workload) -> None:
     try:
         if not paths[-1].exists():
             _make_set(paths)
-        for descriptor in _opened(paths):
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        for path in paths:
+            with path.open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     except OSError as error:
         raise LabError(f"a set of files in {folder.parent}: {error.strerror}") from None
 
@@ -80,15 +77,7 @@ def _make_set(paths: list[Path]) -> None:
         )
     dice = random.Random(_SEED)
     for path in paths:
-        path.write_bytes(dice.randbytes(SET_FILE_BYTES))
-    for descriptor in _opened(paths):
-        os.fsync(descriptor)  # only what is written can be dropped
-
-
-def _opened(paths: list[Path]) -> Iterator[int]:
-    for path in paths:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            yield descriptor
-        finally:
-            os.close(descriptor)
+        with path.open("wb") as file:
+            file.write(dice.randbytes(SET_FILE_BYTES))
+            file.flush()
+            os.fsync(file.fileno())  # only what is on the disk can be dropped
