@@ -174,7 +174,6 @@ def test_a_run_writes_what_it_shows(tmp_path: Path) -> None:
     assert [cell["workload"]["name"] for cell in run["cells"]] == ["sleep", "cpu"]
     assert "GET /sleep?ms=20, 4 connections" in done.stdout
     assert (folder / "table.md").read_text().count("\n## ") == 3
-    assert (tmp_path / "README.md").exists()
     assert len((folder / "table.csv").read_text().splitlines()) == 1 + 4
     assert json.loads((folder / "environment.json").read_text()) == run["environment"]
     assert str(tmp_path) not in (folder / "run.json").read_text()
@@ -314,6 +313,9 @@ def one_line(done: Any, code: Any, words: str) -> None:
         (["--blocks=0"], 64, "--blocks"),
         (["--blocks=many"], 64, "--blocks"),
         (["--duration=0.01"], 64, "--duration"),
+        (["--duration=nan"], 64, "--duration: 'nan': expected a number from 0.2 to 3600"),
+        (["--full", "--workloads=helo"], 64, "did you mean hello"),
+        (["--full", "--models=coro:0"], 64, "model 'coro:0': expected MODEL[:WORKERS]"),
         (["--label=a/b"], 64, "--label"),
         (["--cpus-server=4095"], 64, "4095"),
         (["--nonsense"], 64, "--nonsense"),
@@ -336,15 +338,17 @@ def test_mistakes_get_one_clear_line(arguments: Any, code: Any, words: str) -> N
 @pytest.mark.parametrize(
     "program, arguments, code, words",
     [
-        ("advise", ["--cpu-ms=-1", "--wait-ms=1", "--concurrency=1"], 64, "not negative"),
+        ("advise", ["--cpu-ms=-1", "--wait-ms=1", "--concurrency=1"], 64, "--cpu-ms: '-1': expected"),
+        ("advise", ["--cpu-ms=0", "--wait-ms=0", "--concurrency=1"], 64, "--cpu-ms: 0, or at least 0.001"),
+        ("advise", ["--cpu-ms=1", "--wait-ms=1", "--concurrency=1", "--cores=4096"], 64, "4096 cores"),
         ("advise", ["--cpu-ms=1"], 64, "--wait-ms"),
         ("claims", ["--only=9"], 64, "unknown claim '9'"),
         ("claims", ["--duration=0"], 64, "--duration"),
-        ("compare", ["a", "b", "--metrics=speed"], 64, "--metrics 'speed'"),
+        ("compare", ["a", "b", "--metrics=speed"], 64, "--metrics: unknown metric 'speed'"),
         ("compare", ["a"], 64, "B"),
         ("report", [], 64, "DIR"),
         ("results", ["--chek"], 64, "--chek"),
-        ("bench-coro", ["--rounds=1"], 64, "--rounds 1: at least 3"),
+        ("bench-coro", ["--rounds=1"], 64, "--rounds: '1': expected a whole number from 3"),
         ("idle-connections", ["--count=0"], 64, "--count"),
     ],
 )
@@ -433,7 +437,7 @@ def test_a_terminal_that_is_closed_ends_the_run_and_loses_nothing(tmp_path: Path
 
     done = bench(f"--resume={folder}")
     assert done.returncode == 0, done.stderr
-    assert {each.name for each in tmp_path.iterdir()} == {folder.name, "README.md"}
+    assert {each.name for each in tmp_path.iterdir()} == {folder.name}
     whole = json.loads((folder / "run.json").read_text())
     assert (whole["complete"], whole["stopped_by"]) == (True, None)
     assert [sample["block"] for sample in whole["samples"]] == list(range(8))

@@ -17,7 +17,8 @@ from lab.judge.analysis import CellResult
 from lab.judge.goals import Judged
 from lab.judge.stats import Comparison
 from lab.show import document
-from lab.programs import claims_run
+from lab.programs import claims as program
+from lab.programs.run import write
 
 CORES = plan.Cores((0,), (1,))
 BLOCKS = 6
@@ -348,8 +349,9 @@ def test_the_document_holds_each_claim_with_its_figures(tmp_path: Path) -> None:
             run.samples.append(sample)
     run.complete = True
     found = measured(results=run.results())
-    judged = claims.judge(("1", "2", "3"), found)
-    folder = claims_run.write(run, found, judged, tmp_path)
+    said = program.conclude(run, found, ("1", "2", "3"), "there")
+    folder = tmp_path / "x-claims"
+    write(run, found.results, folder, said.files)
     written = json.loads((folder / "claims.json").read_text())
     assert [(c["number"], c["state"]) for c in written["claims"]] == [(1, "PASS"), (2, "PASS"), (3, "PASS")]
     first = written["claims"][0]["parts"][0]
@@ -358,7 +360,7 @@ def test_the_document_holds_each_claim_with_its_figures(tmp_path: Path) -> None:
     assert written["switches"][0]["thread_net"] == 1000.0
     assert written["switches"][0]["coroutine_used"] == 4.0
     assert (folder / "run.json").exists() and written["memory"] == [MEMORY] * BLOCKS
-    assert claims_run.summary(judged) == "3 PASS, 0 FAIL, 0 VOID"
+    assert said.text.endswith("\n3 PASS, 0 FAIL, 0 VOID\n") and said.status == 0
 
 
 def test_a_claim_is_printed_with_figure_interval_and_place() -> None:
@@ -403,15 +405,16 @@ def test_a_failed_claim_is_no_error_and_one_not_run_is(
     rounds: list[claims.Round] | None, states: list[str], status: int, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip
-    def measure(*_arguments: object) -> list[claims.Round]:
+    def build() -> None:
         if rounds is None:
             raise LabError("bench.c could not be built")
-        return rounds
 
-    monkeypatch.setattr(claims_run, "measure_switches", measure)
+    left = iter(rounds or ())
+    monkeypatch.setattr(contexts, "build", build)
+    monkeypatch.setattr(contexts, "switches", lambda *_: next(left))
     monkeypatch.setattr("lab.programs.run.find_programs", lambda *_: None)
     arguments = ["--only", "2", "--results", str(tmp_path), "--label", "test", "--seed", "1"]
-    assert claims_run.check_claims(arguments) == status
+    assert program.main(arguments) == status
     (folder,) = [path for path in tmp_path.iterdir() if path.is_dir()]
     written = json.loads((folder / "claims.json").read_text())
     assert [claim["state"] for claim in written["claims"]] == states

@@ -24,8 +24,7 @@ CELL = made.cell("hello", CORO, connections=64)
 
 def line(ratios: list[float], **fields: Any) -> against.Line:
     """A turn for each ratio: this server takes so many times the other's 10 µs a request."""
-    figures: dict[str, list[float]] = {"cpu": [], "rps": []}
-    one = against.Line("hello", 64, "coro", figures, {"cpu": [], "rps": []}, CELL, CORO)
+    one = against.Line(CELL, CORO, [])
     for ratio in ratios:
         mine, others = (
             [made.sample(CORO, "hello", rps=9000.0, cpu_us=cpu, connections=64, **fields)] * duet.WINDOWS
@@ -56,7 +55,7 @@ def test_a_line_says_what_its_turns_decide(ratios: list[float], done: bool, word
 
 def test_a_turn_with_an_error_is_kept_and_is_no_pair() -> None:
     one = line([1.1] * 5, load_fields={"errors": {**NO_ERRORS, "status": 3}})
-    assert one.ratio("cpu") is None and len(one.samples) == 5
+    assert one.compared.ratios["cpu"] is None and len(one.turns) == 5
     assert "void, 3 " in one.text("main")
     assert against.verdict([one], []) == 3
 
@@ -77,7 +76,7 @@ def test_requests_cut_off_count_as_asked() -> None:
 
 
 def test_turns_go_round_until_all_is_done_or_the_budget_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
-    quick, slow = line([]), replace(line([]), configuration="other")
+    quick, slow = line([]), line([])
     turns: list[int] = []
 
     def turn(cell: Any, parts: Any, number: int) -> Any:
@@ -154,7 +153,7 @@ def test_a_revision_that_does_not_build_is_quoted(tmp_path: Path, monkeypatch: p
         against.other_server("HEAD", folder)
     (root / "Makefile").write_text("server:\n\t@echo '#!/bin/sh' >server; chmod +x server\n")
     subprocess.run([*git, "commit", "-qam", "two"], check=True)
-    assert Path(against.other_server("HEAD", folder)).read_text() == "#!/bin/sh\n"
+    assert Path(against.other_server("HEAD", tmp_path / "other")).read_text() == "#!/bin/sh\n"
     listed = subprocess.run([*git, "worktree", "list"], capture_output=True, text=True, check=True)
     assert len(listed.stdout.splitlines()) == 1
 

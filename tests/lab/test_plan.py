@@ -44,8 +44,8 @@ def test_one_loop_a_core_shares_the_only_two_cores_with_wrk() -> None:
     [
         ("treads", "did you mean threads"),
         ("coro+gil", "does not go with coro"),
-        ("coro:x", "whole numbers"),
-        ("coro:0", "whole numbers"),
+        ("coro:x", "whole number"),
+        ("coro:0", "whole number"),
         ("", "no model"),
         ("coro:2,coro:cores", "asked for twice"),
     ],

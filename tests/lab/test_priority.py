@@ -83,9 +83,11 @@ def test_what_asks_a_database_competes_as_the_database_does() -> None:
 
 
 @pytest.mark.parametrize("asked", ["-21", "20"])
-def test_a_nice_value_that_there_is_not(asked: str) -> None:
-    with pytest.raises(LabError, match="--nice is -20 to 19"):
-        options.make_plan(options.parser().parse_args([f"--nice={asked}"]), [])
+def test_a_nice_value_that_there_is_not(asked: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="64"):
+        options.parser().parse_args([f"--nice={asked}"])
+    said = capsys.readouterr().err
+    assert "--nice: " in said and "from -20 to 19" in said
 
 
 def test_raising_without_the_right_to_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

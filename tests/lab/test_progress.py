@@ -22,7 +22,7 @@ def test_on_a_terminal_it_leaves_no_trace() -> None:
     screen = Terminal()
     progress = Progress(screen, 1.0)
     progress.show(PLAN, 0, lambda: "not asked yet")
-    progress.clear()
+    progress.close()
     assert "[1/3] block 1/3  sleep coro  0:03 left" in screen.getvalue()
     assert "not asked" not in screen.getvalue()
     assert screen.getvalue().split("\r")[-2].strip() == "" and screen.getvalue().endswith("\r")
@@ -36,7 +36,7 @@ def test_elsewhere_it_says_a_line_every_ten_seconds(monkeypatch: pytest.MonkeyPa
     for at, done in ((100, 0), (105, 1), (111, 2), (112, 2)):
         now[0] = at
         progress.show(replace(PLAN, budget_s=60.0), done, lambda: "so much is known")
-    progress.clear()
+    progress.close()
     (line,) = pipe.getvalue().splitlines()
     assert line == "[3/3] block 3/3  sleep coro  at most 0:49 left; so much is known"
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""results/README.md and the README's results: generated, and committed as generated."""
+"""The results in README.md and results/README.md: generated, and committed as generated."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import made_run
 import pytest
 from lab.machine.errors import LabError
 from lab.show import reading
-from lab.programs import readme, report, run as lab_run
+from lab.programs import report, results as readme, run as lab_run
 
 README = f"# Title\n\nbefore\n\n{readme.BEGIN}\nthe last text\n{readme.END}\n\nafter\n"
 SVG = re.compile(r"<svg.*?</svg>", re.DOTALL)
@@ -22,6 +22,7 @@ def repository(root: Path, *labels: str, text: str = README) -> Path:
     """A repository of a README.md and of runs, the first label the oldest."""
     (root / "README.md").write_text(text)
     (root / "results").mkdir()
+    (root / "results/README.md").write_text(README)
     for at, label in enumerate(labels):
         folder = root / f"results/2026010{at + 1}T000000Z-{label}"
         (folder / "plots").mkdir(parents=True)
@@ -49,6 +50,7 @@ def test_both_files_follow_from_it(tmp_path: Path, capsys: pytest.CaptureFixture
     folder = "20260101T000000Z-reference"
     assert f"![sleep-throughput](results/{folder}/plots/sleep-throughput.svg)" in text
     assert f"![sleep-throughput]({folder}/plots/sleep-throughput.svg)" in results
+    assert results.startswith(head) and results.endswith(tail)
     row = next(line for line in text.splitlines() if line.startswith("| sleep | 256 |"))
     assert re.search(r"\| 3,\d+ \(64\) \| 3,\d+ \(64\) \| 12,\d+ \| coro, 4\.\d+ \[", row)
     assert row in results and "sleep, 256 connections: " in results
@@ -59,7 +61,8 @@ def test_both_files_follow_from_it(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_a_reference_run_alone_renews_the_readme(tmp_path: Path, label: str, renewed: bool) -> None:
     root = repository(tmp_path)
     made_now = made_run.run([made.cell("sleep")], label=label)
-    folder = lab_run.write(made_now, made_now.results(), root / "results")
+    folder = root / f"results/20260101T000000Z-{label}"
+    lab_run.write(made_now, made_now.results(), folder)
     text = (root / "README.md").read_text()
     assert (f"results/{folder.name}/report.html" in text) is renewed
     assert renewed or text == README
@@ -69,7 +72,7 @@ def test_a_reference_run_alone_renews_the_readme(tmp_path: Path, label: str, ren
 def test_results_elsewhere_touch_no_readme_without_markers(tmp_path: Path) -> None:
     root = repository(tmp_path, text="mine\n")
     made_now = made_run.run([made.cell("sleep")], label="reference")
-    lab_run.write(made_now, made_now.results(), root / "results")
+    lab_run.write(made_now, made_now.results(), root / "results/20260101T000000Z-reference")
     assert (root / "README.md").read_text() == "mine\n"
 
 
@@ -83,14 +86,17 @@ def test_without_a_reference_run_that_is_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["none", readme.BEGIN, f"{readme.END}\n{readme.BEGIN}\n"])
 def test_a_readme_without_its_markers_is_left_alone(tmp_path: Path, text: str) -> None:
     root = repository(tmp_path, text=text)
-    assert readme.main([], root) == 1
+    with pytest.raises(LabError, match="README.md"):
+        readme.main([], root)
     assert (root / "README.md").read_text() == text
     with pytest.raises(LabError, match="README.md"):
         readme.replaced(text, "x")
 
 
 def test_what_is_committed_is_what_is_generated() -> None:
-    for path, text in readme.generated(made.ROOT).items():
+    made_now = readme.generated(made.ROOT / "results")
+    assert len(made_now) == 2
+    for path, text in made_now.items():
         assert path.read_text() == text, f"{path.name} differs: run scripts/results"
 
 

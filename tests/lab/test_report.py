@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import re
@@ -247,6 +248,20 @@ def test_what_cannot_be_read_is_said_in_a_line(tmp_path: Path) -> None:
     broken["cells"][0]["workload"]["kind"] = "unheard of"
     with pytest.raises(LabError, match="unheard of"):
         reading.from_json(broken)
+
+
+def test_a_full_disk_loses_no_file_that_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report.write(tmp_path, {"plots/a.svg": "first", "run.json": "first"})
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(LabError, match="cannot write to .*: No space left on device"):
+        report.write(tmp_path, {"run.json": "second"})
+    assert (tmp_path / "run.json").read_text() == (tmp_path / "plots/a.svg").read_text() == "first"
 
 
 def test_without_matplotlib_all_but_the_plots_is_made(monkeypatch: pytest.MonkeyPatch) -> None:

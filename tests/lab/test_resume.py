@@ -10,7 +10,7 @@ import pytest
 from lab.ask.plan import Cell
 from lab.ask.workloads import WORKLOADS
 from lab.machine.errors import LabError
-from lab.programs import options, resume
+from lab.programs import bench, options, run as running
 from lab.show.document import Run
 
 
@@ -23,7 +23,7 @@ def stored(folder: Path, command: str) -> Path:
 
 def read(folder: Path, *words: str) -> tuple[Run, str]:
     parser = options.parser()
-    return resume.read(parser, parser.parse_args([f"--resume={folder}", *words]))
+    return bench.taken_up(parser, parser.parse_args([f"--resume={folder}", *words]))
 
 
 def test_it_has_the_runs_plan_and_server_and_a_budget_of_its_own(tmp_path: Path) -> None:
@@ -41,7 +41,16 @@ def test_a_run_of_another_program_is_refused(tmp_path: Path) -> None:
 
 def test_another_machine_or_server_is_refused(tmp_path: Path) -> None:
     run, _ = read(stored(tmp_path, "scripts/bench"))
-    resume.check_same(run, dict(run.environment))
-    for name in resume.SAME:
+    bench.check_same(run, dict(run.environment))
+    for name in bench.SAME:
         with pytest.raises(LabError, match=f"{name.replace('_', ' ')} was .*, and is another here"):
-            resume.check_same(run, {**run.environment, name: "another"})
+            bench.check_same(run, {**run.environment, name: "another"})
+
+
+def test_two_runs_that_end_in_the_same_second_are_kept_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "utc", lambda form: "20260101T000000Z")
+    first = running.new_folder(tmp_path, "x")
+    first.mkdir()
+    assert first.name == "20260101T000000Z-x" and running.new_folder(tmp_path, "x") != first

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import random
+import re
 from dataclasses import dataclass, replace
 from typing import Collection, Iterable, Sequence
 
 from ..machine import priority
 from ..machine.errors import UsageError, known
+from ..machine.program import split_list
 from .workloads import Workload
 
 POOLS = ("prefork", "threads")
@@ -39,6 +41,7 @@ ALL_TURNS_S = 2.0
 TENURE_S = 0.25
 CONNECT_TURNS = 0.0005  # seconds of load for each connection: wrk's time includes connecting
 AGAIN = " again"  # suffix of the label of the second half of the A/A pair
+SPEC = re.compile(r"([^:+]*)(?::([1-9]\d*|cores))?((?:\+[^+]*)*)")  # of a configuration
 
 
 @dataclass(frozen=True)
@@ -186,22 +189,23 @@ class Plan:
         return max(priority.NORMAL, self.nice) if workload.database else self.nice
 
     def duration_of(self, cell: Cell, configuration: Configuration) -> float:
-        """Seconds of load: longer where a request queues for long before it is served."""
-        workload = cell.workload
-        asked = self.duration_s * workload.duration_factor
-        contexts = configuration.contexts(cell.connections, workload)
-        asked = max(asked, cell.connections * CONNECT_TURNS)
-        waits_s = WAITS_IN_A_WINDOW * configuration.waited_ms(workload) / 1e3
+        """Seconds of load: as asked, and no less than what there is to be seen takes."""
+        workload, connections = cell.workload, cell.connections
+        contexts = configuration.contexts(connections, workload)
         many = configuration.pooled and contexts >= MANY_WORKERS
-        queued = contexts < cell.connections
-        factor = LONGEST if many else LONGER if queued else 1
-        asked = max(asked, factor * min(waits_s, LONGEST_FOR_WAITS_S), ALL_TURNS_S if many else 0)
-        waited_ms = configuration.waited_ms(workload) / contexts
+        waited_s = configuration.waited_ms(workload) / 1e3
+        waits_s = min(WAITS_IN_A_WINDOW * waited_s, LONGEST_FOR_WAITS_S)
+        a_request_s = max(waited_s / contexts, workload.computed_ms / configuration.usable_cores / 1e3)
         borrowers = contexts / workload.db_connections  # for each connection to the database
-        if workload.database and configuration.model == "prefork" and borrowers > 1:
-            asked = max(asked, QUEUE_TURNS * borrowers * TENURE_S)
-        computed_ms = workload.computed_ms / configuration.usable_cores
-        return max(asked, QUEUE_TURNS * cell.connections * max(waited_ms, computed_ms) / 1e3)
+        borrows = workload.database and configuration.model == "prefork" and borrowers > 1
+        return max(
+            self.duration_s * workload.duration_factor,
+            connections * CONNECT_TURNS,
+            waits_s * (LONGEST if many else LONGER if contexts < connections else 1),
+            ALL_TURNS_S if many else 0.0,
+            QUEUE_TURNS * connections * a_request_s,
+            QUEUE_TURNS * borrowers * TENURE_S if borrows else 0.0,
+        )
 
 
 def parse_cpus(text: str, available: Iterable[int]) -> tuple[int, ...]:
@@ -220,29 +224,22 @@ def parse_cpus(text: str, available: Iterable[int]) -> tuple[int, ...]:
     return tuple(sorted(cpus))
 
 
-def split_cores(available: Sequence[int]) -> Cores:
-    """The first half for the server, the other for the load; a lone core is shared."""
+def split_cores(available: Iterable[int], count: int | None = None) -> Cores:
+    """The first ones for the server, count of them or half; the others are for the load, which
+    shares the server's where there are none. Raises UsageError where there are not so many."""
     cpus = tuple(sorted(available))
-    half = len(cpus) // 2
-    return Cores(cpus[:half] or cpus, cpus[half:])
+    count = count or max(1, len(cpus) // 2)
+    if count > len(cpus):
+        raise UsageError(f"{count} cores for the server: this process may use {len(cpus)}")
+    return Cores(cpus[:count], cpus[count:] or cpus)
 
 
 def parse_list(text: str, names: Collection[str], what: str) -> list[str]:
     """Names separated by commas, each of them known, none twice."""
-    found = [known(name.strip(), names, what) for name in text.split(",") if name.strip()]
+    found = [known(name, names, what) for name in split_list(text)]
     if not found:
         raise UsageError(f"no {what} given: there are {', '.join(names)}")
-    return list(dict.fromkeys(found))
-
-
-def parse_numbers(text: str, what: str) -> list[int]:
-    try:
-        numbers = [int(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if not numbers or min(numbers) < 1:
-        raise UsageError(f"{what} {text!r}: expected whole numbers from 1, such as 16,64")
-    return list(dict.fromkeys(numbers))
+    return found
 
 
 def parse_models(text: str, pool_sizes: Sequence[int], cores: Cores) -> list[Configuration]:
@@ -253,11 +250,14 @@ def parse_models(text: str, pool_sizes: Sequence[int], cores: Cores) -> list[Con
     cores where the server's share of them is only one; it then shares them with wrk.
     """
     found: list[Configuration] = []
-    for spec in [part.strip() for part in text.split(",") if part.strip()]:
-        head, *flags = spec.split("+")
-        model, _, count = head.partition(":")
+    for spec in split_list(text):
+        match = SPEC.fullmatch(spec)
+        if match is None:
+            raise UsageError(f"model {spec!r}: expected MODEL[:WORKERS][+gil][+connection], where "
+                             "WORKERS is a whole number from 1 or the word cores")  # fmt: skip
+        model, count, flags = match.groups()
         config = Configuration(known(model, (*MODELS, *PEERS), "model"), 1, cores.server, cores.load)
-        for flag in flags:
+        for flag in flags.split("+")[1:]:
             if flag == "gil" and model == "threads":
                 config = replace(config, gil=True)
             elif flag in ("connection", "request") and model in POOLS:
@@ -273,7 +273,7 @@ def parse_models(text: str, pool_sizes: Sequence[int], cores: Cores) -> list[Con
                 config = replace(config, server_cpus=every, load_cpus=every)
             sizes = [len(config.server_cpus)]
         elif count:
-            sizes = parse_numbers(count, f"model {spec!r}: workers")
+            sizes = [int(count)]
         else:
             sizes = list(pool_sizes) if config.pooled else [1]
         found += [replace(config, workers=size) for size in sizes]

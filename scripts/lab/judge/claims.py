@@ -3,7 +3,7 @@
 
 A claim has parts; each part is a ratio, taken in pairs within blocks or rounds, with its
 interval, and is judged as goals are: PASS, FAIL or VOID (see goals). A claim fails with any of
-its parts, and is void when none fails but one is. All of this is pure; claims_run measures.
+its parts, and is void when none fails but one is. All of this is pure; programs/claims measures.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The exceptions the user is meant to read."""
 
+import argparse
 import difflib
 from typing import Iterable
 
@@ -9,8 +10,9 @@ class LabError(Exception):
     """A reason to stop, said in one line: what, and what to do about it."""
 
 
-class UsageError(LabError):
-    """An option, or a value of one, that cannot be meant: what was given, what is accepted."""
+class UsageError(LabError, argparse.ArgumentTypeError):
+    """An option, or a value of one, that cannot be meant: what was given, what is accepted. Where
+    argparse asked for the value, it says the option's name before it."""
 
 
 def known(name: str, names: Iterable[str], what: str) -> str:

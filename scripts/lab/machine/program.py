@@ -8,11 +8,13 @@ Exit status 0: done. 1: could not run, or what was asked for does not hold; a li
 from __future__ import annotations
 
 import argparse
+import contextlib
+import math
 import os
 import signal
 import sys
 from types import FrameType
-from typing import Callable, NoReturn, Sequence, TextIO
+from typing import Callable, NoReturn, Sequence, TextIO, TypeVar
 
 from .errors import LabError, UsageError
 
@@ -20,6 +22,8 @@ EX_USAGE = 64
 EX_INTERRUPTED = 128 + signal.SIGINT
 EX_UNREAD = 128 + signal.SIGPIPE
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Number = TypeVar("Number", int, float)
 
 
 class Parser(argparse.ArgumentParser):
@@ -33,6 +37,31 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(EX_USAGE, f"{self.prog}: {message}\n")
+
+
+def number(kind: type[Number], least: float, most: float = math.inf) -> Callable[[str], Number]:
+    """An option's type: a number from least to most."""
+
+    def parse(text: str) -> Number:
+        value: Number | None = None
+        with contextlib.suppress(ValueError):
+            value = kind(text)
+        if value is None or not least <= value <= most:
+            bounds = f"from {least:g}" + (f" to {most:g}" if most < math.inf else "")
+            raise UsageError(f"{text!r}: expected a {'whole ' if kind is int else ''}number {bounds}")
+        return value
+
+    return parse
+
+
+def parse_numbers(text: str) -> list[int]:
+    """Whole numbers from 1, separated by commas, none twice."""
+    return list(dict.fromkeys(map(number(int, 1), text.split(","))))
+
+
+def split_list(text: str) -> list[str]:
+    """What commas separate, none twice."""
+    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
 
 
 def say(stream: TextIO, text: str) -> None:

@@ -14,20 +14,21 @@ import math
 import os
 import sys
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Sequence
 
-from ..machine import priority, program
+from ..machine import priority
 from ..machine.errors import UsageError
-from ..machine.program import say
+from ..machine.program import Parser, number, say
 from ..ask import plan as planning
-from ..ask.plan import Cell, Configuration, Cores, Plan
+from ..ask.plan import Cell, Cores, Plan
 from ..ask.workloads import WORKLOADS, with_query
 from ..judge import words
 from ..judge.analysis import RPS, CellResult, Row
 from ..judge.stats import Comparison
 from ..show import table
+from ..show.document import Run
 from . import options as choosing, run as running
+from .run import Said
 
 MOST_WORKERS = 1024
 
@@ -59,34 +60,19 @@ class Service:
         return sorted({min(max(1, size), most) for size in wanted})
 
 
-def cores_for(service: Service, available: Sequence[int]) -> Cores:
-    """The service's cores; the load has the others, or shares where there are none."""
-    cpus = sorted(available)
-    if service.cores > len(cpus):
-        raise UsageError(f"--cores {service.cores}: this process may use {len(cpus)}")
-    server, rest = tuple(cpus[: service.cores]), tuple(cpus[service.cores :])
-    return Cores(server, rest or server)
-
-
-def configurations(service: Service, cores: Cores) -> list[Configuration]:
-    loops = sorted({1, service.cores})
-    pools = [
-        Configuration(model, size, cores.server, cores.load)
-        for model in ("prefork", "threads")
-        for size in service.pool_sizes()
-    ]
-    return pools + [Configuration("coro", n, cores.server, cores.load) for n in loops]
-
-
-def make_plan(service: Service, cores: Cores, blocks: int, duration_s: float, seed: int) -> Plan:
+def make_plan(service: Service, cores: Cores, options: argparse.Namespace) -> Plan:
     workload = replace(
         with_query(WORKLOADS["mix"], service.query),
         shape=f"{service.cpu_ms:g} ms of computing, {service.wait_ms:g} ms of waiting",
     )
-    cell = Cell(workload, service.concurrency, tuple(configurations(service, cores)))
-    plan = Plan((cell,), blocks, duration_s, 0.3, seed, "advise", cores, preset="advise",
-                nice=priority.usual())
-    return planning.ordered(plan)
+    models = f"prefork,threads,coro,coro:{service.cores}"
+    chosen = tuple(planning.parse_models(models, service.pool_sizes(), cores))
+    return planning.ordered(
+        Plan(
+            (Cell(workload, service.concurrency, chosen),), options.blocks, options.duration, 0.3,
+            options.seed, "advise", cores, preset="advise", nice=priority.usual(),
+        )
+    )  # fmt: skip
 
 
 # --- the answer -------------------------------------------------------------------------
@@ -157,59 +143,40 @@ def explain(service: Service, result: CellResult) -> list[str]:
 # --- running ----------------------------------------------------------------------------
 
 
-def _parser() -> program.Parser:
-    made = program.Parser("scripts/advise", __doc__)
+def _parser() -> Parser:
+    made = Parser("scripts/advise", __doc__)
     add = made.add_argument
-    add("--cpu-ms", type=float, required=True, metavar="A", help="computed for one request")
-    add("--wait-ms", type=float, required=True, metavar="B", help="waited for one request")
-    add("--concurrency", type=int, required=True, metavar="C", help="requests at a time")
-    add("--cores", type=int, metavar="N", help="of the server (half of all)")
-    choosing.shared(made, blocks=6, duration=1.0, results="none is kept")
+    add("--cpu-ms", type=number(float, 0, 10_000), required=True, metavar="A",
+        help="computed for one request")
+    add("--wait-ms", type=number(int, 0, 10_000), required=True, metavar="B",
+        help="waited for one request, whole milliseconds as /mix takes them")
+    add("--concurrency", type=number(int, 1, 10_000), required=True, metavar="C",
+        help="requests at a time")
+    add("--cores", type=number(int, 1), metavar="N", help="of the server (half of all)")
+    choosing.shared(made, blocks=6, duration=1.0, results=None)
     return made
 
 
-def _service(options: argparse.Namespace, available: Sequence[int]) -> Service:
-    if options.cpu_ms < 0 or options.wait_ms < 0 or options.cpu_ms + options.wait_ms <= 0:
-        raise UsageError("--cpu-ms and --wait-ms: not negative, and not both 0")
-    if options.cpu_ms > 10_000 or options.wait_ms > 10_000:
-        raise UsageError("--cpu-ms and --wait-ms: at most 10,000")
-    if options.wait_ms != int(options.wait_ms):
-        raise UsageError("--wait-ms: whole milliseconds, as /mix takes them")
-    if 0 < options.cpu_ms < 0.001:
-        raise UsageError("--cpu-ms: 0, or at least 0.001")
-    if options.concurrency < 1 or options.concurrency > 10_000:
-        raise UsageError("--concurrency: 1 to 10,000")
-    choosing.check_shared(options)
-    cores = options.cores or max(1, len(available) // 2)
-    return Service(options.cpu_ms, options.wait_ms, options.concurrency, cores)
-
-
-def _advise(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
-    available = sorted(os.sched_getaffinity(0))
-    service = _service(options, available)
-    cores = cores_for(service, available)
-    plan = make_plan(service, cores, options.blocks, options.duration, options.seed)
-    say(sys.stderr, choosing.estimate(plan) + "\n")
+    if 0 < options.cpu_ms < 0.001 or options.cpu_ms + options.wait_ms == 0:
+        raise UsageError("--cpu-ms: 0, or at least 0.001; and not both this and --wait-ms are 0")
+    cores = planning.split_cores(os.sched_getaffinity(0), options.cores)
+    service = Service(options.cpu_ms, options.wait_ms, options.concurrency, len(cores.server))
+    plan = make_plan(service, cores, options)
     if options.list:
-        print("\n".join(c.label for c in plan.cells[0].configurations))
+        say(sys.stdout, choosing.describe(plan))
         return 0
-    if options.results:
-        running.check_writable(Path(options.results))
-    with running.prepared("scripts/advise", argv, plan, options.server) as (run, programs):
-        code = running.perform(run, programs)
-    if not running.worth_keeping(run):
-        return code
-    results = run.results()
+    say(sys.stderr, choosing.estimate(plan) + "\n")
+    with running.prepared("scripts/advise", argv, plan, options.server, options.results) as (run, programs):
+        running.perform(run, programs)
+    return running.finish(
+        run, options.results, lambda run, results, _where: conclude(run, results, service)
+    )
+
+
+def conclude(run: Run, results: Sequence[CellResult], service: Service) -> Said:
     run.conclusion_lines = explain(service, results[0])
     run.conclusions = {"lines": run.conclusion_lines}
-    text = table.render_text(plan, results, table.WIDTH, run.conclusion_lines)
-    if options.results:
-        folder = running.write(run, results, Path(options.results))
-        text += f"\nwritten to {running.shown(folder)}/\n"
-    say(sys.stdout, text)
-    return code or int(decide(results[0]) is None)
-
-
-def main() -> int:
-    return program.run("scripts/advise", _advise)
+    text = table.render_text(run.plan, results, table.WIDTH, run.conclusion_lines)
+    return Said(text, int(decide(results[0]) is None))

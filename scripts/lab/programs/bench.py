@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""scripts/bench: options, presets, messages, exit codes.
+"""scripts/bench: a plan from its options or from an earlier run, measured, shown and kept.
 
 A run that is stopped, by a signal or because its terminal is gone, keeps what was measured:
 files are written before anything is said of them.
@@ -7,22 +7,31 @@ files are written before anything is said of them.
 
 from __future__ import annotations
 
+import argparse
+import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Sequence
+from typing import Any, Mapping, Sequence
 
-from ..machine import program
-from ..machine.errors import UsageError
-from ..machine.program import STOPPING, say
-from ..measure.environment import ROOT
+from ..machine.errors import LabError, UsageError
+from ..machine.program import Parser, say
+from ..ask.plan import MODELS, PEERS
+from ..ask.workloads import WORKLOADS
 from ..judge import conclusions
-from ..show import table
-from ..show.document import Run
-from . import against, options as choosing, resume, run as running
+from ..judge.analysis import CellResult
+from ..show import reading, table
+from ..show.document import Run, utc
+from . import against, options as choosing, run as running
+from .options import PROGRAM
+from .run import Said
+
+BESIDE = ("resume", "budget", "list")  # options that do not change what is measured
+SAME = ("cpu", "cores", "kernel", "server_version")  # or the blocks would not belong together
 
 
-def _bench(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     parser = choosing.parser()
     options = parser.parse_args(argv)
     if options.against:
@@ -30,49 +39,30 @@ def _bench(argv: Sequence[str]) -> int:
     if options.fail_if:
         raise UsageError("--fail-if goes with --against only")
     notes: list[str] = []
-    earlier, server = resume.read(parser, options) if options.resume else (None, options.server)
+    earlier, server = taken_up(parser, options) if options.resume else (None, options.server)
     plan = earlier.plan if earlier else choosing.make_plan(options, notes)
     if options.list:
-        say(sys.stdout, choosing.describe(plan) + "".join(f"{note}\n" for note in notes))
+        lines = [f"models: {', '.join(MODELS)}; peers: {', '.join(PEERS)}; workloads:"]
+        lines += [f"  {w.name:18}{w.target:30}{w.shape}" for w in WORKLOADS.values()]
+        lines += [choosing.describe(plan) + "".join(f"{note}\n" for note in notes)]
+        say(sys.stdout, "\n".join(lines))
         return 0
     folder = Path(options.resume).resolve() if earlier else None
-    directory = Path(options.results) if options.results else ROOT / "results"
-    directory = folder.parent if folder else directory
-    running.check_writable(directory)
-    with running.prepared("scripts/bench", argv, plan, server) as (run, programs):
+    directory = folder.parent if folder else options.results
+    with running.prepared(PROGRAM, argv, plan, server, directory) as (run, programs):
         if earlier:
-            resume.check_same(earlier, run.environment)
+            check_same(earlier, run.environment)
             run = earlier
         run.notes[:0] = notes
         if options.preset != "quick" or sys.stderr.isatty():
             say(sys.stderr, "\n".join([choosing.estimate(plan), *run.notes]) + "\n")
-        code = running.perform(run, programs)
-    _report(run, directory, folder)
-    return code
+        running.perform(run, programs)
+    return running.finish(run, directory, _conclude, folder)
 
 
-def _report(run: Run, directory: Path, folder: Path | None) -> None:
-    """Tables to stdout, files below directory, in folder where the run has one; nothing of a run cut
-    off in its first block."""
-    done, planned = len(run.samples), len(run.plan.steps)
-    if not run.complete:
-        enough = running.worth_keeping(run)
-        kept = "what was measured follows" if enough else "nothing was written"
-        if enough or run.stopped_by in {number.name for number in STOPPING}:
-            say(sys.stderr, f"scripts/bench: stopped after {done} of {planned} runs; {kept}\n")
-        if not enough:
-            return
-    results = run.results()
+def _conclude(run: Run, results: Sequence[CellResult], _where: str) -> Said:
     run.conclusions, run.conclusion_lines = conclusions.draw(run.plan, results)
-    text = table.render_text(run.plan, results, _width(), run.conclusion_lines, run.notes)
-    try:
-        folder = running.write(run, results, directory, folder)
-    finally:
-        say(sys.stdout, text)
-    where = running.shown(folder)
-    say(sys.stdout, f"\nseed {run.plan.seed}; written to {where}/\n")
-    if not run.complete:
-        say(sys.stderr, f"scripts/bench: --resume {where} goes on with it\n")
+    return Said(table.render_text(run.plan, results, _width(), run.conclusion_lines, run.notes))
 
 
 def _width() -> int:
@@ -82,5 +72,30 @@ def _width() -> int:
     return max(60, min(table.WIDTH, shutil.get_terminal_size().columns))
 
 
-def main() -> int:
-    return program.run("scripts/bench", _bench)
+# --- a run that was stopped, or gets a further budget ------------------------------------------
+
+
+def taken_up(parser: Parser, options: argparse.Namespace) -> tuple[Run, str]:
+    """The run that --resume goes on with, as it was left, and its server as given there. Raises LabError."""
+    defaults = vars(parser.parse_args([]))
+    for name, value in vars(options).items():
+        if value != defaults[name] and name not in BESIDE:
+            option = value if name == "preset" else name.replace("_", "-")
+            raise UsageError(f"--resume goes on with that run's own plan: not with --{option}")
+    run = reading.read(Path(options.resume) / "run.json")
+    program, *words = shlex.split(run.command)
+    if program != PROGRAM:
+        raise LabError(f"--resume {options.resume}: a run of {program}, which cannot be taken up again")
+    if options.budget is not None:
+        run.plan = replace(run.plan, budget_s=options.budget)
+    run.notes.append(f"taken up again at {utc('%Y-%m-%dT%H:%M:%SZ')}, after {len(run.samples)} runs")
+    run.complete, run.stopped_by, run.counts = False, None, []
+    return run, str(parser.parse_args(words).server)
+
+
+def check_same(run: Run, here: Mapping[str, Any]) -> None:
+    """Raises LabError where the machine or the server is another than the run's."""
+    for name in SAME:
+        was, now = run.environment.get(name), here.get(name)
+        if was != now:
+            raise LabError(f"--resume: {name.replace('_', ' ')} was {was}, and is {now} here")

@@ -17,12 +17,14 @@ from __future__ import annotations
 import itertools
 import operator
 import re
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, NamedTuple, Sequence
+from typing import Callable, Mapping, NamedTuple, Sequence
 
-from ..machine import program
 from ..machine.errors import LabError, UsageError
+from ..machine.program import Parser, say
+from ..ask.plan import parse_list
 from ..measure.sample import Sample
 from ..judge import best, stats, words
 from ..judge.analysis import CellResult
@@ -32,10 +34,7 @@ from ..show import reading
 FAILED, CANNOT, UNDECIDED = 1, 2, 3
 Figures = dict[tuple[str, int, str], dict[str, list[float]]]
 
-CONDITION = re.compile(
-    r"(?P<workload>idle(?:-files)?:\d+|[^:@]+)(?:@(?P<connections>\d+))?:(?P<configuration>[^:]+):(?P<metric>\w+)"
-    r"\s*(?P<sign><=|>=|<|>)\s*(?P<value>\d+(?:\.\d+)?)"
-)
+CONDITION = re.compile(r"(.+:.+):(\w+)\s*(<=|>=|<|>)\s*(\d+(?:\.\d+)?)")
 SIGNS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt, ">": operator.gt, "<=": operator.le, ">=": operator.ge,
 }  # fmt: skip
@@ -50,17 +49,7 @@ METRICS: dict[str, Callable[[Sample, float | None], float | None]] = {
     "memory": lambda s, floor: s.memory_bytes + s.master_bytes,
 }
 MARKS = {stats.MORE: "+", stats.LESS: "-", stats.EQUAL: "="}
-MODEL_OF = re.compile(r"[\w-]+")
-
-
-class Pair(NamedTuple):
-    cell: str
-    figure: str  # that the verdict goes by
-    first: str
-    second: str
-
-
-Winners = dict[Pair, int]
+Winners = dict[tuple[str, str, str], str]
 
 
 @dataclass(frozen=True)
@@ -68,15 +57,21 @@ class Compared:
     workload: str
     connections: int
     configuration: str
-    before: dict[str, list[float]]
-    after: dict[str, list[float]]
-
-    def ratio(self, metric: str) -> Comparison | None:
-        return stats.unpaired(self.after[metric], self.before[metric])
+    ratios: Mapping[str, Comparison | None]  # of B to A, by metric
 
     @property
     def place(self) -> str:
         return f"{self.workload}, {self.connections} connections, {self.configuration}"
+
+    @property
+    def names(self) -> list[str]:
+        """In a condition: a model stands for every size of it, no connections for any number."""
+        model = re.split(r"[^\w-]", self.configuration)[0]
+        return [
+            f"{self.workload}{at}:{name}"
+            for at in ("", f"@{self.connections}")
+            for name in (self.configuration, model)
+        ]
 
 
 def figures(results: Sequence[CellResult]) -> Figures:
@@ -96,15 +91,16 @@ def figures(results: Sequence[CellResult]) -> Figures:
 def compare(first: Sequence[CellResult], second: Sequence[CellResult]) -> list[Compared]:
     """What both runs have, in the first's order."""
     before, after = figures(first), figures(second)
-    return [Compared(*key, before[key], after[key]) for key in before if key in after]
+    return [
+        Compared(*key, {name: stats.unpaired(after[key][name], before[key][name]) for name in METRICS})
+        for key in before
+        if key in after
+    ]
 
 
 def winners(results: Sequence[CellResult]) -> Winners:
-    """Of each pair of configurations in each cell: 1 the first is ahead, -1 the second, 0 nobody.
-
-    Ahead by what the cell's verdict goes by, requests/s or CPU time per request; where it goes by
-    neither (idle, crash, ...) nobody is.
-    """
+    """Who is ahead, by the cell with the figure that its verdict goes by, and each pair of
+    configurations; "" for nobody. Where a verdict goes by no ratio (idle, crash, ...) nobody is."""
     found = {}
     for result in results:
         if not result.cell.workload.kind.compared:
@@ -113,21 +109,19 @@ def winners(results: Sequence[CellResult]) -> Winners:
         for first, second in itertools.combinations(result.models, 2):
             ratio = result.compare(first, second, figure)
             if ratio:
-                ahead = 1 if (ratio.state == MORE) != figure.less_is_better else -1
-                pair = Pair(result.cell.name, figure.name, first.label, second.label)
-                found[pair] = ahead if ratio.decided else 0
+                ahead = first if (ratio.state == MORE) != figure.less_is_better else second
+                pair = (f"{result.cell.name}, {figure.name}", first.label, second.label)
+                found[pair] = ahead.label if ratio.decided else ""
     return found
 
 
 def flips(before: Winners, after: Winners) -> list[str]:
     """Pairs of which one won in the first run and the other in the second."""
     lines = []
-    for pair, won in before.items():
-        if won * after.get(pair, 0) < 0:
-            one, other = (pair.first, pair.second) if won > 0 else (pair.second, pair.first)
-            lines.append(
-                f"{pair.cell}, {pair.figure}: {one} was ahead of {other}, and now it is behind"
-            )
+    for (cell, *pair), won in before.items():
+        now = after.get((cell, pair[0], pair[1]), "")
+        if won and now and won != now:
+            lines.append(f"{cell}: {won} was ahead of {now}, and now it is behind")
     return lines
 
 
@@ -148,42 +142,26 @@ class Condition(NamedTuple):
 
 
 def conditions(text: str, compared: Sequence[Compared]) -> list[Condition]:
-    """One for each cell that is meant. Raises LabError where it is none, or names none.
-
-    WORKLOAD[@CONNECTIONS]:CONFIGURATION:METRIC<VALUE, the metric being B over A; a
-    configuration is a label, or a model, which then means every size of it.
-    """
+    """One for each cell that WORKLOAD[@CONNECTIONS]:CONFIGURATION:METRIC<VALUE means, the metric being B
+    over A. Raises LabError where it is none, or names none."""
     match = CONDITION.fullmatch(text.strip())
     if match is None:
         raise UsageError(
             f"--fail-if {text!r}: expected WORKLOAD[@CONNECTIONS]:CONFIGURATION:METRIC<VALUE, "
             "such as hello:coro:rps<0.95"
         )
-    metric = match["metric"]
+    name, metric, sign, limit = match.groups()
     if metric not in METRICS:
         raise UsageError(f"--fail-if {text!r}: the metrics are {', '.join(METRICS)}")
-    meant = [each for each in compared if _meant(each, match)]
-    known = [(each, ratio) for each in meant if (ratio := each.ratio(metric))]
-    if not known:
+    found = []
+    for each in compared:
+        ratio = each.ratios.get(metric)
+        if ratio and name in each.names:
+            said = f"{each.place}: {metric} {words.ratio_text(ratio, 3)} {sign} {limit}"
+            found.append(Condition(ratio.holds(SIGNS[sign], float(limit)), said))
+    if not found:
         raise LabError(f"--fail-if {text!r}: no such figure that counts in both runs")
-    sign, limit = SIGNS[match["sign"]], float(match["value"])
-    return [
-        Condition(
-            ratio.holds(sign, limit),
-            f"{each.place}: {metric} {words.ratio_text(ratio, 3)} {match['sign']} {limit:g}",
-        )
-        for each, ratio in known
-    ]
-
-
-def _meant(each: Compared, match: re.Match[str]) -> bool:
-    if each.workload != match["workload"]:
-        return False
-    if match["connections"] and each.connections != int(match["connections"]):
-        return False
-    wanted = match["configuration"]
-    family = MODEL_OF.match(each.configuration)
-    return wanted in (each.configuration, family.group(0) if family else "")
+    return found
 
 
 # --- output -------------------------------------------------------------------------------
@@ -195,7 +173,7 @@ def render(compared: Sequence[Compared], metrics: Sequence[str]) -> str:
     for each in compared:
         cells = []
         for name in metrics:
-            ratio = each.ratio(name)
+            ratio = each.ratios.get(name)
             cells.append(words.ratio_text(ratio, 3) + MARKS.get(ratio.state, "") if ratio else "–")
         rows.append([each.workload, str(each.connections), each.configuration, *cells])
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
@@ -204,12 +182,22 @@ def render(compared: Sequence[Compared], metrics: Sequence[str]) -> str:
     )
 
 
-def _parser() -> program.Parser:
-    made = program.Parser("scripts/compare", __doc__)
+def verdict(found: Sequence[Condition]) -> int:
+    """The exit status; says which condition holds, or may."""
+    for each in found:
+        if each.holds is not False:
+            say(sys.stdout, f"{'failed' if each.holds else 'undecided'}: {each.text}\n")
+    states = [each.holds for each in found]
+    return FAILED if True in states else UNDECIDED if None in states else 0
+
+
+def _parser() -> Parser:
+    made = Parser("scripts/compare", __doc__)
     add = made.add_argument
     add("first", metavar="A", type=Path, help="a run's folder, or its run.json")
     add("second", metavar="B", type=Path)
-    add("--metrics", metavar="LIST", default="rps,cpu,p99", help=f"of {', '.join(METRICS)}")
+    add("--metrics", type=lambda text: parse_list(text, METRICS, "metric"), metavar="LIST",
+        default="rps,cpu,p99", help=f"of {', '.join(METRICS)}")
     add("--fail-if", metavar="CONDITION", action="append", default=[],
         help="such as 'hello:coro:rps<0.95' or 'sleep@256:threads(64):p99>1.2'; repeatable")
     add("--fail-on-flip", action="store_true",
@@ -217,12 +205,8 @@ def _parser() -> program.Parser:
     return made
 
 
-def _compare(argv: Sequence[str]) -> int:
+def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
-    metrics = [name for name in options.metrics.split(",") if name]
-    for name in metrics:
-        if name not in METRICS:
-            raise UsageError(f"--metrics {name!r}: there are {', '.join(METRICS)}")
     runs = first, second = reading.read(options.first), reading.read(options.second)
     results = [run.results() for run in runs]
     compared = compare(*results)
@@ -239,20 +223,11 @@ def _compare(argv: Sequence[str]) -> int:
         print(f"note: servers and wrk at nice {first.plan.nice} in A, {second.plan.nice} in B")
     equal = words.percent(stats.WITHIN)
     print(f"B ÷ A, with 95 % intervals; + more, - less, = equal within ±{equal}, else undecided\n")
-    print(render(compared, metrics))
+    print(render(compared, options.metrics))
     print()
     for line in flipped:
         print(f"flip: {line}")
     if not flipped:
         print(f"no verdict flips from one winner to the other: {decided(before, after)}")
-    states = [each.holds for each in asked]
-    for each in asked:
-        if each.holds is not False:
-            print(f"{'failed' if each.holds else 'undecided'}: {each.text}")
-    if True in states or (flipped and options.fail_on_flip):
-        return FAILED
-    return UNDECIDED if None in states else 0
-
-
-def main() -> int:
-    return program.run("scripts/compare", _compare, CANNOT)
+    status = verdict(asked)
+    return FAILED if flipped and options.fail_on_flip else status

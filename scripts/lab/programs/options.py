@@ -8,20 +8,22 @@ import os
 import re
 import secrets
 from dataclasses import replace
-from typing import Sequence, TypeVar
+from pathlib import Path
+from typing import Sequence
 
 from ..machine import cgroup, priority
 from ..machine.errors import LabError, UsageError
-from ..machine.program import Parser
+from ..machine.program import Parser, number, parse_numbers, split_list
 from ..ask import plan as planning, presets, workloads as work
-from ..ask.plan import MODELS, PEERS, Cell, Configuration, Cores, Plan
+from ..ask.plan import PEERS, Cell, Configuration, Cores, Plan
 from ..ask.presets import Preset
-from ..ask.workloads import WORKLOADS
 from ..server import peers
 from ..measure import environment
+from ..measure.environment import ROOT
 from ..show import table
 from . import budget
 
+PROGRAM = "scripts/bench"
 DESCRIPTION = """\
 Runs the server's concurrency models under wrk, interleaved and repeated, and prints what
 they reach, what it costs, what stops them, and how sure that is.
@@ -54,7 +56,7 @@ examples:
 
 
 def parser() -> Parser:
-    made = Parser("scripts/bench", DESCRIPTION, EXAMPLES)
+    made = Parser(PROGRAM, DESCRIPTION, EXAMPLES)
     one_of = made.add_mutually_exclusive_group()
     one_of.add_argument("--quick", dest="preset", action="store_const", const="quick",
                         default="quick", help="in use when nothing else is said")
@@ -67,8 +69,9 @@ def parser() -> Parser:
         f"({presets.QUICK_MODELS})")
     add("--workloads", metavar="LIST",
         help=f"names, idle:N, or a route with a query of its own ({presets.QUICK_WORKLOADS})")
-    add("--connections", metavar="LIST", help="numbers; by default each workload's own")
-    add("--workers", metavar="LIST",
+    add("--connections", type=parse_numbers, metavar="LIST", default=[],
+        help="numbers; by default each workload's own")
+    add("--workers", type=parse_numbers, metavar="LIST",
         help=f"sizes of the pools, prefork and threads ({presets.QUICK_POOL})")
     add("--peers", metavar="LIST", nargs="?", const="all",
         help="other servers beside ours, all that are installed or those listed: "
@@ -80,20 +83,20 @@ def parser() -> Parser:
     add("--fail-if", metavar="CONDITION", action="append", default=[],
         help="of --against: such as 'hello:coro:cpu>1.03' or 'cpu:threads:rps<0.97'; repeatable")
     shared(made, said=("3; --full 10", "0.8"))
-    add("--budget", type=float, metavar="S",
+    add("--budget", type=number(float, 0), metavar="S",
         help="seconds in all: what the blocks leave of them goes to more, where ratios are wider than "
         f"asked, until each is not ({QUICK_BUDGET_S:g} of the quick preset without --blocks, 20 a line of --against, "
         "else 0)")
-    add("--precision", type=float, metavar="P", default=3.0,
+    add("--precision", type=number(float, 0.01, 100), metavar="P", default=3.0,
         help="how wide a ratio may be, in percent to both sides (%(default)g)")
-    add("--warmup", type=float, metavar="S", help="seconds of load before it (0.2)")
-    add("--label", help="ends the name of the results' folder (the preset's name)")
-    add("--cpus-server", metavar="LIST", help="cores of the server (the first half of all)")
-    add("--cpus-load", metavar="LIST", help="cores of wrk (the other half)")
+    add("--warmup", type=number(float, 0, 60), metavar="S", help="seconds of load before it (0.2)")
+    add("--label", type=label, help="ends the name of the results' folder (the preset's name)")
+    add("--cpus-server", type=cpus, metavar="LIST", help="cores of the server (the first half of all)")
+    add("--cpus-load", type=cpus, metavar="LIST", help="cores of wrk (the other half)")
     add("--resume", metavar="DIR",
         help="go on with the run in this folder that was stopped, by its own plan; with --budget "
         "also with one that was not")
-    add("--nice", type=int, metavar="N",
+    add("--nice", type=number(int, priority.RAISED, priority.LOWEST), metavar="N",
         help="of servers and wrk: -20 keeps other programs from their cores, 0 competes with "
         "them (-20 where allowed, as to root)")
     add("--syscalls", action="store_true",
@@ -103,31 +106,33 @@ def parser() -> Parser:
     return made
 
 
+def cpus(text: str) -> tuple[int, ...]:
+    return planning.parse_cpus(text, os.sched_getaffinity(0))
+
+
+def label(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._-]+", text):
+        raise UsageError(f"{text!r}: letters, digits, '.', '_' and '-' only")
+    return text
+
+
 def shared(
     made: Parser, blocks: int | None = None, duration: float | None = None,
-    results: str = "results", said: Sequence[str] = ("%(default)s",) * 2,
+    results: Path | None = ROOT / "results", said: Sequence[str] = ("%(default)s",) * 2,
 ) -> None:  # fmt: skip
-    """What all that measure take. said: of the first two's defaults, where they depend on more."""
+    """What all that measure take. results: where none is asked for, None: they are not kept.
+    said: of the first two's defaults, where they depend on more."""
     add = made.add_argument
-    add("--blocks", type=int, metavar="N", default=blocks,
+    add("--blocks", type=number(int, 1), metavar="N", default=blocks,
         help=f"how often all is repeated; 3 and more give 95 %% intervals ({said[0]})")
-    add("--duration", type=float, metavar="S", default=duration,
+    add("--duration", type=number(float, 0.2, 3600), metavar="S", default=duration,
         help=f"seconds of load for one figure ({said[1]})")
     add("--seed", type=int, metavar="N", default=secrets.randbelow(1_000_000),
         help="of the random order; by default a new one")
-    add("--server", metavar="PATH", default="./server", help="(%(default)s)")
-    add("--results", metavar="DIR", help=f"where the results' folder goes ({results})")
+    add("--server", metavar="PATH", default=str(ROOT / "server"), help="(./server)")
+    add("--results", type=Path, metavar="DIR", default=results,
+        help=f"where the results' folder goes ({results.name if results else 'none is kept'})")
     add("--list", action="store_true", help="print what would be run, and exit")
-
-
-def cores_of(options: argparse.Namespace) -> Cores:
-    available = os.sched_getaffinity(0)
-    cores = planning.split_cores(sorted(available))
-    server, load = options.cpus_server, options.cpus_load
-    return Cores(
-        planning.parse_cpus(server, available) if server else cores.server,
-        planning.parse_cpus(load, available) if load else cores.load,
-    )
 
 
 def peer_configurations(
@@ -149,144 +154,104 @@ def peer_configurations(
 
 def make_plan(options: argparse.Namespace, notes: list[str]) -> Plan:
     """Raises LabError for what cannot be run. notes: gets what the results must mention."""
-    cores = cores_of(options)
-    check(options)
+    if options.nice is not None and not priority.may(options.nice):
+        raise UsageError(f"--nice {options.nice}: not allowed; root may")
+    half = planning.split_cores(os.sched_getaffinity(0))
+    cores = Cores(options.cpus_server or half.server, options.cpus_load or half.load)
     beside = peer_configurations(options, cores, notes)
     if options.preset == "quick":
         preset = _quick(options, cores, beside)
     else:
         preset = presets.NAMED[options.preset](presets.Maker(cores, beside))
-        preset = replace(preset, cells=tuple(_chosen(preset.cells, options, cores)))
-    cells = _connectable(preset.cells, bool(_counts(options)), notes)
-    if any(cell.workload.memory_bytes for cell in cells):
-        cells = _possible(cells, notes)
+        preset = replace(preset, cells=_chosen(preset.cells, options, cores))
+    cells = _possible(preset.cells, options, notes)
     if options.no_aa:
-        cells = tuple(_without_aa(cell) for cell in cells)
-    return planning.ordered(
-        Plan(
-            cells,
-            _given(options.blocks, preset.blocks),
-            _given(options.duration, preset.duration_s),
-            _given(options.warmup, preset.warmup_s),
-            options.seed,
-            options.label or options.preset,
-            cores,
-            preset=options.preset,
-            steady=preset.steady and options.warmup is None,
-            syscalls=preset.syscalls or options.syscalls,
-            nice=_given(options.nice, priority.usual()),
-            budget_s=_given(
-                options.budget,
-                QUICK_BUDGET_S if options.preset == "quick" and options.blocks is None else 0.0,
-            ),
-            precision=options.precision / 100,
+        cells = tuple(
+            replace(cell, configurations=tuple(c for c in cell.configurations if not c.again))
+            for cell in cells
         )
-    )
+    plan = Plan(
+        cells, preset.blocks, preset.duration_s, preset.warmup_s, options.seed,
+        options.label or options.preset, cores, preset=options.preset,
+        steady=preset.steady and options.warmup is None,
+        syscalls=preset.syscalls or options.syscalls,
+        nice=priority.usual(),
+        budget_s=QUICK_BUDGET_S if options.preset == "quick" and options.blocks is None else 0.0,
+        precision=options.precision / 100,
+    )  # fmt: skip
+    given = {
+        "blocks": options.blocks, "duration_s": options.duration, "warmup_s": options.warmup,
+        "nice": options.nice, "budget_s": options.budget,
+    }  # fmt: skip
+    asked = {name: value for name, value in given.items() if value is not None}
+    return planning.ordered(replace(plan, **asked))
 
 
-def _connectable(
-    cells: tuple[Cell, ...], asked: bool, notes: list[str]
+def _possible(
+    cells: tuple[Cell, ...], options: argparse.Namespace, notes: list[str]
 ) -> tuple[Cell, ...]:
-    """Without those of more connections than can be had here; notes says so.
-    Raises UsageError where the number was asked for."""
+    """Without those of more connections than can be had here, and those that limit a server's memory
+    where this cannot be done; notes says so. Raises LabError for what was asked for by name."""
     most, limit = environment.most_connections()
     largest = max(cell.connections for cell in cells)
-    if largest <= most:
-        return cells
-    if asked:
-        raise UsageError(f"--connections {largest}: at most {most:,} here, {limit}")
-    notes.append(f"cells of more than {most:,} connections are left out: limited {limit}")
-    return tuple(cell for cell in cells if cell.connections <= most)
-
-
-def _possible(cells: tuple[Cell, ...], notes: list[str]) -> tuple[Cell, ...]:
-    """Without those that limit a server's memory, where this cannot be done; notes says so."""
-    reason = cgroup.problem()
-    if reason is None:
-        return cells
-    notes.append(f"workloads that limit memory are left out: {reason}")
-    kept = tuple(cell for cell in cells if not cell.workload.memory_bytes)
-    if not kept:
-        raise LabError(reason)
-    return kept
-
-
-T = TypeVar("T")
-
-
-def _given(value: T | None, default: T) -> T:
-    return default if value is None else value
-
-
-def check_shared(options: argparse.Namespace) -> None:
-    if options.blocks is not None and options.blocks < 1:
-        raise UsageError("--blocks: at least 1")
-    if not 0.2 <= _given(options.duration, 1.0) <= 3600:
-        raise UsageError("--duration: 0.2 to 3600 s")
-    if getattr(options, "label", None) and not re.fullmatch(r"[A-Za-z0-9._-]+", options.label):
-        raise UsageError("--label: letters, digits, '.', '_' and '-' only")
-
-
-def check(options: argparse.Namespace) -> None:
-    check_shared(options)
-    if not 0 <= _given(options.warmup, 0.0) <= 60:
-        raise UsageError("--warmup: 0 to 60 s")
-    if _given(options.budget, 0.0) < 0:
-        raise UsageError("--budget: 0 s or more")
-    if not 0 < options.precision <= 100:
-        raise UsageError("--precision: above 0, to 100 %")
-    if options.nice is not None:
-        if not priority.RAISED <= options.nice <= priority.LOWEST:
-            raise UsageError("--nice is -20 to 19")
-        if not priority.may(options.nice):
-            raise UsageError(f"--nice {options.nice}: not allowed; root may")
+    if largest > most:
+        if options.connections:
+            raise UsageError(f"--connections {largest}: at most {most:,} here, {limit}")
+        notes.append(f"cells of more than {most:,} connections are left out: limited {limit}")
+        cells = tuple(cell for cell in cells if cell.connections <= most)
+    limited = any(cell.workload.memory_bytes for cell in cells)
+    reason = cgroup.problem() if limited else None
+    if reason:
+        notes.append(f"workloads that limit memory are left out: {reason}")
+        cells = tuple(cell for cell in cells if not cell.workload.memory_bytes)
+        if not cells:
+            raise LabError(reason)
+    return cells
 
 
 def _quick(
     options: argparse.Namespace, cores: Cores, beside: Sequence[Configuration]
 ) -> Preset:
     """The A/A pair runs with the first workload: where it differs, so may everything."""
-    pools = planning.parse_numbers(options.workers or str(presets.QUICK_POOL), "--workers")
-    models = planning.parse_models(options.models or presets.QUICK_MODELS, pools, cores)
-    counts = _counts(options)
+    models = planning.parse_models(
+        options.models or presets.QUICK_MODELS, options.workers or [presets.QUICK_POOL], cores
+    )
     cells = planning.cells_for(
-        work.parse(options.workloads or presets.QUICK_WORKLOADS), [*models, *beside], counts,
-        cores,
+        work.parse(options.workloads or presets.QUICK_WORKLOADS), [*models, *beside],
+        options.connections, cores,
     )  # fmt: skip
     first = cells[0].workload
     cells = [planning.with_aa(cell) if cell.workload == first else cell for cell in cells]
     return Preset(tuple(cells), 3, 0.8, 0.2, steady=False, syscalls=False)
 
 
-def _counts(options: argparse.Namespace) -> list[int]:
-    text = options.connections
-    return planning.parse_numbers(text, "--connections") if text else []
-
-
-def _chosen(cells: Sequence[Cell], options: argparse.Namespace, cores: Cores) -> list[Cell]:
-    """Of a preset's cells, what --workloads, --connections, --models and --workers leave."""
-    names = _names(options.workloads, cells) if options.workloads else []
-    counts = _counts(options)
-    pools = planning.parse_numbers(options.workers, "--workers") if options.workers else []
-    models = (
-        [part.strip() for part in options.models.split(",")] if options.models else []
-    )
-    for model in models:
-        planning.parse_models(model, [1], cores)  # says what is wrong with it
+def _chosen(
+    cells: Sequence[Cell], options: argparse.Namespace, cores: Cores
+) -> tuple[Cell, ...]:
+    """Of a preset's cells, what --workloads, --connections, --models and --workers leave. A model
+    alone stands for all that is run of it."""
+    names, models = split_list(options.workloads or ""), split_list(options.models or "")
+    own = {name for cell in cells for name in _names(cell)}
+    for name in names:
+        if name not in own:
+            work.parse(name)  # says what is wrong with it
+    sizes = sorted({c.workers for cell in cells for c in cell.configurations})
+    labels = {c.label for model in models for c in planning.parse_models(model, sizes, cores)}
 
     def wanted(configuration: Configuration) -> bool:
         if configuration.floor or configuration.peer:
             return True
-        if pools and configuration.pooled and configuration.workers not in pools:
+        if options.workers and configuration.pooled and configuration.workers not in options.workers:
             return False
-        return not models or any(_matches(configuration, model, cores) for model in models)
+        if not models or configuration.model in models:
+            return True
+        return replace(configuration, suffix="").label in labels
 
     kept = []
     for cell in cells:
-        base = cell.workload.name.split("?")[0].split(":")[0]
-        if names and not {cell.workload.name, base} & set(names):
+        if names and not _names(cell) & set(names):
             continue
-        if counts and cell.connections not in counts:
+        if options.connections and cell.connections not in options.connections:
             continue
         configurations = tuple(c for c in cell.configurations if wanted(c))
         if any(not c.floor for c in configurations):
@@ -294,38 +259,18 @@ def _chosen(cells: Sequence[Cell], options: argparse.Namespace, cores: Cores) ->
     if not kept:
         raise UsageError("nothing of this preset is left by --workloads, --connections, "
                          "--models and --workers")  # fmt: skip
-    return kept
+    return tuple(kept)
 
 
-def _names(text: str, cells: Sequence[Cell]) -> list[str]:
-    """Of workloads; a preset may have some that only it has."""
-    own = {cell.workload.name for cell in cells}
-    own |= {name.split(":")[0] for name in own}
-    parts = [part.strip() for part in text.split(",")]
-    known = [part for part in parts if part in own]
-    others = ",".join(part for part in parts if part not in own)
-    return known + [w.name for w in work.parse(others)] if others or not known else known
-
-
-def _matches(configuration: Configuration, spec: str, cores: Cores) -> bool:
-    """Whether a configuration is what MODEL[:WORKERS][+...] names; with no workers, any size."""
-    head, _, _flags = spec.partition("+")
-    model, _, workers = head.partition(":")
-    if "+" not in spec and not workers:
-        return configuration.model == model
-    meant = planning.parse_models(spec, [configuration.workers], cores)
-    return replace(configuration, suffix="").label in [each.label for each in meant]
-
-
-def _without_aa(cell: Cell) -> Cell:
-    return replace(cell, configurations=tuple(c for c in cell.configurations if not c.again))
+def _names(cell: Cell) -> set[str]:
+    """By which its workload can be asked for: mix?cpu=50 and idle:16 are also mix and idle."""
+    name = cell.workload.name
+    return {name, re.split("[?:]", name)[0]}
 
 
 def describe(plan: Plan) -> str:
-    """What --list prints."""
-    lines = [f"models: {', '.join(MODELS)}; peers: {', '.join(PEERS)}; workloads:"]
-    lines += [f"  {w.name:18}{w.target:30}{w.shape}" for w in WORKLOADS.values()]
-    lines.append("this run:")
+    """What --list prints of the run."""
+    lines = ["this run:"]
     for cell in plan.cells:
         names = ", ".join(c.label for c in cell.configurations)
         lines.append(f"  {cell.name}: {names}")
@@ -337,10 +282,11 @@ def describe(plan: Plan) -> str:
     return "\n".join(lines) + "\n"
 
 
-def estimate(plan: Plan) -> str:
+def estimate(plan: Plan, beside_s: float = 0.0) -> str:
+    """beside_s: of each block, what is measured beside the plan's steps."""
     more = f"; more of them within {plan.budget_s:g} s" if plan.budget_s else ""
-    minutes = budget.seconds_planned(plan) / 60
-    time = f"{minutes:.0f} minutes" if minutes >= 2 else f"{minutes * 60:.0f} seconds"
+    seconds = budget.seconds_planned(plan) + beside_s * plan.blocks
+    time = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:.0f} seconds"
     return (
         f"{plan.preset}: {plan.blocks} blocks, {len(plan.steps)} runs of {plan.duration_s:g} s "
         f"and more, about {time}{more}"

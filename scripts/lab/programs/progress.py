@@ -57,7 +57,7 @@ class Progress:
         a_step = (elapsed + 3 * self._estimate) / (own + 3)
         return a_step * (steps - done)
 
-    def clear(self) -> None:
+    def close(self) -> None:
         if self._on:
             self._write("")
             say(self._stream, "\r")

@@ -12,15 +12,16 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Mapping, Sequence
+from typing import Any, Mapping, Sequence
 
 from ..machine.errors import LabError
-from ..machine.program import Parser
+from ..machine.program import Parser, say
 from ..judge import gates
 from ..judge.analysis import CellResult
 from ..show import charts, page, reading, schema, table, theme
 from ..show.document import Run, to_json
 
+NAME = "scripts/report"
 PLOTS = "plots"
 JUDGED_AGAIN = "the samples were judged again afterwards, by the gates of a later lab"
 NO_PLOTS = "no plots: matplotlib is not installed (apt-get install python3-matplotlib)"
@@ -40,7 +41,7 @@ def files(run: Run, results: Sequence[CellResult], name: str) -> dict[str, str]:
             run.plan, results, title, paragraph, run.conclusion_lines, run.notes
         ),
         "table.csv": table.render_csv(results),
-        "environment.json": json.dumps(run.environment, indent=1, ensure_ascii=False) + "\n",
+        "environment.json": json_text(run.environment),
         "report.html": page.render(run, results, plots, title, paragraph, notes),
     }
     for chart in plots:
@@ -54,16 +55,31 @@ def _alone(svg: str) -> str:
     return f'<?xml version="1.0" encoding="utf-8"?>\n{head}{mark}<style>\n{theme.css()}</style>{rest}'
 
 
+def json_text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
 def write(folder: Path, made: Mapping[str, str]) -> None:
-    """Raises OSError."""
-    plots = folder / PLOTS
-    if plots.is_dir():
-        for old in plots.glob("*.svg"):
-            if f"{PLOTS}/{old.name}" not in made:
-                old.unlink()
-    for path, text in made.items():
-        (folder / path).parent.mkdir(exist_ok=True)
-        (folder / path).write_text(text)
+    """Files below folder, by their paths there; one that was there before is lost to no full disk.
+    Raises LabError."""
+    try:
+        for path, text in made.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            new = folder / f"{path}.new"
+            new.write_text(text)
+            new.replace(folder / path)
+    except OSError as error:
+        raise LabError(f"cannot write to {folder}: {error.strerror}") from None
+
+
+def write_run(run: Run, results: Sequence[CellResult], folder: Path) -> dict[str, str]:
+    """What files() makes, which is returned. Raises LabError."""
+    made = files(run, results, folder.resolve().name)
+    write(folder, made)
+    for old in folder.glob(f"{PLOTS}/*.svg"):
+        if f"{PLOTS}/{old.name}" not in made:
+            old.unlink()
+    return made
 
 
 def how(run: Run) -> str:
@@ -84,7 +100,7 @@ def how(run: Run) -> str:
 
 def judged_again(folder: Path) -> Run:
     """The run, its samples judged by the gates as they are now; run.json is written again.
-    Raises LabError for runs whose samples were also judged by other rules, and OSError."""
+    Raises LabError, also for runs whose samples were judged by other rules too."""
     document = schema.load(folder)
     run = reading.from_json(document)
     if run.plan.preset == "claims":
@@ -100,28 +116,27 @@ def judged_again(folder: Path) -> Run:
     if JUDGED_AGAIN not in run.notes:
         run.notes.append(JUDGED_AGAIN)
     again = {**to_json(run, run.results()), "ended": document["ended"]}
-    (folder / "run.json").write_text(json.dumps(again, indent=1, ensure_ascii=False) + "\n")
+    write(folder, {"run.json": json_text(again)})
     return run
 
 
-def main() -> int:
-    parser = Parser("scripts/report", __doc__)
+def main(argv: Sequence[str]) -> int:
+    parser = Parser(NAME, __doc__)
     parser.add_argument("--judge", action="store_true",
                         help="by today's gates: which samples can be believed, in run.json too")
     parser.add_argument("folders", metavar="DIR", nargs="+", type=Path, help="holds a run.json")
+    options = parser.parse_args(argv)
     code = 0
-    options = parser.parse_args()
     for given in options.folders:
         folder = given.parent if given.name == "run.json" else given
         try:
             run = judged_again(folder) if options.judge else reading.read(folder)
-            made = files(run, run.results(), folder.resolve().name)
-            write(folder, made)
+            made = write_run(run, run.results(), folder)
         except (LabError, OSError) as error:
-            print(f"scripts/report: {error}", file=sys.stderr)
+            say(sys.stderr, f"{NAME}: {error}\n")
             code = 1
             continue
         if NO_PLOTS in made["report.html"]:
-            print(f"scripts/report: {NO_PLOTS}", file=sys.stderr)
-        print(f"{folder / 'report.html'}: {len(made)} files")
+            say(sys.stderr, f"{NAME}: {NO_PLOTS}\n")
+        say(sys.stdout, f"{folder / 'report.html'}: {len(made)} files\n")
     return code

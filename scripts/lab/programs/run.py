@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Iterator, Sequence
+from typing import Callable, Iterator, Mapping, NamedTuple, Sequence
 
 from ..machine.children import Children
 from ..machine.errors import LabError
-from ..machine.program import EX_INTERRUPTED, say
+from ..machine.program import EX_INTERRUPTED, STOPPING, say
 from ..ask import plan as planning
 from ..ask.plan import Plan, Step
 from ..server import site
@@ -22,11 +21,11 @@ from ..server.backend import Backend
 from ..measure import environment, measurement, syscalls, wrk
 from ..measure.environment import ROOT
 from ..measure.measurement import Bench, Programs
-from ..measure.sample import Count, Sample
+from ..measure.sample import Count
 from ..judge import gates
 from ..judge.analysis import CellResult
 from ..show.document import Run, command_line, to_json, utc
-from . import budget, readme, report
+from . import budget, options, report, results as documents
 from .progress import Progress
 
 FLOOR = "build/floor"
@@ -44,25 +43,22 @@ def find_programs(
     return Programs(ROOT, server, FLOOR, wrk_path, folder, backend)
 
 
-def server_path(given: str) -> str:
-    """As given from where the lab was called, turned into what works from ROOT."""
-    path = Path(given)
-    if path.is_absolute() or given == "./server":
-        return given
-    try:
-        return "./" + str(path.resolve().relative_to(ROOT))
-    except ValueError:
-        return str(path.resolve())
+def shown(path: Path, base: Path) -> str:
+    """As it is named in base, if it lies below; else in full."""
+    path = Path(os.path.abspath(path))
+    return str(path.relative_to(base)) if path.is_relative_to(base) else str(path)
 
 
 @contextmanager
 def prepared(
-    program: str, argv: Sequence[str], plan: Plan, server: str
+    program: str, argv: Sequence[str], plan: Plan, server: str, directory: Path | None
 ) -> Iterator[tuple[Run, Programs]]:
     """All that a plan needs, for as long as it is performed. Raises LabError where it cannot be had.
 
-    program, argv: as called. server: as given there."""
-    wrk_path, server = wrk.find(), server_path(server)
+    program, argv: as called. server: as given there. directory: where the results' folder goes."""
+    if directory:
+        check_writable(directory)
+    wrk_path, server = wrk.find(), os.path.join(".", shown(Path(server), ROOT))
     asks = any(cell.workload.database for cell in plan.cells)
     with site.folder() as folder, Backend(asks) as backend:
         programs = find_programs(plan, server, wrk_path, folder, backend)
@@ -115,40 +111,42 @@ def count_syscalls(bench: Bench) -> Iterator[Count]:
                     yield found
 
 
-def perform(run: Run, programs: Programs) -> int:
-    """Everything of a plan that run has not yet. The exit status: what was measured until a stop
-    stays."""
-    plan = run.plan
-    progress = Progress(sys.stderr, budget.seconds_planned(plan) / max(1, len(plan.steps)))
-    code = 0
+@contextmanager
+def measuring(run: Run) -> Iterator[None]:
+    """A stop ends the block alone: what was measured until then stays."""
     try:
-        with Children() as children:
-            bench = Bench(children, programs, plan)
-            execute(bench, run, progress)
-            if plan.syscalls:
-                progress.say("counting system calls")
-                run.counts += count_syscalls(bench)
-                if not run.counts:
-                    why = "could not trace" if syscalls.available() else "is not installed"
-                    run.notes.append(f"system calls were not counted: strace {why}")
+        yield
         run.complete = True
     except KeyboardInterrupt as stop:
-        run.stopped_by, code = str(stop) or "SIGINT", EX_INTERRUPTED
+        run.stopped_by = str(stop) or "SIGINT"
     except LabError as error:
-        progress.clear()
         say(sys.stderr, f"{run.command.split()[0]}: {error}\n")
-        run.stopped_by, code = str(error), 1
-    progress.clear()
-    return code
+        run.stopped_by = str(error)
 
 
-def worth_keeping(run: Run) -> bool:
-    """Whether anything can be compared: that takes the first block in full."""
-    return run.complete or len(run.samples) >= sum(len(cell.configurations) for cell in run.plan.cells)
+def exit_status(run: Run) -> int:
+    if run.stopped_by in {number.name for number in STOPPING}:
+        return EX_INTERRUPTED
+    return 0 if run.complete else 1
+
+
+def perform(run: Run, programs: Programs) -> None:
+    """Everything of a plan that run has not yet."""
+    plan = run.plan
+    progress = Progress(sys.stderr, budget.seconds_planned(plan) / max(1, len(plan.steps)))
+    with measuring(run), closing(progress), Children() as children:
+        bench = Bench(children, programs, plan)
+        execute(bench, run, progress)
+        if plan.syscalls:
+            progress.say("counting system calls")
+            run.counts += count_syscalls(bench)
+            if not run.counts:
+                why = "could not trace" if syscalls.available() else "is not installed"
+                run.notes.append(f"system calls were not counted: strace {why}")
 
 
 def check_writable(directory: Path) -> None:
-    """Before anything is measured: raises LabError where write() could not make a folder there."""
+    """Before anything is measured: raises LabError where no folder could be made there."""
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=directory):
@@ -157,35 +155,65 @@ def check_writable(directory: Path) -> None:
         raise LabError(f"--results {directory}: {error.strerror}") from None
 
 
+# --- what comes of it ---------------------------------------------------------------------
+
+
+class Said(NamedTuple):
+    """What a program makes of a run: text for stdout, an exit status, files beside the run's."""
+
+    text: str
+    status: int = 0
+    files: Mapping[str, str] = {}
+
+
+Conclude = Callable[[Run, Sequence[CellResult], str], Said]
+
+
+def new_folder(directory: Path, label: str) -> Path:
+    """Named only, and as none there is: another run may have ended in the same second."""
+    folder = directory / f"{utc('%Y%m%dT%H%M%SZ')}-{label}"
+    return folder.with_name(f"{folder.name}-{os.getpid()}") if folder.exists() else folder
+
+
+def finish(
+    run: Run, directory: Path | None, conclude: Conclude, earlier: Path | None = None
+) -> int:
+    """Says what was found and writes it below directory, if there is one; nothing of a run cut off in
+    its first block, of which nothing can be compared. The exit status.
+
+    conclude: is given the folder's name too, as said to the user. earlier: the run's folder, where it
+    has one."""
+    program, done = run.command.split()[0], len(run.samples)
+    status = exit_status(run)
+    enough = run.complete or done >= sum(len(cell.configurations) for cell in run.plan.cells)
+    if not run.complete and (enough or status == EX_INTERRUPTED):
+        kept = "what was measured follows" if enough else "nothing was written"
+        say(sys.stderr, f"{program}: stopped after {done} of {len(run.plan.steps)} runs; {kept}\n")
+    if not enough:
+        return status
+    results = run.results()
+    folder = earlier or (new_folder(directory, run.plan.label) if directory else None)
+    where = shown(folder, Path.cwd()) if folder else ""
+    said = conclude(run, results, where)
+    try:
+        if folder:
+            write(run, results, folder, said.files)
+    finally:  # a full disk loses no figures
+        say(sys.stdout, said.text)
+    if folder:
+        say(sys.stdout, f"\nseed {run.plan.seed}; written to {where}/\n")
+        if not run.complete and program == options.PROGRAM:
+            say(sys.stderr, f"{program}: --resume {where} goes on with it\n")
+    return status or said.status
+
+
 def write(
-    run: Run, results: Sequence[CellResult], directory: Path, folder: Path | None = None
-) -> Path:
-    """The run's folder below directory, a new one where none is given; after a reference run also what is made of the
-    newest such, here and in the README.md above. Raises LabError where one cannot be written."""
-    new = folder is None
-    folder = folder or directory / f"{utc('%Y%m%dT%H%M%SZ')}-{run.plan.label}"
-    try:
-        if new:
-            folder.mkdir(parents=True)
-        document = json.dumps(to_json(run, results), indent=1, ensure_ascii=False)
-        written = folder / "run.json.new"  # one that was there is lost to no full disk
-        written.write_text(document + "\n")
-        written.replace(folder / "run.json")
-        report.write(folder, report.files(run, results, folder.name))
-        whole = directory / "README.md"
-        reference = run.plan.label.startswith(readme.REFERENCE)
-        if reference or not whole.exists():
-            whole.write_text(readme.results_text(directory))
-        if reference:
-            readme.renew(directory)
-    except OSError as error:
-        raise LabError(f"cannot write results to {folder}: {error.strerror}") from None
-    return folder
-
-
-def shown(folder: Path) -> str:
-    """As a user in the current folder would name it."""
-    try:
-        return str(folder.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(folder)
+    run: Run, results: Sequence[CellResult], folder: Path, more: Mapping[str, str] = {}
+) -> None:
+    """All files of a run, and more by their names; after a reference run also what documents say of the
+    newest such. Raises LabError where one cannot be written."""
+    report.write(folder, {"run.json": report.json_text(to_json(run, results)), **more})
+    report.write_run(run, results, folder)
+    if run.plan.label.startswith(documents.REFERENCE):
+        for path, text in documents.generated(folder.resolve().parent).items():
+            report.write(path.parent, {path.name: text})

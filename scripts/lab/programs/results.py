@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: MIT
+"""scripts/results: the results in README.md and results/README.md, from the newest reference run.
+
+A reference run is a folder results/<UTC time>-reference*/. Nothing of it is typed: both texts
+follow from its run.json, and the files change only between their two markers. scripts/bench does
+the same at the end of a run with such a label.
+
+--check writes nothing. 0: done, or all is as it would be made. 1: not so, or the run cannot be
+read; a line says what. 64: bad option.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Sequence
+
+from ..machine.errors import LabError
+from ..machine.program import Parser, say
+from ..ask.plan import MODELS
+from ..measure.environment import ROOT
+from ..show import overview, reading, table
+from . import report
+
+README = "README.md"
+REFERENCE = "reference"
+BEGIN = "<!-- results: written by scripts/results, never by hand -->"
+END = "<!-- end of results -->"
+NOTHING = "No reference run is kept here yet: `scripts/bench --full --label reference` makes one."
+ABOVE = ("crossover", "hello-throughput", "sleep-throughput")  # the plots that README.md shows
+
+
+def newest(directory: Path) -> Path | None:
+    """The folder of the newest reference run below results/; times sort as text."""
+    found = [
+        path.parent
+        for path in directory.glob(f"*-{REFERENCE}*/run.json")
+        if path.parent.name.partition("-")[2].startswith(REFERENCE)
+    ]
+    return max(found, key=lambda path: path.name) if found else None
+
+
+def _markdown(rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
+    marks = ["---:" if name in (overview.CONNECTIONS, *MODELS) else "---" for name in rows[0]]
+    return [lines[0], "| " + " | ".join(marks) + " |", *lines[1:]]
+
+
+def text(directory: Path, readme: Path) -> str:
+    """What stands between the markers: all in results/README.md, less in the one above. Raises
+    LabError where the reference run cannot be read."""
+    folder = newest(directory)
+    if folder is None:
+        return NOTHING
+    run = reading.read(folder)
+    results = run.results()
+    place = folder.relative_to(readme.parent)
+    whole = readme.parent == directory
+    more = "" if whole else f", [verdicts and plots]({directory.name}/{README})"
+    out = [
+        f"{report.how(run)} All of it: [page]({place}/report.html), [tables]({place}/table.md), "
+        f"[CSV]({place}/table.csv){more}.", "",
+        *_markdown(overview.rows(results)), "",
+        overview.reading_line(run.plan.blocks), "",
+        *(line for note in run.notes for line in (f"{note[0].upper()}{note[1:]}.", "")),
+    ]  # fmt: skip
+    if whole:
+        out += ["### Verdicts", "", *(f"- {line}" for line in table.sentences(results)), ""]
+        out += ["### Plots", ""]
+    plots = sorted(path.stem for path in (folder / report.PLOTS).glob("*.svg"))
+    out += [f"![{n}]({place}/{report.PLOTS}/{n}.svg)" for n in plots if whole or n in ABOVE]
+    return "\n".join(out).rstrip()
+
+
+def replaced(readme: str, made: str) -> str:
+    """The file with what was made between its markers. Raises LabError where it has not one of each."""
+    if readme.count(BEGIN) != 1 or readme.count(END) != 1:
+        raise LabError(f"README.md needs one line {BEGIN!r} and below it one {END!r}")
+    head, _, rest = readme.partition(BEGIN)
+    _, found, tail = rest.partition(END)
+    if not found:
+        raise LabError(f"README.md: {END!r} stands above {BEGIN!r}")
+    return f"{head}{BEGIN}\n\n{made}\n\n{END}{tail}"
+
+
+def generated(directory: Path) -> dict[Path, str]:
+    """results/README.md and the README.md above it as they should be, where they have the markers.
+    Raises LabError."""
+    found = {}
+    for path in (directory / README, directory.parent / README):
+        try:
+            now = path.read_text()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise LabError(f"cannot read {path}: {error.strerror}") from None
+        if BEGIN in now:
+            found[path] = replaced(now, text(directory, path))
+    return found
+
+
+def main(argv: Sequence[str], root: Path = ROOT) -> int:
+    parser = Parser("scripts/results", __doc__)
+    parser.add_argument("--check", action="store_true", help="only say what differs")
+    check = parser.parse_args(argv).check
+    made = generated(root / "results")
+    if len(made) < 2:
+        raise LabError(f"README.md and results/README.md need each a line {BEGIN!r}")
+    differ = [path for path, new in made.items() if path.read_text() != new]
+    for path in differ:
+        name = path.relative_to(root)
+        if check:
+            say(sys.stderr, f"{name} is not what scripts/results makes of the newest reference run\n")
+        else:
+            report.write(path.parent, {path.name: made[path]})
+            say(sys.stdout, f"wrote {name}\n")
+    return int(check and bool(differ))
