@@ -6,66 +6,59 @@ from __future__ import annotations
 
 import shutil
 import time
-from typing import Callable, TextIO
+from typing import TextIO
 
 from ..machine.program import say
-from ..ask.plan import Plan
+from ..show.document import Run
+from . import budget
 
 EVERY_S = 10.0
 
 
 class Progress:
-    def __init__(self, stream: TextIO, a_step_s: float) -> None:
-        """a_step_s: what a step is expected to take."""
-        self._stream = stream
-        self._on = stream.isatty()
-        self._estimate = a_step_s
+    def __init__(self, stream: TextIO, run: Run) -> None:
+        self._stream, self._on = stream, stream.isatty()
+        self._run, self._before = run, len(run.samples)  # some, where it goes on
+        self._estimate_s = budget.seconds_planned(run.plan) / max(1, len(run.plan.steps))
         self._begun = self._asked = time.monotonic()
         self._known = ""
-        self._done_before: int | None = None
         self._width = 0
 
-    def show(self, plan: Plan, done: int, known: Callable[[], str]) -> None:
-        """done: of the plan's steps. known: what is; working that out takes time, so it is asked
-        every EVERY_S only."""
-        if self._done_before is None:
-            self._done_before = done
-        now = time.monotonic()
+    def show(self) -> None:
+        """Of the step that comes next."""
+        plan, done, now = self._run.plan, len(self._run.samples), time.monotonic()
         due = now - self._asked >= EVERY_S
-        if due:
-            self._known, self._asked = f"; {known()}", now
-        step = plan.steps[done]
-        left_s = self.seconds_left(done, len(plan.steps))
-        budget_s = plan.budget_s - (now - self._begun)
+        if due:  # working out what is known takes time
+            self._known, self._asked = f"; {budget.known(self._run)}", now
+        left_s, budget_s = self.seconds_left(), plan.budget_s - (now - self._begun)
         left = f"at most {clock(budget_s)}" if budget_s > left_s else clock(left_s)
+        step = plan.steps[done]
         text = (
             f"[{done + 1}/{len(plan.steps)}] block {step.block + 1}/{plan.blocks_of(step.cell)}  "
             f"{step.cell.workload.name} {step.configuration.label}  {left} left{self._known}"
         )
         if self._on:
-            self._write(text)
+            self.say(text)
         elif due:
             say(self._stream, text + "\n")
 
-    def say(self, text: str) -> None:
-        if self._on:
-            self._write(text)
-
-    def seconds_left(self, done: int, steps: int) -> float:
+    def seconds_left(self) -> float:
         """By the plan's own estimate at first, by the steps' mean time later."""
-        elapsed, own = time.monotonic() - self._begun, done - (self._done_before or 0)
-        a_step = (elapsed + 3 * self._estimate) / (own + 3)
-        return a_step * (steps - done)
+        elapsed_s, done = time.monotonic() - self._begun, len(self._run.samples)
+        a_step_s = (elapsed_s + 3 * self._estimate_s) / (done - self._before + 3)
+        return a_step_s * (len(self._run.plan.steps) - done)
+
+    def say(self, text: str) -> None:
+        """On a terminal, in place of what is there."""
+        if self._on:
+            text = text[: shutil.get_terminal_size().columns - 1]  # a second line could not be taken back
+            say(self._stream, "\r" + text.ljust(self._width))
+            self._width = len(text)
 
     def close(self) -> None:
         if self._on:
-            self._write("")
+            self.say("")
             say(self._stream, "\r")
-
-    def _write(self, text: str) -> None:
-        text = text[: shutil.get_terminal_size().columns - 1]  # a second line could not be taken back
-        say(self._stream, "\r" + text.ljust(self._width))
-        self._width = len(text)
 
 
 def clock(seconds: float) -> str:

@@ -86,7 +86,7 @@ def execute(bench: Bench, run: Run, progress: Progress) -> None:
     failures = 0  # one after the other
     for step in steps(run):
         order = len(run.samples)
-        progress.show(run.plan, order, lambda: budget.known(run))
+        progress.show()
         try:
             sample = measurement.measure(bench, step, order)
             failures = 0
@@ -133,7 +133,7 @@ def exit_status(run: Run) -> int:
 def perform(run: Run, programs: Programs) -> None:
     """Everything of a plan that run has not yet."""
     plan = run.plan
-    progress = Progress(sys.stderr, budget.seconds_planned(plan) / max(1, len(plan.steps)))
+    progress = Progress(sys.stderr, run)
     with measuring(run), closing(progress), Children() as children:
         bench = Bench(children, programs, plan)
         execute(bench, run, progress)
