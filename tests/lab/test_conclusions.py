@@ -198,11 +198,11 @@ def test_only_what_cannot_hold_the_connections_has_fallen(
 
 
 def test_pool_sizes_worth_trying_surround_the_one_that_fills_the_cores() -> None:
-    service = advise.Service(cpu_ms=1.0, wait_ms=19.0, concurrency=256, cores=2)
+    service = advise.Service(cpu_ms=1.0, wait_ms=19, concurrency=256, cores=2)
     assert service.filling_workers == 40
     assert service.pool_sizes() == [2, 20, 40, 80, 256]
-    assert advise.Service(0.0, 20.0, 64, 1).filling_workers == 64
-    assert max(advise.Service(0.0, 20.0, 9000, 1).pool_sizes()) == advise.MOST_WORKERS
+    assert advise.Service(0.0, 20, 64, 1).filling_workers == 64
+    assert max(advise.Service(0.0, 20, 9000, 1).pool_sizes()) == advise.MOST_WORKERS
 
 
 def test_among_equals_the_smallest_memory_is_advised() -> None:
@@ -216,7 +216,7 @@ def test_among_equals_the_smallest_memory_is_advised() -> None:
     assert found is not None and found.best.label == "threads(64)"
     assert [row.label for row in found.equals] == ["prefork(64)"]
     assert [(row.label, round(part.ratio, 2)) for row, part in found.behind] == [("threads(4)", 0.23)]
-    text = "\n".join(advise.explain(advise.Service(0.25, 5.0, 64, 1), cell))
+    text = "\n".join(advise.explain(advise.Service(0.25, 5, 64, 1), cell))
     assert text.startswith("Use --model=threads --workers=64: 3,010 requests/s")
     assert "behind: threads(4) 0.23 × threads(64) [0.23, 0.23]" in text
 

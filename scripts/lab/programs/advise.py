@@ -36,13 +36,9 @@ MOST_WORKERS = 1024
 @dataclass(frozen=True)
 class Service:
     cpu_ms: float
-    wait_ms: float
+    wait_ms: int
     concurrency: int
     cores: int
-
-    @property
-    def query(self) -> str:
-        return f"cpu={round(self.cpu_ms * 1e3)}&wait={round(self.wait_ms)}&rounds=1"
 
     @property
     def filling_workers(self) -> int:
@@ -62,7 +58,7 @@ class Service:
 
 def make_plan(service: Service, cores: Cores, options: argparse.Namespace) -> Plan:
     workload = replace(
-        with_query(WORKLOADS["mix"], service.query),
+        with_query(WORKLOADS["mix"], f"cpu={round(service.cpu_ms * 1e3)}&wait={service.wait_ms}&rounds=1"),
         shape=f"{service.cpu_ms:g} ms of computing, {service.wait_ms:g} ms of waiting",
     )
     models = f"prefork,threads,coro,coro:{service.cores}"
@@ -87,20 +83,14 @@ class Advice:
 
 def decide(result: CellResult) -> Advice | None:
     """None when nothing can be believed."""
-    alive = [row for row in result.models if not row.void]
+    alive = sorted((row for row in result.models if not row.void), key=lambda row: -row.rps)
     if not alive:
         return None
-    top = max(alive, key=lambda row: row.rps)
-    equal, behind = [], []
-    for row in alive:
-        found = result.compare(row, top, RPS)
-        if found and found.decided:
-            behind.append((row, found))
-        else:
-            equal.append(row)
+    parts = [(row, result.compare(row, alive[0], RPS)) for row in alive]
+    behind = tuple((row, part) for row, part in parts if part and part.decided)
+    equal = [row for row, part in parts if not (part and part.decided)]
     best = min(equal, key=lambda row: (row.memory_bytes, row.configuration.workers))
-    rest = tuple(row for row in equal if row is not best)
-    return Advice(best, rest, tuple(sorted(behind, key=lambda pair: -pair[1].ratio)))
+    return Advice(best, tuple(row for row in equal if row is not best), behind)
 
 
 def explain(service: Service, result: CellResult) -> list[str]:
