@@ -1,12 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Which cells a preset runs: each is a list of cells with the blocks and seconds they get.
-
-  quick      the models on the four workloads that tell them apart; about a minute
-  full       every workload; connections 1 to 4096; pools of 4 to 256; both dispatches; --gil
-  floor      the models and other servers against the floor server, for the speed goals
-  crossover  computing share x connections x pool size: which model wins where
-  external   published results, to be reproduced in shape
-"""
+"""Which cells a preset runs: each is a list of cells with the blocks and seconds they get. What a preset
+is for, scripts/bench --help says in the words of its function here."""
 
 from __future__ import annotations
 
@@ -71,6 +65,9 @@ class Maker:
 
 
 def full(make: Maker) -> Preset:
+    """every workload; 1 to 4096 connections on hello and sleep; pools of 4, 16, 64 and 256; keep-alive
+    and not; both dispatches; --gil; 10 blocks, system calls counted apart: about an hour, 75 minutes
+    with --peers"""
     three = "prefork,threads,coro"
     with_gil = "prefork,threads,threads+gil,coro"
     dispatch = "prefork+connection,threads+connection"
@@ -107,6 +104,8 @@ def full(make: Maker) -> Preset:
 
 
 def floor(make: Maker) -> Preset:
+    """the floor server, the models and every other server installed: the speed goals, each PASS, FAIL
+    or VOID: about 20 minutes"""
     models = "prefork:4,threads:4,prefork:64,threads:64,coro"
     cells = [
         *make.cells("hello", models, [64, 256], peers=True),
@@ -123,6 +122,8 @@ CROSSOVER_CONNECTIONS = (4, 16, 64, 256)
 
 
 def crossover(make: Maker) -> Preset:
+    """/mix by computing share, connections and pool size: which model wins where: about a quarter of
+    an hour"""
     cells = []
     loops = len(make.cores.server)  # all models get the same cores; wrk has its own
     for cpu_us, wait_ms in CROSSOVER_SHAPES:
@@ -138,6 +139,7 @@ IDLE_STEPS = (16, 256, 512, 1536)
 
 
 def external(make: Maker) -> Preset:
+    """published results, reproduced in shape: about 10 minutes"""
     both = make.cores.together
 
     def wide(model: str, workers: int) -> Configuration:

@@ -27,19 +27,7 @@ PROGRAM = "scripts/bench"
 DESCRIPTION = """\
 Runs the server's concurrency models under wrk, interleaved and repeated, and prints what
 they reach, what it costs, what stops them, and how sure that is.
-
-presets (one of them; the options below change it, or choose from it):
-  --quick      the models on hello, cpu, sleep and mix, 3 blocks and more: under two minutes
-  --full       every workload; 1 to 4096 connections on hello and sleep; pools of 4, 16, 64
-               and 256; keep-alive and not; both dispatches; --gil; 10 blocks, system calls
-               counted apart: about an hour, 75 minutes with --peers
-  --floor      the floor server, the models and every other server installed: the speed
-               goals, each PASS, FAIL or VOID: about 20 minutes
-  --crossover  /mix by computing share, connections and pool size: which model wins where:
-               about a quarter of an hour
-  --external   published results, reproduced in shape: about 10 minutes
 """
-
 QUICK_BUDGET_S = 105.0  # make bench is to end in two minutes, writing included
 
 EXAMPLES = """\
@@ -57,12 +45,14 @@ examples:
 
 def parser() -> Parser:
     made = Parser(PROGRAM, DESCRIPTION, EXAMPLES)
-    one_of = made.add_mutually_exclusive_group()
+    shown = made.add_argument_group("presets", "one of them; the options above change it, or choose from it")
+    one_of = shown.add_mutually_exclusive_group()
     one_of.add_argument("--quick", dest="preset", action="store_const", const="quick",
-                        default="quick", help="in use when nothing else is said")
-    for name in presets.NAMED:
+                        default="quick", help="in use when nothing else is said: the models on hello, cpu, "
+                        "sleep and mix, 3 blocks and more: under two minutes")
+    for name, preset in presets.NAMED.items():
         one_of.add_argument(f"--{name}", dest="preset", action="store_const", const=name,
-                            help=argparse.SUPPRESS)
+                            help=preset.__doc__)
     add = made.add_argument
     add("--models", metavar="LIST",
         help="MODEL[:WORKERS][+gil][+connection], ...; WORKERS may be 'cores' "
