@@ -29,7 +29,7 @@ from ..measure.sample import Sample
 from ..judge import best, stats, words
 from ..judge.analysis import CellResult
 from ..judge.stats import MORE, Comparison
-from ..show import reading
+from ..show import reading, table
 
 FAILED, CANNOT, UNDECIDED = 1, 2, 3
 Figures = dict[tuple[str, int, str], dict[str, list[float]]]
@@ -169,17 +169,12 @@ def conditions(text: str, compared: Sequence[Compared]) -> list[Condition]:
 
 def render(compared: Sequence[Compared], metrics: Sequence[str]) -> str:
     """A line a configuration: each metric as B over A, and what is decided of it."""
-    rows = [["workload", "conn.", "configuration", *metrics]]
+    rows = [["configuration", *metrics]]
     for each in compared:
-        cells = []
-        for name in metrics:
-            ratio = each.ratios.get(name)
-            cells.append(words.ratio_text(ratio, 3) + MARKS.get(ratio.state, "") if ratio else "–")
-        rows.append([each.workload, str(each.connections), each.configuration, *cells])
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows
-    )
+        ratios = [each.ratios[name] for name in metrics]
+        cells = [words.ratio_text(r, 3) + MARKS.get(r.state, " ") if r else words.NONE for r in ratios]
+        rows.append([each.place, *cells])
+    return "\n".join(table.aligned(rows))
 
 
 def verdict(found: Sequence[Condition]) -> int:

@@ -149,17 +149,17 @@ def _rows(result: CellResult, chosen: tuple[Column, ...]) -> list[list[str]]:
 
 def _fitted(rows: list[list[str]], chosen: tuple[Column, ...], width: int) -> list[str]:
     """Aligned, with optional columns left out until it fits, if it can be made to."""
-    lines = _aligned(rows)
+    lines = aligned(rows)
     for column in sorted(chosen, key=lambda c: -c.optional):
         if max(map(len, lines)) <= width or not column.optional:
             break
         index = rows[0].index(column.name)
         rows = [row[:index] + row[index + 1 :] for row in rows]
-        lines = _aligned(rows)
+        lines = aligned(rows)
     return lines
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     """Columns padded; names and reasons to the left, figures to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     last = len(widths) - 1
