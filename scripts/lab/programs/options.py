@@ -63,7 +63,7 @@ def parser() -> Parser:
         help="numbers; by default each workload's own")
     add("--workers", type=parse_numbers, metavar="LIST",
         help=f"sizes of the pools, prefork and threads ({presets.QUICK_POOL})")
-    add("--peers", metavar="LIST", nargs="?", const="all",
+    add("--peers", type=peer_names, metavar="LIST", nargs="?", default=[], const=list(PEERS),
         help="other servers beside ours, all that are installed or those listed: "
         + ", ".join(PEERS))
     add("--against", metavar="PATH|REV",
@@ -100,6 +100,10 @@ def cpus(text: str) -> tuple[int, ...]:
     return planning.parse_cpus(text, os.sched_getaffinity(0))
 
 
+def peer_names(text: str) -> list[str]:
+    return list(PEERS) if text == "all" else planning.parse_list(text, PEERS, "peer")
+
+
 def label(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._-]+", text):
         raise UsageError(f"{text!r}: letters, digits, '.', '_' and '-' only")
@@ -129,17 +133,13 @@ def peer_configurations(
     options: argparse.Namespace, cores: Cores, notes: list[str]
 ) -> list[Configuration]:
     """Those asked for that are installed; notes says which are not."""
-    asked = options.peers or ("all" if options.preset == "floor" else "")
-    if not asked:
-        return []
-    names = list(PEERS) if asked == "all" else planning.parse_list(asked, PEERS, "peer")
+    names = options.peers
+    if options.preset == "floor":
+        names = names or [name for name in PEERS if not name.startswith("gunicorn")]
     absent = peers.missing(names)
     if absent:
         notes.append(f"peers {peers.absent_message(absent)}")
-    present = [name for name in names if name not in absent]
-    if options.preset == "floor" and not options.peers:
-        present = [name for name in present if not name.startswith("gunicorn")]
-    return peers.configurations(present, cores)
+    return peers.configurations([name for name in names if name not in absent], cores)
 
 
 def make_plan(options: argparse.Namespace, notes: list[str]) -> Plan:

@@ -21,7 +21,6 @@ from ..server.backend import Backend
 from ..measure import environment, measurement, syscalls, wrk
 from ..measure.environment import ROOT
 from ..measure.measurement import Bench, Programs
-from ..measure.sample import Count
 from ..judge import gates
 from ..judge.analysis import CellResult
 from ..show.document import Run, command_line, to_json, utc
@@ -99,18 +98,6 @@ def execute(bench: Bench, run: Run, progress: Progress) -> None:
         run.samples.append(sample)
 
 
-def count_syscalls(bench: Bench) -> Iterator[Count]:
-    """After everything that is timed."""
-    for cell in bench.plan.cells:
-        if not syscalls.countable(cell):
-            continue
-        for configuration in cell.configurations:
-            if not configuration.again:
-                found = syscalls.count(bench, cell, configuration)
-                if found:
-                    yield found
-
-
 @contextmanager
 def measuring(run: Run) -> Iterator[None]:
     """A stop ends the block alone: what was measured until then stays."""
@@ -137,9 +124,14 @@ def perform(run: Run, programs: Programs) -> None:
     with measuring(run), closing(progress), Children() as children:
         bench = Bench(children, programs, plan)
         execute(bench, run, progress)
-        if plan.syscalls:
+        if plan.syscalls:  # after everything that is timed
             progress.say("counting system calls")
-            run.counts += count_syscalls(bench)
+            found = (
+                syscalls.count(bench, cell, configuration)
+                for cell in plan.cells if syscalls.countable(cell)
+                for configuration in cell.configurations if not configuration.again
+            )  # fmt: skip
+            run.counts += (count for count in found if count)
             if not run.counts:
                 why = "could not trace" if syscalls.available() else "is not installed"
                 run.notes.append(f"system calls were not counted: strace {why}")
