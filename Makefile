@@ -73,10 +73,16 @@ $(B)/version: FORCE
 	@mkdir -p $(@D)
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
 
-# Rebuild when the compiler or its flags change.
+# Rebuild when the compiler or its flags change. Before the first time: is all there that is built of?
+HEADERS := stdio.h ev.h http_parser.h postgresql/libpq-fe.h sqlite3.h hiredis/hiredis.h
 $(B)/flags: FORCE
 	@mkdir -p $(@D)
-	@echo '$(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS)' > $@
+	@echo '$(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS)' | cmp -s - $@ || { \
+		for header in $(HEADERS); do \
+			echo "#include <$$header>" | $(CC) $(CPPFLAGS) $(CFLAGS) -E - >/dev/null 2>&1 || missing="$$missing $$header"; \
+		done; \
+		[ -z "$$missing" ] || { echo "make: $(CC) finds no$$missing: scripts/deps build installs what is missing" >&2; exit 1; }; \
+		echo '$(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS)' > $@; }
 .PHONY: FORCE # or .SECONDARY would let it pass for made
 FORCE:
 
@@ -100,7 +106,7 @@ build/examples/%: $(B)/examples/%.o $(B)/libcoro.a
 
 # The floor: a bare epoll loop that answers a fixed string (see scripts/floor.c).
 floor: build/floor
-build/floor: scripts/floor.c
+build/floor: scripts/floor.c | $(B)/flags
 	@mkdir -p $(@D)
 	$(call quiet,LINK)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra $(CFLAGS) $(LDFLAGS) -o $@ $<
 

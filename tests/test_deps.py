@@ -127,3 +127,14 @@ def test_a_purpose_that_is_none(tmp_path: Path) -> None:
     done = subprocess.run(["sh", str(ROOT / "scripts/deps"), "benhc"], capture_output=True, text=True, check=False,
                           env={**os.environ, "DEPS": ""})  # fmt: skip
     assert done.returncode == 64 and "expected build, bench," in done.stderr
+
+
+def test_make_says_what_is_missing_and_how_to_get_it() -> None:
+    command = ["make", "VARIANT=nothing", "CC=false", "build/nothing/flags"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert "make: false finds no stdio.h ev.h " in done.stderr
+    assert "scripts/deps build installs what is missing" in done.stderr
+    flags = ROOT / "build/nothing/flags"
+    assert not flags.exists(), "or it would not be asked again"
+    flags.parent.rmdir()
