@@ -49,7 +49,9 @@ def build() -> None:
         try:
             subprocess.run(argv, cwd=ROOT, check=True)
         except (OSError, subprocess.CalledProcessError) as error:
-            raise LabError(f"scripts/coro-bench/bench.c could not be built: {error}") from None
+            raise LabError(
+                "scripts/coro-bench/bench.c could not be built; scripts/deps lab installs what it takes"
+            ) from error
 
 
 def bench_coro(children: Children, what: str, cpus: Sequence[int]) -> dict[str, tuple[float, str]]:

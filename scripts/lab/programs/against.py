@@ -46,7 +46,8 @@ def other_server(given: str, folder: Path) -> str:
         return str(path.resolve())
     known = _ran("git", "-C", str(ROOT), "rev-parse", "--verify", "--quiet", f"{given}^{{commit}}")
     if known.returncode != 0:
-        raise UsageError(f"--against {given}: neither a program nor a revision of this repository")
+        why = f" ({known.stderr.splitlines()[0]})" if known.stderr else ""
+        raise UsageError(f"--against {given}: neither a program nor a revision of this repository{why}")
     tree, commit = str(folder / "against"), known.stdout.strip()
     for argv in (
         ("git", "clone", "--quiet", "--shared", "--no-checkout", str(ROOT), tree),
