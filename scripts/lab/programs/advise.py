@@ -9,18 +9,16 @@ to be less, the one that takes the least memory. Every other one is listed with 
 
 from __future__ import annotations
 
-import argparse
 import math
 import os
 import sys
 from dataclasses import dataclass, replace
 from typing import Sequence
 
-from ..machine import priority
 from ..machine.errors import UsageError
 from ..machine.program import Parser, number, say
 from ..ask import plan as planning
-from ..ask.plan import Cell, Cores, Plan
+from ..ask.plan import Cell, Cores
 from ..ask.workloads import WORKLOADS, with_query
 from ..judge import words
 from ..judge.analysis import RPS, CellResult, Row
@@ -56,19 +54,14 @@ class Service:
         return sorted({min(max(1, size), most) for size in wanted})
 
 
-def make_plan(service: Service, cores: Cores, options: argparse.Namespace) -> Plan:
+def cell_of(service: Service, cores: Cores) -> Cell:
     workload = replace(
         with_query(WORKLOADS["mix"], f"cpu={round(service.cpu_ms * 1e3)}&wait={service.wait_ms}&rounds=1"),
         shape=f"{service.cpu_ms:g} ms of computing, {service.wait_ms:g} ms of waiting",
     )
     models = f"prefork,threads,coro,coro:{service.cores}"
     chosen = tuple(planning.parse_models(models, service.pool_sizes(), cores))
-    return planning.ordered(
-        Plan(
-            (Cell(workload, service.concurrency, chosen),), options.blocks, options.duration, 0.3,
-            options.seed, "advise", cores, preset="advise", nice=priority.usual(),
-        )
-    )  # fmt: skip
+    return Cell(workload, service.concurrency, chosen)
 
 
 # --- the answer -------------------------------------------------------------------------
@@ -143,7 +136,7 @@ def _parser() -> Parser:
     add("--concurrency", type=number(int, 1, 10_000), required=True, metavar="C",
         help="requests at a time")
     add("--cores", type=number(int, 1), metavar="N", help="of the server (half of all)")
-    choosing.shared(made, blocks=6, duration=1.0, results=None)
+    choosing.shared(made, "advise", blocks=6, duration=1.0, results=None)
     return made
 
 
@@ -153,7 +146,7 @@ def main(argv: Sequence[str]) -> int:
         raise UsageError("--cpu-ms: 0, or at least 0.001; and not both this and --wait-ms are 0")
     cores = planning.split_cores(os.sched_getaffinity(0), options.cores)
     service = Service(options.cpu_ms, options.wait_ms, options.concurrency, len(cores.server))
-    plan = make_plan(service, cores, options)
+    plan = choosing.plan_of(options, "advise", [cell_of(service, cores)], cores, 0.3)
     if options.list:
         say(sys.stdout, choosing.describe(plan))
         return 0

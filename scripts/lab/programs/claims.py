@@ -11,18 +11,15 @@ not be run; 64 for a bad option; 130 when interrupted.
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import os
 import sys
 from typing import Any, Callable, Sequence
 
-from ..machine import priority
 from ..machine.children import Children
 from ..machine.errors import LabError
 from ..machine.program import Parser, say
 from ..ask import plan as planning
-from ..ask.plan import Plan
 from ..measure import contexts
 from ..measure.measurement import Programs
 from ..judge import claims as judging
@@ -42,20 +39,8 @@ def _parser() -> Parser:
     add = made.add_argument
     add("--only", type=lambda text: planning.parse_list(text, CLAIMS, "claim"), metavar="LIST",
         default=",".join(CLAIMS), help="claims (%(default)s)")
-    choosing.shared(made, blocks=6, duration=1.0)
-    add("--label", type=choosing.label, default="claims",
-        help="ends the name of the results' folder (%(default)s)")
+    choosing.shared(made, "claims", blocks=6, duration=1.0)
     return made
-
-
-def make_plan(options: argparse.Namespace) -> Plan:
-    cores = planning.split_cores(os.sched_getaffinity(0))
-    return planning.ordered(
-        Plan(
-            tuple(judging.cells(cores, options.only)), options.blocks, options.duration, 0.2,
-            options.seed, options.label, cores, preset="claims", nice=priority.usual(),
-        )
-    )  # fmt: skip
 
 
 def measure(run: Run, programs: Programs, asked: Sequence[str]) -> Measured:
@@ -125,8 +110,8 @@ def conclude(run: Run, found: Measured, asked: Sequence[str], where: str) -> Sai
 
 def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
-    asked = options.only
-    plan = make_plan(options)
+    asked, cores = options.only, planning.split_cores(os.sched_getaffinity(0))
+    plan = choosing.plan_of(options, "claims", judging.cells(cores, asked), cores, 0.2)
     if options.list:
         named = "".join(f"{number} {CLAIMS[number]}\n" for number in sorted(asked))
         say(sys.stdout, named + choosing.describe(plan))

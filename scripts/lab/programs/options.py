@@ -80,7 +80,6 @@ def parser() -> Parser:
     add("--precision", type=number(float, 0.01, 100), metavar="P", default=3.0,
         help="how wide a ratio may be, in percent to both sides (%(default)g)")
     add("--warmup", type=number(float, 0, 60), metavar="S", help="seconds of load before it (0.2)")
-    add("--label", type=label, help="ends the name of the results' folder (the preset's name)")
     add("--cpus-server", type=cpus, metavar="LIST", help="cores of the server (the first half of all)")
     add("--cpus-load", type=cpus, metavar="LIST", help="cores of wrk (the other half)")
     add("--resume", metavar="DIR",
@@ -111,12 +110,15 @@ def label(text: str) -> str:
 
 
 def shared(
-    made: Parser, blocks: int | None = None, duration: float | None = None,
+    made: Parser, name: str | None = None, blocks: int | None = None, duration: float | None = None,
     results: Path | None = ROOT / "results", said: Sequence[str] = ("%(default)s",) * 2,
 ) -> None:  # fmt: skip
-    """What all that measure take. results: where none is asked for, None: they are not kept.
-    said: of the first two's defaults, where they depend on more."""
+    """What all that measure take. name: of the run, where no --label is given; a preset's otherwise.
+    results: where none is asked for, None: they are not kept. said: of the defaults of blocks and
+    duration, where they depend on more."""
     add = made.add_argument
+    add("--label", type=label, default=name,
+        help=f"ends the name of the results' folder ({name or 'the name of the preset'})")
     add("--blocks", type=number(int, 1), metavar="N", default=blocks,
         help=f"how often all is repeated; 3 and more give 95 %% intervals ({said[0]})")
     add("--duration", type=number(float, 0.2, 3600), metavar="S", default=duration,
@@ -175,6 +177,18 @@ def make_plan(options: argparse.Namespace, notes: list[str]) -> Plan:
     }  # fmt: skip
     asked = {name: value for name, value in given.items() if value is not None}
     return planning.ordered(replace(plan, **asked))
+
+
+def plan_of(
+    options: argparse.Namespace, preset: str, cells: Sequence[Cell], cores: Cores, warmup_s: float
+) -> Plan:
+    """Of a program whose options are shared() ones."""
+    return planning.ordered(
+        Plan(
+            tuple(cells), options.blocks, options.duration, warmup_s, options.seed, options.label, cores,
+            preset=preset, nice=priority.usual(),
+        )
+    )  # fmt: skip
 
 
 def _possible(

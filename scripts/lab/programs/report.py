@@ -30,12 +30,10 @@ NO_PLOTS = "no plots: matplotlib is not installed (apt-get install python3-matpl
 def files(run: Run, results: Sequence[CellResult], name: str) -> dict[str, str]:
     """Contents by path below the run's folder, which is called name."""
     title, paragraph = f"Run {name}", how(run)
-    notes: list[str] = []
     try:
-        plots = charts.draw(results, run.conclusions)
+        plots, notes = charts.draw(results, run.conclusions), []
     except ImportError:
-        plots = []
-        notes.append(NO_PLOTS)
+        plots, notes = [], [NO_PLOTS]
     made = {
         "table.md": table.render_markdown(
             run.plan, results, title, paragraph, run.conclusion_lines, run.notes
@@ -105,14 +103,10 @@ def judged_again(folder: Path) -> Run:
     run = reading.from_json(document)
     if run.plan.preset == "claims":
         raise LabError(f"{folder}: samples of {run.plan.preset} are judged by more than gates")
-    steps = {
-        (cell.workload.name, cell.connections, c.label): (cell.workload, c)
-        for cell in run.plan.cells
-        for c in cell.configurations
-    }
+    steps = {(s.cell.workload.name, s.cell.connections, s.configuration.label): s for s in run.plan.steps}
     for sample in run.samples:
-        workload, configuration = steps[sample.workload, sample.connections, sample.configuration]
-        sample.gates = gates.check(sample, workload, configuration)
+        step = steps[sample.workload, sample.connections, sample.configuration]
+        sample.gates = gates.check(sample, step.cell.workload, step.configuration)
     if JUDGED_AGAIN not in run.notes:
         run.notes.append(JUDGED_AGAIN)
     again = {**to_json(run, run.results()), "ended": document["ended"]}

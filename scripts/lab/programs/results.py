@@ -74,12 +74,10 @@ def text(directory: Path, readme: Path) -> str:
 
 def replaced(readme: str, made: str) -> str:
     """The file with what was made between its markers. Raises LabError where it has not one of each."""
-    if readme.count(BEGIN) != 1 or readme.count(END) != 1:
-        raise LabError(f"README.md needs one line {BEGIN!r} and below it one {END!r}")
     head, _, rest = readme.partition(BEGIN)
     _, found, tail = rest.partition(END)
-    if not found:
-        raise LabError(f"README.md: {END!r} stands above {BEGIN!r}")
+    if not found or readme.count(BEGIN) != 1 or readme.count(END) != 1:
+        raise LabError(f"README.md needs one line {BEGIN!r} and below it one {END!r}")
     return f"{head}{BEGIN}\n\n{made}\n\n{END}{tail}"
 
 
