@@ -119,7 +119,9 @@ def test_the_share_of_waiting_is_of_what_a_window_shows(rps: float, wanted: str)
 def test_the_floor_presets_text_counts_its_goals() -> None:
     data, text = goals.draw([hello(7.6)])
     assert {goal["state"] for goal in data["goals"]} == {"PASS", "VOID"}
-    assert any("CPU 1.01 [1.01, 1.01] × floor" in line for line in text)
+    (line,) = [line for line in text if "coro ÷ floor" in line]
+    assert line.startswith("PASS hello, 64 connections: CPU per request, ")
+    assert "1.01 [1.01, 1.01] (95 % of 6 blocks), goal ≤ 1.05" in line
     assert text[-1] == "5 passed, 0 failed, 6 void"
 
 

@@ -127,7 +127,7 @@ class CellResult:
             return None
         others = {sample.block: sample for sample in second.valid}
         pairs = [
-            (_comparable(first, s, figure), _comparable(second, others[s.block], figure))
+            (comparable(first, s, figure), comparable(second, others[s.block], figure))
             for s in first.valid
             if s.block in others
         ]
@@ -142,7 +142,7 @@ class CellResult:
         return self.compare(again, once, figure)
 
 
-def _comparable(row: Row, sample: Sample, figure: Figure) -> float:
+def comparable(row: Row, sample: Sample, figure: Figure) -> float:
     """Windows of one cell may differ in length, and all lose the same time at their beginning."""
     value, load = figure.of(sample), sample.load
     if figure is not RPS or load is None or not row.waited_ms:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Callable, Iterable, Sequence
 
 from ..measure.sample import Sample
-from . import best, ceilings, stats, words
-from .analysis import CPU, RPS, CellResult, Figure, Row
+from . import best, stats, words
+from .analysis import CPU, RPS, CellResult, Figure, Row, comparable
 from .stats import Comparison
 
 PASS, FAIL, VOID = "PASS", "FAIL", "VOID"
@@ -44,29 +44,16 @@ class Judged:
         goal = f"goal {bound(self.goal, self.at_least)}"
         if self.found is None:
             return f"{self.text}: {self.why or 'no block can be believed'}, {goal}"
-        undecided = "; undecided: the goal lies inside, more blocks are needed"
+        undecided = ""
         if self.found.n < stats.ENOUGH:
             undecided = f"; undecided: it takes {stats.ENOUGH} blocks"
-        return (
-            f"{self.text}: {interval_text(self.found)}, {goal}"
-            f"{undecided if self.state == VOID else ''}"
-        )
+        elif self.state == VOID:
+            undecided = "; undecided: the goal lies inside, more blocks are needed"
+        return f"{self.text}: {words.ratio_text(self.found)}{words.sureness(self.found)}, {goal}{undecided}"
 
 
 def bound(goal: float, at_least: bool) -> str:
-    return f"{'≥' if at_least else '≤'} {_number(goal)}"
-
-
-def _number(value: float) -> str:
-    """Three digits, also of a process switch that takes thousands of coroutine switches."""
-    return f"{value:.2f}" if abs(value) < 100 else f"{value:,.0f}"
-
-
-def interval_text(found: Comparison) -> str:
-    middle, low, high = map(_number, (found.ratio, found.low, found.high))
-    if found.n < stats.ENOUGH:
-        return f"{middle} (of {found.n} block{'s'[: found.n - 1]})"
-    return f"{middle} [{low}, {high}] ({words.percent(stats.CONFIDENCE)} of {found.n} blocks)"
+    return f"{'≥' if at_least else '≤'} {words.number(goal)}"
 
 
 def why(*rows: Row | None) -> str:
@@ -85,13 +72,8 @@ def own(row: Row, samples: Iterable[Sample], value: Callable[[Sample], float]) -
 
 def _share(row: Row) -> Comparison | None:
     """Of the ceiling of waiting, as far as each window can show it."""
-
-    def share(sample: Sample) -> float:
-        assert row.ceiling.rps and sample.load
-        window_s, connecting_s = sample.load.duration_s, sample.load.connecting_s
-        return sample.rps / row.ceiling.rps / ceilings.in_window(row.waited_ms, window_s, connecting_s)
-
-    return own(row, row.valid, share) if row.ceiling.rps else None
+    ceiling = row.ceiling.rps or 0.0
+    return own(row, row.valid, lambda s: comparable(row, s, RPS) / ceiling) if ceiling else None
 
 
 def _starved(row: Row) -> Comparison | None:
@@ -100,11 +82,7 @@ def _starved(row: Row) -> Comparison | None:
     return stats.alone([float(each) for each in known], first=row.label)
 
 
-def _memory(sample: Sample) -> float:
-    return sample.extras["memory_total_bytes"]
-
-
-MEMORY = Figure("memory", _memory, words.bytes_text)
+MEMORY = Figure("memory", lambda s: s.extras["memory_total_bytes"], words.bytes_text)
 SHARE, STARVED, BYTES = "share of the ceiling", "connections never answered", best.BYTES.name
 # Of two rows, as the ratio of the first to the second; or of the first alone.
 TO_ANOTHER = {figure.name: figure for figure in (CPU, RPS, MEMORY)}
@@ -185,32 +163,11 @@ def _judge(goal: Goal, result: CellResult, label: str) -> Judged:
     return Judged(text, found, goal.value, goal.at_least, result.cell.name, reason)
 
 
-def multiples(results: Sequence[CellResult]) -> list[str]:
-    """Each configuration's CPU time per request and throughput, as multiples of the floor's
-    and of nginx's: a line each."""
-    out = []
-    for result in results:
-        references = [row for row in (result.floor, result.row("nginx")) if row and not row.void]
-        for row in result.rows if references else []:
-            parts = [f"{row.cpu_us:.2f} µs", f"{row.rps:,.0f}/s"]
-            for other in references:
-                if other is row:
-                    continue
-                for figure, what in ((CPU, "CPU"), (RPS, "req/s")):
-                    found = result.compare(row, other, figure)
-                    if found:
-                        parts.append(f"{what} {words.ratio_text(found)} × {other.label}")
-            state = "void" if row.void else "; ".join(parts)
-            out.append(f"{result.cell.name}: {row.label}: {state}")
-    return out
-
-
 def draw(results: Sequence[CellResult]) -> tuple[dict[str, Any], list[str]]:
     judged = judge(results)
     data = {"goals": [{"state": x.state, "workload": x.evidence, "text": str(x)} for x in judged]}
     counts = [sum(each.state == state for each in judged) for state in (PASS, FAIL, VOID)]
-    text = ["Multiples of the floor and of nginx:", "", *multiples(results), "", "Goals:", ""]
-    text += [f"{each.state} {each}" for each in judged]
+    text = ["Goals:", "", *(f"{each.state} {each}" for each in judged)]
     text += [f"elsewhere: {line}" for line in ELSEWHERE]
     text.append(f"{counts[0]} passed, {counts[1]} failed, {counts[2]} void")
     return data, text

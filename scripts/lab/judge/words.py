@@ -19,11 +19,29 @@ def percent(share: float) -> str:
     return f"{share * 100:.0f} %"
 
 
+def number(value: float, digits: int = 2) -> str:
+    """Of what is in the hundreds, as a process switch in coroutine switches, no part is shown."""
+    return f"{value:.{digits}f}" if abs(value) < 100 else f"{value:,.0f}"
+
+
 def ratio_text(found: Comparison, digits: int = 2) -> str:
-    """With its interval; how many pairs it takes is said once for a table, but where they are too few."""
+    """With its interval; of how many pairs that is, sureness() says once for several, but where they
+    are too few."""
+    ratio, low, high = (number(each, digits) for each in (found.ratio, found.low, found.high))
     if found.n < stats.ENOUGH:
-        return f"{found.ratio:.{digits}f} (of {found.n} block{'s'[: found.n - 1]})"
-    return f"{found.ratio:.{digits}f} [{found.low:.{digits}f}, {found.high:.{digits}f}]"
+        return f"{ratio} (of {found.n} block{'s'[: found.n - 1]})"
+    return f"{ratio} [{low}, {high}]"
+
+
+def sureness(*found: Comparison) -> str:
+    """How sure the intervals are, and of how many pairs: to stand behind them, or behind what they
+    are of; empty where there are too few for any."""
+    counts = [c.n for c in found if c.n >= stats.ENOUGH]
+    if not counts:
+        return ""
+    least, most = min(counts), max(counts)
+    blocks = f"{least}" if least == most else f"{least} to {most}"
+    return f" ({percent(stats.CONFIDENCE)} of {blocks} blocks)"
 
 
 def ratio_times(found: Comparison) -> str:
