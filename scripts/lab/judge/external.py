@@ -7,13 +7,15 @@ and ours differ, and the text says in what.
 
 from __future__ import annotations
 
+import math
 import operator
 from dataclasses import dataclass
-from typing import Any, Sequence
+from typing import Any, Callable, Sequence
 
 from ..machine.cgroup import NO_ROOM
+from ..ask.plan import MODELS
 from ..ask.workloads import SLOW_QUERIES
-from . import goals, words
+from . import analysis, goals, words
 from .analysis import RPS, CellResult, Row
 from .goals import FAIL, PASS, VOID
 from .stats import WITHIN, Comparison
@@ -22,7 +24,6 @@ POOL_RATE = 3200.0
 LEVEL = 0.10  # "level" as the published table means it: it has one run of each
 RUBY = "github.com/ermolaev/http_servers_bench"
 FLASH = "Pai, Druschel, Zwaenepoel: Flash, USENIX ATC 1999, figure 12"
-MEMORY = "beside it, not published there"
 ARITHMETIC = "64 workers that block for 20 ms: 64/20 ms"
 
 
@@ -40,26 +41,26 @@ class Finding:
 
 
 def _cell(results: Sequence[CellResult], name: str, connections: int) -> CellResult | None:
-    for result in results:
-        if result.cell.workload.name.startswith(name) and result.cell.connections == connections:
-            return result
-    return None
+    cells = {(result.cell.workload.name, result.cell.connections): result for result in results}
+    return cells.get((name, connections))
 
 
 def pool_rate(results: Sequence[CellResult]) -> list[Finding]:
     result = _cell(results, "sleep", 256)
-    lines = []
-    for label in ("prefork(64)", "threads(64)") if result else ():
-        row = result.row(label) if result else None
-        text = f"{label}, 256 connections: published 3,200/s"
-        if row is None or row.void:
-            lines.append(Finding(None, ARITHMETIC, f"{text}; void here"))
-            continue
-        expected = POOL_RATE * row.ceiling.shown  # wrk takes a part of the window
-        found = goals.own(row, row.valid, lambda sample: sample.rps / expected)
-        text += f"; here {row.rps / row.ceiling.shown:,.0f}/s, once all wait"
-        lines.append(Finding(found.within(WITHIN) if found else None, ARITHMETIC, text))
-    return lines
+    return [
+        _pool_rate(row)
+        for label in ("prefork(64)", "threads(64)")
+        if result and (row := result.row(label))
+    ]
+
+
+def _pool_rate(row: Row) -> Finding:
+    found = goals.own(row, row.valid, lambda sample: analysis.comparable(row, sample, RPS) / POOL_RATE)
+    here = "void here"
+    if found:
+        here = f"here {found.ratio * POOL_RATE:,.0f}/s, once all wait"
+    text = f"{row.label}, 256 connections: published {POOL_RATE:,.0f}/s; {here}"
+    return Finding(found.within(WITHIN) if found else None, ARITHMETIC, text)
 
 
 def database(results: Sequence[CellResult]) -> list[Finding]:
@@ -68,133 +69,74 @@ def database(results: Sequence[CellResult]) -> list[Finding]:
     if few is None or many is None:
         return []
 
-    def pair(result: CellResult, workers: int) -> tuple[Comparison | None, str]:
+    shapes: list[tuple[CellResult, int, Callable[[Comparison], bool | None], str]] = [
+        (few, 20, lambda found: found.holds(operator.gt, 1),
+         "50 connections: published 4,943/s on the loop, 3,179/s on the small pool"),
+        (many, 40, lambda found: found.within(LEVEL),
+         "500 connections: published level, 2,909/s and 2,970/s"),
+        (few, 150, lambda found: found.holds(operator.le, 1 + LEVEL),
+         "more workers, 50 connections: published the pool catches up, 5,088/s, the loop 4,373/s"),
+    ]  # fmt: skip
+    findings = []
+    for result, workers, holds, published in shapes:
         loops = next((r for r in result.models if r.configuration.model == "coro"), None)
         pool = result.row(f"threads({workers})")
-        found = result.compare(loops, pool, RPS)
-        if found is None or loops is None or pool is None:
-            return None, "void here"
-        return found, (
-            f"here {loops.label} {loops.rps:,.0f}/s, {pool.label} {pool.rps:,.0f}/s, "
-            f"ratio {words.ratio_text(found)}"
-        )
-
-    ahead, ahead_text = pair(few, 20)
-    level, level_text = pair(many, 40)
-    grown, grown_text = pair(few, 150)
-    return [
-        Finding(
-            ahead.holds(operator.gt, 1) if ahead else None, RUBY,
-            f"50 connections: published 4,943/s on the loop, 3,179/s on the small pool; {ahead_text}",
-        ),
-        Finding(
-            level.within(LEVEL) if level else None, RUBY,
-            f"500 connections: published level, 2,909/s and 2,970/s; {level_text}",
-        ),
-        Finding(
-            grown.holds(operator.le, 1 + LEVEL) if grown else None, RUBY,
-            "more workers, 50 connections: published the pool catches up, 5,088/s, "
-            f"the loop 4,373/s; {grown_text}",
-        ),
-    ]  # fmt: skip
+        found, here = result.compare(loops, pool, RPS), "void here"
+        if found and loops and pool:
+            here = f"here {loops.label} {loops.rps:,.0f}/s, {pool.label} {pool.rps:,.0f}/s, ratio "
+            here += words.ratio_text(found) + words.sureness(found)
+        findings.append(Finding(holds(found) if found else None, RUBY, f"{published}; {here}"))
+    return findings
 
 
 def idle(results: Sequence[CellResult]) -> list[Finding]:
-    """A small load beside more and more idle connections, a context each: its throughput, with what
-    is left in memory of the files that are asked for, and the memory of all."""
+    """A small load beside more and more idle connections, a context each. In the paper the memory of
+    the contexts was missing for cached files: so it is here, and where a fall comes with files that
+    left memory, that is its cause."""
     steps = sorted(
-        (r for r in results if r.cell.workload.parked),
-        key=lambda r: r.cell.workload.parked,
+        (r for r in results if r.cell.workload.parked), key=lambda r: r.cell.workload.parked
     )
     if len(steps) < 2:
         return []
     rows = {
         model: [next((r for r in s.models if r.configuration.model == model), None) for s in steps]
-        for model in ("prefork", "threads", "coro")
+        for model in MODELS
     }
-    numbers = ", ".join(f"{s.cell.workload.parked:,}" for s in steps)
-    return [_idle_rate(rows, numbers), _idle_memory(rows, numbers)]
-
-
-_Steps = dict[str, list[Row | None]]
-
-
-def _idle_rate(rows: _Steps, numbers: str) -> Finding:
-    """In the paper the memory of idle connections' contexts was missing for cached files: so it is
-    here, and where a fall comes with files that left memory, that is its cause."""
-    fell: dict[str, int] = {}  # the first step at which a model had fallen; beyond the last: none
-    kept: dict[str, float] = {}  # at the last step
-    texts, void = [], False
-    for model, found in rows.items():
-        first = found[0]
-        void |= first is None or first.void or first.rps <= 0
-        fell[model] = len(found)
-        figures = []
-        for at, row in enumerate(found):
-            gone = row is not None and row.void and _cannot_hold(row)
-            void |= row is None or (row.void and not gone)
-            kept[model] = 0.0 if row is None or row.void else _share_of(row, first)
-            low = gone or (row is not None and not row.void and kept[model] < 1 - LEVEL)
-            if low:
-                fell[model] = min(fell[model], at)
-            figures.append(_figure(row))
-        texts.append(f"{model} {', '.join(figures)}")
+    texts = [f"{model} {', '.join(map(_rate, found))}" for model, found in rows.items()]
     text = "published: processes fall first, then threads, events stay flat; "
-    text += f"{numbers} idle connections: {'; '.join(texts)}"
+    text += ", ".join(f"{s.cell.workload.parked:,}" for s in steps)
+    text += f" idle connections: {'; '.join(texts)}"
     if any(row and "cached_share" in row.extras for found in rows.values() for row in found):
         text += "; in brackets: of the files asked for, still in memory"
-    if void:
-        return Finding(None, FLASH, text)
-    processes, threads, loops = (fell[model] for model in ("prefork", "threads", "coro"))
-    steps = len(rows["coro"])
-    holds = processes < steps and processes <= threads and loops == steps
-    return Finding(holds and kept["prefork"] <= kept["threads"] + LEVEL, FLASH, text)
-
-
-def _share_of(row: Row, first: Row | None) -> float:
-    return row.rps / first.rps if first and first.rps > 0 else 0.0
-
-
-def _cannot_hold(row: Row) -> bool:
-    """The connections themselves: it has fallen further than any that can."""
-    reasons = ("parked connections", NO_ROOM)
-    return any(reason in said for said in row.void_reasons for reason in reasons)
-
-
-def _unknown(row: Row | None) -> str:
-    """For the figure of a void row."""
-    return "does not fit" if row and any(NO_ROOM in r for r in row.void_reasons) else "void"
-
-
-def _figure(row: Row | None) -> str:
-    if row is None or row.void:
-        return _unknown(row)
-    cached = row.extras.get("cached_share")
-    files = "" if cached is None else f" ({min(cached, 1.0) * 100:.0f} %)"
-    return f"{row.rps:,.0f}/s{files}"
-
-
-def _idle_memory(rows: _Steps, numbers: str) -> Finding:
-    """What the idle connections take, whatever else goes on on the machine: from the first step to
-    the last that can be believed of all."""
-    totals = {
-        model: [r.extras.get("memory_total_bytes") if r and not r.void else None for r in found]
-        for model, found in rows.items()
+    kept = {model: [_kept(row, found[0]) for row in found] for model, found in rows.items()}
+    if any(math.isnan(share) for shares in kept.values() for share in shares):
+        return [Finding(None, FLASH, text)]
+    never = len(steps)
+    fell = {
+        model: next((at for at, share in enumerate(shares) if share < 1 - LEVEL), never)
+        for model, shares in kept.items()
     }
-    common = [step for step in zip(*totals.values()) if None not in step]
-    texts = []
-    for model, each in totals.items():
-        shown = [
-            _unknown(row) if total is None else words.bytes_text(total)
-            for row, total in zip(rows[model], each)
-        ]
-        texts.append(f"{model} {', '.join(shown)}")
-    text = "expected: processes need most, then threads, events hardly more; "
-    text += f"memory with {numbers} idle connections: {'; '.join(texts)}"
-    if len(common) < 2:
-        return Finding(None, MEMORY, text)
-    processes, threads, loops = (last - first for first, last in zip(common[0], common[-1]))
-    return Finding(processes > threads > 0 and loops <= LEVEL * threads, MEMORY, text)
+    first = fell["prefork"] < never and fell["prefork"] <= fell["threads"] and fell["coro"] == never
+    return [Finding(first and kept["prefork"][-1] <= kept["threads"][-1] + LEVEL, FLASH, text)]
+
+
+def _kept(row: Row | None, first: Row | None) -> float:
+    """Of the throughput beside the fewest; NaN where it is not known. What cannot hold the
+    connections themselves has fallen further than any that can."""
+    if row is None or first is None or first.void or first.rps <= 0:
+        return math.nan
+    if row.void:
+        gone = any(reason in said for said in row.void_reasons for reason in ("parked connections", NO_ROOM))
+        return 0.0 if gone else math.nan
+    return row.rps / first.rps
+
+
+def _rate(row: Row | None) -> str:
+    if row is None or row.void:
+        return "does not fit" if row and any(NO_ROOM in r for r in row.void_reasons) else "void"
+    cached = row.extras.get("cached_share")
+    files = "" if cached is None else f" ({words.percent(min(cached, 1.0))})"
+    return f"{row.rps:,.0f}/s{files}"
 
 
 def draw(results: Sequence[CellResult]) -> tuple[dict[str, Any], list[str]]:
