@@ -12,7 +12,7 @@ import pytest
 from lab.machine.errors import LabError
 from lab.ask import plan
 from lab.measure import contexts
-from lab.judge import analysis, best, claims, gates
+from lab.judge import analysis, claims, gates
 from lab.judge.analysis import CellResult
 from lab.judge.goals import Judged
 from lab.judge.stats import Comparison
@@ -123,7 +123,7 @@ def test_cells_are_those_of_the_claims_asked_for_and_never_two_of_one_name() -> 
     for n in (2, 4, 8):
         cores = plan.split_cores(range(n))
         found = claims.cells(cores, EVERY)
-        assert len({cell.name for cell in found}) == len(found) == 3 + len(best.NAMES)
+        assert len({cell.name for cell in found}) == len(found) == 3 + len(claims.NAMES)
         for cell in found:
             assert len({c.label for c in cell.configurations}) == len(cell.configurations)
         pool = claims.cells(cores, ("1",))[0].configurations[1]
@@ -231,9 +231,9 @@ def test_concurrent_in_two_threads_proves_nothing() -> None:
 LABELS = ("prefork(16)", "prefork(256)", "threads(16)", "threads(256)", "coro(2)")
 
 
-def ranked(workload: str, figures: dict[str, dict[str, Any]]) -> best.Ranking:
+def ranked(workload: str, figures: dict[str, dict[str, Any]]) -> tuple[tuple[str, ...], str]:
     (result,) = [r for r in results(figures, ("8",)) if r.cell.workload.name == workload]
-    return best.rank(result)
+    return claims.rank(result)
 
 
 def rates(*values: float) -> dict[str, dict[str, Any]]:
@@ -241,23 +241,24 @@ def rates(*values: float) -> dict[str, dict[str, Any]]:
 
 
 def test_each_model_enters_with_its_better_pool() -> None:
-    found = ranked("sleep", rates(800, 9000, 800, 12_000, 9000))
-    assert found.tops == ("threads",) and found.word == "NOT best"
-    assert "threads(256) 12,000/s" in str(found) and "threads(256) " in found.text
-    assert "1.33 [1.33, 1.33] × coro(2)" in str(found)
+    tops, line = ranked("sleep", rates(800, 9000, 800, 12_000, 9000))
+    assert tops == ("threads",)
+    assert line.startswith("sleep          NOT best  threads(256) at 12,000 requests/s; ")
+    assert "threads(256) 1.33 × prefork(256) [1.33, 1.33], 1.33 × coro(2) [1.33, 1.33]" in line
 
 
 def test_ties_are_named() -> None:
-    found = ranked("sleep", rates(800, 9000, 800, 12_000, 11_950))
-    assert found.tops == ("threads", "coro") and found.word == "level"
-    assert "threads(256) and coro(2) tie at 12,000/s (75.2 MB and 800 KB)" in str(found) and "× prefork(256)" in str(found)
+    tops, line = ranked("sleep", rates(800, 9000, 800, 12_000, 11_950))
+    assert tops == ("threads", "coro") and " level " in line
+    assert "threads(256) and coro(2) at 12,000 requests/s (75.2 MB and 800 KB)" in line
+    assert "× prefork(256)" in line and "equal to coro(2) within ±3 %" in line
 
 
 def test_cpu_where_wrk_is_the_limit_and_less_of_it_is_better() -> None:
     figures = {label: {"cpu_us": cpu} for label, cpu in zip(LABELS, (12.0, 13.0, 11.0, 12.0, 8.0))}
-    found = ranked("hello", figures)
-    assert found.word == "best" and "8.0 µs of CPU" in str(found)
-    assert "0.73 [0.73, 0.73] × threads(16)" in str(found)
+    tops, line = ranked("hello", figures)
+    assert tops == ("coro",) and " best " in line and "coro(2) at 8.0 µs CPU per request" in line
+    assert "0.73 × threads(16) [0.73, 0.73]" in line
 
 
 def test_the_percentile_beside_slow_requests() -> None:
@@ -266,33 +267,35 @@ def test_the_percentile_beside_slow_requests() -> None:
         return {"load_fields": {"percentiles_us": {"p50": 1.0, "p90": 1.0, "p99": p99, "p999": 1.0}}}
 
     good = dict(zip(LABELS, map(slow, (9, 5, 9, 6, 30))))
-    found = ranked("interference", good)
-    assert found.tops == ("prefork",) and "p99 5.0 ms" in str(found)
-    assert ranked("interference", {**good, "coro(2)": slow(None)}).word == "void"
+    tops, line = ranked("interference", good)
+    assert tops == ("prefork",) and "prefork(256) at 5 ms p99" in line
+    tops, line = ranked("interference", {**good, "coro(2)": slow(None)})
+    assert tops == () and "void      coro: too few samples" in line
 
 
-def crash(*lost: float) -> best.Ranking:
-    return ranked("crash", {label: {"extras": {"lost": n}} for label, n in zip(LABELS, lost)})
+def crash(*lost: float) -> tuple[str, ...]:
+    tops, _ = ranked("crash", {label: {"extras": {"lost": n}} for label, n in zip(LABELS, lost)})
+    return tops
 
 
 def test_requests_lost_to_a_crash() -> None:
-    assert crash(1, 1, 16, 32, 16).tops == ("prefork",)
-    assert crash(0, 1, 16, 32, 16).tops == ("prefork",)
-    assert crash(0, 0, 0, 0, 0).tops == ("prefork", "threads", "coro")
-    assert crash(1, 1, 1, 1, 0).tops == ("coro",)
+    assert crash(1, 1, 16, 32, 16) == ("prefork",)
+    assert crash(0, 1, 16, 32, 16) == ("prefork",)
+    assert crash(0, 0, 0, 0, 0) == ("prefork", "threads", "coro")
+    assert crash(1, 1, 1, 1, 0) == ("coro",)
 
 
 def test_a_model_that_cannot_be_believed_leaves_its_workload_undecided() -> None:
     figures = rates(800, 9000, 800, 12_000, 9000)
     figures["prefork(16)"]["gates"] = figures["prefork(256)"]["gates"] = ["3 read errors"]
-    found = ranked("sleep", figures)
-    assert found.word == "void" and "prefork: 3 read errors" in str(found)
+    tops, line = ranked("sleep", figures)
+    assert tops == () and "void      prefork(16): 3 read errors" in line
 
 
 def eight(winners: dict[str, str], gates_of: Sequence[str] = ()) -> claims.Claim:
     """By workload: the model that is ahead of the others by half, or none, for a tie."""
     figures: dict[str, dict[str, Any]] = {}
-    for workload in best.NAMES:
+    for workload in claims.NAMES:
         for label in LABELS:
             model = label.split("(")[0]
             ahead = winners.get(workload) == model
@@ -311,28 +314,28 @@ def eight(winners: dict[str, str], gates_of: Sequence[str] = ()) -> claims.Claim
 
 
 def test_usually_the_best() -> None:
-    every = dict.fromkeys(best.NAMES, "coro")
+    every = dict.fromkeys(claims.NAMES, "coro")
     assert eight(every).state == "PASS"
     assert "best in 11 of 11 workloads" in eight(every).table[-1]
-    most = {**every, **dict.fromkeys(best.NAMES[:5], "threads")}
+    most = {**every, **dict.fromkeys(claims.NAMES[:5], "threads")}
     assert eight(most).state == "PASS"
     assert "best in 6 of 11 workloads, level with the best in 0, behind in 5" in eight(most).table[-1]
 
 
 def test_not_usually_the_best() -> None:
-    few = {**dict.fromkeys(best.NAMES, "threads"), "sleep": "coro"}
+    few = {**dict.fromkeys(claims.NAMES, "threads"), "sleep": "coro"}
     assert eight(few).state == "FAIL"
-    third = {n: ("coro", "threads", "prefork")[at % 3] for at, n in enumerate(best.NAMES)}
-    assert eight(third | {best.NAMES[1]: "coro"}).state == "FAIL"  # most often, but not in most
+    third = {n: ("coro", "threads", "prefork")[at % 3] for at, n in enumerate(claims.NAMES)}
+    assert eight(third | {claims.NAMES[1]: "coro"}).state == "FAIL"  # most often, but not in most
     assert eight({}).state == "FAIL"  # level with all others everywhere is not the best
-    even = {name: ("coro", "threads")[at] for at, name in enumerate(best.NAMES[:2])}
+    even = {name: ("coro", "threads")[at] for at, name in enumerate(claims.NAMES[:2])}
     assert eight(even).state == "FAIL"  # alone at the top no more often than threads
 
 
 def test_too_few_workloads_decide_nothing() -> None:
-    claim = eight(dict.fromkeys(best.NAMES, "coro"), gates_of=best.NAMES[:6])
+    claim = eight(dict.fromkeys(claims.NAMES, "coro"), gates_of=claims.NAMES[:6])
     assert claim.state == "VOID" and "only 5 of 11" in claim.table[-1]
-    assert eight(dict.fromkeys(best.NAMES, "coro"), gates_of=best.NAMES[:5]).state == "PASS"
+    assert eight(dict.fromkeys(claims.NAMES, "coro"), gates_of=claims.NAMES[:5]).state == "PASS"
 
 
 # --- what is printed and written ------------------------------------------------------------

@@ -53,7 +53,10 @@ def test_crossover_lines_can_be_read() -> None:
     cell = made.result(workload, 64, {wide("threads", 16): {"rps": 2000.0}, made.CORO: {"rps": 3000.0}})
     data, text = crossover.draw([cell])
     assert data["crossover"][0]["winner"] == "coro"
-    assert "5% computing,   64 connections: coro 3,000/s; 1.50 [1.50, 1.50] × threads(16)" in text[-1]
+    assert text[-1].strip() == (
+        "5% computing,   64 connections: coro 3,000/s; requests/s (95 % of 6 blocks): "
+        "coro 1.50 × threads(16) [1.50, 1.50]; enough: threads(16)"
+    )
 
 
 # --- published shapes ---------------------------------------------------------------------------

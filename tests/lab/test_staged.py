@@ -110,10 +110,10 @@ def test_lost_requests_are_those_of_the_worst_block() -> None:
     result = crash([0.0, 0.0, 7.0])
     row = result.row("coro")
     assert row is not None and not row.void and row.extras["lost"] == 7
-    assert "coro 7 lost, served again after 15 ms" in verdict.sentence(result)
+    assert verdict.sentence(result) == "crash, 32 connections: requests lost: coro 7"
     chosen = columns.columns(result)
     assert columns.row_cells(row, chosen)[[c.name for c in chosen].index("lost") + 1] == "7"
 
 
 def test_nothing_lost_is_said() -> None:
-    assert "coro none lost" in verdict.sentence(crash([0.0]))
+    assert "requests lost: coro 0" in verdict.sentence(crash([0.0]))

@@ -52,8 +52,8 @@ def hello_result(blocks: Any = 3, floor_us: Any = 7.5) -> Any:
 def test_the_sentence_compares_and_notes_name_the_limits() -> None:
     result = sleep_result()
     assert verdict.sentence(result) == (
-        "sleep, 256 connections: requests/s: coro 3.98 × threads(64) [3.97, 3.99], "
-        "3.98 × prefork(64) [3.98, 3.98]"
+        "sleep, 256 connections: requests/s (95 % of 3 blocks): "
+        "coro 3.98 × threads(64) [3.97, 3.99], 3.98 × prefork(64) [3.98, 3.98]"
     )
     assert verdict.notes(result) == [
         "prefork(64) and threads(64) limited by the pool: 64/20 ms = 3,200/s, 99 % reached",
@@ -63,23 +63,31 @@ def test_the_sentence_compares_and_notes_name_the_limits() -> None:
 
 def test_where_wrk_was_the_limit_cpu_per_request_is_compared() -> None:
     sentence, notes = verdict.sentence(hello_result()), "; ".join(verdict.notes(hello_result()))
-    assert "CPU per request: coro 0.78 × threads(64)" in sentence
-    assert "× floor (7.5 µs of CPU): threads(64) 1.33 [1.33, 1.33], coro 1.04 [1.04, 1.04]" in notes
+    assert "CPU per request (95 % of 3 blocks): coro 0.78 × threads(64)" in sentence
+    assert (
+        "× floor, 7.5 µs of CPU (95 % of 3 blocks): "
+        "threads(64) 1.33 [1.33, 1.33], coro 1.04 [1.04, 1.04]; " in notes
+    )
     assert "limited by wrk, the load generator" in notes
     assert "again" not in sentence + notes
 
 
-def test_who_shared_cores_with_the_load_is_never_compared_silently() -> None:
-    """coro(2) did; where coro alone did not, that one enters, and where both do, it is said."""
+def test_who_shared_cores_with_the_load_is_not_compared_with_who_did_not() -> None:
+    """coro(2) did; where coro alone did not, that one enters, and where no other is, it is said."""
     result = hello_result()
     assert "coro(2)" not in verdict.sentence(result)
-    assert any(
-        note.startswith("CPU per request, cores shared by one and not the other: coro 0.95 × coro(2)")
-        for note in verdict.notes(result)
+    (note,) = [note for note in verdict.notes(result) if "cores shared by one and not the other" in note]
+    assert note.endswith("(95 % of 3 blocks): coro 0.95 × coro(2) [0.95, 0.95]"), note
+    prefork = replace(made.THREADS, model="prefork")
+    rows = tuple(
+        replace(row, configuration=prefork) if row.label == "coro again" else row for row in result.rows
     )
-    only = replace(result, rows=tuple(row for row in result.rows if row.label != "coro"))
-    assert "coro(2) shared cores with wrk, the others did not" in verdict.sentence(only)
-    assert overview.rows([only])[1][-1].endswith("× threads (coro(2) shared cores)")
+    only = replace(result, rows=tuple(row for row in rows if row.label != "coro"))
+    assert verdict.sentence(only).endswith("; not compared, as it shared cores with wrk: coro(2)")
+    assert "× coro" not in verdict.sentence(only)
+    assert overview.rows([only])[1][5] == "not compared"
+    alone = replace(result, rows=tuple(row for row in result.rows if row.label == "coro(2)"))
+    assert "CPU per request: coro(2) 8.2 µs" in verdict.sentence(alone)
 
 
 def test_throughput_is_named_where_it_differs_by_more_than_cpu() -> None:
@@ -90,7 +98,8 @@ def test_throughput_is_named_where_it_differs_by_more_than_cpu() -> None:
         for block in range(6) for c, rps, cpu in ((made.THREADS, 150_000, 6.2), (made.CORO, 46_000, 9.9))
     ]  # fmt: skip
     assert verdict.sentence(analysed(cell, samples)) == (
-        "hello, 4 connections: CPU per request: threads(64) 0.63 × coro [0.63, 0.63]; "
+        "hello, 4 connections: CPU per request (95 % of 6 blocks): "
+        "threads(64) 0.63 × coro [0.63, 0.63]; "
         "but requests/s 3.26 × coro [3.26, 3.26]"
     )
 
@@ -381,7 +390,7 @@ def test_markdown_has_every_column_and_row() -> None:
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert len(rows) == 2 + 3
     assert {line.count("|") for line in rows} == {len(columns.columns(results[0])) + 2}
-    assert "**sleep, 256 connections: requests/s: coro 3.98 × threads(64)" in text
+    assert "**sleep, 256 connections: requests/s (95 % of 3 blocks): coro 3.98 × threads(64)" in text
 
 
 @pytest.mark.parametrize(

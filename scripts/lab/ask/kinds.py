@@ -2,7 +2,7 @@
 """The kinds of workload: how a cell is measured, and what follows from that alone.
 
 What a room makes of a kind stands in one table there: how requests are counted (measure/counted),
-by what models are compared (judge/best), its sentence (judge/verdict), its columns (show/columns).
+by what models are compared (judge/best), its columns (show/columns).
 """
 
 from __future__ import annotations

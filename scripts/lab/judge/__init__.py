@@ -6,8 +6,8 @@
     gates       may a sample be believed?
     ceilings    what the best possible server would reach
     analysis    samples to rows
-    verdict     rows to sentences
     best        the best of each model, and who is ahead
+    verdict     a cell in a sentence and notes
     goals       a figure judged by its whole interval; the speed goals
     crossover, external   where one model overtakes another; published shapes
     conclusions what a preset was run for

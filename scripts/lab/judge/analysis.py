@@ -70,12 +70,13 @@ class Row:
 
 @dataclass(frozen=True)
 class Figure:
-    """What configurations are compared in. form: to show a value."""
+    """What configurations are compared in. form: to show a value. typical: of those of all blocks."""
 
     name: str
     of: Callable[[Sample], float]
     form: Callable[[float], str]
     less_is_better: bool = True
+    typical: Callable[[Iterable[float]], float] = statistics.median
 
 
 def _p99_us(sample: Sample) -> float:
@@ -83,9 +84,9 @@ def _p99_us(sample: Sample) -> float:
     return (sample.load.percentiles_us["p99"] if sample.load else None) or 0.0
 
 
-RPS = Figure("requests/s", lambda s: s.rps, lambda v: f"{v:,.0f}/s", False)
-CPU = Figure("CPU per request", lambda s: s.cpu_us, lambda v: f"{v:,.1f} µs of CPU a request")
-P99 = Figure("p99", _p99_us, lambda v: f"p99 {v / 1e3:,.1f} ms")
+RPS = Figure("requests/s", lambda s: s.rps, lambda v: f"{v:,.0f}", False)
+CPU = Figure("CPU per request", lambda s: s.cpu_us, lambda v: f"{v:,.1f} µs")
+P99 = Figure("p99", _p99_us, words.duration_text)
 
 
 @dataclass(frozen=True)
@@ -122,24 +123,28 @@ class CellResult:
         )
 
     def compare(self, first: Row | None, second: Row | None, figure: Figure) -> Comparison | None:
-        """Within the blocks in which both can be believed; None where there is none."""
+        """None where there is no block in which both can be believed."""
         if first is None or second is None or first.void or second.void:
             return None
-        others = {sample.block: sample for sample in second.valid}
-        pairs = [
-            (comparable(first, s, figure), comparable(second, others[s.block], figure))
-            for s in first.valid
-            if s.block in others
-        ]
         noise = self.noise.get(figure.name, stats.WITHIN)
         names = {"first": first.label, "second": second.label, "figure": figure.name}
-        return stats.paired(pairs, noise=noise, **names)
+        return stats.paired(pairs(first, second, figure), noise=noise, **names)
 
     def aa_pair(self, figure: Figure) -> Comparison | None:
         """The configuration that was run twice, to itself."""
         again = next((row for row in self.rows if row.configuration.again), None)
         once = self.row(again.label.removesuffix(AGAIN)) if again else None
         return self.compare(again, once, figure)
+
+
+def pairs(first: Row, second: Row, figure: Figure) -> list[tuple[float, float]]:
+    """Of each block in which both can be believed."""
+    others = {sample.block: sample for sample in second.valid}
+    return [
+        (comparable(first, sample, figure), comparable(second, others[sample.block], figure))
+        for sample in first.valid
+        if sample.block in others
+    ]
 
 
 def comparable(row: Row, sample: Sample, figure: Figure) -> float:

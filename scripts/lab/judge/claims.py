@@ -12,9 +12,9 @@ import statistics
 from dataclasses import dataclass
 from typing import Callable, Mapping, Sequence
 
-from ..ask.plan import MODELS, Cell, Configuration, Cores
+from ..ask.plan import MODELS, POOLS, Cell, Configuration, Cores
 from ..ask.workloads import WORKLOADS, with_query
-from . import best, goals, stats, words
+from . import best, goals, stats, verdict, words
 from .analysis import RPS, CellResult
 from .goals import FAIL, PASS, VOID, Judged
 
@@ -41,6 +41,11 @@ COMPUTE = with_query(WORKLOADS["cpu"], "n=1000")
 WAIT = with_query(WORKLOADS["sleep"], f"ms={WAIT_MS}")
 GATHER = with_query(WORKLOADS["fanout"], f"n={GATHERED}&ms={WAIT_MS}")
 PINNED = " pinned"
+POOL_SIZES = (16, 256)  # of claim 8
+NAMES = (
+    "hello", "cpu", "sleep", "block", "block-offload", "mix", "fanout", "stream", "files-100k",
+    "interference", "crash",
+)  # fmt: skip
 Round = Mapping[str, float]
 
 
@@ -60,7 +65,11 @@ def cells(cores: Cores, asked: Sequence[str]) -> list[Cell]:
         found.append(Cell(WAIT, WAITS, (one_loop,)))
     if "6" in asked:
         found.append(Cell(GATHER, 1, (one_loop,)))
-    return found + (best.cells(wide(cores)) if "8" in asked else [])
+    every = wide(cores)
+    pools = [Configuration(model, size, every.server, every.load) for model in POOLS for size in POOL_SIZES]
+    three = (*pools, Configuration("coro", len(every.server), every.server, every.load))
+    names = NAMES if "8" in asked else ()
+    return found + [Cell(WORKLOADS[name], WORKLOADS[name].connections, three) for name in names]
 
 
 def _computing(cores: Cores, asked: Sequence[str]) -> tuple[Configuration, ...]:
@@ -243,17 +252,35 @@ def judge_memory(rounds: Sequence[Round], why: str = "") -> Claim:
 # --- claim 8 --------------------------------------------------------------------------------
 
 
+def rank(result: CellResult) -> tuple[tuple[str, ...], str]:
+    """The best model and those that tie with it, none where one of them is not known; and a line of
+    text. Coroutines have a loop process on every core, the pools two sizes to choose from, and all
+    share the same cores; where models tie, the memory of each is named."""
+    found, head = best.standing(result), f"{result.cell.workload.name:14}"
+    for model, rows in best.contenders(result).items():
+        if found is None or model not in found.bests:
+            return (), f"{head} void      {goals.why(*rows) or f'{model}: too few samples'}"
+    assert found is not None
+    word = "best" if found.level == ("coro",) else "level" if "coro" in found.level else "NOT best"
+    level = [found.bests[model] for model in found.level]
+    value = found.figure.form(best.value(found.first, found.figure))
+    text = f"{words.listed([row.label for row in level])} at {value} {found.figure.name}"
+    if len(level) > 1 and all(row.memory_bytes for row in level):
+        text += f" ({words.listed([words.bytes_text(row.memory_bytes) for row in level])})"
+    return found.level, f"{head} {word:9} {'; '.join([text, *verdict.ratios(result, found)])}"
+
+
 def judge_best(results: Sequence[CellResult]) -> Claim:
     """PASS: at the top of most workloads, ties included, and alone at the top of more than
     either of the other two. VOID where half of the workloads decide nothing."""
-    chosen = [best.rank(result) for result in results if result.cell.workload.name in best.NAMES]
-    decided = [each for each in chosen if each.tops]
-    lines = [str(each) for each in chosen]
-    if len(decided) * 2 <= len(best.NAMES):
-        lines.append(f"only {len(decided)} of {len(best.NAMES)} workloads can be believed")
+    ranked = [rank(result) for result in results if result.cell.workload.name in NAMES]
+    decided = [tops for tops, _ in ranked if tops]
+    lines = [line for _, line in ranked]
+    if len(decided) * 2 <= len(NAMES):
+        lines.append(f"only {len(decided)} of {len(NAMES)} workloads can be believed")
         return Claim("8", VOID, table=tuple(lines), evidence="run.json, cells")
-    alone = {model: sum(e.tops == (model,) for e in decided) for model in MODELS}
-    top = sum("coro" in e.tops for e in decided)
+    alone = {model: sum(tops == (model,) for tops in decided) for model in MODELS}
+    top = sum("coro" in tops for tops in decided)
     others = {m: n for m, n in alone.items() if m != "coro"}
     passed = top * 2 > len(decided) and alone["coro"] > max(others.values())
     lines.append(

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Where one model overtakes another: /mix by computing share, connections and pool size.
 
-In each cell every model enters with the best of its pool sizes, and the best model is
-compared with each other one, pair by pair within blocks. What is equal or undecided is a tie,
-and all that tie with the best are named. How many workers are enough is the smallest pool
-that ties with that model's best.
+In each cell every model enters with the best of its pool sizes, and all that are equal to the best
+one, or not known to be behind it, tie. How many workers are enough is the smallest pool of which
+the same holds beside its model's best.
 """
 
 from __future__ import annotations
@@ -12,8 +11,9 @@ from __future__ import annotations
 from typing import Any, Sequence
 
 from ..ask.workloads import query_values
-from . import best, words
-from .analysis import RPS, CellResult, Row
+from . import best, verdict
+from .analysis import CellResult, Row
+
 
 def share_of(result: CellResult) -> float:
     """The part of a request's service time, served alone, that is computing."""
@@ -24,72 +24,50 @@ def share_of(result: CellResult) -> float:
     return cpu_ms / (cpu_ms + wait_ms) if cpu_ms + wait_ms else 0.0
 
 
-def enough(result: CellResult, rows: Sequence[Row], top: Row) -> Row:
+def enough(result: CellResult, name: str, top: Row) -> str:
     """The smallest pool that is as good as the best."""
-    for row in sorted(rows, key=lambda row: row.configuration.workers):
-        if not row.void and (row is top or best.ties(result.compare(row, top, RPS))):
-            return row
-    return top
+    for row in sorted(best.contenders(result)[name], key=lambda row: row.configuration.workers):
+        found = result.compare(row, top, best.figure(result))
+        if row is top or (found and not found.decided):
+            return row.label
+    return top.label
 
 
 def judge_cell(result: CellResult) -> dict[str, Any]:
     """The cell's winner, or those that tie, with every model's best and its distance."""
-    rows = best.families(result)
-    found = best.standing(result, rows, RPS)
-    entries: dict[str, Any] = dict.fromkeys(rows)
-    tied = []
-    for model, top in found.bests.items() if found else ():
-        ahead = found.ahead.get(model) if found else None
-        if best.ties(ahead):
-            tied.append(model)
-        entries[model] = {
+    models: dict[str, Any] = dict.fromkeys(best.contenders(result))
+    found = best.standing(result)
+    level = found.level if found else ()
+    for name, top in found.bests.items() if found else ():
+        ahead = found.ahead.get(name) if found else None
+        models[name] = {
             "configuration": top.label,
             "rps": top.rps,
-            "enough": enough(result, rows[model], top).label,
-            "winner_ahead": {**ahead.to_json(), "text": words.ratio_text(ahead)} if ahead else None,
+            "enough": enough(result, name, top),
+            "winner_ahead": ahead.to_json() if ahead else None,
         }
     return {
         "workload": result.cell.workload.name,
         "cpu_share": share_of(result),
         "connections": result.cell.connections,
-        "winner": found.first.configuration.model if found and len(tied) == 1 else None,
-        "tied": tied if len(tied) > 1 else [],
-        "models": entries,
+        "winner": level[0] if len(level) == 1 else None,
+        "tied": level if len(level) > 1 else [],
+        "models": models,
     }
 
 
-def _line(cell: dict[str, Any]) -> str:
-    models = cell["models"]
-    place = f"{cell['cpu_share']:4.0%} computing, {cell['connections']:4} connections: "
-    if cell["winner"] is None and not cell["tied"]:
+def _line(result: CellResult) -> str:
+    place = f"{share_of(result):4.0%} computing, {result.cell.connections:4} connections: "
+    found = best.standing(result)
+    if found is None:
         return place + "void"
-    parts = []
-    if cell["winner"]:
-        first = models[cell["winner"]]
-        others = [
-            f"{e['winner_ahead']['text']} × {e['configuration']}"
-            for model, e in models.items()
-            if e and e["winner_ahead"] and model != cell["winner"]
-        ]
-        parts.append(f"{first['configuration']} {first['rps']:,.0f}/s; {', '.join(others)}")
-    else:
-        names = [models[model]["configuration"] for model in cell["tied"]]
-        top = max(models[model]["rps"] for model in cell["tied"])
-        behind = [
-            f"{top / e['rps']:.2f} × {e['configuration']}"
-            for model, e in models.items()
-            if e and model not in cell["tied"]
-        ]
-        parts.append(f"tie of {words.listed(names)} {top:,.0f}/s")
-        parts += [f"ahead {', '.join(behind)}"] if behind else []
-    sizes = [e["enough"] for e in models.values() if e and "(" in e["enough"]]
-    if sizes:
-        parts.append(f"enough: {', '.join(sizes)}")
+    parts = [f"{found.first.label} {found.first.rps:,.0f}/s", *verdict.ratios(result, found)]
+    sizes = [enough(result, name, top) for name, top in found.bests.items() if top.configuration.pooled]
+    parts += [f"enough: {', '.join(sizes)}"] if sizes else []
     return place + "; ".join(parts)
 
 
 def draw(results: Sequence[CellResult]) -> tuple[dict[str, Any], list[str]]:
-    cells = [judge_cell(result) for result in results]
-    cells.sort(key=lambda cell: (cell["cpu_share"], cell["connections"]))
+    ordered = sorted(results, key=lambda result: (share_of(result), result.cell.connections))
     text = ["Which model wins where (each with the best of its pool sizes):", ""]
-    return {"crossover": cells}, text + [_line(cell) for cell in cells]
+    return {"crossover": [judge_cell(each) for each in ordered]}, text + [_line(each) for each in ordered]

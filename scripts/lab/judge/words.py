@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Sequence
 
 from . import stats
-from .stats import Comparison
+from .stats import EQUAL, UNDECIDED, WITHIN, Comparison
 
 NONE = "–"
 
@@ -56,6 +56,22 @@ def doubt(found: Comparison) -> str:
     if more is None:
         return f"within the noise of ±{percent(found.noise)}"
     return f"{more} more block{'s' if more > 1 else ''} may tell"
+
+
+def compared(found: Sequence[Comparison]) -> list[str]:
+    """What of several comparisons of the same one: the decided, the equal, the undecided."""
+    decided = [ratio_times(c) for c in found if c.decided]
+    equal = [c.second for c in found if c.state == EQUAL]
+    undecided = [c for c in found if c.state == UNDECIDED]
+    parts = [", ".join(decided)] if decided else []
+    if equal:
+        parts.append(f"equal to {listed(equal)} within ±{percent(WITHIN)}")
+    if undecided:
+        by_blocks = sorted(undecided, key=lambda c: c.more_blocks or 0)
+        doubts = {c.more_blocks is None: doubt(c) for c in by_blocks}  # the most blocks that any takes
+        ratios = ", ".join(map(ratio_times, undecided))
+        parts.append(f"{ratios} undecided ({', '.join(doubts.values())})")
+    return [f"{found[0].first} {parts[0]}", *parts[1:]]
 
 
 def duration_text(us: float | None) -> str:

@@ -105,7 +105,7 @@ def explain(service: Service, result: CellResult) -> list[str]:
     for row in advice.equals:
         lines.append(f"  as fast: {row.label}, {words.bytes_text(row.memory_bytes)}")
     for row, part in advice.behind:
-        lines.append(f"  behind: {row.label} {words.ratio_times(part)}, limited by {row.limiter}")
+        lines.append(f"  behind: {row.label} {words.ratio_times(part)}{words.sureness(part)}, limited by {row.limiter}")
     for row in result.models:
         if row.void:
             lines.append(f"  void: {row.label}: {row.void_reasons[0]}")

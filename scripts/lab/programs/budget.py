@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ..ask.plan import Cell, Plan
 from ..measure import syscalls
-from ..judge import best, stats, verdict
+from ..judge import best, stats
 from ..judge.analysis import CellResult
 from ..show.document import Run
 
@@ -47,7 +47,7 @@ def widths(result: CellResult) -> dict[str, float]:
     for ±3 %, infinite where nothing is known of it."""
     if not result.cell.workload.kind.compared:
         return {}
-    found = best.standing(result, verdict.contenders(result), best.figure(result))
+    found = best.standing(result)
     return {
         f"{result.cell.workload.name} {c.first} ÷ {c.second}": (
             math.sqrt(c.high / c.low) - 1 if c.n >= stats.ENOUGH else math.inf

@@ -11,20 +11,12 @@ from typing import Sequence
 
 from ..ask.plan import MODELS
 from ..ask.workloads import WORKLOADS
-from ..judge import analysis, best, stats, words
-from ..judge.analysis import CellResult, Figure, Row
+from ..judge import best, stats, words
+from ..judge.analysis import CellResult, Row
 from ..judge.best import Standing
-from . import columns, series, table
+from . import series, table
 
 CONNECTIONS = "connections"
-# How a figure is called here, and shown of a row.
-FIGURES: dict[Figure, tuple[str, columns.Text]] = {
-    analysis.RPS: ("requests/s", columns.RPS.text),
-    analysis.CPU: ("CPU µs/request", columns.CPU.text),
-    analysis.P99: ("p99", columns.P99.text),
-    best.LOST: ("requests lost", columns.LOST.text),
-    best.BYTES: ("bytes an idle connection", columns.EACH.text),
-}
 
 
 def chosen(results: Sequence[CellResult]) -> list[CellResult]:
@@ -42,16 +34,17 @@ def rows(results: Sequence[CellResult]) -> list[list[str]]:
     """The head, and a row for each workload of a run."""
     found = [["workload", CONNECTIONS, "figure", *MODELS, "ahead"]]
     for result in chosen(results):
-        figure = best.figure(result)
-        name, text = FIGURES[figure]
-        standing = best.standing(result, best.usual(result), figure)
-        bests = [standing.bests.get(model) if standing else None for model in MODELS]
-        cells = [f"{text(row)} {_size(row)}".strip() if row else "void or not run"
-                 for row in bests]  # fmt: skip
+        figure, standing = best.figure(result), best.standing(result)
+        order = reversed(standing.bests.values()) if standing else ()
+        bests = {row.configuration.model: row for row in order}
+        cells = [
+            f"{figure.form(best.value(row, figure))} {_size(row)}".strip() if row else "not compared"
+            for row in map(bests.get, MODELS)
+        ]
         ahead = words.NONE
         if standing and result.cell.workload.kind.compared:
             ahead = _ahead(standing)
-        found.append([result.cell.workload.name, f"{result.cell.connections:,}", name,
+        found.append([result.cell.workload.name, f"{result.cell.connections:,}", figure.name,
                       *cells, ahead])  # fmt: skip
     return found
 
@@ -73,11 +66,10 @@ def _ahead(standing: Standing) -> str:
     to it, or of which that is not decided."""
     if not standing.ahead:
         return words.NONE
-    first = standing.first.configuration.model
+    first = next(iter(standing.bests))
     for word in (stats.UNDECIDED, stats.EQUAL):
         level = [m for m, found in standing.ahead.items() if not found or found.state == word]
         if level:
             return f"{word}: {words.listed([first, *level])}"
     nearest, found = next(iter(standing.ahead.items()))
-    shared = f" ({words.listed(standing.sharing)} shared cores)" if standing.sharing else ""
-    return f"{first}, {words.ratio_text(found) if found else words.NONE} × {nearest}{shared}"
+    return f"{first}, {words.ratio_text(found)} × {nearest}, n = {found.n}" if found else words.NONE

@@ -64,7 +64,7 @@ def common_lines(plan: Plan, results: Sequence[CellResult]) -> list[str]:
             if found:
                 lines.append(
                     f"noise: {found.second} against itself ({result.cell.workload.name}, "
-                    f"{figure.name}): {words.ratio_text(found)}"
+                    f"{figure.name}): {words.ratio_text(found)}{words.sureness(found)}"
                 )
     phantoms = sum(row.phantoms for result in results for row in result.rows)
     if phantoms:
