@@ -10,7 +10,7 @@ import pytest
 import test_wrk
 from lab.ask.workloads import WORKLOADS
 from lab.measure import wrk
-from lab.judge import analysis, gates
+from lab.judge import analysis, gates, verdict
 
 SLEEP = WORKLOADS["sleep"]
 
@@ -169,7 +169,7 @@ def test_littles_law_takes_ten_answers_a_connection(seconds: float, sound: bool)
 @pytest.mark.parametrize(
     "company, noted",
     [
-        ({"others_cores": 0.1, "steal_s": 0.1}, None),
+        ({"others_cores": 0.04, "steal_s": 0.1}, None),
         ({"others_cores": 0.5}, "other programs had of a core, in the median: beside threads(64) 50 %"),
         ({"steal_s": 5.0}, "the hypervisor took of the cores: from threads(64) 25.0 %"),
     ],
@@ -179,4 +179,4 @@ def test_company_is_noted_and_voids_nothing(company: Any, noted: str | None) -> 
     sample.gates = gates.check(sample, SLEEP, made.THREADS)
     result = analysis.analyse(made.cell("sleep", made.THREADS), [sample])
     assert sample.gates == []
-    assert list(result.notes) == ([noted] if noted else [])
+    assert verdict.notes(result)[:-1] == ([noted] if noted else [])  # the last has the ceilings

@@ -157,7 +157,7 @@ def test_two_presets_are_one_too_many() -> None:
 
 def test_the_crossover_goes_from_waiting_to_computing() -> None:
     cells = planned("--crossover").cells
-    shares = {round(crossover.share_of(CellResult(cell, (), ())), 2) for cell in cells}
+    shares = {round(crossover.share_of(CellResult(cell, ())), 2) for cell in cells}
     assert shares == {0.01, 0.05, 0.2, 0.5, 1.0}
     assert {cell.connections for cell in cells} == set(presets.CROSSOVER_CONNECTIONS)
     for cell in cells:  # all models on the same cores, or it would compare the cores

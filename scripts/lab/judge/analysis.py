@@ -5,19 +5,16 @@ from __future__ import annotations
 
 import re
 import statistics
-from dataclasses import dataclass, field, replace
-from typing import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Callable, Hashable, Iterable, Mapping, Sequence
 
 from ..ask.plan import AGAIN, Cell, Configuration
 from ..measure.sample import Count, Sample
-from ..measure.steady import MOST_WINDOWS
 from ..measure.wrk import PERCENTILES
 from . import ceilings, stats, words
-from .ceilings import Ceiling
+from .ceilings import UNKNOWN, Ceiling
 from .stats import Comparison
 
-NOTED_CORES, NOTED_STEAL = 0.15, 0.01  # of others: what is less goes without a note
-STOOD_STILL = 2.0  # times as long by time as by request: a closed load hides that a connection waits
 BUSY_FLOOR = 0.5  # of a core: less, and much of what a request costs the floor server is waking up
 
 
@@ -34,7 +31,8 @@ class Row:
     memory_per_worker_bytes: float
     server_cores: float
     load_cpu_share: float
-    ceiling: Ceiling
+    ceilings: tuple[Ceiling, ...]  # the lowest first
+    reached: float | None  # of that: a share
     limiter: str
     void_reasons: tuple[str, ...]
     phantoms: int
@@ -63,9 +61,13 @@ class Row:
         return len(self.valid) * 2 <= len(self.samples)
 
     @property
+    def ceiling(self) -> Ceiling:
+        return self.ceilings[0] if self.ceilings else UNKNOWN
+
+    @property
     def share(self) -> float | None:
         """Throughput as a share of the ceiling."""
-        return None if self.void else self.ceiling.share(self.rps)
+        return None if self.void else self.reached
 
 
 @dataclass(frozen=True)
@@ -95,8 +97,6 @@ class CellResult:
 
     cell: Cell
     rows: tuple[Row, ...]
-    notes: tuple[str, ...]
-    backend: ceilings.Backend | None = None  # of a workload that asks a database
     noise: Mapping[str, float] = field(default_factory=dict)
 
     def row(self, label: str) -> Row | None:
@@ -148,11 +148,16 @@ def pairs(first: Row, second: Row, figure: Figure) -> list[tuple[float, float]]:
 
 
 def comparable(row: Row, sample: Sample, figure: Figure) -> float:
-    """Windows of one cell may differ in length, and all lose the same time at their beginning."""
-    value, load = figure.of(sample), sample.load
-    if figure is not RPS or load is None or not row.waited_ms:
-        return value
-    return value / ceilings.in_window(row.waited_ms, load.duration_s, load.connecting_s)
+    return _waits_rate(sample, row.waited_ms) if figure is RPS else figure.of(sample)
+
+
+def _waits_rate(sample: Sample, waited_ms: float) -> float:
+    """Requests/s, over the time in which answers can come: windows of one cell may differ in length,
+    and all lose the same time at their beginning."""
+    load = sample.load
+    if load is None or not waited_ms:
+        return sample.rps
+    return sample.rps / ceilings.in_window(waited_ms, load.duration_s, load.connecting_s)
 
 
 def _noise(samples: Sequence[Sample], here: tuple[str, int], figure: Figure) -> float:
@@ -176,56 +181,39 @@ def analyse(
     samples = list(samples)
     mine = [s for s in samples if (s.workload, s.connections) == key]
     compute = [s.single_cpu_us for s in mine if s.single_cpu_us and not s.answer_problem]
-    compute_us = statistics.median(compute) if compute else None
     calls = {c.configuration: c for c in counts if (c.workload, c.connections) == key}
-    floor_us = _floor_us(cell, samples)
-    backend = _backend(mine) if cell.workload.database else None
-    measured = ceilings.Measured(compute_us, floor_us, _least_cpu_us(mine), backend)
+    measured = ceilings.Measured(
+        compute_us=statistics.median(compute) if compute else None,
+        floor_us=_floor_us(cell, samples),
+        least_us=_least(mine, lambda s: s.configuration),
+        backend=_backend(mine) if cell.workload.database else None,
+    )
     rows = tuple(
-        replace(
-            _row(cell, c, [s for s in mine if s.configuration == c.label], measured),
-            syscalls=calls.get(c.label),
-        )
+        _row(cell, c, [s for s in mine if s.configuration == c.label], measured, calls.get(c.label))
         for c in cell.configurations
     )
     noise = {figure.name: _noise(samples, key, figure) for figure in (RPS, CPU)}
-    notes = (
-        *_company(rows), *_stood_still(cell, rows), *_restless(mine), *_wrong_ceilings(rows),
-    )
-    return CellResult(cell, rows, notes, backend, noise)
+    return CellResult(cell, rows, noise)
 
 
 def _floor_us(cell: Cell, samples: Sequence[Sample]) -> float | None:
     """CPU time per request of the floor server in this cell. Few connections let it sleep between
     requests, and waking up costs more than a request: then the least of it with any number."""
     names = {cell.workload.name} | ({"hello"} if cell.workload.parked else set())
-    floors: dict[tuple[str, int], list[Sample]] = {}
-    for s in samples:
-        if s.configuration == "floor" and s.workload in names and not s.void:
-            floors.setdefault((s.workload, s.connections), []).append(s)
-    own = floors.get((cell.workload.name, cell.connections), [])
+    floors = [s for s in samples if s.configuration == "floor" and s.workload in names and not s.void]
+    own = [s for s in floors if (s.workload, s.connections) == (cell.workload.name, cell.connections)]
     if own and statistics.median(s.server_cores for s in own) >= BUSY_FLOOR:
         return statistics.median(s.cpu_us for s in own)
-    return min((statistics.median(s.cpu_us for s in each) for each in floors.values()), default=None)
+    return _least(floors, lambda s: (s.workload, s.connections))
 
 
-def _least_cpu_us(samples: Sequence[Sample]) -> float | None:
-    """CPU time per request of the configuration that needed least."""
-    costs: dict[str, list[float]] = {}
+def _least(samples: Sequence[Sample], group: Callable[[Sample], Hashable]) -> float | None:
+    """CPU time per request of the group that needed least."""
+    groups: dict[Hashable, list[float]] = {}
     for s in samples:
         if s.load and s.load.requests and not s.void:
-            costs.setdefault(s.configuration, []).append(s.cpu_us)
-    return min((statistics.median(each) for each in costs.values()), default=None)
-
-
-def _wrong_ceilings(rows: Sequence[Row]) -> list[str]:
-    """More than a ceiling is no achievement: what it was computed from is wrong."""
-    above = [
-        f"{row.label} {row.share * 100:.0f} %"
-        for row in rows
-        if row.share is not None and row.share > ceilings.EXCEEDED
-    ]
-    return [f"the ceiling is wrong, as it was exceeded: {', '.join(above)}"] if above else []
+            groups.setdefault(group(s), []).append(s.cpu_us)
+    return min((statistics.median(each) for each in groups.values()), default=None)
 
 
 def _backend(samples: Sequence[Sample]) -> ceilings.Backend:
@@ -250,54 +238,44 @@ def _row(
     configuration: Configuration,
     samples: Sequence[Sample],
     measured: ceilings.Measured,
+    syscalls: Count | None,
 ) -> Row:
     valid = [s for s in samples if not s.void and (s.load or s.extras)]
     # A void row still shows what was seen, marked; that is what one debugs with.
     shown = valid or [s for s in samples if s.load or s.extras]
     extras = _extras(shown)
-    backend = measured.backend
-    if backend:
-        backend = replace(backend, cores=extras.get("backend_cores", 0.0))
-    window_s = _median(s.load.duration_s for s in shown if s.load) or None
-    connecting = [s.load.connecting_s for s in shown if s.load and s.load.connecting_s is not None]
-    ceiling = ceilings.for_configuration(
-        cell.workload, cell.connections, configuration, measured, window_s, _median(connecting)
-    )
-    throughput = _median(s.rps for s in shown)
+    waited_ms = configuration.waited_ms(cell.workload)
+    options = ceilings.for_configuration(cell.workload, cell.connections, configuration, measured)
+    ceiling = options[0] if options else UNKNOWN
+    rates = [_waits_rate(s, waited_ms if ceiling.kind in ceilings.WAITS else 0.0) for s in shown]
+    reached = _median(rates) / ceiling.rps if ceiling.rps else None
     server_cores = _median(s.server_cores for s in shown)
-    load_cpu = _median(s.load.cpu_share for s in shown if s.load)
-    others_cores = _median(s.others_cores for s in shown)
     loads = [s.load for s in shown if s.load]
-    percentiles: dict[str, float | None] = {}
-    by_time: dict[str, float] = {}
-    for name in PERCENTILES:
-        # Of each block its own percentile, and of those the median: never pooled.
-        values = [load.percentiles_us[name] for load in loads]
-        known = [value for value in values if value is not None]
-        complete = bool(known) and len(known) == len(values)
-        percentiles[name] = statistics.median(known) if complete else None
-        if loads and all(load.by_time_us for load in loads):
-            by_time[name] = _median((load.by_time_us or {})[name] for load in loads)
+    load_cpu = _median(load.cpu_share for load in loads)
+    by_time = {}
+    if loads and all(load.by_time_us for load in loads):
+        by_time = {n: _median((load.by_time_us or {})[n] for load in loads) for n in PERCENTILES}
     return Row(
         configuration=configuration,
         samples=tuple(samples),
-        rps=throughput,
+        rps=_median(s.rps for s in shown),
         cpu_us=_median(s.cpu_us for s in shown),
-        percentiles_us=percentiles,
+        percentiles_us={n: _percentile([load.percentiles_us[n] for load in loads]) for n in PERCENTILES},
         max_us=max((s.load.max_us for s in shown if s.load), default=0.0),
         switches=_median(s.switches for s in shown),
         memory_bytes=_median(s.memory_bytes + s.master_bytes for s in shown),
         memory_per_worker_bytes=_median(s.memory_bytes / configuration.workers for s in shown),
         server_cores=server_cores,
         load_cpu_share=load_cpu,
-        others_cores=others_cores,
+        others_cores=_median(s.others_cores for s in shown),
         steal_share=_median(s.steal_share for s in shown),
-        waited_ms=configuration.waited_ms(cell.workload),
-        ceiling=ceiling,
+        waited_ms=waited_ms,
+        ceilings=tuple(options),
+        reached=reached,
         limiter=ceilings.limiter(
-            cell.workload, configuration, ceiling, throughput, server_cores, load_cpu, backend,
-            load_cores=_median(s.load.cpu_share * s.load.cpus for s in shown if s.load),
-            others_cores=others_cores,
+            cell.workload, configuration, ceiling, reached or 0.0, server_cores, load_cpu,
+            load_cores=_median(load.cpu_share * load.cpus for load in loads),
+            backend_cores=extras.get("backend_cores", 0.0),
         ),
         void_reasons=merge_reasons([reason for s in samples for reason in s.gates]),
         phantoms=sum(s.load.phantoms for s in shown if s.load),
@@ -307,6 +285,7 @@ def _row(
         in_progress=_median(load.in_progress for load in loads),
         steady=all(s.steady for s in samples),
         extras=extras,
+        syscalls=syscalls,
     )
 
 
@@ -333,45 +312,12 @@ def merge_reasons(reasons: Sequence[str]) -> tuple[str, ...]:
     )
 
 
+def _percentile(values: Sequence[float | None]) -> float | None:
+    """Of each block its own, and of those the median: never pooled. None where one is not known."""
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known and len(known) == len(values) else None
+
+
 def _median(values: Iterable[float]) -> float:
     known = list(values)
     return statistics.median(known) if known else 0.0
-
-
-def _company(rows: Sequence[Row]) -> list[str]:
-    """What other programs, and other machines on the same host, had of the cores meanwhile."""
-    others = [f"{r.label} {r.others_cores * 100:.0f} %" for r in rows if r.others_cores >= NOTED_CORES]
-    steal = [f"{r.label} {r.steal_share * 100:.1f} %" for r in rows if r.steal_share >= NOTED_STEAL]
-    notes = [f"other programs had of a core, in the median: beside {', '.join(others)}"] if others else []
-    return notes + ([f"the hypervisor took of the cores: from {', '.join(steal)}"] if steal else [])
-
-
-def _stood_still(cell: Cell, rows: Sequence[Row]) -> list[str]:
-    """Rows in which connections stood still behind percentiles that do not show it.
-
-    More than 1 - p of the time that requests spent was spent in those of at least by_time_us[p]. At
-    any moment one request in progress is one connection, so by Little's law more than (1 - p) x
-    in_progress connections were, on average, in such a request. Said of the highest p for which
-    these are one or more, if the same percentile of the requests is less than half as long.
-    """
-    notes = []
-    for row in rows:
-        counts = {name: (1.0 - p) * row.in_progress for name, p in PERCENTILES.items()}
-        name = next((n for n in reversed(counts) if counts[n] >= 1.0 and row.percentiles_us[n]), "")
-        seen_us, stood_us = row.percentiles_us.get(name), row.by_time_us.get(name)
-        if row.void or not seen_us or not stood_us or stood_us <= STOOD_STILL * seen_us:
-            continue
-        count = counts[name]
-        who = "one connection" if count < 2.0 else f"{int(count)} connections"
-        notes.append(
-            f"{row.label}: {who} of {cell.connections} stood still for "
-            f"{words.duration_text(stood_us)} or longer at any moment, on average; "
-            f"{PERCENTILES[name] * 100:g} % of the requests took at most {words.duration_text(seen_us)}"
-        )
-    return notes
-
-
-def _restless(samples: Sequence[Sample]) -> list[str]:
-    """What does not void a sample but should be known."""
-    restless = sorted({s.configuration for s in samples if not s.steady})
-    return [f"not steady after {MOST_WINDOWS} s of warm-up: {', '.join(restless)}"] if restless else []

@@ -32,42 +32,34 @@ class Backend:
     """What was measured of a database, 0 where it is not known.
 
     service_us: how long a request alone needs a connection. cpu_us, load_us: CPU time that it
-    costs the database, and wrk on the same cores. cores: what the database used of them.
+    costs the database, and wrk on the same cores.
     """
 
     service_us: float = 0.0
     cpu_us: float = 0.0
     load_us: float = 0.0
-    cores: float = 0.0
 
 
 @dataclass(frozen=True)
 class Ceiling:
-    """rps: None where an input is missing.
+    """rps: None where none is known, as an input is missing.
 
     kind: pool, connections, loop or helpers (waits); cores, best or floor (CPU); backend (a
-    database's connections) or database (its CPU). shown: see in_window().
+    database's connections) or database (its CPU).
     """
 
     rps: float | None
     kind: str
     formula: str
-    shown: float = 1.0
-
-    def share(self, rps: float) -> float | None:
-        """Of what the window that rps was measured in can show of it."""
-        return rps / (self.rps * self.shown) if self.rps else None
 
 
-def in_window(wait_ms: float, window_s: float | None, connecting_s: float | None = None) -> float:
+def in_window(wait_ms: float, window_s: float, connecting_s: float | None) -> float:
     """The share of a rate of waits that a window shows: the load generator first connects, and
     only then the first wait begins.
 
     Answers come in bursts, one wait apart, and the first of them after one: in a time of w waits
-    w - 1/2 of them are seen, taken over where its end may fall. None: a window without end.
+    w - 1/2 of them are seen, taken over where its end may fall.
     """
-    if not window_s:
-        return 1.0
     loaded_s = max(0.0, window_s - (connecting_s or 0.0))
     if loaded_s * 1e3 < 2 * wait_ms:
         return 1.0
@@ -89,35 +81,35 @@ class Measured:
     backend: Backend | None = None
 
 
+UNKNOWN = Ceiling(None, "unknown", "")
+
+
 def for_configuration(
-    workload: Workload, connections: int, configuration: Configuration, measured: Measured,
-    window_s: float | None = None, connecting_s: float | None = None,
-) -> Ceiling:  # fmt: skip
-    """The lowest of the ceilings that apply. window_s, connecting_s: how long was measured; see
-    in_window()."""
+    workload: Workload, connections: int, configuration: Configuration, measured: Measured
+) -> list[Ceiling]:
+    """All that apply, the lowest first; none where what counts is not throughput."""
     if not workload.kind.bounded:
-        return Ceiling(None, "none", "none: what counts here is not throughput")
-    cores = configuration.usable_cores
-    options = []
-    if workload.wait_ms > 0:
-        contexts = configuration.contexts(connections, workload)
-        busy_ms = configuration.waited_ms(workload) + (measured.compute_us or 0.0) / 1e3
-        rps = contexts / (busy_ms / 1e3)
-        kind = _waiting_kind(workload, connections, configuration, contexts)
-        formula = f"{contexts}/{busy_ms:.3g} ms = {rps:,.0f}/s"
-        shown = in_window(busy_ms, window_s, connecting_s)
-        options.append(Ceiling(rps, kind, formula, shown))
+        return []
+    found = of_waits(workload, connections, configuration, measured.compute_us or 0.0)
     cost_us, what = _cost(workload, configuration, measured)
     if cost_us:
-        rps = cores * 1e6 / cost_us
-        unit = "core" if cores == 1 else "cores"
-        best = " at best" if what == "best" else ""
-        formula = f"{cores} {unit}/{_time(cost_us)}{best} = {rps:,.0f}/s"
-        options.append(Ceiling(rps, what, formula))
-    if workload.database and measured.backend:
-        options += of_backend(workload, configuration, connections, measured.backend)
-    known = [option for option in options if option.rps]
-    return min(known, key=lambda c: c.rps or 0.0) if known else Ceiling(None, "unknown", "")
+        cores = configuration.usable_cores
+        found.append(_ceiling(cores * 1e6 / cost_us, what, f"{_cores(cores)}/{_time(cost_us)}"))
+    if measured.backend:
+        found += of_backend(workload, configuration, connections, measured.backend)
+    return sorted(found, key=lambda ceiling: ceiling.rps or 0.0)
+
+
+def of_waits(
+    workload: Workload, connections: int, configuration: Configuration, compute_us: float = 0.0
+) -> list[Ceiling]:
+    """What waiting allows, one or none: as many requests at once as there are contexts for."""
+    if workload.wait_ms <= 0:
+        return []
+    contexts = configuration.contexts(connections, workload)
+    busy_ms = configuration.waited_ms(workload) + compute_us / 1e3
+    kind = _waiting_kind(workload, connections, configuration, contexts)
+    return [_ceiling(contexts / (busy_ms / 1e3), kind, f"{contexts}/{busy_ms:.3g} ms")]
 
 
 def of_backend(
@@ -130,19 +122,25 @@ def of_backend(
     contexts = configuration.contexts(connections, workload)
     usable = min(workload.db_connections, contexts)
     if backend.service_us:
-        rps = usable * 1e6 / backend.service_us
-        formula = f"{usable}/{_time(backend.service_us)} = {rps:,.0f}/s"
         many = contexts >= workload.db_connections
         kind = "backend" if many else _waiting_kind(workload, connections, configuration, contexts)
-        found.append(Ceiling(rps, kind, formula))
+        rps = usable * 1e6 / backend.service_us
+        found.append(_ceiling(rps, kind, f"{usable}/{_time(backend.service_us)}"))
     if backend.cpu_us:
         cores = len(configuration.load_cpus)  # shared with wrk
         rps = cores * 1e6 / (backend.cpu_us + backend.load_us)
-        unit = "core" if cores == 1 else "cores"
         cost = f"{_time(backend.cpu_us)} of the database + {_time(backend.load_us)} of wrk"
-        formula = f"{cores} {unit}/({cost}) = {rps:,.0f}/s"
-        found.append(Ceiling(rps, "database", formula))
+        found.append(_ceiling(rps, "database", f"{_cores(cores)}/({cost})"))
     return found
+
+
+def _ceiling(rps: float, kind: str, formula: str) -> Ceiling:
+    best = " at best" if kind == "best" else ""
+    return Ceiling(rps, kind, f"{formula}{best} = {rps:,.0f}/s")
+
+
+def _cores(count: int) -> str:
+    return f"{count} core{'s' if count > 1 else ''}"
 
 
 def _waiting_kind(
@@ -180,46 +178,34 @@ WAITS = {
 }
 
 
-# Beside it, where a ceiling of waiting was missed while others worked on the same cores.
-COMPANY = " and other programs"
-MISSED = 0.97
-COMPANY_CORES = 0.05
-
-
 def limiter(
     workload: Workload,
     configuration: Configuration,
     ceiling: Ceiling,
-    rps: float,
+    share: float,
     server_cores: float,
     load_cpu_share: float,
-    backend: Backend | None = None,
-    load_cores: float = 0.0,
-    others_cores: float = 0.0,
+    load_cores: float,
+    backend_cores: float = 0.0,
 ) -> str:
     """What kept the throughput where it is.
 
-    server_cores, load_cores, others_cores: cores' worth of CPU that the server, wrk and programs
-    that are no part of this used. load_cpu_share: of the cores that wrk could use; it may have
+    share: of the ceiling. server_cores, load_cores, backend_cores: cores' worth of CPU that the
+    server, wrk and the database used. load_cpu_share: of the cores that wrk could use; it may have
     fewer threads than cores.
     """
     if workload.kind.counted:
         return SMALL
-    if workload.database and backend and not configuration.shares_cores:
-        cores = len(configuration.load_cpus)  # that the database shares with wrk
-        if backend.cores + load_cores >= FULL * cores:
-            return "the database's CPU" if backend.cores >= load_cores else "wrk"
+    if backend_cores and not configuration.shares_cores:
+        if backend_cores + load_cores >= FULL * len(configuration.load_cpus):  # that the two share
+            return "the database's CPU" if backend_cores >= load_cores else "wrk"
     if configuration.shares_cores:
-        used = server_cores + load_cores
-        used += backend.cores if workload.database and backend else 0.0
-        if used >= FULL * len(configuration.server_cpus):
+        if server_cores + load_cores + backend_cores >= FULL * len(configuration.server_cpus):
             return "CPU shared with wrk"
     elif load_cpu_share >= FULL:
         return "wrk"
-    share = ceiling.share(rps) or 0.0
     if WAIT_FULL <= share <= EXCEEDED and ceiling.kind in WAITS:
-        missed = round(share, 2) < MISSED and others_cores >= COMPANY_CORES
-        return WAITS[ceiling.kind] + (COMPANY if missed else "")
+        return WAITS[ceiling.kind]
     all_computing = share >= FULL and ceiling.kind == "cores"
     if all_computing or server_cores >= FULL * configuration.usable_cores:
         if configuration.gil:

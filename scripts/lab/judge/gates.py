@@ -21,9 +21,6 @@ the law hold for a short run of a real load generator, and one allowance:
   off at the end is then more of the sum than the tolerance. With pipelining a batch is in
   progress as one.
 
-What the machine did meanwhile is no fault of a sample: steal, pressure and the work of other
-programs are recorded beside it, and are in the interval of what it is compared with.
-
 Requests lost to a killed worker or a draining server are what those workloads measure, and
 close no gate there; a load that was not under way before does.
 """
@@ -34,6 +31,7 @@ from ..ask.plan import Configuration
 from ..ask.workloads import Workload
 from ..measure.sample import Sample
 from ..measure.wrk import Load
+from . import ceilings
 
 LITTLE_TOLERANCE = 0.05
 TURNS = 10
@@ -41,7 +39,6 @@ ANSWERED_TOLERANCE = 0.02  # wrk's threads may begin a little before its clock d
 CONNECTING_S = 0.02
 CONNECTING_EACH_S = 50e-6
 BUSY_WRK = 0.25
-ABOVE_CEILING = 1.05
 EACH_ITS_OWN = 0.95  # of the requests had a connection made for them
 _ERROR_NAMES = {"status": "statuses over 399", "timeout": "answers later than wrk waits"}
 
@@ -59,16 +56,6 @@ def little_share(load: Load, connections: int, pipeline: int = 1) -> float:
     if age_us is None:
         age_us = load.mean_square_us2 / (2 * load.mean_us)
     return answered_share(load, connections, pipeline) + age_us / 1e6 / load.duration_s
-
-
-def wait_ceiling(
-    workload: Workload, connections: int, configuration: Configuration
-) -> float | None:
-    """Requests/s that waiting alone allows: a server beyond it does not wait."""
-    if workload.wait_ms <= 0:
-        return None
-    waited_s = configuration.waited_ms(workload) / 1e3
-    return configuration.contexts(connections, workload) / waited_s
 
 
 def check(sample: Sample, workload: Workload, configuration: Configuration) -> list[str]:
@@ -148,7 +135,7 @@ def _arithmetic(
         wrong = answered if too_much else share
         accounted = f"{wrong * 100:.0f} % of the connections"
         failed.append(f"Little's law: throughput × latency accounts for {accounted}")
-    ceiling = wait_ceiling(workload, sample.connections, configuration)
-    if ceiling and load.rps > ABOVE_CEILING * ceiling:
-        failed.append(f"{load.rps:,.0f}/s is more than waiting allows ({ceiling:,.0f}/s)")
+    for ceiling in ceilings.of_waits(workload, sample.connections, configuration):
+        if ceiling.rps and load.rps > ceilings.EXCEEDED * ceiling.rps:
+            failed.append(f"{load.rps:,.0f}/s is more than waiting allows ({ceiling.rps:,.0f}/s)")
     return failed

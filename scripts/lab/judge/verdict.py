@@ -11,12 +11,17 @@ per request is compared instead, and throughput named where it differs by more.
 
 from __future__ import annotations
 
-from typing import Iterable
+from typing import Iterable, Sequence
 
+from ..ask.plan import Cell
+from ..measure.steady import MOST_WINDOWS
+from ..measure.wrk import PERCENTILES
 from . import best, ceilings, words
 from .analysis import CPU, RPS, CellResult, Figure, Row
 from .best import Standing
-from .ceilings import COMPANY, ROUND_TRIPS, SMALL, WAITS
+
+NOTED_CORES, NOTED_STEAL = 0.05, 0.01  # of others: what is less goes without a note
+STOOD_STILL = 2.0  # times as long by time as by request: a closed load hides that a connection waits
 
 
 def sentence(result: CellResult) -> str:
@@ -63,9 +68,56 @@ def _left_out(result: CellResult, found: Standing) -> list[str]:
 
 
 def notes(result: CellResult) -> list[str]:
-    """What the sentence has no room for: the other configurations, and what limited each."""
-    limits = _database_part(result) + _limits(result) if result.cell.workload.kind.compared else []
-    return _others(result) + limits
+    """What must be known before the sentence is believed, and what it has no room for: the other
+    configurations, and the ceilings."""
+    cell, rows = result.cell, result.rows
+    known = [*_company(rows), *_stood_still(cell, rows), *_restless(rows), *_wrong_ceilings(rows)]
+    return known + _others(result) + _ceilings(result)
+
+
+def _company(rows: Sequence[Row]) -> list[str]:
+    """What other programs, and other machines on the same host, had of the cores meanwhile."""
+    others = [f"{r.label} {words.percent(r.others_cores)}" for r in rows if r.others_cores >= NOTED_CORES]
+    steal = [f"{r.label} {r.steal_share * 100:.1f} %" for r in rows if r.steal_share >= NOTED_STEAL]
+    notes = [f"other programs had of a core, in the median: beside {', '.join(others)}"] if others else []
+    return notes + ([f"the hypervisor took of the cores: from {', '.join(steal)}"] if steal else [])
+
+
+def _stood_still(cell: Cell, rows: Sequence[Row]) -> list[str]:
+    """Rows in which connections stood still behind percentiles that do not show it.
+
+    More than 1 - p of the time that requests spent was spent in those of at least by_time_us[p]. At
+    any moment one request in progress is one connection, so by Little's law more than (1 - p) x
+    in_progress connections were, on average, in such a request. Said of the highest p for which
+    these are one or more, if the same percentile of the requests is less than half as long.
+    """
+    notes = []
+    for row in rows:
+        counts = {name: (1.0 - p) * row.in_progress for name, p in PERCENTILES.items()}
+        name = next((n for n in reversed(counts) if counts[n] >= 1.0 and row.percentiles_us[n]), "")
+        seen_us, stood_us = row.percentiles_us.get(name), row.by_time_us.get(name)
+        if row.void or not seen_us or not stood_us or stood_us <= STOOD_STILL * seen_us:
+            continue
+        count = counts[name]
+        who = "one connection" if count < 2.0 else f"{int(count)} connections"
+        notes.append(
+            f"{row.label}: {who} of {cell.connections} stood still for "
+            f"{words.duration_text(stood_us)} or longer at any moment, on average; "
+            f"{PERCENTILES[name] * 100:g} % of the requests took at most {words.duration_text(seen_us)}"
+        )
+    return notes
+
+
+def _restless(rows: Sequence[Row]) -> list[str]:
+    """What does not void a sample but should be known."""
+    restless = [row.label for row in rows if not row.steady]
+    return [f"not steady after {MOST_WINDOWS} s of warm-up: {', '.join(restless)}"] if restless else []
+
+
+def _wrong_ceilings(rows: Sequence[Row]) -> list[str]:
+    """More than a ceiling is no achievement: what it was computed from is wrong."""
+    above = [f"{r.label} {words.percent(r.share)}" for r in rows if r.share and r.share > ceilings.EXCEEDED]
+    return [f"the ceiling is wrong, as it was exceeded: {', '.join(above)}"] if above else []
 
 
 def _others(result: CellResult) -> list[str]:
@@ -93,59 +145,28 @@ def _others(result: CellResult) -> list[str]:
     return out
 
 
-def _database_part(result: CellResult) -> list[str]:
-    """What the connections to the database allow by Little's law, what its CPU allows, and what
-    each configuration reached of the lower of the two."""
+_ALLOWS = {
+    "pool": "the pool",
+    "connections": "the connections",
+    "loop": "one loop, held up",
+    "helpers": "helper threads",
+    "cores": "computing alone",
+    "best": "the least that any needed",
+    "floor": "the floor server's CPU",
+    "backend": "connections to the database",
+    "database": "the database's CPU",
+}
+
+
+def _ceilings(result: CellResult) -> list[str]:
+    """What arithmetic allows each; what was reached of it stands in the table."""
+    rows = [row for row in result.models if not row.void]
     groups: dict[str, list[str]] = {}
-    exceeded = []
-    for row in result.models if result.backend else []:
-        assert result.backend is not None
-        allowed = ceilings.of_backend(
-            result.cell.workload, row.configuration, result.cell.connections, result.backend
-        )
-        if row.void or not allowed:
-            continue
-        allows = {"backend": "connections to the database allow {} (Little's law)",
-                 "pool": "as many workers as it has allow {} (Little's law)",
-                 "connections": "as many connections as there are allow {} (Little's law)",
-                 "database": "its CPU allows {}"}  # fmt: skip
-        text = ", ".join(allows[found.kind].format(found.formula) for found in allowed)
-        share = row.rps / min(found.rps or 0.0 for found in allowed)
-        groups.setdefault(text, []).append(f"{row.label} {words.percent(share)}")
-        if share > ceilings.EXCEEDED:
-            exceeded.append(row.label)
-    parts = [f"{text}; of the lower: {words.listed(reached)}" for text, reached in groups.items()]
-    if exceeded:
-        parts.append(f"{words.listed(exceeded)} exceeded it: what it follows from was measured in company")
-    return parts
-
-
-def _limits(result: CellResult) -> list[str]:
-    """Rows grouped by what limited them: a reason is said once."""
-    groups: dict[str, list[Row]] = {}
-    for row in result.models:
-        if row.void or row.limiter in ("", ROUND_TRIPS, SMALL):
-            continue
-        groups.setdefault(_limit_text(row), []).append(row)
-    texts: list[str] = []
-    for text, rows in groups.items():
-        names = words.listed([row.label for row in rows])
-        shares = [row.share for row in rows if row.share is not None]
-        reached = f", {words.percent(min(shares))} reached" if shares and ":" in text else ""
-        texts.append(f"{names} limited by {text}{reached}")
-    return texts
-
-
-def _limit_text(row: Row) -> str:
-    formula = row.ceiling.formula
-    limiter = row.limiter.removesuffix(COMPANY)
-    if limiter in WAITS.values():
-        what = {"pool size": "the pool", "connections": "the connections"}.get(limiter, limiter)
-        if limiter != row.limiter:
-            what += f"{COMPANY} ({words.percent(row.others_cores)} of a core)"
-        return f"{what}: {formula}"
-    if row.limiter == "wrk":
-        return "wrk, the load generator"
-    if row.ceiling.kind == "cores" and row.limiter in ("server CPU", "one loop's core"):
-        return f"{row.limiter}: {formula}"
-    return row.limiter
+    for row in rows:
+        for each in row.ceilings:
+            groups.setdefault(f"{each.formula} ({_ALLOWS[each.kind]})", []).append(row.label)
+    parts = [
+        f"{text} for {'all' if len(labels) == len(rows) else words.listed(labels)}"
+        for text, labels in groups.items()
+    ]
+    return ["ceilings: " + "; ".join(parts)] if parts else []

@@ -106,8 +106,7 @@ CEILING = Column(
 LIMIT = Column(
     "limited by",
     "what was used up; wrk: the load generator, so req/s says little of the server; round "
-    "trips: neither side's CPU, each connection waits for its answer; other programs: they "
-    "worked on the same cores, and less than 97 % of the ceiling was reached",
+    "trips: neither side's CPU, each connection waits for its answer",
     lambda r: "void" if r.void else r.limiter or words.NONE,
 )  # fmt: skip
 

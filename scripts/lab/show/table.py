@@ -43,7 +43,7 @@ def footnotes(result: CellResult) -> list[str]:
         reasons = "; ".join(row.void_reasons)
         state = "void" if row.void else f"{bad} of {len(row.samples)} blocks left out"
         notes.append(f"{VOID_MARK} {row.label}: {state}: {reasons}")
-    return notes + list(result.notes) + verdict.notes(result)
+    return notes + verdict.notes(result)
 
 
 def common_lines(plan: Plan, results: Sequence[CellResult]) -> list[str]:
