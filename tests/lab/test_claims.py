@@ -57,7 +57,7 @@ def results(
 
 def measured(**fields: Any) -> claims.Measured:
     base: dict[str, Any] = dict(
-        results=[], switches=[SWITCHES] * BLOCKS, memory=[MEMORY] * BLOCKS, why={}, cores=2
+        results=[], switches=[SWITCHES] * BLOCKS, memory=[MEMORY] * BLOCKS, why={}, cores=CORES
     )
     return claims.Measured(**{**base, **fields})
 
@@ -115,7 +115,7 @@ def test_one_core_decides_nothing_about_several() -> None:
     lone = plan.Cores((0,), (0,))
     assert claims.cells(lone, ("1", "4", "7")) == []
     for number in ("1", "4", "7"):
-        (claim,) = claims.judge([number], measured(cores=1))
+        (claim,) = claims.judge([number], measured(cores=lone))
         assert claim.state == "VOID" and "it takes two cores" in str(claim.parts[0])
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Callable, Mapping, Sequence
 
 from ..ask.plan import MODELS, POOLS, Cell, Configuration, Cores
-from ..ask.workloads import WORKLOADS, with_query
+from ..ask.workloads import WORKLOADS, Workload, with_query
 from . import best, goals, stats, verdict, words
 from .analysis import RPS, CellResult
 from .goals import FAIL, PASS, VOID, Judged
@@ -31,7 +31,6 @@ CLAIMS = {
 OF_A_CORE = 0.9  # of each core, for "uses all cores"
 ONE_CORE = 1.1  # times one core, at the most, for "cannot use several"
 MORE = 1.02  # "more" is more than throughputs and times differ by themselves
-IN_PROGRESS = 0.9  # of the requests sent at once, for "concurrent"
 WAIT_MS = 20
 WAITING = 1.1  # times one wait, at the most, for all of them together
 WAITS = 64
@@ -40,7 +39,6 @@ GATHERED = 10
 COMPUTE = with_query(WORKLOADS["cpu"], "n=1000")
 WAIT = with_query(WORKLOADS["sleep"], f"ms={WAIT_MS}")
 GATHER = with_query(WORKLOADS["fanout"], f"n={GATHERED}&ms={WAIT_MS}")
-PINNED = " pinned"
 POOL_SIZES = (16, 256)  # of claim 8
 NAMES = (
     "hello", "cpu", "sleep", "block", "block-offload", "mix", "fanout", "stream", "files-100k",
@@ -54,43 +52,41 @@ def wide(cores: Cores) -> Cores:
     return cores if len(cores.server) > 1 else Cores(cores.together, cores.together)
 
 
+def computing(cores: Cores) -> list[tuple[str, Configuration, Configuration, float, bool]]:
+    """What several cores make of computing: of which claim, what is compared with what, and the goal
+    for the ratio of their throughputs; True: at least, False: at most."""
+    server, load = wide(cores).server, wide(cores).load
+    n = len(server)
+
+    def on_all(model: str, workers: int = 1, gil: bool = False) -> Configuration:
+        return Configuration(model, workers, server, load, gil=gil)
+
+    pinned = Configuration("coro", 1, cores.server[:1], cores.load, suffix=" pinned")
+    return [
+        ("1", on_all("prefork", n), on_all("prefork"), OF_A_CORE * n, True),
+        ("4", on_all("threads", n, gil=True), on_all("threads"), ONE_CORE, False),
+        ("4", on_all("threads", n), on_all("threads"), OF_A_CORE * n, True),
+        ("5", on_all("coro"), pinned, ONE_CORE, False),
+        ("7", on_all("coro", n), on_all("coro"), OF_A_CORE * n, True),
+    ]
+
+
 def cells(cores: Cores, asked: Sequence[str]) -> list[Cell]:
     """What has to be run under wrk for the claims asked for."""
-    found = []
-    compute = _computing(cores, asked)
-    if compute:
-        found.append(Cell(COMPUTE, 4 * len(wide(cores).server), compute))
+    found, every = [], wide(cores)
+    pairs = [(one, other) for number, other, one, _, _ in computing(cores) if number in asked]
+    if pairs and len(every.server) > 1:
+        chosen = tuple(dict.fromkeys(configuration for pair in pairs for configuration in pair))
+        found.append(Cell(COMPUTE, 4 * len(every.server), chosen))
     one_loop = Configuration("coro", 1, cores.server[:1], cores.load)
     if {"5", "6"} & set(asked):
         found.append(Cell(WAIT, WAITS, (one_loop,)))
     if "6" in asked:
         found.append(Cell(GATHER, 1, (one_loop,)))
-    every = wide(cores)
     pools = [Configuration(model, size, every.server, every.load) for model in POOLS for size in POOL_SIZES]
     three = (*pools, Configuration("coro", len(every.server), every.server, every.load))
     names = NAMES if "8" in asked else ()
     return found + [Cell(WORKLOADS[name], WORKLOADS[name].connections, three) for name in names]
-
-
-def _computing(cores: Cores, asked: Sequence[str]) -> tuple[Configuration, ...]:
-    """One worker and one on every core, of each model a claim is about; on one core, none."""
-    server, load = wide(cores).server, wide(cores).load
-    n = len(server)
-    if n < 2:
-        return ()
-
-    def on_all(model: str, workers: int = 1, gil: bool = False) -> Configuration:
-        return Configuration(model, workers, server, load, gil=gil)
-
-    pinned = Configuration("coro", 1, cores.server[:1], cores.load, suffix=PINNED)
-    wanted = {
-        "1": (on_all("prefork"), on_all("prefork", n)),
-        "4": (on_all("threads"), on_all("threads", n), on_all("threads", n, True)),
-        "5": (on_all("coro"), pinned),
-        "7": (on_all("coro"), on_all("coro", n)),
-    }
-    chosen = [c for name, several in wanted.items() if name in asked for c in several]
-    return tuple(dict.fromkeys(chosen))
 
 
 # --- verdicts ---------------------------------------------------------------------------
@@ -122,21 +118,18 @@ def combine(parts: Sequence[Judged]) -> str:
     return FAIL if FAIL in states else VOID if VOID in states or not parts else PASS
 
 
-def _claim(number: str, *parts: Judged) -> Claim:
-    return Claim(number, combine(parts), parts)
-
-
 # --- claims 1, 4, 5, 6 and 7: under wrk --------------------------------------------------
 
 
-def _find(results: Sequence[CellResult], name: str) -> CellResult | None:
-    return next((result for result in results if result.cell.workload.name == name), None)
+def _find(results: Sequence[CellResult], workload: Workload) -> CellResult | None:
+    return next((result for result in results if result.cell.workload.name == workload.name), None)
 
 
 def _compare(
-    results: Sequence[CellResult], text: str, first: str, second: str, goal: float, at_least: bool
+    results: Sequence[CellResult], first: str, second: str, goal: float, at_least: bool
 ) -> Judged:
-    result = _find(results, COMPUTE.name)
+    text = f"{first} × {second}, requests/s of {COMPUTE.target}"
+    result = _find(results, COMPUTE)
     one, other = (result.row(first), result.row(second)) if result else (None, None)
     if result is None or one is None or other is None:
         return Judged(text, None, goal, at_least, "", "not measured (it takes two cores)")
@@ -144,58 +137,21 @@ def _compare(
     return Judged(text, found, goal, at_least, f"run.json, {result.cell.name}", goals.why(one, other))
 
 
-def _on_cores(model: str, results: Sequence[CellResult], cores: int) -> Judged:
-    all_of_them, one = f"{model}({cores})", "coro" if model == "coro" else f"{model}(1)"
-    text = f"{all_of_them} × {one}, requests/s of {COMPUTE.target} on {cores} cores"
-    return _compare(results, text, all_of_them, one, OF_A_CORE * cores, True)
-
-
-def judge_gil(results: Sequence[CellResult], cores: int) -> Claim:
-    text = f"threads({cores}) with --gil × threads(1), the same"
-    locked = f"threads({cores})+gil"
-    under = _compare(results, text, locked, "threads(1)", ONE_CORE, False)
-    return _claim("4", under, _on_cores("threads", results, cores))
-
-
 def _waits(
-    results: Sequence[CellResult], name: str, text: str, value: Callable[[float, int], float],
-    goal: float, at_least: bool, one_thread: bool = False,
-) -> Judged:  # fmt: skip
-    """value: of requests/s and the number of connections, as a multiple of what is ideal."""
-    result = _find(results, name)
+    results: Sequence[CellResult], workload: Workload, what: str, one_thread: bool = False
+) -> Judged:
+    """How long all connections' requests take together, as a multiple of one wait."""
+    text = f"{what} × {WAIT_MS} ms"
+    result = _find(results, workload)
     row = result.row("coro") if result else None
     if result is None or row is None:
-        return Judged(text, None, goal, at_least, "", "not measured")
-    connections = result.cell.connections
+        return Judged(text, None, WAITING, False, "", "not measured")
+    one_wait = result.cell.connections / (WAIT_MS / 1e3)  # requests/s
     answered = [s for s in row.valid if s.rps > 0]
-    found = goals.own(row, answered, lambda sample: value(sample.rps, connections))
-    why = goals.why(row)
+    found, why = goals.own(row, answered, lambda sample: one_wait / sample.rps), goals.why(row)
     if one_thread and any((s.processes, s.threads) != (1, 1) for s in row.valid):
         found, why = None, "it did not run in one thread of one process"
-    return Judged(text, found, goal, at_least, f"run.json, {result.cell.name}", why)
-
-
-def judge_one_loop(results: Sequence[CellResult]) -> Claim:
-    concurrent = _waits(
-        results, WAIT.name, f"concurrent: of {WAITS} requests, the share in progress at once in one thread",
-        lambda rps, connections: rps * WAIT_MS / 1e3 / connections, IN_PROGRESS, True, True,
-    )  # fmt: skip
-    text = f"not parallel: one loop on all cores × on one, requests/s of {COMPUTE.target}"
-    parallel = _compare(results, text, "coro", "coro" + PINNED, ONE_CORE, False)
-    return _claim("5", concurrent, parallel)
-
-
-def judge_awaiting(results: Sequence[CellResult]) -> Claim:
-    def longer(rps: float, connections: int) -> float:
-        return connections / rps / (WAIT_MS / 1e3)
-
-    return _claim(
-        "6",
-        _waits(results, WAIT.name, f"{WAITS} requests that wait {WAIT_MS} ms, in one loop × "
-               f"{WAIT_MS} ms", longer, WAITING, False),
-        _waits(results, GATHER.name, f"{GATHERED} waits of {WAIT_MS} ms gathered in one request × "
-               f"{WAIT_MS} ms", longer, WAITING, False),
-    )  # fmt: skip
+    return Judged(text, found, WAITING, False, f"run.json, {result.cell.name}", why)
 
 
 # --- claims 2 and 3: measured directly ----------------------------------------------------
@@ -206,6 +162,22 @@ def with_net(found: Round) -> Round:
     half of a coroutine's park and resume, which are two switches and the loop's bookkeeping."""
     calls, parked = found["pipe_calls"], found["park_resume"]
     return {**found, "thread_net": found["switch_thread"] - calls, "coroutine_used": parked / 2}
+
+
+# What is compared with what of each round.
+SWITCHES = (
+    ("process switch × thread switch, by pipes on one core", "switch_process", "switch_thread"),
+    ("thread switch, its system calls taken off, × coroutine switch", "thread_net", "coroutine_used"),
+)
+MEMORY = (
+    ("idle process × idle thread (a coroutine exists for a request only)", "process_idle", "thread_idle"),
+    ("process × thread, each with a suspended request", "process", "thread"),
+    ("thread × coroutine, each with a suspended request", "thread", "coroutine"),
+)
+
+
+def _ns(value: float) -> str:
+    return f"{value:,.0f} ns" if value >= 100 else f"{value:.1f} ns"
 
 
 def _rounds(
@@ -219,34 +191,6 @@ def _rounds(
     text = f"{text} ({middles[0]} × {middles[1]})"
     why = "" if all(second > 0 for _, second in pairs) else "not above what its calls alone take"
     return Judged(text, stats.paired(pairs), MORE, True, evidence, why)
-
-
-def judge_switches(rounds: Sequence[Round], why: str = "") -> Claim:
-    rounds = [with_net(each) for each in rounds]
-
-    def part(text: str, first: str, second: str) -> Judged:
-        return _rounds(rounds, text, first, second, "claims.json, switches", why,
-                       lambda ns: f"{ns:,.0f} ns" if ns >= 100 else f"{ns:.1f} ns")  # fmt: skip
-
-    return _claim(
-        "2",
-        part("process switch × thread switch, by pipes on one core", "switch_process", "switch_thread"),
-        part("thread switch, its system calls taken off, × coroutine switch", "thread_net",
-             "coroutine_used"),
-    )  # fmt: skip
-
-
-def judge_memory(rounds: Sequence[Round], why: str = "") -> Claim:
-    def part(text: str, first: str, second: str) -> Judged:
-        return _rounds(rounds, text, first, second, "claims.json, memory", why, words.bytes_text)
-
-    return _claim(
-        "3",
-        part("idle process × idle thread (a coroutine exists for a request only)", "process_idle",
-             "thread_idle"),
-        part("process × thread, each with a suspended request", "process", "thread"),
-        part("thread × coroutine, each with a suspended request", "thread", "coroutine"),
-    )  # fmt: skip
 
 
 # --- claim 8 --------------------------------------------------------------------------------
@@ -299,20 +243,26 @@ class Measured:
     switches: Sequence[Round]
     memory: Sequence[Round]
     why: Mapping[str, str]
-    cores: int  # of the server
+    cores: Cores
 
 
 def judge(asked: Sequence[str], found: Measured) -> list[Claim]:
     """In the order of their numbers."""
-    results, why = found.results, found.why
-    judges: dict[str, Callable[[], Claim]] = {
-        "1": lambda: _claim("1", _on_cores("prefork", results, found.cores)),
-        "2": lambda: judge_switches(found.switches, why.get("2", "")),
-        "3": lambda: judge_memory(found.memory, why.get("3", "")),
-        "4": lambda: judge_gil(results, found.cores),
-        "5": lambda: judge_one_loop(results),
-        "6": lambda: judge_awaiting(results),
-        "7": lambda: _claim("7", _on_cores("coro", results, found.cores)),
-        "8": lambda: judge_best(results),
+    results, together = found.results, f"{WAITS} requests that wait {WAIT_MS} ms"
+    gathered = f"{GATHERED} waits of {WAIT_MS} ms gathered in one request"
+    switches, why = [with_net(each) for each in found.switches], found.why
+    parts: dict[str, list[Judged]] = {
+        "2": [_rounds(switches, *part, "claims.json, switches", why.get("2", ""), _ns) for part in SWITCHES],
+        "3": [
+            _rounds(found.memory, *part, "claims.json, memory", why.get("3", ""), words.bytes_text)
+            for part in MEMORY
+        ],
+        "5": [_waits(results, WAIT, f"concurrent: {together}, in one thread", one_thread=True)],
+        "6": [_waits(results, WAIT, f"{together}, in one loop"), _waits(results, GATHER, gathered)],
     }
-    return [make() for number, make in judges.items() if number in asked]
+    for number, first, second, goal, at_least in computing(found.cores):
+        judged = _compare(results, first.label, second.label, goal, at_least)
+        parts.setdefault(number, []).append(judged)
+    claims = {number: Claim(number, combine(each), tuple(each)) for number, each in parts.items()}
+    claims["8"] = judge_best(results)
+    return [claims[number] for number in CLAIMS if number in asked]

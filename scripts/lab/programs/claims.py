@@ -64,8 +64,7 @@ def measure(run: Run, programs: Programs, asked: Sequence[str]) -> Measured:
     run.complete = not plan.cells
     if plan.cells:
         running.perform(run, programs)
-    cores = len(judging.wide(plan.cores).server)
-    return Measured(run.results(), found["2"], found["3"], why, cores)
+    return Measured(run.results(), found["2"], found["3"], why, plan.cores)
 
 
 # --- what comes out -----------------------------------------------------------------------
@@ -88,7 +87,7 @@ def to_json(run: Run, found: Measured, judged: Sequence[Claim]) -> dict[str, Any
         ],
         "switches": [judging.with_net(each) for each in found.switches],
         "memory": [dict(each) for each in found.memory],
-        "server_cores": found.cores,
+        "server_cores": len(judging.wide(found.cores).server),
         "not_run": dict(found.why),
     }
 
