@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from ..machine.errors import UsageError, known
+from ..machine.program import split_list
 from .kinds import Kind
 
 PIPELINE_DEPTH = 16
@@ -212,7 +213,7 @@ def _one(spec: str) -> Workload:
 
 def parse(text: str) -> list[Workload]:
     """Names separated by commas: NAME, NAME?QUERY, or idle:N. None twice."""
-    specs = [spec.strip() for spec in text.split(",") if spec.strip()]
+    specs = split_list(text)
     if not specs:
         raise UsageError(f"no workload given: there are {', '.join(WORKLOADS)}")
-    return [_one(spec) for spec in dict.fromkeys(specs)]
+    return [_one(spec) for spec in specs]

@@ -92,19 +92,15 @@ def to_json(run: Run, found: Measured, judged: Sequence[Claim]) -> dict[str, Any
     }
 
 
-def summary(judged: Sequence[Claim]) -> str:
-    counts = [f"{sum(c.state == state for c in judged)} {state}" for state in (PASS, FAIL, VOID)]
-    return ", ".join(counts)
-
-
 def conclude(run: Run, found: Measured, asked: Sequence[str], where: str) -> Said:
     judged = judging.judge(asked, found)
     run.conclusion_lines = [line for claim in judged for line in claim.lines(".")]
     states = {claim.number: claim.state for claim in judged}
     run.conclusions = {"claims": states, "lines": run.conclusion_lines}
     lines = [line for claim in judged for line in claim.lines(where)]
+    lines.append(", ".join(f"{list(states.values()).count(s)} {s}" for s in (PASS, FAIL, VOID)))
     files = {"claims.json": report.json_text(to_json(run, found, judged))}
-    return Said("\n".join([*lines, summary(judged)]) + "\n", int(VOID in states.values()), files)
+    return Said("\n".join(lines) + "\n", int(VOID in states.values()), files)
 
 
 def main(argv: Sequence[str]) -> int:
