@@ -110,6 +110,10 @@ build/floor: scripts/floor.c | $(B)/flags
 	@mkdir -p $(@D)
 	$(call quiet,LINK)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra $(CFLAGS) $(LDFLAGS) -o $@ $<
 
+# What switches cost, beside Boost's; scripts/bench-coro and scripts/claims make it when they need it.
+build/coro-bench: scripts/coro-bench/bench.c $(B)/libcoro.a
+	$(call quiet,LINK)$(CC) -std=c11 -D_GNU_SOURCE -O2 -g -Wall -Wextra -Isrc -o $@ $^ -lboost_context -lev -lpthread
+
 deps:
 	@scripts/deps
 # deps-bench: only what that takes; see scripts/deps.

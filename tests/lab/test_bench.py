@@ -242,10 +242,7 @@ def test_requests_sent_at_once_are_each_answered() -> None:
 def test_wrk_says_how_long_it_only_connected(name: str, measured: bool) -> None:
     workload, cpus = WORKLOADS[name], sorted(os.sched_getaffinity(0))
     with Children() as children, start(children) as server:
-        port = server.port
-        url = f"http://127.0.0.1:{port}{workload.target}"
-        argv = wrk.command(wrk.find(), 4, 1, 0.5, url, workload)
-        load = wrk.run(children, argv, cpus, ROOT, 4, 0.5, port)
+        load = wrk.Command(workload, 4, cpus, 0.5, server.port).run(children)
     assert load.requests > 0 and load.cut_off_us is not None
     if measured:  # at least the four calls of connect(), and no answer's 20 ms
         assert load.connecting_s is not None and 10e-6 < load.connecting_s < 0.5

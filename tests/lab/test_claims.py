@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Sequence
 
 import made
@@ -193,18 +194,55 @@ def test_memory(changed: dict[str, float], wanted: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "sent, read, ended, wanted",
+    "ends, suspended",
     [
-        (0.0, (0.75, 0.8), [1.5, 1.6, 2.2], True),
-        (0.0, (0.75, 0.8), [1.5, 2.3], False),  # one began after the reading did
-        (0.0, (0.75, 0.8), [0.79, 1.6], False),  # one ended before the reading did
-        (0.8, (0.75, 0.8), [1.6], False),
+        ([1.5, 1.6, 2.2], True),
+        ([1.5, 2.3], False),  # one began after the reading did
+        ([0.79, 1.6], False),  # one ended before the reading did
     ],
 )
 def test_a_reading_is_of_suspended_requests_only(
-    sent: float, read: tuple[float, float], ended: list[float], wanted: bool
+    monkeypatch: pytest.MonkeyPatch, ends: list[float], suspended: bool
 ) -> None:
-    assert contexts.together(sent, read, ended, 1.5) is wanted
+    """Requests of 1.5 s, sent at 0, and a reading from 0.75 to 0.8 s, by a clock of the test's."""
+    now, left = 0.0, iter(ends)
+
+    def pass_s(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
+    def memory() -> tuple[int, int]:
+        pass_s(0.05)
+        return 60, 4
+
+    class Stub:
+        def __init__(self, *_: Any) -> None:
+            self._end = next(left)
+
+        def __enter__(self) -> "Stub":
+            return self
+
+        def __exit__(self, *_: Any) -> None:
+            pass
+
+        def send(self, target: str) -> None:
+            assert target == "/sleep?ms=1500"
+
+        def ended(self) -> bool:
+            return now >= self._end
+
+        def receive(self, target: str) -> Any:
+            pass_s(max(0.0, self._end - now))
+            return SimpleNamespace(status=200)
+
+    monkeypatch.setattr(contexts, "Client", Stub)
+    def readable(clients: list[Stub], *_: Any) -> Any:
+        return [client for client in clients if client.ended()], [], []
+
+    monkeypatch.setattr(contexts, "select", SimpleNamespace(select=readable))
+    monkeypatch.setattr(contexts, "time", SimpleNamespace(monotonic=lambda: now, sleep=pass_s))
+    server: Any = SimpleNamespace(port=1, memory=memory)
+    assert contexts._hold(server, len(ends)) == (64 if suspended else None)
 
 
 def waits(**fields: Any) -> claims.Measured:

@@ -11,6 +11,7 @@ from typing import Any
 import made
 import pytest
 from made import CORO, FAKE, NO_ERRORS, ROOT, needs_wrk
+from lab.ask.plan import Step
 from lab.machine.children import Children
 from lab.machine.errors import LabError
 from lab.measure import duet
@@ -26,22 +27,21 @@ def line(ratios: list[float], **fields: Any) -> against.Line:
     """A turn for each ratio: this server takes so many times the other's 10 µs a request."""
     one = against.Line(CELL, CORO, [])
     for ratio in ratios:
-        mine, others = (
-            [made.sample(CORO, "hello", rps=9000.0, cpu_us=cpu, connections=64, **fields)] * duet.WINDOWS
+        one.add([
+            made.sample(CORO, "hello", rps=9000.0, cpu_us=cpu, connections=64, **fields)
             for cpu in (10.0 * ratio, 10.0)
-        )
-        one.add(mine, others)
+        ])  # fmt: skip
     return one
 
 
 @pytest.mark.parametrize(
     "ratios, done, words, code",
     [
-        ([1.1, 1.11, 1.09, 1.1], True, "1.100 [1.087, 1.113] × main's, n 4: slower by 10 %", 0),
-        ([0.9, 0.91, 0.89, 0.9], True, "× main's, n 4: faster by 10 %", 0),
-        ([1.0, 1.01, 0.99, 1.0], True, "× main's, n 4: equal within ±3 %", 0),
-        ([1.0, 1.2, 0.9, 1.1], False, "× main's, n 4: undecided, ", 3),
-        ([1.1, 1.1], False, "(of 2 blocks) × main's, n 2: undecided, ", 3),
+        ([1.1, 1.11, 1.09, 1.1], True, "1.100 [1.087, 1.113] × main's in 4 duets: slower by 10 %", 0),
+        ([0.9, 0.91, 0.89, 0.9], True, "× main's in 4 duets: faster by 10 %", 0),
+        ([1.0, 1.01, 0.99, 1.0], True, "× main's in 4 duets: equal within ±3 %", 0),
+        ([1.0, 1.2, 0.9, 1.1], False, "× main's in 4 duets: undecided, ", 3),
+        ([1.1, 1.1], False, "(of 2 blocks) × main's in 2 duets: undecided, ", 3),
         ([1.1, 1.1, 1.1], False, "slower by 10 %", 0),
         ([], False, "not measured", 3),
     ],
@@ -71,19 +71,19 @@ def test_conditions_go_by_the_whole_interval(condition: str, code: int) -> None:
 def test_requests_cut_off_count_as_asked() -> None:
     sample = made.sample(CORO, "hello", rps=100.0, cpu_us=10.0, connections=64)
     assert sample.load is not None and sample.load.requests == 1000
-    assert duet.cpu_us([sample, sample], 1) == pytest.approx(10.0 * 1000 / 1064)
-    assert duet.cpu_us([sample], 16) == pytest.approx(10.0 * 1000 / (1000 + 16 * 64))
+    assert duet.cpu_us(sample, 1) == pytest.approx(10.0 * 1000 / 1064)
+    assert duet.cpu_us(sample, 16) == pytest.approx(10.0 * 1000 / (1000 + 16 * 64))
 
 
 def test_turns_go_round_until_all_is_done_or_the_budget_is_spent(monkeypatch: pytest.MonkeyPatch) -> None:
     quick, slow = line([]), line([])
     turns: list[int] = []
 
-    def turn(cell: Any, parts: Any, number: int) -> Any:
-        turns.append(number)
-        noisy = 1.0 + 0.4 * (number % 2) * (len(turns) % 2)  # of every other line
+    def turn(benches: Any, step: Step) -> Any:
+        turns.append(step.block)
+        noisy = 1.0 + 0.4 * (step.block % 2) * (len(turns) % 2)  # of every other line
         return [
-            [made.sample(CORO, "hello", rps=9000.0, cpu_us=cpu, connections=64)] * duet.WINDOWS
+            made.sample(CORO, "hello", rps=9000.0, cpu_us=cpu, connections=64)
             for cpu in (10.0 * noisy, 10.0)
         ]
 
@@ -107,18 +107,18 @@ def test_a_turn_of_two_stand_ins(
     plan = replace(made.plan((CELL,)), warmup_s=0.2)
     configuration = replace(CORO, server_cpus=(0,), load_cpus=(0,))
     with Children() as children:
-        one = Bench(children, Programs(ROOT, FAKE, "", "wrk", tmp_path), plan)
-        parts = [duet.Part(one, configuration), duet.Part(replace(one), configuration)]
+        one = Bench(children, Programs(FAKE, tmp_path), plan)
+        benches = [one, replace(one)]
         if fault:
             with pytest.raises(LabError, match="hello|did not start"):
-                duet.turn(CELL, parts, 0)
+                duet.turn(benches, Step(0, CELL, configuration))
             return
-        both = duet.turn(CELL, parts, 3)
-    assert [[sample.order for sample in samples] for samples in both] == [[1, 0], [0, 1]]
-    for sample in (*both[0], *both[1]):
+        both = duet.turn(benches, Step(3, CELL, configuration))
+    assert [sample.order for sample in both] == [1, 0]
+    for sample in both:
         assert sample.load is not None and sample.load.requests > 0
         assert sample.block == 3 and sample.exit_status == 0 and not sample.pids_changed
-        assert duet.cpu_us([sample], 1) > 0
+        assert duet.cpu_us(sample, 1) > 0
 
 
 @pytest.mark.parametrize(
@@ -172,5 +172,5 @@ def test_a_server_against_itself(tmp_path: Path) -> None:
     document = json.loads((folder / "against.json").read_text())
     (only,) = document["lines"]
     assert document["complete"] and only["cpu"]["n"] == 1 and only["cpu"]["low"] is None
-    assert len(only["turns"][0]) == 2 * duet.WINDOWS
+    assert len(only["turns"][0]) == 2
     assert 0.5 < only["cpu"]["ratio"] < 2

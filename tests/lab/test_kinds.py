@@ -187,10 +187,10 @@ def test_a_trend_is_not_steady(windows: list[float], expected: int | None) -> No
 
 def test_warming_up_ends() -> None:
     rising = [10.0, 20.0, 40.0, 80.0]
-    assert steady.found(rising, 1.0) is None
-    given_up = steady.found([*rising, 160.0], 1.0)
+    assert steady.found(rising) is None
+    given_up = steady.found([*rising, 160.0])
     assert given_up is not None and not given_up.steady and given_up.needed_s == 5.0
-    settled = steady.found([10.0, 50.0, 51.0], 1.0)
+    settled = steady.found([10.0, 50.0, 51.0])
     assert settled is not None and settled.steady and settled.needed_s == 1.0
 
 

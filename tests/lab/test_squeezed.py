@@ -136,6 +136,6 @@ def test_a_set_that_cannot_leave_memory_is_refused(monkeypatch: pytest.MonkeyPat
 
 
 def test_wrk_is_told_how_many_files_there_are() -> None:
+    argv = wrk.Command(FEW, 4, (0,), 1.0, 1).argv
     url = "http://127.0.0.1:1/files/set/0000"
-    argv = wrk.command("wrk", 4, 1, 1.0, url, FEW)
     assert argv[-5:] == ["-s", "scripts/wrk/set.lua", url, "--", "64"]

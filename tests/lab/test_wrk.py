@@ -9,11 +9,12 @@ from typing import Any
 import made  # noqa: F401  makes the lab importable
 import pytest
 from lab.machine.errors import LabError
+from lab.ask.workloads import WORKLOADS
 from lab.measure import wrk
 
 
 def corrected(real: Any, interval: Any) -> Any:
-    """wrk 4.1's correction, written from its description: see scripts/lab/wrk.py."""
+    """wrk 4.1's correction, written from its description: see scripts/lab/measure/wrk.py."""
     table = Counter(real)
     for value, count in sorted(real.items()):
         missed = value - interval
@@ -47,7 +48,7 @@ def test_restoring_is_the_exact_inverse_of_correcting(seed: Any) -> None:
     requests = sum(real.values())
     duration_us = dice.randrange(10_000, 2_000_000)
     table = corrected(real, duration_us // (requests // connections))
-    assert wrk.restore(table, duration_us, requests, connections) == dict(real)
+    assert wrk.restore(table, wrk.correction_interval(duration_us, requests, connections)) == dict(real)
 
 
 def test_phantoms_are_counted_and_taken_out_of_the_mean() -> None:
@@ -63,7 +64,7 @@ def test_phantoms_are_counted_and_taken_out_of_the_mean() -> None:
 
 
 def test_fewer_answers_than_connections_leave_the_table_alone() -> None:
-    assert wrk.restore({10: 1, 900: 2}, 1000, 3, 4) == {10: 1, 900: 2}
+    assert wrk.restore({10: 1, 900: 2}, wrk.correction_interval(1000, 3, 4)) == {10: 1, 900: 2}
 
 
 def test_all_kinds_of_errors_are_read() -> None:
@@ -119,4 +120,4 @@ def test_output_without_a_whole_report_is_an_error(output: Any) -> None:
 
 @pytest.mark.parametrize("connections, cpus, expected", [(64, 1, 1), (64, 2, 2), (9, 2, 1), (9, 4, 3), (1, 4, 1)])
 def test_every_connection_belongs_to_a_thread(connections: Any, cpus: Any, expected: Any) -> None:
-    assert wrk.threads_for(connections, cpus) == expected
+    assert wrk.Command(WORKLOADS["hello"], connections, range(cpus), 1.0, 1).threads == expected

@@ -13,7 +13,6 @@ so processes and threads take more than this says.
 
 from __future__ import annotations
 
-import os
 import resource
 import select
 import subprocess
@@ -27,6 +26,7 @@ from ..machine.errors import LabError
 from ..ask.plan import MODELS, POOLS, Configuration, Cores
 from ..server import servers
 from ..server.client import BadAnswer, Client
+from ..server.servers import Server
 from .environment import ROOT
 from .measurement import Programs
 
@@ -38,20 +38,13 @@ UNITS = {"prefork": "process", "threads": "thread", "coro": "coroutine"}
 
 
 def build() -> None:
-    """The library and the program, with the flags of a release. Raises LabError."""
-    compiler = os.environ.get("CC", "cc").split()
-    for argv in (
-        ["make", "-s", "build/release/libcoro.a"],
-        [*compiler, "-std=c11", "-D_GNU_SOURCE", "-O2", "-g", "-Wall", "-Wextra", "-Isrc",
-         "-o", str(PROGRAM), "scripts/coro-bench/bench.c", "build/release/libcoro.a",
-         "-lboost_context", "-lev", "-lpthread"],
-    ):  # fmt: skip
-        try:
-            subprocess.run(argv, cwd=ROOT, check=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            raise LabError(
-                "scripts/coro-bench/bench.c could not be built; scripts/deps lab installs what it takes"
-            ) from error
+    """Raises LabError."""
+    try:
+        subprocess.run(["make", "-s", str(PROGRAM.relative_to(ROOT))], cwd=ROOT, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise LabError(
+            "scripts/coro-bench/bench.c could not be built; scripts/deps lab installs what it takes"
+        ) from error
 
 
 def bench_coro(children: Children, what: str, cpus: Sequence[int]) -> dict[str, tuple[float, str]]:
@@ -82,44 +75,28 @@ def _ended_cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def together(sent: float, read: tuple[float, float], ended: list[float], hold_s: float) -> bool:
-    """Whether all requests were suspended throughout a reading, which went from read[0] to
-    read[1]: each ended no earlier than it, and began, hold_s before its end, no later."""
-    return sent <= read[0] and all(
-        end >= read[1] and end - hold_s <= read[0] for end in ended
-    )
-
-
-def _hold(server: servers.Server, count: int) -> int | None:
-    """PSS while so many requests are suspended; None when they were not all so at once."""
+def _hold(server: Server, count: int) -> int | None:
+    """PSS while so many requests are suspended; None when they were not all so at once, that is
+    when one had ended before the reading did, or began, HOLD_MS before its end, after it did."""
     target, hold_s = f"/sleep?ms={HOLD_MS}", HOLD_MS / 1e3
     with ExitStack() as stack:
         clients = [
             stack.enter_context(Client(server.port, hold_s * 10))
             for _ in range(count)
         ]
-        sent = time.monotonic()
         for client in clients:
             client.send(target)
         time.sleep(hold_s / 2)  # whether that was long enough is judged by when they end
         begun = time.monotonic()
         memory = sum(server.memory())
-        read = begun, time.monotonic()
         if select.select(clients, [], [], 0)[0]:
             return None
-        ended = []
-        waiting = {client.fileno(): client for client in clients}
-        while waiting:
-            ready, _, _ = select.select(list(waiting), [], [], hold_s * 10)
-            if not ready:
-                raise LabError(f"{target}: no answer within {hold_s * 10:.0f} s")
-            now = time.monotonic()
-            for fd in ready:
-                answer = waiting.pop(fd).receive(target)
-                if answer.status != 200:
-                    raise LabError(f"{target} answered {answer.status}")
-                ended.append(now)
-    return memory if together(sent, read, ended, hold_s) else None
+        for client in clients:
+            answer = client.receive(target)
+            if answer.status != 200:
+                raise LabError(f"{target} answered {answer.status}")
+        last_began = time.monotonic() - hold_s
+    return memory if last_began <= begun else None
 
 
 def _suspended(
@@ -128,7 +105,7 @@ def _suspended(
     """(idle, with count requests suspended), in bytes. Raises LabError."""
     for _ in range(ATTEMPTS):
         with servers.start(
-            children, programs.argv(configuration), configuration.server_cpus, programs.root,
+            children, programs.argv(configuration), configuration.server_cpus, ROOT,
             servers.ready_line(configuration.expected_ready()),
         ) as server:  # fmt: skip
             idle = sum(server.memory())

@@ -6,7 +6,8 @@ wrk cannot do this: it reports a refused connection, a reset and an answer cut s
 and says nothing of when. Here a few connections each ask, wait for the answer and ask
 again, from one thread; the load is small on purpose, the accounting complete:
 
-    answered    a whole answer came
+    answered    a whole answer came, of status 200
+    errors      of another
     lost        a request was sent and the connection ended, or stood still, without one
     reset       the same on a connection that never had an answer: it was opened to a server
                 that was ending, which may not have accepted it
@@ -40,18 +41,6 @@ _CLOSE = re.compile(rb"\r\nConnection: *close", re.IGNORECASE)
 
 
 @dataclass
-class Outcome:
-    answered: int = 0
-    lost: int = 0
-    reset: int = 0
-    refused: int = 0
-    errors: int = 0  # answers other than 200
-    back_after_s: float = 0.0  # until every connection that was cut had an answer again
-    still_cut: int = 0  # that had none by the end
-    lasted_s: float = 0.0
-
-
-@dataclass
 class _Connection:
     socket: socket.socket | None = None
     sent_at: float = 0.0
@@ -70,7 +59,9 @@ class Client:
         self._all = [_Connection() for _ in range(connections)]
         self._selector = selectors.DefaultSelector()
         self._reconnect = True
-        self.outcome = Outcome()
+        self.answered = self.errors = self.lost = self.reset = self.refused = 0
+        self.back_after_s = 0.0  # until every connection that was cut had an answer again
+        self.lasted_s = 0.0
 
     def run(self, seconds: float, until: Callable[[], bool] | None = None) -> None:
         """Ask for so long, or until something holds, looked at often."""
@@ -81,12 +72,9 @@ class Client:
                     self._connect(each, now)
                 elif each.socket is not None and now - each.sent_at > STALLED_S:
                     self._lose(each, now)
-            if not self._selector.get_map():
-                time.sleep(RETRY_S)
-                continue
             for key, _events in self._selector.select(RETRY_S):
                 self._read(key.data)
-        self.outcome.lasted_s += time.monotonic() - begun
+        self.lasted_s += time.monotonic() - begun
 
     def stop_reconnecting(self) -> None:
         self._reconnect = False
@@ -100,26 +88,21 @@ class Client:
     def open(self) -> int:
         return sum(each.socket is not None for each in self._all)
 
-    def close(self) -> Outcome:
-        self.outcome.still_cut = self.cut
+    def close(self) -> None:
         for each in self._all:
             if each.socket is not None:
                 each.socket.close()
         self._selector.close()
-        return self.outcome
 
     def _connect(self, each: _Connection, now: float) -> None:
-        made = socket.socket()
         try:
-            made.settimeout(1.0)
-            made.connect(("127.0.0.1", self._port))
+            made = socket.create_connection(("127.0.0.1", self._port), 1.0)
             made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            made.setblocking(False)
         except OSError:
-            made.close()
-            self.outcome.refused += 1
+            self.refused += 1
             each.retry_at = now + RETRY_S
             return
+        made.setblocking(False)
         each.socket, each.data, each.served = made, b"", False
         self._selector.register(made, selectors.EVENT_READ, each)
         self._ask(each)
@@ -152,11 +135,11 @@ class Client:
             return
         head, each.data, each.served = each.data[:end], b"", True
         if head.split(None, 2)[1] == b"200":
-            self.outcome.answered += 1
+            self.answered += 1
         else:
-            self.outcome.errors += 1
+            self.errors += 1
         if each.cut_at is not None:
-            self.outcome.back_after_s = max(self.outcome.back_after_s, now - each.cut_at)
+            self.back_after_s = max(self.back_after_s, now - each.cut_at)
             each.cut_at = None
         if _CLOSE.search(head) or ended(each.socket):
             self._end(each, now)
@@ -165,9 +148,9 @@ class Client:
 
     def _lose(self, each: _Connection, now: float) -> None:
         if each.served:
-            self.outcome.lost += 1
+            self.lost += 1
         else:
-            self.outcome.reset += 1
+            self.reset += 1
         if each.cut_at is None:
             each.cut_at = now
         self._end(each, now)
@@ -186,25 +169,25 @@ def measure(server: Server, sample: Sample, workload: Workload, duration_s: floa
     before_all = procfs.machine(os.sched_getaffinity(0))
     try:
         client.run(max(BEFORE_S, duration_s / 2))
-        client.run(RECOVERY_LIMIT_S, until=lambda: client.outcome.answered > 0)
-        before = client.outcome.answered
+        client.run(RECOVERY_LIMIT_S, until=lambda: client.answered > 0)
+        before = client.answered
         figures = FAULTS[workload.kind](server, client, pids, duration_s)
     finally:
-        outcome = client.close()
+        client.close()
     machine = procfs.machine(os.sched_getaffinity(0)) - before_all
     sample.steal_s, sample.cpu_total_s = machine.steal_s, machine.total_s
     sample.processes = len(pids)
     ends = workload.kind.ends_server
     sample.extras = {
         "answered_before": before,
-        "answered": outcome.answered,
+        "answered": client.answered,
         # The listener survives a worker: there, every connection was accepted.
-        "lost": outcome.lost + (0 if ends else outcome.reset),
-        "reset": outcome.reset if ends else 0,
-        "refused": outcome.refused,
-        "errors": outcome.errors,
-        "still_cut": 0 if ends else outcome.still_cut,
-        "rps": outcome.answered / outcome.lasted_s if outcome.lasted_s else 0.0,
+        "lost": client.lost + (0 if ends else client.reset),
+        "reset": client.reset if ends else 0,
+        "refused": client.refused,
+        "errors": client.errors,
+        "still_cut": 0 if ends else client.cut,
+        "rps": client.answered / client.lasted_s if client.lasted_s else 0.0,
         **figures,
     }
 
@@ -229,7 +212,7 @@ def _crash(
     client.run(RECOVERY_LIMIT_S, until=lambda: client.cut == 0)
     return {
         "workers_back_ms": (back_at - killed_at) * 1e3 if back_at else RECOVERY_LIMIT_S * 1e3,
-        "served_again_ms": client.outcome.back_after_s * 1e3,
+        "served_again_ms": client.back_after_s * 1e3,
     }
 
 

@@ -12,7 +12,6 @@ from typing import Any
 
 from ..ask.plan import Plan
 from ..server import peers
-from . import wrk
 
 ROOT = Path(__file__).resolve().parents[3]
 SYSCTLS = (
@@ -31,8 +30,8 @@ SPARE_DESCRIPTORS = 100  # of a process, for other things than its connections
 PACING = ("bbr", "bbr2", "bbr3")
 
 
-def record(server: str, wrk_path: str, plan: Plan) -> dict[str, Any]:
-    """What cannot be read is None. server: as given, relative to ROOT."""
+def record(server: str, wrk: str, plan: Plan) -> dict[str, Any]:
+    """What cannot be read is None. server: as given, relative to ROOT. wrk: its version."""
     memory = _value("/proc/meminfo", "MemTotal")
     others = {c.model for cell in plan.cells for c in cell.configurations if c.peer}
     changes = _ran(["git", "--no-optional-locks", "status", "--porcelain"])
@@ -53,7 +52,7 @@ def record(server: str, wrk_path: str, plan: Plan) -> dict[str, Any]:
         "tree_dirty": bool(changes.stdout.strip()) if changes else None,
         "compiler": _output(["cc", "--version"]),
         "flags": _read(str(ROOT / "build/release/flags")),  # the compiler's, as make noted them
-        "wrk": wrk.version(wrk_path),
+        "wrk": wrk,
         "peers": {name: _output(peers.version_command(name)) for name in sorted(others)},
         "python": platform.python_version(),
     }

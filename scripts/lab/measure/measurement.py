@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import shlex
-import subprocess
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Callable, Iterator, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
 from ..machine import cgroup, priority, procfs, sockets
 from ..machine.cgroup import NO_ROOM, Memory
@@ -20,13 +19,16 @@ from ..ask.plan import Configuration, Plan, Step
 from ..ask.workloads import Workload
 from ..server import peers, servers, site
 from ..server.backend import Backend
-from ..server.client import Answer, BadAnswer, Client
+from ..server.client import BadAnswer, Client
+from ..server.servers import Server
 from . import counted, steady, wrk
+from .environment import ROOT
 from .parked import Parked
 from .sample import Sample
 from .steady import WarmUp
 from .wrk import Load
 
+FLOOR = "build/floor"
 # For the CPU time of a request alone: so many sent at once, so that the server need not wake up
 # for each; the best of so many times, after one that is not counted.
 SINGLES = 8
@@ -36,26 +38,24 @@ MOST_SENT_AT_ONCE = 1 << 16
 SERVICE_BLOCKS = 2  # in which the time alone is taken of each: of all these the least counts
 # Until requests of clients that have left are done with; a pool may be full of them.
 SETTLE_S = 3.0
+SLOW_S = 3600.0  # longer than anything it goes on beside
 SERVICE_S = 0.3  # of requests one at a time, to see how long one takes; and of /hello as long
 SITE_SHOWN = "SITE"  # for the temporary folder, in the command lines that are recorded
 
 
 @dataclass(frozen=True)
 class Programs:
-    """Paths relative to root are shown as they are; nothing absolute is recorded.
+    """Paths relative to ROOT are shown as they are; nothing absolute is recorded.
 
     folder: the lab's temporary folder with the site in it (see site.folder).
     """
 
-    root: Path
     server: str
-    floor: str
-    wrk: str
     folder: Path
     backend: Backend = Backend(wanted=False)
 
     def argv(self, configuration: Configuration, workload: Workload | None = None) -> list[str]:
-        program = self.floor if configuration.floor else self.server
+        program = FLOOR if configuration.floor else self.server
         files = str(self.folder / site.NAME / "files") if workload and workload.files else None
         close = workload.close if workload else False
         database = self.backend.options(workload) if workload else []
@@ -65,36 +65,6 @@ class Programs:
         return [self.backend.shown(word.replace(str(self.folder), SITE_SHOWN)) for word in argv]
 
 
-class Answers:
-    """The first answer seen to each target; every other server must give the same bytes."""
-
-    def __init__(self) -> None:
-        self._first: dict[tuple[str, int], tuple[str, bytes]] = {}
-
-    def problem(
-        self, workload: Workload, configuration: Configuration, answer: Answer
-    ) -> str | None:
-        request = f"{workload.method} {workload.target}"
-        if answer.status != 200:
-            return f"{request} answered {answer.status}"
-        if configuration.floor:  # it imitates the size, not the bytes
-            return None
-        if workload.body is not None and answer.body != workload.body:
-            return f"{request}: body {answer.body[:40]!r}, not {workload.body!r}"
-        if workload.post_bytes and answer.body != post_body(workload):
-            return f"{request}: the body that came back is not the one that was sent"
-        if not workload.same_bytes or (configuration.peer and not workload.files):
-            return None
-        # Another server's fields are its own business; a file's bytes are not.
-        whole = answer.body if workload.files else answer.masked()
-        first, seen = self._first.setdefault(
-            (workload.target, workload.post_bytes), (configuration.label, whole)
-        )
-        if whole != seen:
-            return f"{request}: not the bytes that {first} answers"
-        return None
-
-
 def post_body(workload: Workload) -> bytes | None:
     """What scripts/wrk/post.lua sends."""
     return b"x" * workload.post_bytes if workload.post_bytes else None
@@ -102,12 +72,15 @@ def post_body(workload: Workload) -> bytes | None:
 
 @dataclass
 class Bench:
-    """What one measurement after the other needs: the programs, and what was learnt."""
+    """What one measurement after the other needs: the programs, and what was learnt.
+
+    answers: the first that was seen to each target, and whose; other servers must give the same bytes.
+    """
 
     children: Children
     programs: Programs
     plan: Plan
-    answers: Answers = field(default_factory=Answers)
+    answers: dict[tuple[str, int], tuple[str, bytes]] = field(default_factory=dict)
     warm_ups: dict[tuple[str, int, str], WarmUp] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -115,7 +88,7 @@ class Bench:
 
     def start(
         self, configuration: Configuration, workload: Workload, limit: Memory | None = None
-    ) -> servers.Server:
+    ) -> Server:
         self.children.nice = self.plan.nice_for(workload)  # also of the load that follows
         if configuration.peer:
             return peers.start(self.children, configuration, self.programs.folder)
@@ -123,23 +96,66 @@ class Bench:
             self.children,
             self.programs.argv(configuration, workload),
             configuration.server_cpus,
-            self.programs.root,
+            ROOT,
             servers.ready_line(configuration.expected_ready()),
             limit,
         )
 
-    def load_argv(
-        self, workload: Workload, connections: int, cpus: int, duration_s: float, port: int
-    ) -> list[str]:
-        url = f"http://127.0.0.1:{port}{workload.target}"
-        return wrk.command(self.programs.wrk, connections, cpus, duration_s, url, workload)
+    def problem(self, workload: Workload, configuration: Configuration, port: int) -> str | None:
+        """What is wrong with one answer; None where nothing is."""
+        request = f"{workload.method} {workload.target}"
+        post = post_body(workload)
+        try:
+            with Client(port) as client:
+                answer = client.get(workload.target, post)
+        except BadAnswer as error:
+            return str(error)
+        if answer.status != 200:
+            return f"{request} answered {answer.status}"
+        if configuration.floor:  # it imitates the size, not the bytes
+            return None
+        if workload.body is not None and answer.body != workload.body:
+            return f"{request}: body {answer.body[:40]!r}, not {workload.body!r}"
+        if post is not None and answer.body != post:
+            return f"{request}: the body that came back is not the one that was sent"
+        if not workload.same_bytes or (configuration.peer and not workload.files):
+            return None
+        # Another server's fields are its own business; a file's bytes are not.
+        whole = answer.body if workload.files else answer.masked()
+        key = workload.target, workload.post_bytes
+        first, seen = self.answers.setdefault(key, (configuration.label, whole))
+        return None if whole == seen else f"{request}: not the bytes that {first} answers"
 
-    def load(
-        self, workload: Workload, connections: int, cpus: Sequence[int], duration_s: float, port: int
-    ) -> Load:
-        """Raises LabError where wrk cannot."""
-        argv = self.load_argv(workload, connections, len(cpus), duration_s, port)
-        return wrk.run(self.children, argv, cpus, self.programs.root, connections, duration_s, port)
+
+def command(step: Step, duration_s: float, port: int) -> wrk.Command:
+    """The load of a step."""
+    cell = step.cell
+    cpus = step.configuration.load_cpus
+    return wrk.Command(cell.workload, cell.connections, cpus, duration_s, port)
+
+
+def command_lines(bench: Bench, step: Step, server: Server, client: Sequence[str]) -> tuple[str, str]:
+    """The server's and its client's, as they are recorded."""
+    configuration = step.configuration
+    server_argv = bench.programs.shown(server.argv)
+    return _pinned(server_argv, configuration.server_cpus), _pinned(client, configuration.load_cpus)
+
+
+def _pinned(argv: Sequence[str], cpus: Sequence[int]) -> str:
+    return shlex.join(["taskset", "-c", ",".join(map(str, cpus)), *argv])
+
+
+def sample_of(step: Step, order: int, lines: tuple[str, str] = ("", ""), **fields: Any) -> Sample:
+    """lines: see command_lines()."""
+    cell = step.cell
+    return Sample(
+        step.block, order, cell.workload.name, cell.connections, step.configuration.label, *lines, **fields
+    )
+
+
+def failed(step: Step, order: int, reason: str) -> Sample:
+    """A sample of which there is nothing but the reason why."""
+    return sample_of(step, order, answer_problem=reason, exit_status=0)
 
 
 def measure(bench: Bench, step: Step, order: int) -> Sample:
@@ -159,47 +175,32 @@ def measure(bench: Bench, step: Step, order: int) -> Sample:
 def _measure(bench: Bench, step: Step, order: int, limit: Memory | None) -> Sample:
     cell, configuration = step.cell, step.configuration
     workload, programs = cell.workload, bench.programs
-    duration_s = bench.plan.duration_of(cell, configuration)
     if workload.database:
         programs.backend.refill(workload, configuration.load_cpus)
     if workload.set_files:
         site.forget(programs.folder, workload)
     with bench.start(configuration, workload, limit) as server:
         port = server.port
-        cpus = configuration.load_cpus
-        load_argv = bench.load_argv(workload, cell.connections, len(cpus), duration_s, port)
-        client = ["wrk", *load_argv[1:]] if not workload.kind.counted else ["lab-client"]
-        sample = Sample(
-            step.block, order, workload.name, cell.connections, configuration.label,
-            with_cores(programs.shown(server.argv), configuration.server_cpus),
-            with_cores(client, cpus),
-        )  # fmt: skip
-        sample.answer_problem = check(bench, workload, configuration, port)
+        load = command(step, bench.plan.duration_of(cell, configuration), port)
+        client = ["lab-client"] if workload.kind.counted else load.argv
+        sample = sample_of(step, order, command_lines(bench, step, server, client))
+        sample.answer_problem = bench.problem(workload, configuration, port)
         if sample.answer_problem is None:
             if workload.compute_target and not configuration.peer:
                 sample.single_cpu_us = _single_cpu(server, port, workload)
             if workload.database and step.block < SERVICE_BLOCKS:
-                sample.extras["service_us"] = _service(bench, workload, configuration, port)
+                sample.extras["service_us"] = _service(bench, step, port)
             if workload.kind.counted:
-                counted.measure(server, sample, workload, duration_s)
+                counted.measure(server, sample, workload, load.duration_s)
             else:
-                warm_up(bench, step, sample, port)
-                _load(bench, step, server, sample, duration_s)
+                _warm_up(bench, step, sample, port)
+                _load(bench, step, server, sample, load)
             if server.alive() and not workload.kind.ends_server:
-                sample.answer_problem = check(bench, workload, configuration, port)
+                sample.answer_problem = bench.problem(workload, configuration, port)
         if not server.alive() and not workload.kind.ends_server:
             sample.answer_problem = f"the server ended: {servers.last_words(server.log())}"
         sample.exit_status = server.stop()
     return sample
-
-
-def failed(step: Step, order: int, reason: str) -> Sample:
-    """A sample of which there is nothing but the reason why."""
-    workload, configuration = step.cell.workload, step.configuration
-    return Sample(
-        step.block, order, workload.name, step.cell.connections, configuration.label, "", "",
-        answer_problem=reason, exit_status=0,
-    )  # fmt: skip
 
 
 def settle(port: int) -> None:
@@ -212,22 +213,7 @@ def settle(port: int) -> None:
         time.sleep(0.005)
 
 
-def with_cores(argv: Sequence[str], cpus: Sequence[int]) -> str:
-    return shlex.join(["taskset", "-c", ",".join(map(str, cpus)), *argv])
-
-
-def check(
-    bench: Bench, workload: Workload, configuration: Configuration, port: int
-) -> str | None:
-    try:
-        with Client(port) as client:
-            answer = client.get(workload.target, post_body(workload))
-    except BadAnswer as error:
-        return str(error)
-    return bench.answers.problem(workload, configuration, answer)
-
-
-def _single_cpu(server: servers.Server, port: int, workload: Workload) -> float:
+def _single_cpu(server: Server, port: int, workload: Workload) -> float:
     """CPU microseconds of one request with no other beside it: what the computing itself takes."""
     target, post = workload.compute_target or workload.target, post_body(workload)
     at_once = SINGLES if SINGLES * len(post or b"") <= MOST_SENT_AT_ONCE else 1
@@ -246,37 +232,34 @@ def _single_cpu(server: servers.Server, port: int, workload: Workload) -> float:
         raise LabError(f"{workload.method} {target}: {error}") from None
 
 
-def _service(
-    bench: Bench, workload: Workload, configuration: Configuration, port: int
-) -> float:
+def _service(bench: Bench, step: Step, port: int) -> float:
     """Microseconds for which one request needs a database connection, with nothing else going
     on: what it takes longer than /hello. The medians: connections are opened meanwhile."""
 
     def alone_us(asked: Workload) -> float:
-        load = bench.load(asked, 1, configuration.load_cpus[:1], SERVICE_S, port)
+        load = wrk.Command(asked, 1, step.configuration.load_cpus[:1], SERVICE_S, port).run(bench.children)
         settle(port)
         return load.percentiles_us["p50"] or load.mean_us
 
-    return max(0.0, alone_us(workload) - alone_us(work.WORKLOADS["hello"]))
+    return max(0.0, alone_us(step.cell.workload) - alone_us(work.WORKLOADS["hello"]))
 
 
-def warm_up(bench: Bench, step: Step, sample: Sample, port: int) -> None:
+def _warm_up(bench: Bench, step: Step, sample: Sample, port: int) -> None:
     """Load that is not measured: until steady where that is not known yet, else as long as
     was needed then."""
-    workload, configuration = step.cell.workload, step.configuration
 
     def window(seconds: float) -> float:
-        load = bench.load(workload, step.cell.connections, configuration.load_cpus, seconds, port)
+        load = command(step, seconds, port).run(bench.children)
         settle(port)
         return load.rps
 
-    key = (workload.name, step.cell.connections, configuration.label)
+    key = (step.cell.workload.name, step.cell.connections, step.configuration.label)
     known = bench.warm_ups.get(key)
     if known is None and bench.plan.steady:
         windows: list[float] = []
         while known is None:
             windows.append(window(steady.WINDOW_S))
-            known = steady.found(windows, steady.WINDOW_S)
+            known = steady.found(windows)
         bench.warm_ups[key] = known
         sample.warmup_windows = known.windows
         sample.warmup_s = len(windows) * steady.WINDOW_S
@@ -297,9 +280,7 @@ class _Beside:
 
 
 @contextmanager
-def _beside(
-    bench: Bench, step: Step, server: servers.Server, sample: Sample
-) -> Iterator[_Beside]:
+def _beside(bench: Bench, step: Step, server: Server, sample: Sample) -> Iterator[_Beside]:
     workload, port = step.cell.workload, server.port
     if workload.parked:
         before, _ = server.memory()
@@ -307,21 +288,19 @@ def _beside(
             if server.limit:
                 _read_through(bench, workload, server.limit)
             after, master = server.memory()
-            held = parked.held
+            answered = parked.answered
             sample.extras = {
-                "parked_asked": held.asked,
-                "parked_answered": held.answered,
+                "parked_asked": workload.parked,
+                "parked_answered": answered,
                 "memory_total_bytes": after + master,
-                "bytes_a_connection": (after - before) / held.answered if held.answered else 0.0,
+                "bytes_a_connection": (after - before) / answered if answered else 0.0,
             }
-            yield _Beside(held.asked, held.asked - held.answered)
+            yield _Beside(workload.parked, workload.parked - answered)
     elif workload.slow_target:
         slow = replace(workload, target=workload.slow_target)
         cpus = step.configuration.load_cpus
-        argv = bench.load_argv(slow, workload.slow_connections, len(cpus), 3600, port)
-        process = bench.children.start(
-            argv, cpus, bench.programs.root, stdout=subprocess.DEVNULL
-        )
+        argv = wrk.Command(slow, workload.slow_connections, cpus, SLOW_S, port).argv
+        process = bench.children.start(argv, cpus, ROOT)
         try:
             time.sleep(bench.plan.warmup_s)  # it has to be under way; nothing is measured yet
             yield _Beside(
@@ -329,6 +308,8 @@ def _beside(
             )
         finally:
             bench.children.kill(process)
+    elif workload.database:
+        yield _Beside(cpu_s=bench.programs.backend.cpu_s)
     else:
         yield _Beside()
 
@@ -337,7 +318,7 @@ def _read_through(bench: Bench, workload: Workload, limit: Memory) -> None:
     """All files once, inside the cgroup: in memory is then what has room there."""
     paths = site.set_files(bench.programs.folder, workload)
     reader = bench.children.start(
-        ["cat", *map(str, paths)], bench.plan.cores.load, bench.programs.root, memory=limit
+        ["cat", *map(str, paths)], bench.plan.cores.load, ROOT, memory=limit
     )
     try:
         status = reader.wait()
@@ -347,36 +328,28 @@ def _read_through(bench: Bench, workload: Workload, limit: Memory) -> None:
         raise LabError(f"the files could not be read through (cat: exit {status})")
 
 
-def _load(
-    bench: Bench, step: Step, server: servers.Server, sample: Sample, duration_s: float
-) -> None:
+def _load(bench: Bench, step: Step, server: Server, sample: Sample, asked: wrk.Command) -> None:
     """The measured load, reading every counter right before and right after."""
-    configuration, port = step.configuration, server.port
+    workload, configuration = step.cell.workload, step.configuration
     pids = server.worker_pids()
-    workers, _ = server.memory()
-    sample.memory_before_bytes = workers
+    sample.memory_before_bytes, _ = server.memory()
     cpus = {*configuration.server_cpus, *configuration.load_cpus}
     with _beside(bench, step, server, sample) as beside:
         machine_before = procfs.machine(cpus)
         usage_before, beside_before = procfs.usage(pids), beside.cpu_s()
-        backend_before = bench.programs.backend.cpu_s() if step.cell.workload.database else 0.0
         begun = time.monotonic()
 
-        load = bench.load(
-            step.cell.workload, sample.connections, configuration.load_cpus, duration_s, port
-        )
+        load = asked.run(bench.children)
 
         sample.window_s = time.monotonic() - begun
         sample.usage = procfs.usage(pids) - usage_before
         machine = procfs.machine(cpus) - machine_before
-        beside_s = beside.cpu_s() - beside_before
-        if step.cell.workload.database:
-            backend_s = max(0.0, bench.programs.backend.cpu_s() - backend_before)
-            sample.extras["backend_cores"] = backend_s / sample.window_s
-            sample.extras["backend_us"] = backend_s * 1e6 / load.requests if load.requests else 0.0
-            beside_s += backend_s
+        beside_s = max(0.0, beside.cpu_s() - beside_before)
+        if workload.database:
+            sample.extras["backend_cores"] = beside_s / sample.window_s
+            sample.extras["backend_us"] = beside_s * 1e6 / load.requests if load.requests else 0.0
         if server.limit:
-            whole = step.cell.workload.set_files * work.SET_FILE_BYTES
+            whole = workload.set_files * work.SET_FILE_BYTES
             sample.extras["cached_share"] = server.limit.cached_bytes() / whole
         sample.memory_bytes, sample.master_bytes = server.memory()
         sample.pids_changed = server.worker_pids() != pids

@@ -7,25 +7,17 @@ counted apart, which is what a pool that binds a worker to each connection shows
 
 from __future__ import annotations
 
-import select
 import socket
 import time
-from dataclasses import dataclass
 from typing import Sequence
 
 from ..machine.errors import LabError
 from ..server.client import ended
 
 BATCH = 200  # connections being opened at a time: less than any backlog
-ANSWER_S = 5.0  # without any answer for so long, nobody is being served
+ANSWER_S = 5.0  # one without an answer for so long when those before it have theirs is starved
 IP_BIND_ADDRESS_NO_PORT = 24  # the port is chosen by connect(), so it need only be free for this peer
 TOTAL_S, EACH_S = 30.0, 0.001  # for all of them
-
-
-@dataclass(frozen=True)
-class Held:
-    asked: int
-    answered: int  # connections that got their answer and are still open
 
 
 class Parked:
@@ -40,22 +32,19 @@ class Parked:
         self._sockets: list[socket.socket] = []
         self._count = count
         self._sources = sources
-        self.held = Held(count, 0)
+        self.answered = 0  # connections that got their answer
 
     def __enter__(self) -> "Parked":
-        answered = 0
         deadline = time.monotonic() + TOTAL_S + self._count * EACH_S
         try:
             while len(self._sockets) < self._count and time.monotonic() < deadline:
-                batch = min(BATCH, self._count - len(self._sockets))
-                got = self._open(batch)
-                answered += got
-                if got == 0:
+                answered = self._open(min(BATCH, self._count - len(self._sockets)))
+                self.answered += answered
+                if answered == 0:
                     break
         except BaseException:
             self._close()
             raise
-        self.held = Held(self._count, answered)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -86,36 +75,25 @@ class Parked:
 
     def _open(self, count: int) -> int:
         """Opens a batch and returns how many of it were answered."""
-        waiting: dict[int, socket.socket] = {}
-        poll = select.epoll()
-        try:
-            for _ in range(count):
-                try:
-                    made = self._connect()
-                except TimeoutError:
-                    break  # the backlog is full: nobody accepts
-                except OSError as error:
-                    raise LabError(f"cannot park {self._count} connections: {error}") from None
+        batch = []
+        for _ in range(count):
+            try:
+                made = self._connect()
                 self._sockets.append(made)
                 made.sendall(self._request)
-                made.setblocking(False)
-                waiting[made.fileno()] = made
-                poll.register(made.fileno(), select.EPOLLIN)
-            answered = 0
-            while waiting:
-                ready = poll.poll(ANSWER_S)
-                if not ready:
-                    break
-                for fd, _events in ready:
-                    poll.unregister(fd)
-                    answered += _has_answer(waiting.pop(fd))
-            return answered
-        finally:
-            poll.close()
-
-
-def _has_answer(each: socket.socket) -> bool:
-    try:
-        return bool(each.recv(65536))
-    except OSError:
-        return False
+            except TimeoutError:
+                break  # the backlog is full: nobody accepts
+            except OSError as error:
+                raise LabError(f"cannot park {self._count} connections: {error}") from None
+            batch.append(made)
+        answered, patience_s = 0, ANSWER_S
+        for made in batch:
+            made.settimeout(patience_s)
+            try:
+                answered += bool(made.recv(65536))
+            except TimeoutError:
+                patience_s = 0.0  # the others have waited as long
+            except OSError:
+                pass
+            made.setblocking(False)
+        return answered

@@ -42,11 +42,10 @@ def steady_from(windows: Sequence[float]) -> int | None:
     return None
 
 
-def found(windows: Sequence[float], window_s: float) -> WarmUp | None:
+def found(windows: Sequence[float]) -> WarmUp | None:
     """The warm-up these windows show to be enough; None while more have to be looked at."""
     index = steady_from(windows)
-    if index is not None:
-        return WarmUp(tuple(windows), index * window_s, True)
-    if len(windows) >= MOST_WINDOWS:
-        return WarmUp(tuple(windows), len(windows) * window_s, False)
-    return None
+    if index is None and len(windows) < MOST_WINDOWS:
+        return None
+    needed = len(windows) if index is None else index
+    return WarmUp(tuple(windows), needed * WINDOW_S, index is not None)

@@ -13,9 +13,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from ..machine import procfs
 from ..machine.errors import LabError
-from ..ask.plan import Cell, Configuration
-from ..server import servers
+from ..ask.plan import Cell, Configuration, Step
+from ..server.servers import Server
+from . import measurement
+from .environment import ROOT
 from .measurement import Bench
 from .sample import Count
 
@@ -34,49 +37,45 @@ def countable(cell: Cell) -> bool:
 
 
 def count(bench: Bench, cell: Cell, configuration: Configuration) -> Count | None:
-    """None where strace may not attach, as in some containers."""
-    workload = cell.workload
-    with bench.start(configuration, workload) as server:
+    """None where strace may not attach, as in some containers, or wrk does not bear the tracing."""
+    with bench.start(configuration, cell.workload) as server:
         with tempfile.NamedTemporaryFile(prefix="strace-", dir=bench.programs.folder) as out:
             argv = ["strace", "-f", "-c", "-o", out.name]
             for pid in server.worker_pids():
                 argv += ["-p", str(pid)]
-            tracer = bench.children.start(
-                argv, configuration.load_cpus, bench.programs.root, stderr=subprocess.DEVNULL
-            )
-            if not _attached(server, tracer):
-                bench.children.kill(tracer)
-                return None
-            requests = _requests(bench, cell, configuration, server.port)
-            tracer.send_signal(signal.SIGINT)
+            tracer = bench.children.start(argv, configuration.load_cpus, ROOT)
             try:
+                if not _attached(server, tracer):
+                    return None
+                step = Step(0, cell, configuration)
+                load = measurement.command(step, DURATION_S, server.port).run(bench.children)
+                tracer.send_signal(signal.SIGINT)
                 tracer.wait(ATTACH_S)
-            except subprocess.TimeoutExpired:
-                bench.children.kill(tracer)
+            except (LabError, subprocess.TimeoutExpired):
                 return None
-            bench.children.ended(tracer)
+            finally:
+                bench.children.kill(tracer)
             calls = parse(Path(out.name).read_text())
-    if not calls or not requests:
+    if not calls or not load.requests:
         return None
-    return Count(workload.name, cell.connections, configuration.label, requests, calls)
+    return Count(cell.workload.name, cell.connections, configuration.label, load.requests, calls)
 
 
-def _attached(server: servers.Server, tracer: subprocess.Popen[bytes]) -> bool:
+def _attached(server: Server, tracer: subprocess.Popen[bytes]) -> bool:
     """Waits until every thread of every worker is traced."""
     deadline = time.monotonic() + ATTACH_S
     while time.monotonic() < deadline and tracer.poll() is None:
-        if all(_tracer_of(pid) == tracer.pid for pid in server.worker_pids()):
+        if all(_tracer_of(thread) == tracer.pid for thread in procfs.threads(server.worker_pids())):
             return True
         time.sleep(0.01)
     return False
 
 
-def _tracer_of(pid: int) -> int:
-    """Who traces the last of a process's threads."""
-    tasks = sorted(int(path.name) for path in Path(f"/proc/{pid}/task").iterdir())
+def _tracer_of(thread: Path) -> int:
+    """The id of who traces it; 0 where it has ended or nobody does."""
     try:
-        text = Path(f"/proc/{pid}/task/{tasks[-1]}/status").read_text()
-    except (OSError, IndexError):
+        text = (thread / "status").read_text()
+    except OSError:
         return 0
     found = re.search(r"^TracerPid:\s*(\d+)", text, re.MULTILINE)
     return int(found.group(1)) if found else 0
@@ -84,18 +83,5 @@ def _tracer_of(pid: int) -> int:
 
 def parse(text: str) -> dict[str, int]:
     """The table of strace -c to calls by name."""
-    found = {}
-    for line in text.splitlines():
-        match = _LINE.match(line)
-        if match and match.group(2) != "total":
-            found[match.group(2)] = int(match.group(1))
-    return found
-
-
-def _requests(bench: Bench, cell: Cell, configuration: Configuration, port: int) -> int:
-    """Made under a load; 0 where wrk does not bear the tracing."""
-    cpus = configuration.load_cpus
-    try:
-        return bench.load(cell.workload, cell.connections, cpus, DURATION_S, port).requests
-    except LabError:
-        return 0
+    matches = [match for line in text.splitlines() if (match := _LINE.match(line))]
+    return {match.group(2): int(match.group(1)) for match in matches if match.group(2) != "total"}

@@ -23,18 +23,17 @@ from __future__ import annotations
 import json
 import math
 import re
-import shutil
 import signal
 import subprocess
 import time
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Mapping, Sequence
 
 from ..machine import procfs, sockets
 from ..machine.children import Children
 from ..machine.errors import LabError
 from ..ask.workloads import Workload
+from .environment import ROOT
 
 SCRIPT = "scripts/wrk/report.lua"
 POST_SCRIPT = "scripts/wrk/post.lua"
@@ -89,31 +88,24 @@ class Load:
         return self.mean_us * self.samples / (self.duration_s * 1e6) if self.duration_s > 0 else 0.0
 
 
-def find() -> str:
-    path = shutil.which("wrk")
-    if path is None:
-        raise LabError("wrk is not installed: apt-get install wrk (or: make deps)")
-    return path
-
-
-def version(path: str) -> str:
-    said = subprocess.run([path, "-v"], capture_output=True, text=True, check=False)
+def version() -> str:
+    """Raises LabError where it is not installed."""
+    try:
+        said = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False)
+    except OSError:
+        raise LabError("wrk is not installed: apt-get install wrk (or: make deps)") from None
     match = re.search(r"wrk \S+ \[\w+\]", said.stdout + said.stderr)
     return match.group(0) if match else "unknown"
 
 
 def correction_interval(duration_us: int, requests: int, connections: int) -> int:
     """What wrk takes for the mean interval on a connection; 0: it leaves the table alone."""
-    if connections <= 0 or requests // connections == 0:
-        return 0
-    return duration_us // (requests // connections)
+    each = requests // connections
+    return duration_us // each if each else 0
 
 
-def restore(
-    table: Mapping[int, int], duration_us: int, requests: int, connections: int
-) -> dict[int, int]:
+def restore(table: Mapping[int, int], interval: int) -> dict[int, int]:
     """The latency table as it was before wrk corrected it: {microseconds: count}."""
-    interval = correction_interval(duration_us, requests, connections)
     if interval == 0:
         return dict(table)
     restored = {}
@@ -164,104 +156,96 @@ def parse(output: str, connections: int) -> Load:
         raise LabError(f"wrk gave no report: {output.strip()[-200:] or 'it said nothing'}")
     try:
         data = json.loads(lines[0])
-        table = {int(value): int(count) for value, count in data["histogram"]}
         duration_us, requests = int(data["duration_us"]), int(data["requests"])
-        errors = {name: int(count) for name, count in data["errors"].items()}
-        corrected = {name: float(value) for name, value in data["corrected"].items()}
-        size = int(data["bytes"])
         connecting_us = data.get("connecting_us")
-        connecting_s = None if connecting_us is None else int(connecting_us) / 1e6
+        interval = correction_interval(duration_us, requests, connections)
+        real = restore({int(value): int(count) for value, count in data["histogram"]}, interval)
+        samples = sum(real.values())
+        return Load(
+            duration_s=duration_us / 1e6,
+            requests=requests,
+            bytes=int(data["bytes"]),
+            errors={name: int(count) for name, count in data["errors"].items()},
+            samples=samples,
+            phantoms=phantom_count(real, interval),
+            mean_us=sum(v * n for v, n in real.items()) / samples if samples else 0.0,
+            mean_square_us2=sum(v * v * n for v, n in real.items()) / samples if samples else 0.0,
+            max_us=float(max(real, default=0)),
+            percentiles_us={name: percentile(real, p) for name, p in PERCENTILES.items()},
+            corrected_us={name: float(value) for name, value in data["corrected"].items()},
+            by_time_us={name: percentile_by_time(real, p) for name, p in PERCENTILES.items()},
+            connecting_s=None if connecting_us is None else int(connecting_us) / 1e6,
+        )
     except (ValueError, KeyError, TypeError) as error:
         raise LabError(f"wrk's report cannot be read: {error!r}") from None
-    real = restore(table, duration_us, requests, connections)
-    samples = sum(real.values())
-    return Load(
-        duration_s=duration_us / 1e6,
-        requests=requests,
-        bytes=size,
-        errors=errors,
-        samples=samples,
-        phantoms=phantom_count(real, correction_interval(duration_us, requests, connections)),
-        mean_us=sum(v * n for v, n in real.items()) / samples if samples else 0.0,
-        mean_square_us2=sum(v * v * n for v, n in real.items()) / samples if samples else 0.0,
-        max_us=float(max(real, default=0)),
-        percentiles_us={name: percentile(real, p) for name, p in PERCENTILES.items()},
-        corrected_us=corrected,
-        by_time_us={name: percentile_by_time(real, p) for name, p in PERCENTILES.items()},
-        connecting_s=connecting_s,
-    )
 
 
-def threads_for(connections: int, cpus: int) -> int:
-    """wrk gives each thread connections/threads and drops the rest: take a divisor."""
-    return max(n for n in range(1, cpus + 1) if connections % n == 0 or n == 1)
+@dataclass(frozen=True)
+class Command:
+    """One run of wrk, on these cores, against the server at a port of this machine."""
 
+    workload: Workload
+    connections: int
+    cpus: Sequence[int]
+    duration_s: float
+    port: int
 
-def command(
-    path: str, connections: int, cpus: int, duration_s: float, url: str,
-    workload: Workload | None = None,
-) -> list[str]:
-    script, arguments = SCRIPT, []
-    if workload and workload.post_bytes:
-        script, arguments = POST_SCRIPT, ["--", str(workload.post_bytes)]
-    elif workload and workload.pipeline > 1:
-        script, arguments = PIPELINE_SCRIPT, ["--", str(workload.pipeline)]
-    elif workload and workload.set_files:
-        script, arguments = SET_SCRIPT, ["--", str(workload.set_files)]
-    elif workload and workload.wait_ms > 0:
-        script = WAIT_SCRIPT
-    # Without the blank wrk takes no notice of the field, and says nothing.
-    close = ["-H", "Connection: close"] if workload and workload.close else []
-    return [
-        path,
-        f"-t{threads_for(connections, cpus)}",
-        f"-c{connections}",
-        # SIGINT ends the run; this is for the case that it does not arrive.
-        f"-d{math.ceil(duration_s) + 2}s",
-        f"--timeout={TIMEOUT_S}s",
-        *close,
-        "-s", script,
-        url,
-        *arguments,
-    ]  # fmt: skip
+    @property
+    def threads(self) -> int:
+        """wrk gives each thread connections/threads and drops the rest: take a divisor."""
+        return max(n for n in range(1, len(self.cpus) + 1) if self.connections % n == 0)
 
+    @property
+    def argv(self) -> list[str]:
+        workload = self.workload
+        script, arguments = SCRIPT, []
+        if workload.post_bytes:
+            script, arguments = POST_SCRIPT, ["--", str(workload.post_bytes)]
+        elif workload.pipeline > 1:
+            script, arguments = PIPELINE_SCRIPT, ["--", str(workload.pipeline)]
+        elif workload.set_files:
+            script, arguments = SET_SCRIPT, ["--", str(workload.set_files)]
+        elif workload.wait_ms > 0:
+            script = WAIT_SCRIPT
+        # Without the blank wrk takes no notice of the field, and says nothing.
+        close = ["-H", "Connection: close"] if workload.close else []
+        return [
+            "wrk",
+            f"-t{self.threads}",
+            f"-c{self.connections}",
+            # SIGINT ends the run; this is for the case that it does not arrive.
+            f"-d{math.ceil(self.duration_s) + 2}s",
+            f"--timeout={TIMEOUT_S}s",
+            *close,
+            "-s", script,
+            f"http://127.0.0.1:{self.port}{workload.target}",
+            *arguments,
+        ]  # fmt: skip
 
-def _threads(argv: Sequence[str]) -> int:
-    """Of a command()."""
-    return next(int(word[2:]) for word in argv if word.startswith("-t"))
-
-
-def run(
-    children: Children,
-    argv: Sequence[str],
-    cpus: Sequence[int],
-    cwd: Path,
-    connections: int,
-    duration_s: float,
-    port: int,
-) -> Load:
-    """Load the server at port for duration_s. Raises LabError if wrk cannot."""
-    usable = min(_threads(argv), len(cpus))
-    begun = time.monotonic()
-    process = children.start(argv, cpus, cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    time.sleep(max(0.0, duration_s - SAMPLE_BEFORE_END_S))
-    used = procfs.usage([process.pid])
-    window_s = (time.monotonic() - begun) * usable
-    seen = sockets.connections_to(port)
-    time.sleep(max(0.0, begun + duration_s - time.monotonic()))
-    stdout, stderr = _end(children, process)
-    if process.returncode != 0:
-        said = (stderr or stdout).decode(errors="replace").strip()
-        raise LabError(f"wrk failed (exit {process.returncode}): {said[-200:]}")
-    return replace(
-        parse(stdout.decode(errors="replace"), connections),
-        cpu_share=used.cpu_s / window_s,
-        runnable_share=(used.cpu_s + used.run_queue_s) / window_s,
-        cpus=usable,
-        established=seen.established if seen else None,
-        unanswered=seen.unanswered if seen else None,
-        cut_off_us=seen.waiting_us if seen else None,
-    )
+    def run(self, children: Children) -> Load:
+        """Raises LabError if wrk cannot."""
+        begun = time.monotonic()
+        process = children.start(
+            self.argv, self.cpus, ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        time.sleep(max(0.0, self.duration_s - SAMPLE_BEFORE_END_S))
+        used = procfs.usage([process.pid])
+        window_s = (time.monotonic() - begun) * self.threads
+        seen = sockets.connections_to(self.port)
+        time.sleep(max(0.0, begun + self.duration_s - time.monotonic()))
+        stdout, stderr = _end(children, process)
+        if process.returncode != 0:
+            said = (stderr or stdout).decode(errors="replace").strip()
+            raise LabError(f"wrk failed (exit {process.returncode}): {said[-200:]}")
+        return replace(
+            parse(stdout.decode(errors="replace"), self.connections),
+            cpu_share=used.cpu_s / window_s,
+            runnable_share=(used.cpu_s + used.run_queue_s) / window_s,
+            cpus=self.threads,
+            established=seen.established if seen else None,
+            unanswered=seen.unanswered if seen else None,
+            cut_off_us=seen.waiting_us if seen else None,
+        )
 
 
 def _end(children: Children, process: subprocess.Popen[bytes]) -> tuple[bytes, bytes]:

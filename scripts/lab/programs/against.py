@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import time
@@ -17,10 +16,10 @@ from ..machine.children import Children
 from ..machine.errors import LabError, UsageError
 from ..machine.program import say
 from ..ask.kinds import Kind
-from ..ask.plan import Cell, Configuration, Plan
+from ..ask.plan import Cell, Configuration, Plan, Step
 from ..measure import duet, environment
 from ..measure.environment import ROOT
-from ..measure.measurement import Answers, Bench
+from ..measure.measurement import Bench
 from ..measure.sample import Sample
 from ..judge import gates, stats, words
 from ..judge.stats import Comparison
@@ -30,7 +29,7 @@ from . import compare, options as choosing, report, run as running
 from .progress import clock
 
 MODELS, WORKLOADS = "prefork,threads,coro", "hello,cpu,mix"
-SCHEMA = 1  # of against.json
+SCHEMA = 2  # of against.json
 BUDGET_S = 20.0  # for each line
 NOISE = 0.01  # farther from 1 than a server is from itself
 LEAST = 4  # turns, before a line is done
@@ -77,15 +76,15 @@ class Line:
 
     cell: Cell
     wanted: Configuration
-    turns: list[tuple[list[Sample], list[Sample]]] = field(default_factory=list)  # this server's first
+    turns: list[list[Sample]] = field(default_factory=list)  # of this server, of the other
 
     @property
     def compared(self) -> Compared:
         workload = self.cell.workload
-        counted = [turn for turn in self.turns if not any(s.void for samples in turn for s in samples)]
-        figures: dict[str, Callable[[list[Sample]], float]] = {
-            "cpu": lambda samples: duet.cpu_us(samples, workload.pipeline),
-            "rps": lambda samples: statistics.fmean(sample.rps for sample in samples),
+        counted = [turn for turn in self.turns if not any(sample.void for sample in turn)]
+        figures: dict[str, Callable[[Sample], float]] = {
+            "cpu": lambda sample: duet.cpu_us(sample, workload.pipeline),
+            "rps": lambda sample: sample.rps,
         }
         ratios = {
             name: stats.paired(
@@ -96,11 +95,11 @@ class Line:
         }  # fmt: skip
         return Compared(workload.name, self.cell.connections, self.wanted.label, ratios)
 
-    def add(self, mine: list[Sample], others: list[Sample]) -> None:
-        """A turn. One in which a gate fails is kept, and is no pair."""
-        for sample in (*mine, *others):
+    def add(self, turn: list[Sample]) -> None:
+        """One in which a gate fails is kept, and is no pair."""
+        for sample in turn:
             sample.gates = gates.check(sample, self.cell.workload, self.wanted)
-        self.turns.append((mine, others))
+        self.turns.append(turn)
 
     def done(self, precision: float) -> bool:
         cpu = self.compared.ratios.get("cpu")
@@ -113,7 +112,7 @@ class Line:
         compared = self.compared
         cpu, rps = compared.ratios.get("cpu"), compared.ratios.get("rps")
         if cpu is None or rps is None:
-            reasons = {reason for turn in self.turns for ss in turn for s in ss for reason in s.gates}
+            reasons = {reason for turn in self.turns for sample in turn for reason in sample.gates}
             return f"{compared.place}: {', '.join(['void', *sorted(reasons)]) if reasons else 'not measured'}"
         distance = words.percent(cpu.distance if cpu.ratio > 1 else 1 - cpu.ratio)
         said = {
@@ -122,7 +121,8 @@ class Line:
             stats.EQUAL: f"equal within ±{words.percent(stats.WITHIN)}",
         }.get(cpu.state) or f"undecided, {words.doubt(cpu)}"
         return (
-            f"{compared.place}: CPU per request {words.ratio_text(cpu, 3)} × {other}'s, n {cpu.n}: {said}; "
+            f"{compared.place}: CPU per request {words.ratio_text(cpu, 3)} × {other}'s "
+            f"in {cpu.n} duet{'s'[: cpu.n - 1]}: {said}; "
             f"requests/s {words.ratio_text(rps)}"
         )
 
@@ -164,7 +164,7 @@ def measure(
             left_s = ends - time.monotonic()
             if left_s <= 0:
                 return
-            line.add(*duet.turn(line.cell, [duet.Part(bench, line.wanted) for bench in benches], number))
+            line.add(duet.turn(benches, Step(number, line.cell, line.wanted)))
             say(sys.stderr, f"{clock(left_s)} left; {line.text(other)}\n")
         number += 1
 
@@ -179,7 +179,7 @@ def document(run: Run, lines: Sequence[Line], other: dict[str, str | None]) -> d
             {
                 "workload": one.workload, "connections": one.connections, "configuration": one.configuration,
                 **{name: ratio.to_json() if ratio else None for name, ratio in one.ratios.items()},
-                "turns": [[asdict(sample) for samples in turn for sample in samples] for turn in line.turns],
+                "turns": [[asdict(sample) for sample in turn] for turn in line.turns],
             }
             for line in lines
             for one in [line.compared]
@@ -203,7 +203,7 @@ def against(options: argparse.Namespace, argv: Sequence[str]) -> int:
         version = environment.version(theirs)
         with running.measuring(run), Children() as children:
             mine = Bench(children, programs, plan)
-            other = replace(mine, programs=replace(programs, server=theirs), answers=Answers())
+            other = replace(mine, programs=replace(programs, server=theirs), answers={})
             measure([mine, other], lines, budget_s, plan.precision, given)
         if not any(line.turns for line in lines):
             return running.exit_status(run)

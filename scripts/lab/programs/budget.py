@@ -23,18 +23,17 @@ SYSCALLS_S = 1.3
 
 def seconds_planned(plan: Plan) -> float:
     """An estimate of the plan's own blocks."""
-    once = 0.0
-    first, needed = 0.0, 0.0
+    found = 0.0
     for cell in plan.cells:
         for configuration in cell.configurations:
             load_s = plan.duration_of(cell, configuration) + cell.workload.kind.overhead_s
-            once += load_s + plan.warmup_s + OVERHEAD_S
-            once += STARTING_S * configuration.workers**2
-            first += STEADY_S - plan.warmup_s if plan.steady else 0.0
-            needed += NEEDED_S if plan.steady else 0.0
-    counted = sum(len(cell.configurations) for cell in plan.cells if syscalls.countable(cell))
-    later = max(0, plan.blocks - 1) * needed
-    return once * plan.blocks + first + later + (counted * SYSCALLS_S if plan.syscalls else 0.0)
+            start_s = OVERHEAD_S + STARTING_S * configuration.workers**2
+            found += plan.blocks * (start_s + plan.warmup_s + load_s)
+            if plan.steady:
+                found += STEADY_S - plan.warmup_s + (plan.blocks - 1) * NEEDED_S
+            if plan.syscalls and syscalls.countable(cell):
+                found += SYSCALLS_S
+    return found
 
 
 def seconds_of(plan: Plan, cell: Cell) -> float:

@@ -20,26 +20,23 @@ from ..server import site
 from ..server.backend import Backend
 from ..measure import environment, measurement, syscalls, wrk
 from ..measure.environment import ROOT
-from ..measure.measurement import Bench, Programs
+from ..measure.measurement import FLOOR, Bench, Programs
 from ..judge import gates
 from ..judge.analysis import CellResult
 from ..show.document import Run, command_line, to_json, utc
 from . import budget, options, report, results as documents
 from .progress import Progress
 
-FLOOR = "build/floor"
 MOST_FAILURES = 5
 
 
-def find_programs(
-    plan: Plan, server: str, wrk_path: str, folder: Path, backend: Backend
-) -> Programs:
+def find_programs(plan: Plan, server: str, folder: Path, backend: Backend) -> Programs:
     """Raises LabError for the first program that is not there."""
     if not os.access(ROOT / server, os.X_OK):
         raise LabError(f"no server at {server}: build it with make, or give --server=PATH")
     if any(c.floor for cell in plan.cells for c in cell.configurations) and not os.access(ROOT / FLOOR, os.X_OK):
         raise LabError(f"no floor server at {FLOOR}: build it with make")
-    return Programs(ROOT, server, FLOOR, wrk_path, folder, backend)
+    return Programs(server, folder, backend)
 
 
 def shown(path: Path, base: Path) -> str:
@@ -57,12 +54,12 @@ def prepared(
     program, argv: as called. server: as given there. directory: where the results' folder goes."""
     if directory:
         check_writable(directory)
-    wrk_path, server = wrk.find(), os.path.join(".", shown(Path(server), ROOT))
+    wrk_version, server = wrk.version(), os.path.join(".", shown(Path(server), ROOT))
     asks = any(cell.workload.database for cell in plan.cells)
     with site.folder() as folder, Backend(asks) as backend:
-        programs = find_programs(plan, server, wrk_path, folder, backend)
+        programs = find_programs(plan, server, folder, backend)
         environment.raise_open_files()
-        recorded = environment.record(server, wrk_path, plan)
+        recorded = environment.record(server, wrk_version, plan)
         notes, started = environment.notes(recorded, plan), utc("%Y-%m-%dT%H:%M:%SZ")
         yield Run(plan, recorded, command_line(program, argv), started, notes=notes), programs
 
