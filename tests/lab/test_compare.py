@@ -4,6 +4,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,20 @@ def test_ratios_are_second_to_first_with_an_interval() -> None:
     assert slower.ratio == pytest.approx(0.9, abs=0.003) and slower.state == "less"
     assert slower.low <= slower.ratio <= slower.high
     assert same.state == "equal"
+
+
+def test_each_line_says_how_many_blocks_it_is_of() -> None:
+    compared = compare.compare(cells(1.0), cells(0.9, blocks=5))
+    head, _, *lines = compare.render(compared, ["rps"]).splitlines()
+    assert head.split() == ["configuration", "n", "rps"]
+    assert lines[1].split()[-4:-2] == ["5", "0.900"]
+
+
+def test_who_shared_cores_is_not_ahead_of_who_did_not() -> None:
+    (result,) = cells(1.0)
+    rows = (replace(result.rows[0], configuration=made.SHARED), result.rows[1])
+    assert len(compare.winners([result])) == 1
+    assert compare.winners([replace(result, rows=rows)]) == {}
 
 
 def test_void_samples_do_not_count() -> None:

@@ -33,15 +33,17 @@ def ratio_text(found: Comparison, digits: int = 2) -> str:
     return f"{ratio} [{low}, {high}]"
 
 
+def pairs(found: Sequence[Comparison]) -> str:
+    """Of how many each is: "10", or "6 to 10"."""
+    least, most = min(c.n for c in found), max(c.n for c in found)
+    return f"{least}" if least == most else f"{least} to {most}"
+
+
 def sureness(*found: Comparison) -> str:
     """How sure the intervals are, and of how many pairs: to stand behind them, or behind what they
     are of; empty where there are too few for any."""
-    counts = [c.n for c in found if c.n >= stats.ENOUGH]
-    if not counts:
-        return ""
-    least, most = min(counts), max(counts)
-    blocks = f"{least}" if least == most else f"{least} to {most}"
-    return f" ({percent(stats.CONFIDENCE)} of {blocks} blocks)"
+    known = [c for c in found if c.n >= stats.ENOUGH]
+    return f" ({percent(stats.CONFIDENCE)} of {pairs(known)} blocks)" if known else ""
 
 
 def ratio_times(found: Comparison) -> str:

@@ -107,7 +107,8 @@ def winners(results: Sequence[CellResult]) -> Winners:
             continue
         figure = best.figure(result)
         for first, second in itertools.combinations(result.models, 2):
-            ratio = result.compare(first, second, figure)
+            alike = first.configuration.shares_cores == second.configuration.shares_cores
+            ratio = result.compare(first, second, figure) if alike else None
             if ratio:
                 ahead = first if (ratio.state == MORE) != figure.less_is_better else second
                 pair = (f"{result.cell.name}, {figure.name}", first.label, second.label)
@@ -157,7 +158,7 @@ def conditions(text: str, compared: Sequence[Compared]) -> list[Condition]:
     for each in compared:
         ratio = each.ratios.get(metric)
         if ratio and name in each.names:
-            said = f"{each.place}: {metric} {words.ratio_text(ratio, 3)} {sign} {limit}"
+            said = f"{each.place}: {metric} {words.ratio_text(ratio, 3)} {sign} {limit}{words.sureness(ratio)}"
             found.append(Condition(ratio.holds(SIGNS[sign], float(limit)), said))
     if not found:
         raise LabError(f"--fail-if {text!r}: no such figure that counts in both runs")
@@ -168,12 +169,14 @@ def conditions(text: str, compared: Sequence[Compared]) -> list[Condition]:
 
 
 def render(compared: Sequence[Compared], metrics: Sequence[str]) -> str:
-    """A line a configuration: each metric as B over A, and what is decided of it."""
-    rows = [["configuration", *metrics]]
+    """A line a configuration: the blocks of the shorter run, each metric as B over A, and what is
+    decided of it."""
+    rows = [["configuration", "n", *metrics]]
     for each in compared:
         ratios = [each.ratios[name] for name in metrics]
         cells = [words.ratio_text(r, 3) + MARKS.get(r.state, " ") if r else words.NONE for r in ratios]
-        rows.append([each.place, *cells])
+        known = [r for r in ratios if r]
+        rows.append([each.place, words.pairs(known) if known else words.NONE, *cells])
     return "\n".join(table.aligned(rows))
 
 
@@ -217,7 +220,7 @@ def main(argv: Sequence[str]) -> int:
     if first.plan.nice != second.plan.nice:
         print(f"note: servers and wrk at nice {first.plan.nice} in A, {second.plan.nice} in B")
     equal = words.percent(stats.WITHIN)
-    print(f"B ÷ A, with 95 % intervals; + more, - less, = equal within ±{equal}, else undecided\n")
+    print(f"B ÷ A, with 95 % intervals of n blocks; + more, - less, = equal within ±{equal}, else undecided\n")
     print(render(compared, options.metrics))
     print()
     for line in flipped:
