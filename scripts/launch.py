@@ -11,6 +11,9 @@ from lab.machine import program
 
 if __name__ == "__main__":
     name = Path(sys.argv[0]).name
-    module = importlib.import_module(f"lab.programs.{name}")
+    try:
+        module = importlib.import_module(f"lab.programs.{name}")
+    except ModuleNotFoundError as error:
+        sys.exit(f"scripts/{name}: this Python has no {error.name}: scripts/deps bench installs it")
     cannot = getattr(module, "CANNOT", 1)  # the exit status when it could not run
     sys.exit(program.run(f"scripts/{name}", module.main, cannot))

@@ -372,6 +372,14 @@ def test_without_wrk_it_says_how_to_get_it(tmp_path: Path) -> None:
     one_line(bench(*SHORT, PATH=str(tmp_path)), 1, "wrk is not installed")
 
 
+def test_a_python_without_scipy_is_told_in_one_line() -> None:
+    code = ("import runpy, sys; sys.modules['scipy'] = None; sys.argv[:] = sys.argv[1:]; "
+            "sys.path.insert(0, 'scripts'); runpy.run_path(sys.argv[0], run_name='__main__')")  # fmt: skip
+    command = [sys.executable, "-c", code, BENCH]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    one_line(done, 1, "this Python has no scipy.special: scripts/deps bench installs it")
+
+
 @needs_wrk
 def test_a_server_that_fails_to_start_is_quoted(tmp_path: Path) -> None:
     done = bench(*SHORT, "--workloads=cpu", f"--results={tmp_path}", FAKE_FAULT="exit")

@@ -3,6 +3,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import made
 import pytest
@@ -113,6 +114,12 @@ def test_straces_table_is_read() -> None:
     counted = Count("hello", 64, "coro", 1000, calls)
     assert counted.a_request == pytest.approx(2.15)
     assert syscalls.parse("") == {}
+
+
+def test_without_strace_no_server_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.measure.syscalls.shutil.which", lambda name: None)
+    nothing: Any = None
+    assert syscalls.count(nothing, made.cell(), made.CORO) is None
 
 
 def test_missing_peers_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -37,7 +37,10 @@ def countable(cell: Cell) -> bool:
 
 
 def count(bench: Bench, cell: Cell, configuration: Configuration) -> Count | None:
-    """None where strace may not attach, as in some containers, or wrk does not bear the tracing."""
+    """None where there is no strace, or where it may not attach, as in some containers, or wrk does not
+    bear the tracing."""
+    if not available():
+        return None
     with bench.start(configuration, cell.workload) as server:
         with tempfile.NamedTemporaryFile(prefix="strace-", dir=bench.programs.folder) as out:
             argv = ["strace", "-f", "-c", "-o", out.name]

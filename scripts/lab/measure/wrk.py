@@ -93,7 +93,7 @@ def version() -> str:
     try:
         said = subprocess.run(["wrk", "-v"], capture_output=True, text=True, check=False)
     except OSError:
-        raise LabError("wrk is not installed: apt-get install wrk (or: make deps)") from None
+        raise LabError("wrk is not installed: scripts/deps bench installs it") from None
     match = re.search(r"wrk \S+ \[\w+\]", said.stdout + said.stderr)
     return match.group(0) if match else "unknown"
 
