@@ -100,6 +100,22 @@ def test_the_interval_holds_the_truth_where_pairs_differ_in_noise() -> None:
         assert 0.93 <= coverage(draw, n) <= 0.975, n
 
 
+@pytest.mark.parametrize("most", [4, 6, 10])
+@pytest.mark.parametrize("spread", [0.01, 0.02, 0.05])
+def test_the_interval_holds_the_truth_where_pairs_are_added_until_it_is_narrow(
+    spread: float, most: int
+) -> None:
+    dice = numpy.random.default_rng(1)
+    held, trials = 0, 2000
+    for ratios in numpy.exp(dice.normal(0, spread, (trials, most))).tolist():
+        for n in range(stats.ENOUGH, most + 1):
+            found = compared([(ratio, 1.0) for ratio in ratios[:n]], stopped=True)
+            if found.high / found.low <= 1.03**2:
+                break
+        held += found.low <= 1.0 <= found.high
+    assert 0.93 <= held / trials <= 0.98
+
+
 def test_two_runs_that_were_measured_apart() -> None:
     dice, held, trials = numpy.random.default_rng(4), 0, 4000
     for _ in range(trials):  # one run twice as noisy as the other, and shorter

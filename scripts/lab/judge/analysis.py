@@ -93,11 +93,13 @@ P99 = Figure("p99", _p99_us, words.duration_text)
 
 @dataclass(frozen=True)
 class CellResult:
-    """noise: how far a configuration that ran twice was from itself, by figure."""
+    """noise: how far a configuration that ran twice was from itself, by figure. stopped: the cell had
+    blocks until its ratios were narrow."""
 
     cell: Cell
     rows: tuple[Row, ...]
     noise: Mapping[str, float] = field(default_factory=dict)
+    stopped: bool = False
 
     def row(self, label: str) -> Row | None:
         return next((row for row in self.rows if row.label == label), None)
@@ -128,7 +130,7 @@ class CellResult:
             return None
         noise = self.noise.get(figure.name, stats.WITHIN)
         names = {"first": first.label, "second": second.label, "figure": figure.name}
-        return stats.paired(pairs(first, second, figure), noise=noise, **names)
+        return stats.paired(pairs(first, second, figure), self.stopped, noise=noise, **names)
 
     def aa_pair(self, figure: Figure) -> Comparison | None:
         """The configuration that was run twice, to itself."""
@@ -175,7 +177,7 @@ def _noise(samples: Sequence[Sample], here: tuple[str, int], figure: Figure) -> 
 
 
 def analyse(
-    cell: Cell, samples: Iterable[Sample], counts: Sequence[Count] = ()
+    cell: Cell, samples: Iterable[Sample], counts: Sequence[Count] = (), stopped: bool = False
 ) -> CellResult:
     key = (cell.workload.name, cell.connections)
     samples = list(samples)
@@ -193,7 +195,7 @@ def analyse(
         for c in cell.configurations
     )
     noise = {figure.name: _noise(samples, key, figure) for figure in (RPS, CPU)}
-    return CellResult(cell, rows, noise)
+    return CellResult(cell, rows, noise, stopped)
 
 
 def _floor_us(cell: Cell, samples: Sequence[Sample]) -> float | None:

@@ -20,6 +20,7 @@ from scipy.special import bdtr, stdtrit
 
 ENOUGH = 3  # pairs: with fewer there is no verdict
 CONFIDENCE = 0.95
+TO_HOLD = 0.97  # asked of the intervals of those that were stopped, so that they hold the truth as often
 WITHIN = 0.03  # ratios this close to 1 are equal for any use of the answer
 MOST_MORE = 1000  # blocks that are worth asking for
 MORE, LESS, EQUAL, UNDECIDED = "more", "less", "equal", "undecided"
@@ -29,7 +30,8 @@ MORE, LESS, EQUAL, UNDECIDED = "more", "less", "equal", "undecided"
 class Comparison:
     """first to second in a figure, from n pairs; or a figure that stands for itself, where second
     is "". [low, high] holds the truth with CONFIDENCE, and is [0, inf] where n < ENOUGH. noise: how
-    far a configuration is from itself; WITHIN where that is not known."""
+    far a configuration is from itself; WITHIN where that is not known. stopped: pairs were added
+    until the interval was narrow."""
 
     ratio: float
     low: float
@@ -39,6 +41,7 @@ class Comparison:
     second: str = ""
     figure: str = ""
     noise: float = WITHIN
+    stopped: bool = False
 
     @property
     def distance(self) -> float:
@@ -79,9 +82,9 @@ class Comparison:
             return ENOUGH - self.n
         away, equal = math.log1p(self.distance), math.log1p(WITHIN)
         wanted = max(away if self.distance > self.noise else 0.0, equal - away)
-        spread = math.log(self.high / self.low) / 2 / _quantile(self.n) * math.sqrt(self.n)
+        spread = math.log(self.high / self.low) / 2 / _quantile(self.n, self.stopped) * math.sqrt(self.n)
         for n in range(self.n + 1, self.n + MOST_MORE):
-            if _quantile(n) * spread / math.sqrt(n) < wanted:
+            if _quantile(n, self.stopped) * spread / math.sqrt(n) < wanted:
                 return n - self.n
         return None
 
@@ -91,27 +94,30 @@ class Comparison:
         return {**asdict(self), **ends, "confidence": CONFIDENCE, "state": self.state}
 
 
-def _quantile(n: float) -> float:
-    """Of Student's t with n - 1 degrees of freedom, at both ends together 1 - CONFIDENCE."""
-    return float(stdtrit(n - 1, (1 + CONFIDENCE) / 2))
+def _quantile(n: float, stopped: bool = False) -> float:
+    """Of Student's t with n - 1 degrees of freedom, at both ends together."""
+    return float(stdtrit(n - 1, (1 + (TO_HOLD if stopped else CONFIDENCE)) / 2))
 
 
-def student(values: Sequence[float]) -> tuple[float, float, float]:
+def student(values: Sequence[float], stopped: bool = False) -> tuple[float, float, float]:
     """Mean, and the interval of it."""
     mean = statistics.fmean(values)
     if len(values) < ENOUGH:
         return mean, -math.inf, math.inf
-    half = _quantile(len(values)) * statistics.stdev(values) / math.sqrt(len(values))
+    half = _quantile(len(values), stopped) * statistics.stdev(values) / math.sqrt(len(values))
     return mean, mean - half, mean + half
 
 
-def paired(pairs: Sequence[tuple[float, float]], **names: Any) -> Comparison | None:
+def paired(
+    pairs: Sequence[tuple[float, float]], stopped: bool = False, **names: Any
+) -> Comparison | None:
     """Of first to second, one pair a block. None without a pair, or where a figure is 0: what is
     nothing has no ratio. names: of the Comparison, and its noise."""
     if not pairs or any(value <= 0 for pair in pairs for value in pair):
         return None
-    middle, low, high = map(math.exp, student([math.log(first / second) for first, second in pairs]))
-    return Comparison(middle, low, high, len(pairs), **names)
+    logs = [math.log(first / second) for first, second in pairs]
+    middle, low, high = map(math.exp, student(logs, stopped))
+    return Comparison(middle, low, high, len(pairs), stopped=stopped, **names)
 
 
 def alone(values: Sequence[float], **names: Any) -> Comparison | None:

@@ -89,7 +89,7 @@ class Line:
         ratios = {
             name: stats.paired(
                 [(figure(mine), figure(others)) for mine, others in counted],
-                first=self.wanted.label, second="other", figure=name, noise=NOISE,
+                stopped=True, first=self.wanted.label, second="other", figure=name, noise=NOISE,
             )
             for name, figure in figures.items()
         }  # fmt: skip

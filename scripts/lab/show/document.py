@@ -42,7 +42,7 @@ class Run:
         """Of the cells with anything measured."""
         measured = {(sample.workload, sample.connections) for sample in self.samples}
         return [
-            analysis.analyse(cell, self.samples, self.counts)
+            analysis.analyse(cell, self.samples, self.counts, stopped=self.plan.budget_s > 0)
             for cell in self.plan.cells
             if (cell.workload.name, cell.connections) in measured
         ]
