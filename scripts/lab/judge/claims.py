@@ -45,6 +45,7 @@ NAMES = (
     "interference", "crash",
 )  # fmt: skip
 Round = Mapping[str, float]
+ByWorkload = Mapping[str, CellResult]
 
 
 def wide(cores: Cores) -> Cores:
@@ -121,15 +122,9 @@ def combine(parts: Sequence[Judged]) -> str:
 # --- claims 1, 4, 5, 6 and 7: under wrk --------------------------------------------------
 
 
-def _find(results: Sequence[CellResult], workload: Workload) -> CellResult | None:
-    return next((result for result in results if result.cell.workload.name == workload.name), None)
-
-
-def _compare(
-    results: Sequence[CellResult], first: str, second: str, goal: float, at_least: bool
-) -> Judged:
+def _compare(measured: ByWorkload, first: str, second: str, goal: float, at_least: bool) -> Judged:
     text = f"{first} × {second}, requests/s of {COMPUTE.target}"
-    result = _find(results, COMPUTE)
+    result = measured.get(COMPUTE.name)
     one, other = (result.row(first), result.row(second)) if result else (None, None)
     if result is None or one is None or other is None:
         return Judged(text, None, goal, at_least, "", "not measured (it takes two cores)")
@@ -137,12 +132,10 @@ def _compare(
     return Judged(text, found, goal, at_least, f"run.json, {result.cell.name}", goals.why(one, other))
 
 
-def _waits(
-    results: Sequence[CellResult], workload: Workload, what: str, one_thread: bool = False
-) -> Judged:
+def _waits(measured: ByWorkload, workload: Workload, what: str, one_thread: bool = False) -> Judged:
     """How long all connections' requests take together, as a multiple of one wait."""
     text = f"{what} × {WAIT_MS} ms"
-    result = _find(results, workload)
+    result = measured.get(workload.name)
     row = result.row("coro") if result else None
     if result is None or row is None:
         return Judged(text, None, WAITING, False, "", "not measured")
@@ -248,7 +241,8 @@ class Measured:
 
 def judge(asked: Sequence[str], found: Measured) -> list[Claim]:
     """In the order of their numbers."""
-    results, together = found.results, f"{WAITS} requests that wait {WAIT_MS} ms"
+    measured = {result.cell.workload.name: result for result in found.results}
+    together = f"{WAITS} requests that wait {WAIT_MS} ms"
     gathered = f"{GATHERED} waits of {WAIT_MS} ms gathered in one request"
     switches, why = [with_net(each) for each in found.switches], found.why
     parts: dict[str, list[Judged]] = {
@@ -257,12 +251,12 @@ def judge(asked: Sequence[str], found: Measured) -> list[Claim]:
             _rounds(found.memory, *part, "claims.json, memory", why.get("3", ""), words.bytes_text)
             for part in MEMORY
         ],
-        "5": [_waits(results, WAIT, f"concurrent: {together}, in one thread", one_thread=True)],
-        "6": [_waits(results, WAIT, f"{together}, in one loop"), _waits(results, GATHER, gathered)],
+        "5": [_waits(measured, WAIT, f"concurrent: {together}, in one thread", one_thread=True)],
+        "6": [_waits(measured, WAIT, f"{together}, in one loop"), _waits(measured, GATHER, gathered)],
     }
     for number, first, second, goal, at_least in computing(found.cores):
-        judged = _compare(results, first.label, second.label, goal, at_least)
+        judged = _compare(measured, first.label, second.label, goal, at_least)
         parts.setdefault(number, []).append(judged)
     claims = {number: Claim(number, combine(each), tuple(each)) for number, each in parts.items()}
-    claims["8"] = judge_best(results)
+    claims["8"] = judge_best(found.results)
     return [claims[number] for number in CLAIMS if number in asked]

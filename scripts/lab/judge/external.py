@@ -56,9 +56,7 @@ def pool_rate(results: Sequence[CellResult]) -> list[Finding]:
 
 def _pool_rate(row: Row) -> Finding:
     found = goals.own(row, row.valid, lambda sample: analysis.comparable(row, sample, RPS) / POOL_RATE)
-    here = "void here"
-    if found:
-        here = f"here {found.ratio * POOL_RATE:,.0f}/s, once all wait"
+    here = f"here {found.ratio * POOL_RATE:,.0f}/s, once all wait" if found else "void here"
     text = f"{row.label}, 256 connections: published {POOL_RATE:,.0f}/s; {here}"
     return Finding(found.within(WITHIN) if found else None, ARITHMETIC, text)
 
