@@ -23,12 +23,12 @@ from typing import Sequence
 from ..machine import procfs
 from ..machine.children import Children
 from ..machine.errors import LabError
-from ..ask.plan import MODELS, POOLS, Configuration, Cores
-from ..server import servers
+from ..ask.plan import MODELS, POOLS, Configuration
+from ..ask.workloads import WORKLOADS
 from ..server.client import BadAnswer, Client
 from ..server.servers import Server
 from .environment import ROOT
-from .measurement import Programs
+from .measurement import Bench
 
 PROGRAM = ROOT / "build" / "coro-bench"
 COUNT = 64
@@ -99,15 +99,10 @@ def _hold(server: Server, count: int) -> int | None:
     return memory if last_began <= begun else None
 
 
-def _suspended(
-    children: Children, programs: Programs, configuration: Configuration, count: int
-) -> tuple[int, int]:
+def _suspended(bench: Bench, configuration: Configuration, count: int) -> tuple[int, int]:
     """(idle, with count requests suspended), in bytes. Raises LabError."""
     for _ in range(ATTEMPTS):
-        with servers.start(
-            children, programs.argv(configuration), configuration.server_cpus, ROOT,
-            servers.ready_line(configuration.expected_ready()),
-        ) as server:  # fmt: skip
+        with bench.start(configuration, WORKLOADS["sleep"]) as server:
             idle = sum(server.memory())
             try:
                 held = _hold(server, count)
@@ -120,15 +115,15 @@ def _suspended(
     )
 
 
-def memory(children: Children, programs: Programs, cores: Cores) -> dict[str, float]:
+def memory(bench: Bench) -> dict[str, float]:
     """One round: bytes for one more, NAME with a suspended request, NAME_idle of a pool."""
-    found = {}
+    cores, found = bench.plan.cores, {}
     for model in MODELS:
         readings = []
         for count in (1, COUNT):
             workers = count if model in POOLS else 1
             configuration = Configuration(model, workers, cores.server, cores.load)
-            readings.append(_suspended(children, programs, configuration, count))
+            readings.append(_suspended(bench, configuration, count))
         (idle_one, held_one), (idle_all, held_all) = readings
         found[UNITS[model]] = (held_all - held_one) / (COUNT - 1)
         if model in POOLS:

@@ -54,12 +54,10 @@ class Programs:
     folder: Path
     backend: Backend = Backend(wanted=False)
 
-    def argv(self, configuration: Configuration, workload: Workload | None = None) -> list[str]:
+    def argv(self, configuration: Configuration, workload: Workload) -> list[str]:
         program = FLOOR if configuration.floor else self.server
-        files = str(self.folder / site.NAME / "files") if workload and workload.files else None
-        close = workload.close if workload else False
-        database = self.backend.options(workload) if workload else []
-        return [program, *configuration.arguments(files, close), *database]
+        files = str(self.folder / site.NAME / "files") if workload.files else None
+        return [program, *configuration.arguments(files, workload.close), *self.backend.options(workload)]
 
     def shown(self, argv: Sequence[str]) -> list[str]:
         return [self.backend.shown(word.replace(str(self.folder), SITE_SHOWN)) for word in argv]

@@ -21,7 +21,7 @@ from ..machine.errors import LabError
 from ..machine.program import Parser, say
 from ..ask import plan as planning
 from ..measure import contexts
-from ..measure.measurement import Programs
+from ..measure.measurement import Bench, Programs
 from ..judge import claims as judging
 from ..judge.claims import CLAIMS, Claim, Measured, Round
 from ..judge.goals import FAIL, PASS, VOID
@@ -48,7 +48,7 @@ def measure(run: Run, programs: Programs, asked: Sequence[str]) -> Measured:
     plan = run.plan
     rounds: dict[str, Callable[[Children], Round]] = {
         "2": lambda children: contexts.switches(children, plan.cores.server[:1]),
-        "3": lambda children: contexts.memory(children, programs, plan.cores),
+        "3": lambda children: contexts.memory(Bench(children, programs, plan)),
     }
     found: dict[str, list[Round]] = {number: [] for number in rounds}
     why: dict[str, str] = {}
