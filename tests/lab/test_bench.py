@@ -136,7 +136,7 @@ def test_no_such_program() -> None:
     "line", ["", "ready", "ready model=x pid=1", "ready listen=nowhere pid=1", "not ready listen=a:1 pid=1"]
 )
 def test_ready_lines_that_are_none(line: str) -> None:
-    with pytest.raises(ValueError):
+    with pytest.raises(LabError, match="not a ready line"):
         servers.parse_ready(line)
 
 

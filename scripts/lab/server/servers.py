@@ -23,13 +23,12 @@ _POLL_S = 0.002
 
 def parse_ready(line: str) -> dict[str, str]:
     """The fields of the one line a server writes when all its workers can serve, with listen=ADDR:PORT
-    and pid=N among them. Raises ValueError for anything else."""
+    and pid=N among them. Raises LabError for anything else."""
     words = line.split()
     fields = dict(word.split("=", 1) for word in words[1:] if "=" in word)
-    if words[:1] != ["ready"] or "pid" not in fields:
-        raise ValueError(f"not a ready line with a pid: {line!r}")
-    if not re.search(r":\d+$", fields.get("listen", "")):
-        raise ValueError(f"ready line without listen=ADDR:PORT: {line!r}")
+    complete = "pid" in fields and re.search(r":\d+$", fields.get("listen", ""))
+    if words[:1] != ["ready"] or not complete:
+        raise LabError(f"not a ready line with listen=ADDR:PORT and pid=N: {line!r}")
     return fields
 
 
@@ -145,10 +144,7 @@ def ready_line(expected: Mapping[str, str]) -> Callable[[Server], int | None]:
         line = next((each for each in complete.splitlines() if each.startswith("ready ")), None)
         if line is None:
             return None
-        try:
-            fields = parse_ready(line)
-        except ValueError as error:
-            raise LabError(f"{' '.join(server.argv)}: {error}") from None
+        fields = parse_ready(line)
         for name, value in {**expected, "pid": str(server.pid)}.items():
             got = fields.get(name, "nothing")
             if got != value:
