@@ -22,10 +22,8 @@ class Column:
 
     name: str
     meaning: str
-    text: Callable[[Row], str]
+    text: Text
     optional: int = 0  # left out of a terminal too narrow, highest first
-
-
 
 
 def mark(row: Row) -> str:
@@ -78,13 +76,10 @@ P999 = Column(
 LONGEST = Column(
     "longest", "the longest latency in any block", lambda r: words.duration_text(r.max_us), 1
 )
-QUEUE = Column(
-    "queue", "workers and threads of the server that were ready to run and had no core, on average",
+RUN_QUEUE = Column(
+    "run queue", "workers and threads of the server that were ready to run and had no core, on average; "
+    "divided by req/s, how long each request was",
     lambda r: f"{r.run_queue:.1f}", 3,
-)  # fmt: skip
-QUEUED = Column(
-    "queued", "per request, time the server was ready to run and had no core",
-    lambda r: words.duration_text(r.queued_us), 8,
 )  # fmt: skip
 SWITCHES = Column(
     "switches", "context switches per request, voluntary and not",
@@ -134,13 +129,13 @@ SERVED = Column("served again", "until every connection that was cut had an answ
 DRAINED = Column("drained in", "from SIGTERM to the server's end", _extra("drain_ms", _ms))
 
 TAIL = (P50, P99, P999, LONGEST)
-COMMON = (RPS, CPU, *TAIL, QUEUE, QUEUED, SWITCHES, CALLS, MEMORY, WORKER, CEILING, LIMIT)
+COMMON = (RPS, CPU, *TAIL, RUN_QUEUE, SWITCHES, CALLS, MEMORY, WORKER, CEILING, LIMIT)
 KINDS: dict[Kind, tuple[Column, ...]] = {
     Kind.LOAD: COMMON,
-    Kind.PARKED: (PARKED, TOTAL, EACH, CACHED, RPS, CPU, *TAIL, CEILING, LIMIT),
-    Kind.BESIDE: (RPS, *TAIL, QUEUE, SWITCHES, CEILING, LIMIT),
-    Kind.CRASH: (ANSWERED, LOST, REFUSED, WORKERS_BACK, SERVED, LIMIT),
-    Kind.DRAIN: (ANSWERED, LOST, RESET, REFUSED, DRAINED, LIMIT),
+    Kind.PARKED: (EACH, TOTAL, PARKED, CACHED, RPS, CPU, *TAIL, CEILING, LIMIT),
+    Kind.BESIDE: (RPS, *TAIL, RUN_QUEUE, SWITCHES, CEILING, LIMIT),
+    Kind.CRASH: (LOST, ANSWERED, REFUSED, WORKERS_BACK, SERVED, LIMIT),
+    Kind.DRAIN: (LOST, ANSWERED, RESET, REFUSED, DRAINED, LIMIT),
 }
 
 
@@ -155,8 +150,11 @@ def columns(result: CellResult) -> tuple[Column, ...]:
     return tuple(c for c in KINDS[result.cell.workload.kind] if c not in left_out)
 
 
+def row_name(row: Row) -> str:
+    return row.label + (SHARED_MARK if row.configuration.shares_cores else "")
+
+
 def row_cells(row: Row, chosen: tuple[Column, ...]) -> list[str]:
-    name = row.label + (SHARED_MARK if row.configuration.shares_cores else "")
     if not any(sample.load or sample.extras for sample in row.samples):
-        return [name, "void", *[words.NONE] * (len(chosen) - 1)]
-    return [name, *(column.text(row) for column in chosen)]
+        return [row_name(row), "void", *[words.NONE] * (len(chosen) - 1)]
+    return [row_name(row), *(column.text(row) for column in chosen)]
