@@ -84,7 +84,7 @@ def test_who_shared_cores_with_the_load_is_not_compared_with_who_did_not() -> No
     only = replace(result, rows=tuple(row for row in rows if row.label != "coro"))
     assert verdict.sentence(only).endswith("; not compared, as it shared cores with wrk: coro(2)")
     assert "× coro" not in verdict.sentence(only)
-    assert overview.rows([only])[1][5] == "not compared"
+    assert overview.rows([only])[1][6] == "not compared"
     alone = replace(result, rows=tuple(row for row in result.rows if row.label == "coro(2)"))
     assert "CPU per request: coro(2) 8.2 µs" in verdict.sentence(alone)
 
@@ -119,7 +119,7 @@ def test_three_states_in_words(factors: tuple[float, ...], ahead: str) -> None:
 def test_one_block_decides_nothing_and_says_how_many_do() -> None:
     text = verdict.sentence(sleep_result(blocks=1))
     assert "3.98 × threads(64) (of 1 block)" in text and "undecided (2 more blocks may tell)" in text
-    assert overview.rows([sleep_result(blocks=1)])[1][-1] == "undecided: coro, threads and prefork"
+    assert overview.rows([sleep_result(blocks=1)])[1][1] == "undecided: coro, threads and prefork"
 
 
 def with_pair(again_us: float, spoilt: bool = False) -> Any:
@@ -142,7 +142,7 @@ def test_what_a_configuration_is_from_itself_decides_nothing_at_any_number_of_bl
     far = with_pair(10.7)
     assert far.noise["CPU per request"] == pytest.approx(0.07, abs=0.001)
     assert "undecided (within the noise of ±7 %)" in verdict.sentence(far)
-    assert overview.rows([far])[1][-1] == "undecided: coro and threads"
+    assert overview.rows([far])[1][1] == "undecided: coro and threads"
 
 
 def test_a_void_pair_is_no_noise_of_nothing() -> None:

@@ -19,7 +19,8 @@ from ..machine.errors import LabError
 from ..machine.program import Parser, say
 from ..ask.plan import MODELS
 from ..measure.environment import ROOT
-from ..show import overview, reading, table
+from ..judge import verdict
+from ..show import overview, reading
 from . import report
 
 README = "README.md"
@@ -65,7 +66,7 @@ def text(directory: Path, readme: Path) -> str:
         *(line for note in run.notes for line in (f"{note[0].upper()}{note[1:]}.", "")),
     ]  # fmt: skip
     if whole:
-        out += ["### Verdicts", "", *(f"- {line}" for line in table.sentences(results)), ""]
+        out += ["### Verdicts", "", *(f"- {verdict.sentence(result)}" for result in results), ""]
         out += ["### Plots", ""]
     plots = sorted(path.stem for path in (folder / report.PLOTS).glob("*.svg"))
     out += [f"![{n}]({place}/{report.PLOTS}/{n}.svg)" for n in plots if whole or n in ABOVE]

@@ -15,7 +15,7 @@ from typing import Any, Sequence
 
 from ..ask.plan import Plan
 from ..measure.sample import Count, Sample
-from ..judge import analysis, gates
+from ..judge import analysis, gates, verdict
 from ..judge.analysis import CellResult, Row
 from ..judge.stats import Comparison
 from . import table
@@ -113,9 +113,9 @@ def to_json(run: Run, results: Sequence[CellResult]) -> dict[str, Any]:
                 "aa": aa_json(result),
                 "comparisons": comparisons_json(result),
                 "notes": table.footnotes(result),
-                "verdict": sentence,
+                "verdict": verdict.sentence(result),
             }
-            for result, sentence in zip(results, table.sentences(results))
+            for result in results
         ],
         "notes": [*table.common_lines(plan, results), *run.notes],
         "conclusions": run.conclusions,

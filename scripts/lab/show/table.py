@@ -21,10 +21,6 @@ WIDTH = 110
 NAME = "configuration"
 
 
-def sentences(results: Sequence[CellResult]) -> list[str]:
-    return [verdict.sentence(result) for result in results]
-
-
 def footnotes(result: CellResult) -> list[str]:
     """What a reader must know of this cell before believing it."""
     notes = []
@@ -122,8 +118,8 @@ def render_text(
     for line in [*common_lines(plan, results), *notes]:
         out += wrap(line, "  ", width)
     out += ["", "In short:"]
-    for line in sentences(results):
-        out += ["", *wrap(line, "    ", width)]
+    for result in results:
+        out += ["", *wrap(verdict.sentence(result), "    ", width)]
     out += ["", *conclusions] if conclusions else []
     return "\n".join(out) + "\n"
 
@@ -182,17 +178,16 @@ def render_markdown(
     conclusions: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> str:
-    said = sentences(results)
     out = [f"# {title}", "", how, ""]
     if conclusions:
         out += ["```text", *conclusions, "```", ""]
-    for result, line in zip(results, said):
+    for result in results:
         out += [f"## {heading(result)}", ""]
         head, *rows = _rows(result, columns.columns(result))
         alignment = ["---" if i in (0, len(head) - 1) else "---:" for i in range(len(head))]
         out += ["| " + " | ".join(head) + " |", "| " + " | ".join(alignment) + " |"]
         out += ["| " + " | ".join(_escape(cell) for cell in row) + " |" for row in rows]
-        out += ["", f"**{_escape(line)}**", ""]
+        out += ["", f"**{_escape(verdict.sentence(result))}**", ""]
         out += [f"- {_escape(note)}" for note in footnotes(result)]
         out.append("")
     out += ["## Reading the tables", ""]
@@ -213,22 +208,15 @@ CSV_COLUMNS = (
 )  # fmt: skip
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
-
-
-def _csv_row(result: CellResult, row: Row) -> list[str]:
-    calls = row.syscalls.a_request if row.syscalls else None
-    extras = " ".join(f"{name}={value:.6g}" for name, value in row.extras.items())
-    percentiles = [_number(row.percentiles_us[name]) for name in PERCENTILES]
-    by_time = [_number(row.by_time_us.get(name)) for name in PERCENTILES]
+def _csv_row(result: CellResult, row: Row) -> list[str | float | None]:
     return [
-        result.cell.workload.name, str(result.cell.connections), row.label,
-        "yes" if row.void else "no", f"{len(row.valid)}/{len(row.samples)}", _number(row.rps),
-        _number(row.cpu_us), _number(row.queued_us), _number(row.run_queue), *percentiles,
-        _number(row.max_us), *by_time, _number(row.switches), _number(calls), _number(row.memory_bytes),
-        _number(row.memory_per_worker_bytes), _number(row.ceiling.rps), _number(row.share),
-        row.limiter, "; ".join(row.void_reasons), extras,
+        result.cell.workload.name, result.cell.connections, row.label, "yes" if row.void else "no",
+        f"{len(row.valid)}/{len(row.samples)}", row.rps, row.cpu_us, row.queued_us, row.run_queue,
+        *(row.percentiles_us[name] for name in PERCENTILES), row.max_us,
+        *(row.by_time_us.get(name) for name in PERCENTILES), row.switches,
+        row.syscalls.a_request if row.syscalls else None, row.memory_bytes,
+        row.memory_per_worker_bytes, row.ceiling.rps, row.share, row.limiter, "; ".join(row.void_reasons),
+        " ".join(f"{name}={value:.6g}" for name, value in row.extras.items()),
     ]  # fmt: skip
 
 
@@ -238,5 +226,7 @@ def render_csv(results: Sequence[CellResult]) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     for result in results:
-        writer.writerows(_csv_row(result, row) for row in result.rows)
+        for row in result.rows:
+            values = _csv_row(result, row)
+            writer.writerow([f"{v:.6g}" if isinstance(v, (int, float)) else v for v in values])
     return out.getvalue()
