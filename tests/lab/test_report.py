@@ -21,10 +21,11 @@ import pytest
 from lab.machine.errors import LabError
 from lab.ask.plan import Cell, Configuration
 from lab.ask.workloads import WORKLOADS
-from lab.judge import stats
-from lab.show import charts, columns, document, page, reading, series
+from lab.judge import analysis, stats
+from lab.show import charts, columns, document, forest, overview, page, reading, series
 from lab.show.document import Run
 from lab.programs import report
+from markupsafe import escape
 
 REPORT = str(made.ROOT / "scripts/report")
 EMPTY = {"meta", "br"}  # elements of HTML that have no end
@@ -130,7 +131,7 @@ def test_every_row_of_every_cell_is_in_the_page_and_the_csv(
 
 def test_void_rows_say_why_and_ceilings_their_formula(files: dict[str, str]) -> None:
     text = files["report.html"]
-    assert re.search(r"<li class=reason>! threads\(16\): void: one answer was 500", text)
+    assert re.search(r'<li class="reason">! threads\(16\): void: one answer was 500', text)
     assert "64/20 ms = 3,200/s" in text
     assert "a note of the run" in text and "coro again" in text
 
@@ -138,7 +139,7 @@ def test_void_rows_say_why_and_ceilings_their_formula(files: dict[str, str]) -> 
 def test_what_columns_mean_is_said_for_each(run: Run, files: dict[str, str]) -> None:
     for result in run.results():
         for column in columns.columns(result):
-            assert f"<dt>{page._text(column.name)}</dt><dd>{page._text(column.meaning)}</dd>" in (
+            assert f"<dt>{escape(column.name)}</dt><dd>{escape(column.meaning)}</dd>" in (
                 files["report.html"]
             )
 
@@ -152,7 +153,7 @@ def test_plots_there_are(files: dict[str, str]) -> None:
     for path in plots:
         text = files[path]
         xml.fromstring(text)
-        assert "prefers-color-scheme:dark" in text and "var(--coro)" in text
+        assert "prefers-color-scheme:dark" in text and "var(--ink)" in text
         assert "#0102" not in text and "<dc:date" not in text
         assert not re.findall(r'(?:href|src)="(?!#)', text)
 
@@ -160,7 +161,7 @@ def test_plots_there_are(files: dict[str, str]) -> None:
 def test_a_plot_has_the_figures_of_the_rows(run: Run) -> None:
     cells = [r for r in run.results() if r.cell.workload.name == "hello"]
     drawn = {s.label: s for s in series.lines(cells, series.THROUGHPUT)}
-    assert set(drawn) == {"prefork(64)", "threads(64)", "coro", "floor"}
+    assert set(drawn) == {"prefork(64)", "threads(64)", "coro", "coro again", "floor"}
     for point, cell in zip(drawn["coro"].points, cells):
         row = cell.row("coro")
         assert row is not None and point.at == cell.cell.connections
@@ -168,10 +169,50 @@ def test_a_plot_has_the_figures_of_the_rows(run: Run) -> None:
         assert point.low == min(s.rps for s in row.samples) < point.median < point.high
 
 
-def test_a_void_row_is_not_drawn(run: Run) -> None:
+def test_what_is_not_drawn_is_said_in_its_place(run: Run) -> None:
     (cell,) = [r for r in run.results() if r.row("threads(16)")]
-    labels = [s.label for s in series.dots(cell, series.THROUGHPUT)]
-    assert "threads(16)" not in labels and labels[0] in ("coro", "nginx")
+    drawn = series.dots(cell, series.THROUGHPUT)
+    assert [s.label for s in drawn] == [row.label for row in cell.rows]
+    assert [s.label for s in drawn if not s.points] == ["threads(16)"]
+    assert [s.missing for s in drawn if s.missing] == ["void at 256"]
+    sleeping = [r for r in run.results() if r.cell.workload.name == "sleep"]
+    for panels in (forest.of_configurations(sleeping), forest.of_configurations([cell])):
+        lines = [line for lines in panels.values() for line in lines]
+        assert [line.said for line in lines if not line.ratios and not line.heading] == ["void"]
+
+
+def test_a_forest_has_the_ratios_that_decide(run: Run) -> None:
+    cells = [r for r in run.results() if r.cell.workload.name == "hello"]
+    ((figure, lines),) = forest.of_configurations(cells).items()
+    assert figure is analysis.CPU and [line.heading for line in lines] == [True, *[False] * 4] * 2
+    for cell, (head, *rest) in zip(cells, (lines[:5], lines[5:])):
+        assert head.name == f"{cell.cell.connections} connections: prefork(64) ÷"
+        assert [line.name for line in rest] == [row.label for row in cell.rows if row.label != "prefork(64)"]
+        for line in rest:
+            (ratio,) = line.ratios
+            assert ratio.found == cell.compare(cell.row("prefork(64)"), cell.row(line.name), figure)
+            assert len(ratio.blocks) == ratio.found.n == 3
+
+
+@pytest.mark.parametrize("configurations", [(made.CORO,), (made.CORO, made.AGAIN), (made.CORO, made.FLOOR)])
+@pytest.mark.parametrize("blocks", [1, 3])
+@pytest.mark.parametrize("spoilt", ["", "coro"])
+def test_a_run_with_little_to_compare_is_drawn(configurations: Any, blocks: int, spoilt: str) -> None:
+    built = made_run.run([made.cell("sleep", *configurations)], blocks, spoilt=spoilt)
+    plots = {path for path in report.files(built, built.results(), "a-run") if path.startswith("plots/")}
+    assert ("plots/sleep-ratios.svg" in plots) is (len(configurations) > 1)
+
+
+def test_the_first_plot_has_a_line_for_each_workload_that_is_compared(run: Run, files: dict[str, str]) -> None:
+    panels = forest.of_workloads(run.results())
+    lines = {line.name: line for lines in panels.values() for line in lines}
+    assert set(lines) == {"hello", "sleep", "cpu"}
+    rows = {name: row for name, row, *_ in overview.rows(run.results())[1:]}
+    for name, line in lines.items():
+        assert line.said == re.sub(r" \[.*?\]|, n = \d+", "", rows[name])
+    assert [ratio.model for ratio in lines["hello"].ratios] == ["threads", "coro"]
+    text = files["report.html"]
+    assert text.index("<figure") < text.index("<table")
 
 
 def test_the_interval_of_a_median_is_that_of_the_sign_test() -> None:

@@ -28,7 +28,7 @@ def sentence(result: CellResult) -> str:
     found = best.standing(result)
     if found is None:
         return f"{result.cell.name}: no configuration gave a result that can be believed"
-    return f"{result.cell.name}: " + "; ".join([*ratios(result, found), *_left_out(result, found)])
+    return f"{result.cell.name}: " + "; ".join([*ratios(result, found), *left_out(result, found)])
 
 
 def ratios(result: CellResult, found: Standing) -> list[str]:
@@ -50,7 +50,7 @@ def _values(rows: Iterable[Row], figure: Figure) -> str:
     return ", ".join(f"{row.label} {figure.form(best.value(row, figure))}" for row in rows)
 
 
-def _left_out(result: CellResult, found: Standing) -> list[str]:
+def left_out(result: CellResult, found: Standing) -> list[str]:
     """Who is not in the sentence, and why."""
     contenders = best.contenders(result)
     models = {row.configuration.model for rows in contenders.values() for row in rows}

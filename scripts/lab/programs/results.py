@@ -28,7 +28,7 @@ REFERENCE = "reference"
 BEGIN = "<!-- results: written by scripts/results, never by hand -->"
 END = "<!-- end of results -->"
 NOTHING = "No reference run is kept here yet: `scripts/bench --full --label reference` makes one."
-ABOVE = ("crossover", "hello-throughput", "sleep-throughput")  # the plots that README.md shows
+ABOVE = ("ratios", "crossover", "hello-throughput", "sleep-throughput")  # the plots that README.md shows
 
 
 def newest(directory: Path) -> Path | None:

@@ -9,23 +9,29 @@ from __future__ import annotations
 
 import io
 import re
-from typing import Any, Mapping, Sequence
+import textwrap
+from typing import Any, Iterable, Mapping, Sequence
 
 import matplotlib
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
+from ..judge.stats import ENOUGH, WITHIN
 from . import theme
+from .forest import Line, Panels
 from .series import Series
 
-WIDTH_IN, HEIGHT_IN = 4.4, 2.9
-ROW_IN = 0.23  # of a strip
-LEGEND_IN = 0.19  # a line of it
+WIDTH_IN, HEIGHT_IN = 3.9, 2.2
+ROW_IN = 0.22  # a line of names, or of the title
+BELOW_IN = 0.45  # for an axis and what it is called
+LETTER_IN = 0.072  # of a name, more or less: what shows the file has a font of its own
+FEW = 10  # blocks: as many are drawn, each as a mark
+SAID_WIDTH, SAID_IN = 24, 1.4  # of what stands beside a ratio: letters, inches
 LOG_FROM = 20.0  # values that differ by so many times get a logarithmic axis
-DASHES = {4: (1.0, 1.2), 16: (3.0, 1.5), 256: (7.0, 2.0)}  # by pool size; else solid
+DASHES = {4: (1.0, 1.2), 16: (3.0, 1.5), 256: (7.0, 2.0)}  # by pool size, marks hollow; else solid
 MARKERS = {"prefork": "s", "threads": "^", "coro": "o", "floor": "x"}
 
-_SETTINGS = {
+matplotlib.rcParams.update({
     "svg.fonttype": "none",
     "svg.hashsalt": "lab",
     "font.family": "DejaVu Sans",
@@ -46,8 +52,9 @@ _SETTINGS = {
     "grid.color": theme.placeholder("line"),
     "grid.linewidth": 0.5,
     "legend.frameon": False,
+    "legend.borderaxespad": 0.2,
     "text.parse_math": False,
-}
+})  # fmt: skip
 
 
 def number(value: float, _position: int = 0) -> str:
@@ -56,6 +63,40 @@ def number(value: float, _position: int = 0) -> str:
         if abs(value) >= size:
             return f"{value / size:.3g}{sign}"
     return f"{value:.3g}"
+
+
+def _figure(title: str, height_in: float) -> Figure:
+    """height_in: of what is below the title."""
+    lines = textwrap.wrap(title, int(WIDTH_IN / LETTER_IN))
+    figure = Figure(figsize=(WIDTH_IN, height_in + ROW_IN * (len(lines) + 0.5)))
+    figure.text(0.02, 1 - 0.08 / figure.get_figheight(), "\n".join(lines), va="top", fontsize=9)
+    return figure
+
+
+def _axes(figure: Figure, bottom_in: float, height_in: float, left_in: float, right_in: float = 0.15) -> Any:
+    """A plot between these margins. All is placed by hand, since a layout worked out takes twice the time."""
+    width, height = figure.get_size_inches()
+    return figure.add_axes(
+        (left_in / width, bottom_in / height, 1 - (left_in + right_in) / width, height_in / height)
+    )
+
+
+def _names_in(names: Iterable[str]) -> float:
+    """The margin that they take."""
+    return 0.15 + LETTER_IN * max(map(len, names))
+
+
+def _rows(axes: Any, names: Sequence[str]) -> None:
+    """Names to the left, the first on top."""
+    axes.set_yticks(range(len(names)), names)
+    axes.tick_params(axis="y", length=0, labelcolor=theme.placeholder("ink"))
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.spines["left"].set_visible(False)
+
+
+def _beside(axes: Any, x: float, at: int, text: str, **how: Any) -> None:
+    """Text in a row; x: a share of the plot's width."""
+    axes.text(x, at, text, transform=axes.get_yaxis_transform(), va="center", **how)
 
 
 def _finish(figure: Figure) -> str:
@@ -70,115 +111,172 @@ def _finish(figure: Figure) -> str:
     return theme.with_variables(svg)
 
 
-def _wide_apart(values: Sequence[float]) -> bool:
-    return max(values) / min(values) >= LOG_FROM
-
-
 def _value_axis(axis: Any, values: Sequence[float]) -> None:
     """Logarithmic where that is needed, else from zero, so that lengths can be compared."""
+    if max(values) / min(values) >= LOG_FROM:
+        axis.axes.set(**{f"{axis.axis_name}scale": "log"})
+        axis.set_major_locator(LogLocator(subs=(1, 3)))
+    else:
+        axis.axes.set(**{f"{axis.axis_name}lim": (0.0, max(values) * 1.08)})
     axis.set_major_formatter(FuncFormatter(number))
     axis.set_minor_formatter(NullFormatter())
-    if axis.get_scale() == "log":
-        return
-    axis.axes.set(**{f"{axis.axis_name}lim": (0.0, max(values) * 1.08)})
 
 
 def over_connections(series: Sequence[Series], title: str) -> str:
-    with matplotlib.rc_context(_SETTINGS):
-        below_in = LEGEND_IN * ((len(series) + 1) // 2)
-        figure = Figure(figsize=(WIDTH_IN, HEIGHT_IN + below_in), layout="constrained")
-        axes, below = figure.subplots(2, 1, height_ratios=[HEIGHT_IN, below_in])
-        ends = [end for s in series for p in s.points for end in (p.low, p.high)]
-        axes.set_xscale("log", base=2)
-        axes.set_yscale("log" if _wide_apart(ends) else "linear")
-        for one in series:
-            colour = theme.placeholder(theme.of_model(one.model))
-            medians = [p.median for p in one.points]
-            whiskers = [
-                [p.median - p.low for p in one.points],
-                [p.high - p.median for p in one.points],
-            ]
-            (line, *_rest) = axes.errorbar(
-                [p.at for p in one.points], medians, yerr=whiskers, label=one.label,
-                color=colour, marker=MARKERS.get(one.model, "D"), markersize=3.5,
-                linewidth=1.4, elinewidth=0.9, capsize=2,
-            )  # fmt: skip
-            if one.size in DASHES:
-                line.set_dashes(DASHES[one.size])
-        places = sorted({p.at for s in series for p in s.points})
-        axes.set_xticks(places, [f"{place:.0f}" for place in places])
-        axes.xaxis.set_minor_locator(NullLocator())
-        _value_axis(axes.yaxis, ends)
-        axes.set_xlabel("connections")
-        figure.suptitle(title, x=0.01, ha="left", fontsize=9)
-        below.axis("off")
-        below.legend(*axes.get_legend_handles_labels(), loc="upper left", ncols=2, fontsize=8,
-                     handlelength=2.6, borderaxespad=0.0)  # fmt: skip
-        return _finish(figure)
+    labels = [f"{one.label}, {one.missing}" if one.missing else one.label for one in series]
+    columns = 1 if _names_in(labels) > WIDTH_IN / 3 else 2
+    below_in = BELOW_IN + 0.18 * -(-len(labels) // columns)
+    figure = _figure(title, HEIGHT_IN + below_in)
+    axes = _axes(figure, below_in, HEIGHT_IN, 0.5)
+    ends = [end for s in series for p in s.points for end in (p.low, p.high)]
+    axes.set_xscale("log", base=2)
+    for label, one in zip(labels, series):
+        colour = theme.placeholder(theme.of_model(one.model))
+        medians = [p.median for p in one.points]
+        whiskers = [
+            [p.median - p.low for p in one.points],
+            [p.high - p.median for p in one.points],
+        ]
+        (line, *_rest) = axes.errorbar(
+            [p.at for p in one.points], medians, yerr=whiskers,
+            label=label, color=colour, marker=MARKERS.get(one.model, "D"), markersize=3.5, linewidth=1.4,
+            elinewidth=0.9, capsize=2,
+        )  # fmt: skip
+        if one.size in DASHES:
+            line.set(dashes=DASHES[one.size], markerfacecolor=theme.placeholder("paper"))
+    places = sorted({p.at for s in series for p in s.points})
+    axes.set_xticks(places, [f"{place:.0f}" for place in places])
+    axes.xaxis.set_minor_locator(NullLocator())
+    _value_axis(axes.yaxis, ends)
+    axes.set_xlabel("connections")
+    figure.legend(loc="lower left", ncols=columns, fontsize=8, handlelength=4.0)
+    return _finish(figure)
 
 
-def strip(series: Sequence[Series], title: str) -> str:
+def strip(series: Sequence[Series], title: str, axis: str) -> str:
     """A row each, the first on top; a bar mark is the ceiling."""
-    with matplotlib.rc_context(_SETTINGS):
-        height = 0.65 + ROW_IN * len(series)
-        figure = Figure(figsize=(WIDTH_IN, height), layout="constrained")
-        axes = figure.add_subplot()
-        values = [end for s in series for p in s.points for end in (p.low, p.high)]
-        reach = max(values)
-        ceilings = [s.ceiling for s in series if s.ceiling and s.ceiling <= reach * 2]
-        axes.set_xscale("log" if _wide_apart(values) else "linear")
-        for at, one in enumerate(series):
-            (point,) = one.points
-            colour = theme.placeholder(theme.of_model(one.model))
-            axes.errorbar(
-                [point.median], [at],
-                xerr=[[point.median - point.low], [point.high - point.median]],
-                color=colour, marker=MARKERS.get(one.model, "D"), markersize=5,
-                elinewidth=1.4, capsize=2.5,
-            )  # fmt: skip
-            if one.ceiling in ceilings:
-                axes.plot([one.ceiling], [at], marker="|", markersize=11, markeredgewidth=1.6,
-                          color=theme.placeholder("muted"))  # fmt: skip
-        axes.set_yticks(range(len(series)), [s.label for s in series])
-        axes.tick_params(axis="y", length=0, labelcolor=theme.placeholder("ink"))
-        axes.set_ylim(len(series) - 0.5, -0.5)
-        axes.spines["left"].set_visible(False)
-        _value_axis(axes.xaxis, [*values, *(c for c in ceilings if c)])
-        title += " ( | is the ceiling)" if ceilings else ""
-        figure.suptitle(title, x=0.01, ha="left", fontsize=9)
-        return _finish(figure)
+    values = [end for s in series for p in s.points for end in (p.low, p.high)]
+    reach = max(values)
+    ceilings = [s.ceiling for s in series if s.ceiling and s.ceiling <= reach * 2]
+    height_in = ROW_IN * len(series)
+    figure = _figure(title, height_in + BELOW_IN)
+    axes = _axes(figure, BELOW_IN, height_in, _names_in(s.label for s in series))
+    for at, one in enumerate(series):
+        if one.missing:
+            _beside(axes, 0.01, at, one.missing, color=theme.placeholder("muted"))
+            continue
+        (point,) = one.points
+        colour = theme.placeholder(theme.of_model(one.model))
+        axes.errorbar(
+            [point.median], [at],
+            xerr=[[point.median - point.low], [point.high - point.median]],
+            color=colour, marker=MARKERS.get(one.model, "D"), markersize=5,
+            elinewidth=1.4, capsize=2.5,
+        )  # fmt: skip
+        if one.ceiling in ceilings:
+            axes.plot([one.ceiling], [at], marker="|", markersize=11, markeredgewidth=1.6,
+                      color=theme.placeholder("muted"))  # fmt: skip
+    _rows(axes, [s.label for s in series])
+    _value_axis(axes.xaxis, [*values, *(c for c in ceilings if c)])
+    axes.set_xlabel(f"{axis} ( | is the ceiling)" if ceilings else axis)
+    return _finish(figure)
+
+
+def forest(panels: Panels, title: str) -> str:
+    """A line each, the first on top: ratios with their intervals, marks filled where one is ahead."""
+    every = [line for lines in panels.values() for line in lines]
+    said = {line.said: textwrap.fill(line.said, SAID_WIDTH) for line in every}
+    row_in = max(ROW_IN, 0.08 + 0.13 * max(text.count("\n") + 1 for text in said.values()))
+    left_in = _names_in(line.name for line in every if not line.heading)
+    bottom_in = row_in * len(every) + BELOW_IN * len(panels) + ROW_IN
+    several = any(len(line.ratios) > 1 for line in every)
+    figure = _figure(title, bottom_in + ROW_IN * several)
+    for compared, lines in panels.items():
+        bottom_in -= row_in * len(lines)
+        axes = _axes(figure, bottom_in, row_in * len(lines), left_in, SAID_IN)
+        bottom_in -= BELOW_IN
+        for at, line in enumerate(lines):
+            _line(axes, at, line)
+            colour = theme.of_model(line.ahead) if line.ahead else "ink"
+            _beside(axes, 1.03, at, said[line.said], fontsize=7.5, color=theme.placeholder(colour))
+        axes.axvspan(1 / (1 + WITHIN), 1 + WITHIN, color=theme.placeholder("line"), linewidth=0)
+        axes.axvline(1, color=theme.placeholder("muted"), linewidth=0.8)
+        _rows(axes, ["" if line.heading else line.name for line in lines])
+        axes.grid(axis="y", visible=False)
+        ends = _ends(lines)
+        _value_axis(axes.xaxis, ends)
+        room = (max(ends) / min(ends)) ** 0.04
+        axes.set_xlim(min(ends) / room, max(ends) * room)
+        axes.set_xlabel(f"{compared.name}: the first ÷ the other")
+    figure.text(0.02, 0.06 / figure.get_figheight(), "grey: equal; dotted: noise of the A/A pair; hollow: not ahead",
+                fontsize=7.5, color=theme.placeholder("muted"))  # fmt: skip
+    if several:
+        for model in dict.fromkeys(ratio.model for line in every for ratio in line.ratios):
+            axes.plot([], [], label=model, **_mark(model))
+        figure.legend(loc="upper left", ncols=3, bbox_to_anchor=(0, 1 - ROW_IN / figure.get_figheight()))
+    return _finish(figure)
+
+
+def _mark(model: str, hollow: bool = False) -> dict[str, Any]:
+    colour = theme.placeholder(theme.of_model(model))
+    face = theme.placeholder("paper") if hollow else colour
+    return {"color": colour, "marker": MARKERS.get(model, "D"), "markerfacecolor": face, "linestyle": "none"}
+
+
+def _line(axes: Any, at: int, line: Line) -> None:
+    if line.heading:
+        _beside(axes, 0.0, at, line.name, weight="bold")
+    for nth, ratio in enumerate(line.ratios):
+        y = at + 0.3 * (nth - (len(line.ratios) - 1) / 2)
+        found, colour = ratio.found, theme.placeholder(theme.of_model(ratio.model))
+        for edge in (1 / (1 + found.noise), 1 + found.noise):
+            axes.vlines(edge, at - 0.5, at + 0.5, linestyle="dotted", linewidth=0.8,
+                        color=theme.placeholder("muted"))  # fmt: skip
+        if found.n <= FEW:
+            axes.plot(ratio.blocks, [y] * len(ratio.blocks), "|", color=colour, markersize=4, alpha=0.5)
+        if found.n >= ENOUGH:
+            axes.plot([found.low, found.high], [y, y], color=colour, linewidth=1.4)
+        axes.plot([found.ratio], [y], markersize=5, **_mark(ratio.model, hollow=not found.decided))
+
+
+def _ends(lines: Sequence[Line]) -> list[float]:
+    """What has to be seen: intervals are cut off where they reach far beyond what was measured."""
+    found = [ratio.found for line in lines for ratio in line.ratios]
+    return [
+        1 / (1 + WITHIN), 1 + WITHIN, *(block for line in lines for r in line.ratios for block in r.blocks),
+        *(max(c.low, c.ratio / 1.5) for c in found), *(min(c.high, c.ratio * 1.5) for c in found),
+    ]  # fmt: skip
 
 
 def crossover(cells: Sequence[Mapping[str, Any]]) -> str:
     """A map: computing share upwards, connections to the right, the winner in its colour."""
     shares = sorted({cell["cpu_share"] for cell in cells})
     counts = sorted({cell["connections"] for cell in cells})
-    with matplotlib.rc_context(_SETTINGS):
-        figure = Figure(figsize=(WIDTH_IN, 1.0 + 0.5 * len(shares)), layout="constrained")
-        axes = figure.add_subplot()
-        axes.grid(False)
-        for cell in cells:
-            x, y = counts.index(cell["connections"]), shares.index(cell["cpu_share"])
-            winner, words = cell["winner"], _map_text(cell)
-            colour = theme.placeholder(theme.of_model(winner) if winner else "panel")
-            axes.bar(x, 0.94, 0.94, y - 0.47, color=colour, alpha=0.3 if winner else 1.0,
-                     linewidth=0)  # fmt: skip
-            if winner:
-                axes.bar(x - 0.445, 0.94, 0.05, y - 0.47, color=colour, linewidth=0)
-            axes.text(x, y, words, ha="center", va="center", fontsize=7, linespacing=1.3)
-        axes.set_xticks(range(len(counts)), [str(count) for count in counts])
-        axes.set_yticks(range(len(shares)), [f"{share:.0%}" for share in shares])
-        axes.tick_params(length=0)
-        for spine in axes.spines.values():
-            spine.set_visible(False)
-        axes.set(xlim=(-0.5, len(counts) - 0.5), ylim=(-0.5, len(shares) - 0.5))
-        axes.set_xlabel("connections")
-        axes.set_ylabel("computing share")
-        figure.suptitle("Which model wins, and by how much", x=0.01, ha="left", fontsize=9)
-        return _finish(figure)
+    height_in = 0.5 * len(shares)
+    figure = _figure("Which model wins, and by how much", height_in + BELOW_IN)
+    axes = _axes(figure, BELOW_IN, height_in, 0.7)
+    axes.grid(False)
+    for cell in cells:
+        x, y = counts.index(cell["connections"]), shares.index(cell["cpu_share"])
+        winner, words = cell["winner"], map_text(cell)
+        colour = theme.placeholder(theme.of_model(winner) if winner else "panel")
+        axes.bar(x, 0.94, 0.94, y - 0.47, color=colour, alpha=0.3 if winner else 1.0,
+                 linewidth=0)  # fmt: skip
+        if winner:
+            axes.bar(x - 0.445, 0.94, 0.05, y - 0.47, color=colour, linewidth=0)
+        axes.text(x, y, words, ha="center", va="center", fontsize=7, linespacing=1.3)
+    axes.set_xticks(range(len(counts)), [str(count) for count in counts])
+    axes.set_yticks(range(len(shares)), [f"{share:.0%}" for share in shares])
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set(xlim=(-0.5, len(counts) - 0.5), ylim=(-0.5, len(shares) - 0.5))
+    axes.set_xlabel("connections")
+    axes.set_ylabel("computing share")
+    return _finish(figure)
 
 
-def _map_text(cell: Mapping[str, Any]) -> str:
+def map_text(cell: Mapping[str, Any]) -> str:
     """The winner, and by how much it is ahead of the next; or all that tie."""
     entries = cell["models"]
     if cell["winner"]:

@@ -32,7 +32,7 @@ def chosen(results: Sequence[CellResult]) -> list[CellResult]:
 
 def rows(results: Sequence[CellResult]) -> list[list[str]]:
     """The head, and a row for each workload of a run."""
-    found = [["workload", CONNECTIONS, "figure", *MODELS, "ahead"]]
+    found = [["workload", "ahead", CONNECTIONS, "figure", *MODELS]]
     for result in chosen(results):
         figure, standing = best.figure(result), best.standing(result)
         order = reversed(standing.bests.values()) if standing else ()
@@ -41,11 +41,10 @@ def rows(results: Sequence[CellResult]) -> list[list[str]]:
             f"{figure.form(best.value(row, figure))} {_size(row)}".strip() if row else "not compared"
             for row in map(bests.get, MODELS)
         ]
-        ahead = words.NONE
+        said = words.NONE
         if standing and result.cell.workload.kind.compared:
-            ahead = _ahead(standing)
-        found.append([result.cell.workload.name, f"{result.cell.connections:,}", figure.name,
-                      *cells, ahead])  # fmt: skip
+            said = ahead(standing)
+        found.append([result.cell.workload.name, said, f"{result.cell.connections:,}", figure.name, *cells])
     return found
 
 
@@ -61,15 +60,17 @@ def _size(row: Row) -> str:
     return f"({row.configuration.workers})" if row.configuration.pooled else ""
 
 
-def _ahead(standing: Standing) -> str:
-    """The model that is ahead of every other, and of the next by how much; or those that are equal
-    to it, or of which that is not decided."""
-    if not standing.ahead:
-        return words.NONE
+def ahead(standing: Standing, brief: bool = False) -> str:
+    """The model that is ahead of every other, or those that are equal to it, or of which that is not
+    decided; and of the next model by how much, unless brief with the interval."""
     first = next(iter(standing.bests))
+    said, by = "", ""
     for word in (stats.UNDECIDED, stats.EQUAL):
         level = [m for m, found in standing.ahead.items() if not found or found.state == word]
-        if level:
-            return f"{word}: {words.listed([first, *level])}"
-    nearest, found = next(iter(standing.ahead.items()))
-    return f"{first}, {words.ratio_text(found)} × {nearest}, n = {found.n}" if found else words.NONE
+        if level and not said:
+            said = f"{word}: {words.listed([first, *level])}"
+    for model, found in standing.ahead.items():
+        if found and found.decided and not by:
+            ratio = words.number(found.ratio) if brief else words.ratio_text(found)
+            by = f", {ratio} × {model}" + ("" if brief else f", n = {found.n}")
+    return f"{said or first}{by}" if said or by else words.NONE

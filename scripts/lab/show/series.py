@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What plots are made of: rows as points with whiskers, over connections or a row each.
 
-Void rows are not drawn: the table gives their reasons. Whiskers are the interval of the row's own
+What cannot be drawn is said: of void rows the table gives the reasons. Whiskers are the interval of the row's own
 median (stats.median_interval); which of two rows is faster is judged by the ratios in the table,
 not by whether these overlap.
 """
@@ -31,13 +31,15 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """label: as in the table. model: decides the colour; size: the dashes."""
+    """label: as in the table. model: decides the colour; size: the dashes. missing: which points, and
+    why. ceiling: of the one point that there is."""
 
     label: str
     model: str
     size: int
     points: tuple[Point, ...]
-    ceiling: float | None = None
+    missing: str
+    ceiling: float | None
 
 
 @dataclass(frozen=True)
@@ -79,36 +81,30 @@ def by_workload(results: Iterable[CellResult]) -> dict[str, list[CellResult]]:
 
 
 def lines(results: Sequence[CellResult], metric: Metric) -> list[Series]:
-    """Configurations with a value at two connection counts or more."""
-    points: dict[str, list[Point]] = {}
-    rows: dict[str, Row] = {}
+    """Configurations measured at two connection counts or more."""
+    rows: dict[str, list[tuple[int, Row]]] = {}
     for result in sorted(results, key=lambda r: r.cell.connections):
         for row in result.rows:
-            made = point(row, result.cell.connections, metric)
-            if made and not row.configuration.again:
-                points.setdefault(row.label, []).append(made)
-                rows[row.label] = row
-    return [
-        Series(label, _model(rows[label]), rows[label].configuration.workers, tuple(made))
-        for label, made in points.items()
-        if len(made) > 1
-    ]
+            rows.setdefault(row.label, []).append((result.cell.connections, row))
+    return [_series(each, metric) for each in rows.values() if len(each) > 1]
 
 
 def dots(result: CellResult, metric: Metric) -> list[Series]:
-    """A row each, the best first, with its ceiling where throughput is shown."""
-    found = []
-    for row in result.rows:
-        made = point(row, row.configuration.workers, metric)
-        if made is None or row.configuration.again:
-            continue
-        ceiling = row.ceiling.rps if metric is THROUGHPUT else None
-        found.append(
-            Series(row.label, _model(row), row.configuration.workers, (made,), ceiling)
-        )
-    sign = -1.0 if metric is THROUGHPUT else 1.0
-    return sorted(found, key=lambda s: (sign * s.points[0].median, s.label))
+    """A row each, in the order of the table, with its ceiling where throughput is shown."""
+    return [_series([(result.cell.connections, row)], metric) for row in result.rows]
 
 
-def _model(row: Row) -> str:
-    return "floor" if row.configuration.floor else row.configuration.model
+def _series(rows: Sequence[tuple[int, Row]], metric: Metric) -> Series:
+    """One configuration, by connections."""
+    points, missing = [], []
+    for connections, row in rows:
+        made = point(row, connections, metric)
+        if made:
+            points.append(made)
+        else:
+            why = "void" if row.void else "too few samples"
+            missing.append(f"{why} at {connections:,}")
+    row = rows[0][1]
+    ceiling = row.ceiling.rps if metric is THROUGHPUT else None
+    return Series(row.label, row.configuration.model, row.configuration.workers, tuple(points),
+                  ", ".join(missing), ceiling)  # fmt: skip
