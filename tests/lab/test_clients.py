@@ -5,12 +5,16 @@ The server runs in a thread, a script a connection: so what becomes of each requ
 beforehand, and the accounting has to come out at exactly that.
 """
 
+import os
 import socket
 import threading
+import types
 from typing import Any, Callable, Iterator
 
-import made  # noqa: F401  makes the lab importable
+import made
 import pytest
+from lab.ask.kinds import Kind
+from lab.ask.workloads import WORKLOADS
 from lab.server.client import BadAnswer, Client
 from lab.measure import counted
 from lab.measure.parked import Parked
@@ -87,6 +91,19 @@ def run(server: Scripted, connections: int, until: Callable[[counted.Client], bo
     assert until(client)
     client.close()
     return client
+
+
+def test_its_load_leaves_the_servers_cores_alone(scripted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that dies or starts there would have to wait for the lab, which comes first."""
+    allowed = os.sched_getaffinity(0)
+    mine, on = {min(allowed)}, set()
+    faults: dict[Kind, Any] = {Kind.CRASH: lambda *_: {}}
+    monkeypatch.setattr(counted.Client, "run", lambda *_, **__: on.add(frozenset(os.sched_getaffinity(0))))
+    monkeypatch.setattr(counted, "FAULTS", faults)
+    server = types.SimpleNamespace(port=scripted(forever).port, worker_pids=lambda: [os.getpid()])
+    sample, crash = made.sample(made.CORO, "crash"), WORKLOADS["crash"]
+    counted.measure(server, sample, crash, 0.0, mine)  # type: ignore[arg-type]
+    assert on == {frozenset(mine)} and os.sched_getaffinity(0) == allowed
 
 
 def test_every_answer_is_counted(scripted: Any) -> None:

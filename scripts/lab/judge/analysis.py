@@ -86,6 +86,7 @@ def _p99_us(sample: Sample) -> float:
     return (sample.load.percentiles_us["p99"] if sample.load else None) or 0.0
 
 
+UNSEEN = "not measured"  # yet: the run was stopped in its first block
 RPS = Figure("requests/s", lambda s: s.rps, lambda v: f"{v:,.0f}", False)
 CPU = Figure("CPU per request", lambda s: s.cpu_us, lambda v: f"{v:,.1f} µs")
 P99 = Figure("p99", _p99_us, words.duration_text)
@@ -279,7 +280,7 @@ def _row(
             load_cores=_median(load.cpu_share * load.cpus for load in loads),
             backend_cores=extras.get("backend_cores", 0.0),
         ),
-        void_reasons=merge_reasons([reason for s in samples for reason in s.gates]),
+        void_reasons=merge_reasons([reason for s in samples for reason in s.gates]) if samples else (UNSEEN,),
         phantoms=sum(s.load.phantoms for s in shown if s.load),
         queued_us=_median(s.queued_us for s in shown),
         run_queue=_median(s.run_queue for s in shown),

@@ -17,7 +17,7 @@ from ..ask.plan import Cell
 from ..measure.steady import MOST_WINDOWS
 from ..measure.wrk import PERCENTILES
 from . import best, ceilings, words
-from .analysis import CPU, RPS, CellResult, Figure, Row
+from .analysis import CPU, RPS, UNSEEN, CellResult, Figure, Row
 from .best import Standing
 
 NOTED_CORES, NOTED_STEAL = 0.05, 0.01  # of others: what is less goes without a note
@@ -55,10 +55,12 @@ def left_out(result: CellResult, found: Standing) -> list[str]:
     contenders = best.contenders(result)
     models = {row.configuration.model for rows in contenders.values() for row in rows}
     missing = [name for name in contenders if name not in found.bests]
-    void = [name for name in missing if all(row.void for row in contenders[name])]
+    unseen = [name for name in missing if not any(row.samples for row in contenders[name])]
+    void = [n for n in missing if n not in unseen and all(row.void for row in contenders[n])]
     reasons = {
+        UNSEEN: unseen,
         "void": void,
-        "too few answers for a p99": [name for name in missing if name not in void],
+        "too few answers for a p99": [name for name in missing if name not in [*unseen, *void]],
         "not compared, as it shared cores with wrk": [
             row.label for row in result.models
             if row.configuration.shares_cores and row.configuration.model not in models

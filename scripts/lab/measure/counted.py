@@ -23,7 +23,7 @@ import signal
 import socket
 import time
 from dataclasses import dataclass
-from typing import Callable
+from typing import Callable, Collection
 
 from ..machine import procfs
 from ..ask.kinds import Kind
@@ -162,11 +162,15 @@ class Client:
         each.socket, each.retry_at = None, now
 
 
-def measure(server: Server, sample: Sample, workload: Workload, duration_s: float) -> None:
-    """Fills in the sample's extras. The load is this process's own."""
+def measure(
+    server: Server, sample: Sample, workload: Workload, duration_s: float, cpus: Collection[int]
+) -> None:
+    """Fills in the sample's extras. The load is this process's own, on these cores: on the server's
+    it would come before a worker that dies or starts there."""
     client = Client(server.port, workload.target, sample.connections)
-    pids = server.worker_pids()
-    before_all = procfs.machine(os.sched_getaffinity(0))
+    pids, allowed = server.worker_pids(), os.sched_getaffinity(0)
+    before_all = procfs.machine(allowed)
+    os.sched_setaffinity(0, cpus)
     try:
         client.run(max(BEFORE_S, duration_s / 2))
         client.run(RECOVERY_LIMIT_S, until=lambda: client.answered > 0)
@@ -174,7 +178,8 @@ def measure(server: Server, sample: Sample, workload: Workload, duration_s: floa
         figures = FAULTS[workload.kind](server, client, pids, duration_s)
     finally:
         client.close()
-    machine = procfs.machine(os.sched_getaffinity(0)) - before_all
+        os.sched_setaffinity(0, allowed)
+    machine = procfs.machine(allowed) - before_all
     sample.steal_s, sample.cpu_total_s = machine.steal_s, machine.total_s
     sample.processes = len(pids)
     ends = workload.kind.ends_server

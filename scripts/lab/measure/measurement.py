@@ -189,7 +189,7 @@ def _measure(bench: Bench, step: Step, order: int, limit: Memory | None) -> Samp
             if workload.database and step.block < SERVICE_BLOCKS:
                 sample.extras["service_us"] = _service(bench, step, port)
             if workload.kind.counted:
-                counted.measure(server, sample, workload, load.duration_s)
+                counted.measure(server, sample, workload, load.duration_s, configuration.load_cpus)
             else:
                 _warm_up(bench, step, sample, port)
                 _load(bench, step, server, sample, load)

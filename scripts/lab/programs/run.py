@@ -167,18 +167,16 @@ def new_folder(directory: Path, label: str) -> Path:
 def finish(
     run: Run, directory: Path | None, conclude: Conclude, earlier: Path | None = None
 ) -> int:
-    """Says what was found and writes it below directory, if there is one; nothing of a run cut off in
-    its first block, of which nothing can be compared. The exit status.
+    """Says what was found and writes it below directory, if there is one. The exit status.
 
     conclude: is given the folder's name too, as said to the user. earlier: the run's folder, where it
     has one."""
     program, done = run.command.split()[0], len(run.samples)
     status = exit_status(run)
-    enough = run.complete or done >= sum(len(cell.configurations) for cell in run.plan.cells)
-    if not run.complete and (enough or status == EX_INTERRUPTED):
-        kept = "what was measured follows" if enough else "nothing was written"
+    if not run.complete and (done or status == EX_INTERRUPTED):
+        kept = "what was measured follows" if done else "nothing was written"
         say(sys.stderr, f"{program}: stopped after {done} of {len(run.plan.steps)} runs; {kept}\n")
-    if not enough:
+    if not run.complete and not done:
         return status
     results = run.results()
     folder = earlier or (new_folder(directory, run.plan.label) if directory else None)
