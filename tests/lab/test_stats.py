@@ -81,20 +81,22 @@ def test_the_interval_holds_the_truth_on_log_normal_noise() -> None:
 
 def test_the_interval_holds_the_truth_on_recorded_noise() -> None:
     pool = numpy.concatenate(recorded()) * 0.03
-    assert len(pool) > 5000
+    assert len(pool) > 3000
     for n in EVERY_N:
         held = coverage(lambda dice, size: dice.choice(pool - pool.mean(), size), n)
         assert 0.93 <= held <= 0.97, n
 
 
 def test_the_interval_holds_the_truth_where_pairs_differ_in_noise() -> None:
-    """Every trial has a pair of its own, which is quiet or loud as it was when recorded."""
+    """Every trial has a pair of its own, which is quiet or loud as it was when recorded. The few values
+    of a pair are smoothed, as in no run is the same noise met three times."""
     pairs = [each - each.mean() for each in recorded()]
 
     def draw(dice: Any, size: tuple[int, int]) -> Any:
         trials, n = size
         for at in dice.integers(len(pairs), size=trials):
-            yield dice.choice(numpy.concatenate((pairs[at], -pairs[at])), n) * 10 ** dice.uniform(-3, -1)
+            logs = dice.choice(numpy.concatenate((pairs[at], -pairs[at])), n)
+            yield (logs + dice.normal(0, 0.3 * pairs[at].std(), n)) * 10 ** dice.uniform(-3, -1)
 
     for n in (3, 5, 10, 30):
         assert 0.93 <= coverage(draw, n) <= 0.975, n
