@@ -38,12 +38,14 @@ def ratios(result: CellResult, found: Standing) -> list[str]:
         return [f"{found.figure.name}: {_values(found.bests.values(), found.figure)}"]
     lead, *parts = words.compared(known)
     parts.insert(0, f"{found.figure.name}{words.sureness(*known)}: {lead}")
-    faster = []  # throughputs that differ by more than CPU per request does
+    differing = []  # throughputs that do so by more than CPU per request
     for name, cpu in found.ahead.items() if found.figure is CPU else ():
         rate = result.compare(found.first, found.bests[name], RPS)
         if rate and cpu and rate.decided and rate.distance > cpu.distance:
-            faster.append(words.ratio_times(rate))
-    return parts + ([f"but requests/s {', '.join(faster)}"] if faster else [])
+            differing.append(rate)
+    if differing:  # the one that does most: a sentence has two lines
+        parts.append(f"requests/s {words.ratio_times(max(differing, key=lambda c: c.distance))}")
+    return parts
 
 
 def _values(rows: Iterable[Row], figure: Figure) -> str:
