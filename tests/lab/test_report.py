@@ -24,7 +24,7 @@ from lab.ask.workloads import WORKLOADS
 from lab.judge import analysis, stats
 from lab.show import charts, columns, document, forest, overview, page, reading, series
 from lab.show.document import Run
-from lab.programs import report
+from lab.programs import report, run as running
 from markupsafe import escape
 
 REPORT = str(made.ROOT / "scripts/report")
@@ -322,6 +322,25 @@ def test_a_run_cut_short_says_so() -> None:
     again = reading.from_json(json.loads(json.dumps(document.to_json(run, run.results()))))
     text = report.files(again, again.results(), "a-run")["report.html"]
     assert "Incomplete: stopped by SIGINT" in text
+
+
+@pytest.mark.parametrize("program, kept", [("scripts/bench", True), ("scripts/advise", False)])
+def test_of_a_first_block_cut_off_what_can_be_resumed_is_kept(
+    program: str, kept: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One sample is no ground for advice."""
+    run = made_run.run([made.cell()])
+    run.command, run.complete, run.stopped_by = program, False, "SIGINT"
+    del run.samples[1:]
+    asked: list[str] = []
+
+    def conclude(_run: Run, _results: Any, where: str) -> running.Said:
+        asked.append(where)
+        return running.Said("what was found\n")
+
+    assert running.finish(run, tmp_path, conclude) == 130
+    assert bool(asked) == bool(list(tmp_path.iterdir())) == kept
+    assert ("nothing was written" in capsys.readouterr().err) != kept
 
 
 def test_samples_are_judged_again_only_when_asked(run: Run, tmp_path: Path) -> None:

@@ -167,16 +167,19 @@ def new_folder(directory: Path, label: str) -> Path:
 def finish(
     run: Run, directory: Path | None, conclude: Conclude, earlier: Path | None = None
 ) -> int:
-    """Says what was found and writes it below directory, if there is one. The exit status.
+    """Says what was found and writes it below directory, if there is one; of a run cut off in its first
+    block only what --resume can go on with, as nothing can be compared yet. The exit status.
 
     conclude: is given the folder's name too, as said to the user. earlier: the run's folder, where it
     has one."""
     program, done = run.command.split()[0], len(run.samples)
     status = exit_status(run)
-    if not run.complete and (done or status == EX_INTERRUPTED):
-        kept = "what was measured follows" if done else "nothing was written"
+    block = sum(len(cell.configurations) for cell in run.plan.cells)
+    enough = run.complete or done >= (1 if program == options.PROGRAM else block)
+    if not run.complete and (enough or status == EX_INTERRUPTED):
+        kept = "what was measured follows" if enough else "nothing was written"
         say(sys.stderr, f"{program}: stopped after {done} of {len(run.plan.steps)} runs; {kept}\n")
-    if not run.complete and not done:
+    if not enough:
         return status
     results = run.results()
     folder = earlier or (new_folder(directory, run.plan.label) if directory else None)
