@@ -14,7 +14,7 @@ if __name__ == "__main__":
     try:
         module = importlib.import_module(f"lab.programs.{name}")
     except ModuleNotFoundError as error:
-        if error.name == f"lab.programs.{name}":
+        if str(error.name).startswith("lab."):
             sys.exit(f"scripts/{name} is no program of the lab: scripts/bench and others are links to it")
         sys.exit(f"scripts/{name}: this Python has no {error.name}: scripts/deps bench installs it")
     cannot = getattr(module, "CANNOT", 1)  # the exit status when it could not run
