@@ -3,6 +3,8 @@
 
     sample      what was seen in one run of one configuration
     wrk         the load, and what wrk says of it
+    load        the same at an offered rate: scripts/load, and what it says
+    offered     one measurement of one server at an offered rate
     counted     a load that accounts for each request: killed workers, ending servers
     parked      idle connections beside a load
     steady      how long to warm up

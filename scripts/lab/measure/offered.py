@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+"""One measurement at an offered rate: a fresh server, one answer checked, an open load.
+
+The load's ramp is the warm-up. Nothing is read while the load runs: a look at every thread of a
+large pool takes its core for milliseconds, which would be seen in the latencies.
+"""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from ..machine import procfs
+from ..ask.plan import Step
+from ..server import servers
+from . import measurement
+from .load import Command, OpenLoad
+from .measurement import Bench
+
+
+@dataclass(frozen=True)
+class Offered:
+    """problem: why nothing is said of the server; load is None where it was not even asked. cpu_us: of
+    the server, for a request; None: it is none of ours, or that is not known. commands: the server's and
+    the load's, as they can be given again."""
+
+    load: OpenLoad | None
+    problem: str | None = None
+    cpu_us: float | None = None
+    memory_bytes: int = 0
+    commands: tuple[str, str] = ("", "")
+
+    @property
+    def server_cores(self) -> float | None:
+        """Cores' worth of CPU that the server used."""
+        if self.load is None or self.cpu_us is None:
+            return None
+        return self.cpu_us / 1e6 * self.load.rate_answered
+
+
+def measure(bench: Bench, step: Step, asked: Command) -> Offered:
+    """Raises LabError when the server does not start or the generator does not run."""
+    workload, configuration = step.cell.workload, step.configuration
+    if workload.database:
+        bench.programs.backend.refill(workload, configuration.load_cpus)
+    with bench.start(configuration, workload) as server:
+        where = f"http://127.0.0.1:{server.port}"
+        commands = measurement.command_lines(bench, step, server, asked.argv(where, "."))
+        problem = bench.problem(workload, configuration, server.port)
+        if problem:
+            return Offered(None, problem, commands=commands)
+        pids = server.worker_pids()
+        before_s = procfs.cpu_seconds(pids)
+        load = asked.run(bench.children, where)
+        used_s = procfs.cpu_seconds(pids) - before_s
+        memory_bytes, _ = server.memory()
+        if not server.alive():
+            problem = f"the server ended: {servers.last_words(server.log())}"
+        elif server.worker_pids() != pids:
+            problem = "the server's worker processes changed"
+    answered = load.answered + asked.ramp_s * asked.rate / 2  # those of the ramp too
+    cpu_us = used_s * 1e6 / answered if answered else None
+    return Offered(load, problem, cpu_us, memory_bytes, commands)
+
+
+def elsewhere(bench: Bench, server: str, asked: Command) -> Offered:
+    """The same of a server that the lab has not started, at a URL without a path, which may be on another
+    machine. Raises LabError when the generator does not run."""
+    bench.children.nice = bench.plan.nice_for(asked.workload)
+    line = shlex.join(asked.argv(server, "."))
+    return Offered(asked.run(bench.children, server), commands=("", line))
