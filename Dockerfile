@@ -5,7 +5,7 @@
 FROM debian:12-slim AS build
 RUN apt-get update && \
     apt-get install -y --no-install-recommends gcc libc6-dev make libev-dev \
-        libhttp-parser-dev libpq-dev libsqlite3-dev libhiredis-dev
+        libhttp-parser-dev libpq-dev libsqlite3-dev libhiredis-dev zlib1g-dev
 WORKDIR /src
 COPY . .
 # For --version: what is built has no history with it.

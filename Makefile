@@ -17,6 +17,7 @@ BASE_CFLAGS := -std=c11 -D_GNU_SOURCE -I. -Isrc -O2 -g -fno-plt -MMD -MP \
                -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
                -Wpointer-arith -Wvla -Wdeclaration-after-statement
 LIBS      := -lhttp_parser -lev -lpq -lsqlite3 -lhiredis -lpthread -lm
+LOAD_LIBS := -lhttp_parser -lev -lz -lpthread -lm
 
 ifeq ($(VARIANT),asan)
 BASE_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -O1
@@ -35,9 +36,10 @@ endif
 # What a recipe line makes, in place of the line itself: $(call quiet,CC)$(CC) ...
 quiet = $(if $(V),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),,printf '  %-4s %s\n' $(1) $@;))
 
-# Two archives, so that the direction of dependencies is also the link order.
+# Archives, so that the direction of dependencies is also the link order.
 CORO_SRC  := $(wildcard src/coro/*.c)
-CORE_SRC  := $(filter-out src/main.c,$(wildcard models/*.c models/*/*.c src/*.c $(filter-out src/coro/%,$(wildcard src/*/*.c))))
+LOAD_SRC  := $(filter-out %/main.c,$(wildcard src/load/*.c))
+CORE_SRC  := $(filter-out src/main.c,$(wildcard models/*.c models/*/*.c src/*.c $(filter-out src/coro/% src/load/%,$(wildcard src/*/*.c))))
 UNIT_SRC  := $(wildcard tests/unit/*.c tests/unit/*/*.c tests/unit/*/*/*.c)
 EX_SRC    := $(wildcard examples/*.c)
 obj        = $(patsubst %.c,$(B)/%.o,$(1))
@@ -57,6 +59,7 @@ $(B)/server: $(call obj,src/main.c) $(B)/libserver.a $(B)/libcoro.a
 	$(call quiet,LINK)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
 
 $(B)/libserver.a: $(call obj,$(CORE_SRC))
+$(B)/libload.a: $(call obj,$(LOAD_SRC))
 $(B)/libcoro.a: $(call obj,$(CORO_SRC))
 $(B)/%.a:
 	@mkdir -p $(@D)
@@ -74,7 +77,7 @@ $(B)/version: FORCE
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
 
 # Rebuild when the compiler or its flags change. Before the first time: is all there that is built of?
-HEADERS := stdio.h ev.h http_parser.h postgresql/libpq-fe.h sqlite3.h hiredis/hiredis.h
+HEADERS := stdio.h ev.h http_parser.h zlib.h postgresql/libpq-fe.h sqlite3.h hiredis/hiredis.h
 $(B)/flags: FORCE
 	@mkdir -p $(@D)
 	@echo '$(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS)' | cmp -s - $@ || { \
@@ -86,16 +89,20 @@ $(B)/flags: FORCE
 .PHONY: FORCE # or .SECONDARY would let it pass for made
 FORCE:
 
-# One program per unit test; those of the coroutine library link that library alone.
+# One program per unit test; those of the coroutine library link that library alone, those of the load
+# generator no more than it does.
 $(B)/tests/unit/coro/%: $(B)/tests/unit/coro/%.o $(B)/libcoro.a
 	$(call quiet,LINK)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lev -lpthread -lm
+$(B)/tests/unit/load/%: $(B)/tests/unit/load/%.o $(B)/libload.a $(B)/libcoro.a
+	$(call quiet,LINK)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(LOAD_LIBS)
 $(B)/tests/unit/%: $(B)/tests/unit/%.o $(B)/libserver.a $(B)/libcoro.a
 	$(call quiet,LINK)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) -lcmocka $(LIBS)
 # That one calls every fuzz target; make fuzz links each of them with libFuzzer as well.
-$(B)/tests/unit/fuzz/test_replay: $(call obj,$(FUZZ_SRC) $(FUZZ_REF))
+$(B)/tests/unit/fuzz/test_replay: $(call obj,$(FUZZ_SRC) $(FUZZ_REF)) $(B)/libload.a
+$(B)/tests/unit/fuzz/test_replay $(FUZZERS): private LIBS += -lz
 units: $(UNITS)
 $(B)/tests/fuzz/%: tests/fuzz/libfuzzer.c $(call obj,tests/fuzz/target_%.c $(FUZZ_REF)) \
-                   $(B)/libserver.a $(B)/libcoro.a
+                   $(B)/libserver.a $(B)/libload.a $(B)/libcoro.a
 	$(call quiet,LINK)$(CC) $(BASE_CFLAGS) -fsanitize=fuzzer -DFUZZ_TARGET=fuzz_$* $(CFLAGS) $(LDFLAGS) -o $@ $(filter-out %.h,$^) $(LIBS)
 fuzzers: $(FUZZERS)
 

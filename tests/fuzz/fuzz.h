@@ -34,6 +34,7 @@ int fuzz_chunked(const uint8_t *data, size_t size);
 int fuzz_config(const uint8_t *data, size_t size);
 int fuzz_database(const uint8_t *data, size_t size);
 int fuzz_files(const uint8_t *data, size_t size);
+int fuzz_hdr(const uint8_t *data, size_t size);
 int fuzz_head(const uint8_t *data, size_t size);
 int fuzz_path(const uint8_t *data, size_t size);
 int fuzz_stream(const uint8_t *data, size_t size);

@@ -98,6 +98,7 @@ REPLAY(chunked)
 REPLAY(config)
 REPLAY(database)
 REPLAY(files)
+REPLAY(hdr)
 REPLAY(head)
 REPLAY(path)
 REPLAY(stream)
@@ -107,8 +108,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accept),   cmocka_unit_test(chunked), cmocka_unit_test(config),
-        cmocka_unit_test(database), cmocka_unit_test(files),   cmocka_unit_test(head),
-        cmocka_unit_test(path),     cmocka_unit_test(stream),  cmocka_unit_test(uri),
+        cmocka_unit_test(database), cmocka_unit_test(files),   cmocka_unit_test(hdr),
+        cmocka_unit_test(head),     cmocka_unit_test(path),    cmocka_unit_test(stream),
+        cmocka_unit_test(uri),
     };
 
     signal(SIGABRT, say_file);
