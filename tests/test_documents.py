@@ -39,6 +39,7 @@ def tracked() -> set[str]:
     return files | {str(parent) for name in files for parent in Path(name).parents}
 
 
+BUILT = {"scripts/load"}  # what make puts beside them
 TRACKED = tracked()
 DOCUMENTS = sorted(name for name in TRACKED if name.endswith(".md"))
 WRITTEN = [name for name in DOCUMENTS if not re.match(r"results/.*/", name)]  # by people
@@ -47,7 +48,7 @@ SOURCES = sorted(name for name in TRACKED if name.endswith((".c", ".h")))
 
 def named(name: str) -> list[str]:
     """The files that a path from the root, or its end, or a pattern names."""
-    return [file for file in TRACKED if fnmatch(file, name) or fnmatch(file, f"*/{name}")]
+    return [file for file in TRACKED | BUILT if fnmatch(file, name) or fnmatch(file, f"*/{name}")]
 
 
 def anchors(document: Path) -> set[str]:

@@ -6,11 +6,17 @@ Importing this makes the lab importable; it comes first in every test file.
 
 from __future__ import annotations
 
+import base64
+import math
 import shutil
+import statistics
+import struct
 import sys
+import zlib
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Iterable, Sequence
 
 import pytest
 
@@ -21,6 +27,7 @@ from lab.machine.procfs import Usage
 from lab.ask.plan import AGAIN as AGAIN_SUFFIX
 from lab.ask.plan import Cell, Configuration, Cores, Plan
 from lab.ask.workloads import WORKLOADS, Workload
+from lab.measure.load import ERRORS, PERCENTILES, OpenLoad, Times
 from lab.measure.sample import Sample
 from lab.measure.wrk import Load
 from lab.judge import analysis, gates
@@ -93,6 +100,51 @@ def sample(
     )
     base.update(fields)
     return Sample(**base)
+
+
+def hdr(values_ns: Iterable[int]) -> str:
+    """A histogram as scripts/load writes it: lowest 1, three digits."""
+    counts: Counter[int] = Counter()
+    for value in values_ns:
+        bucket = max(0, value.bit_length() - 11)
+        counts[bucket * 1024 + (value >> bucket)] += 1
+    numbers, after = [], 0
+    for index in sorted(counts):
+        numbers += [after - index] if index > after else []  # so many that are empty
+        numbers.append(counts[index])
+        after = index + 1
+    data = b"".join(map(_leb128, numbers))
+    raw = zlib.compress(struct.pack(">iiiiqqd", 0x1C849313, len(data), 0, 3, 1, 3_600 * 10**9, 1.0) + data)
+    return base64.b64encode(struct.pack(">ii", 0x1C849314, len(raw)) + raw).decode()
+
+
+def _leb128(number: int) -> bytes:
+    value, out = (number << 1) ^ (number >> 63), bytearray()
+    while value >= 0x80:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])
+
+
+def times(values_us: Sequence[float]) -> Times:
+    ranked = sorted(values_us)
+    found = {
+        name: ranked[math.ceil(p * len(ranked)) - 1] if len(ranked) * (1 - p) >= 10 else None
+        for name, p in PERCENTILES.items()
+    }
+    return Times(statistics.fmean(ranked), ranked[-1], found, hdr(round(us * 1e3) for us in ranked))
+
+
+def open_load(rate: float, latencies_us: Sequence[float], **fields: Any) -> OpenLoad:
+    """Of as many requests as there are latencies, all of them answered."""
+    count, latency = len(latencies_us), times(latencies_us)
+    return replace(OpenLoad(
+        version="made", seed=1, seconds=count / rate, requests=count, answered=count, rate_asked=rate,
+        rate_offered=rate, rate_answered=rate, lag=times([5.0] * 1000), latency=latency, service=latency,
+        statuses={"200": count}, errors=dict.fromkeys(ERRORS, 0), oldest_us=0.0, connections_most=10,
+        connections_opened=10, queued_most=0, bytes=1000, cpu_busy=0.3, backlog=((1.0, latency.max_us or 0.0),),
+        stopped=None, void=(),
+    ), **fields)  # fmt: skip
 
 
 def cell(workload: str = "sleep", *configurations: Configuration, connections: int = 256) -> Cell:

@@ -4,15 +4,18 @@ what stands here. The figures are of the kind that two cores give."""
 
 from __future__ import annotations
 
+import functools
 import json
+import random
 from dataclasses import replace
 from typing import Any, Sequence
 
 import made
-from lab.ask import workloads
+from lab.ask import presets, workloads
 from lab.ask.kinds import Kind
-from lab.ask.plan import Cell, Configuration, ordered
+from lab.ask.plan import Cell, Configuration, ordered, with_capacity, with_shares
 from lab.ask.workloads import WORKLOADS, Workload
+from lab.measure.load import OpenLoad
 from lab.measure.sample import Count, Sample
 from lab.judge import conclusions, gates
 from lab.show import document
@@ -55,6 +58,8 @@ def rate(workload: Workload, configuration: Configuration, connections: int) -> 
 
 def sample(cell: Cell, configuration: Configuration, block: int) -> Sample:
     workload, connections = cell.workload, cell.connections
+    if configuration.offered:
+        return _open_sample(cell, configuration, block)
     jitter = 1.0 + 0.006 * ((block * 7 + configuration.workers + connections) % 5 - 2)
     rps = rate(workload, configuration, connections) * jitter
     kind = workload.kind
@@ -71,6 +76,24 @@ def sample(cell: Cell, configuration: Configuration, block: int) -> Sample:
     return made_sample
 
 
+def _open_sample(cell: Cell, configuration: Configuration, block: int) -> Sample:
+    share, capacity = configuration.offered or 0.0, rate(cell.workload, configuration, cell.connections)
+    found = _open_load(share, capacity, f"{block} {configuration.label}")
+    sample = made.sample(configuration, cell.workload.name, block, connections=cell.connections, load_fields={})
+    sample.load, sample.open = None, found
+    sample.gates = gates.check(sample, cell.workload, configuration)
+    return sample
+
+
+@functools.cache
+def _open_load(share: float, capacity: float, seed: str) -> OpenLoad:
+    """As an M/M/1 system would be seen, beyond a millisecond; in overload a backlog grows."""
+    rng, count, beyond = random.Random(seed), 4000, max(0.0, share - 1.0)
+    mean_us = 1e6 / capacity / (1.0 - min(share, 0.95))
+    latencies = [1000.0 + rng.expovariate(1 / mean_us) + beyond * 1e6 * at / count for at in range(count)]
+    return made.open_load(share * capacity, latencies, backlog=((1.0, 1000.0 + beyond * 1e6),))
+
+
 def run(cells: Sequence[Cell], blocks: int = 3, preset: str = "full", label: str = "made",
         spoilt: str = "", reason: str = "made up to fail") -> document.Run:  # fmt: skip
     """spoilt: the label of the configuration of which all samples are void."""
@@ -81,6 +104,8 @@ def run(cells: Sequence[Cell], blocks: int = 3, preset: str = "full", label: str
     )  # fmt: skip
     for order, step in enumerate(built.plan.steps):
         one = sample(step.cell, step.configuration, step.block)
+        if one.load and not one.gates:
+            built.plan = with_capacity(built.plan, step, one.rps)
         one.order = order
         if step.configuration.label == spoilt:
             one.gates = [reason]
@@ -107,7 +132,12 @@ def everything(counts: Sequence[int] = (16, 256)) -> list[Cell]:
     cells.append(Cell(WORKLOADS["cpu"], 16, (*three, GIL, made.SHARED)))
     for name in ("idle", "interference", "crash", "drain"):
         cells.append(Cell(WORKLOADS[name], WORKLOADS[name].connections, three))
+    cells.append(opened("mix", made.THREADS, made.CORO))
     return cells
+
+
+def opened(workload: str, *configurations: Configuration) -> Cell:
+    return with_shares(Cell(WORKLOADS[workload], 1000, configurations), presets.LOAD_SHARES)
 
 
 def crossover() -> list[Cell]:

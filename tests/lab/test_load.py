@@ -14,7 +14,7 @@ from lab.ask.plan import Step
 from lab.ask.workloads import WORKLOADS
 from lab.machine.children import Children
 from lab.machine.errors import LabError
-from lab.measure import load, offered
+from lab.measure import histogram, load, offered
 from lab.measure.measurement import Bench, Programs
 from lab.server import site
 
@@ -51,7 +51,7 @@ def test_its_figures_are_read() -> None:
     found = run()
     assert (found.requests, found.answered, found.rate_asked) == (2000, 2000, 1000.0)
     assert found.latency.percentiles_us["p99"] == pytest.approx(1e3, rel=0.01)
-    assert found.lag.max_us == 20.0 and found.lag.hdr == "HISTFAAA"
+    assert found.lag.max_us == 20.0 and histogram.decode(found.lag.hdr) == {42: 1}
     assert found.as_asked and found.failed == 0 and not found.void and found.stopped is None
     assert len(found.backlog) == 1 and found.backlog[0][1] == pytest.approx(1e3, rel=0.01)
     assert found.seed == 7 and found.cpu_busy == 0.3 and found.connections_opened == 10
@@ -94,6 +94,15 @@ def test_one_that_is_not_built_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "PROGRAM", "scripts/no-such")
     with pytest.raises(LabError, match="no load generator at scripts/no-such: build it with make"):
         run()
+
+
+def test_a_broken_histogram_is_found_when_it_is_read(tmp_path: Path) -> None:
+    with Children() as children:
+        children.start(ASKED.argv(SERVER, str(tmp_path)), HERE, made.ROOT).wait()
+    document = json.loads((tmp_path / "load.json").read_text())
+    document["latency_us"]["hdr"] = document["latency_us"]["hdr"][:-12]
+    with pytest.raises(LabError, match="no HDR V2 histogram"):
+        load.parse(json.dumps(document))
 
 
 @pytest.mark.parametrize("missing", ["seed", "latency_us", "unfinished", "void", "errors", "cpu"])

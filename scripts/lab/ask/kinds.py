@@ -16,6 +16,7 @@ class Kind(StrEnum):
     LOAD = "load"  # under wrk alone
     PARKED = "parked"  # the same beside idle connections
     BESIDE = "beside"  # the same beside slow requests
+    OPEN = "open"  # under scripts/load, at shares of what it reaches under wrk alone
     CRASH = "crash"  # a worker is killed under a load of our own, which follows each request
     DRAIN = "drain"  # under the same load the server is told to stop
 
@@ -32,7 +33,7 @@ class Kind(StrEnum):
     @property
     def bounded(self) -> bool:
         """Its throughput has a ceiling: nothing else is asked of the server meanwhile."""
-        return self in (Kind.LOAD, Kind.PARKED)
+        return self in (Kind.LOAD, Kind.PARKED, Kind.OPEN)
 
     @property
     def ends_server(self) -> bool:

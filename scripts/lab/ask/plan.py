@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import random
 import re
-from dataclasses import dataclass, replace
-from typing import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Collection, Iterable, Mapping, Sequence
 
 from ..machine import priority
 from ..machine.errors import UsageError, known
 from ..machine.program import split_list
+from .kinds import Kind
 from .workloads import Workload
 
 POOLS = ("prefork", "threads")
@@ -46,7 +47,10 @@ SPEC = re.compile(r"([^:+]*)(?::([1-9]\d*|cores))?((?:\+[^+]*)*)")  # of a confi
 
 @dataclass(frozen=True)
 class Configuration:
-    """One way to start the server, and the cores it and its load get."""
+    """One way to start the server, the cores it and its load get, and how much of that.
+
+    offered: the rate at which requests arrive, as a share of its capacity (Plan.capacities); None: as
+    fast as it answers, from a closed loop."""
 
     model: str
     workers: int
@@ -55,6 +59,7 @@ class Configuration:
     gil: bool = False
     dispatch: str | None = None
     suffix: str = ""  # tells apart what would have the same label
+    offered: float | None = None
 
     @property
     def label(self) -> str:
@@ -63,6 +68,7 @@ class Configuration:
             name += f"({self.workers})"
         name += "+gil" if self.gil else ""
         name += f"+{self.dispatch}" if self.dispatch else ""
+        name += f" at {self.offered * 100:g} %" if self.offered else ""
         return name + self.suffix
 
     @property
@@ -180,16 +186,27 @@ class Plan:
     nice: int = priority.NORMAL  # of servers and wrk, see priority
     budget_s: float = 0.0  # in all; what the blocks leave of it goes to cells whose ratios are wide
     precision: float = 0.03  # of a ratio, to both sides: what is wider is wide
+    # Requests/s of each server from a closed loop, once it ran: by the cell's name and by label.
+    capacities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def blocks_of(self, cell: Cell) -> int:
         """Those of the plan, and what was added to them."""
         return sum(step.cell == cell for step in self.steps) // len(cell.configurations)
+
+    def rate_of(self, step: Step) -> float | None:
+        """Requests/s that are offered in a step; None where its capacity is not known, or not asked for."""
+        share = step.configuration.offered
+        server = replace(step.configuration, offered=None)
+        capacity = self.capacities.get(step.cell.name, {}).get(server.label)
+        return share * capacity if share and capacity else None
 
     def nice_for(self, workload: Workload) -> int:
         return max(priority.NORMAL, self.nice) if workload.database else self.nice
 
     def duration_of(self, cell: Cell, configuration: Configuration) -> float:
         """Seconds of load: as asked, and no less than what there is to be seen takes."""
+        if configuration.offered:
+            return self.duration_s
         workload, connections = cell.workload, cell.connections
         contexts = configuration.contexts(connections, workload)
         many = configuration.pooled and contexts >= MANY_WORKERS
@@ -318,6 +335,22 @@ def with_aa(cell: Cell) -> Cell:
     return replace(cell, configurations=tuple(configurations))
 
 
+def with_shares(cell: Cell, shares: Sequence[float]) -> Cell:
+    """Of a workload under an open load: each server from a closed loop, and at these shares of what
+    it does then."""
+    every = [replace(c, offered=share) for c in cell.configurations for share in (None, *shares)]
+    return replace(cell, workload=replace(cell.workload, kind=Kind.OPEN), configurations=tuple(every))
+
+
+def with_capacity(plan: Plan, step: Step, rps: float) -> Plan:
+    """The rates of this step's server follow from it, for all of the plan: blocks have the same rates."""
+    known = plan.capacities.get(step.cell.name, {})
+    if step.cell.workload.kind is not Kind.OPEN or step.configuration.label in known:
+        return plan
+    cell = {step.cell.name: {**known, step.configuration.label: rps}}
+    return replace(plan, capacities={**plan.capacities, **cell})
+
+
 def ordered(plan: Plan) -> Plan:
     """Configurations of a cell stay together, so that pairs are close in time."""
     blocks = [(block, cell) for block in range(plan.blocks) for cell in plan.cells]
@@ -332,4 +365,5 @@ def with_block(plan: Plan, cell: Cell) -> Plan:
 def _block(plan: Plan, cell: Cell, block: int) -> list[Step]:
     shuffled = list(cell.configurations)
     random.Random(f"{plan.seed} {block} {cell.name}").shuffle(shuffled)
+    shuffled.sort(key=lambda configuration: configuration.offered is not None)  # closed loops first
     return [Step(block, cell, configuration) for configuration in shuffled]

@@ -157,4 +157,17 @@ def external(make: Maker) -> Preset:
     return Preset(tuple(cells), 6, 1.5, 0.3, steady=False, syscalls=False)
 
 
-NAMED = {preset.__name__: preset for preset in (full, floor, crossover, external)}
+# Of its capacity; nearer to each other where a queue grows. What is beyond all of it is overload.
+LOAD_SHARES = (0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2)
+LOAD_CONNECTIONS = 1000  # at most so many at a time, from either load
+
+
+def load(make: Maker) -> Preset:
+    """latency against offered load, from an open loop (scripts/load): hello, cpu, sleep and mix at 10 to
+    120 % of what each model does in a closed loop: about half an hour"""
+    cells = make.cells("hello,cpu,sleep,mix", "prefork,threads,coro", [LOAD_CONNECTIONS])
+    shared = tuple(planning.with_shares(cell, LOAD_SHARES) for cell in cells)
+    return Preset(shared, 3, 3.0, 0.5, steady=False, syscalls=False)
+
+
+NAMED = {preset.__name__: preset for preset in (full, floor, crossover, external, load)}

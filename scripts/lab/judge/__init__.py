@@ -7,6 +7,7 @@
     ceilings    what the best possible server would reach
     analysis    samples to rows
     best        the best of each model, and who is ahead
+    queueing, curves   how long requests wait in theory; latency against offered load
     verdict     a cell in a sentence and notes
     goals       a figure judged by its whole interval; the speed goals
     crossover, external   where one model overtakes another; published shapes

@@ -3,18 +3,22 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import statistics
 from dataclasses import dataclass, field
-from typing import Callable, Hashable, Iterable, Mapping, Sequence
+from typing import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
 from ..ask.plan import AGAIN, Cell, Configuration
 from ..measure.sample import Count, Sample
-from ..measure.wrk import PERCENTILES
+from ..measure import histogram
+from ..measure.load import GIVEN_UP
+from ..measure.wrk import PERCENTILES, percentile
 from . import ceilings, stats, words
 from .ceilings import UNKNOWN, Ceiling
 from .stats import Comparison
 
+BACKLOG_SHARE = 0.04  # of the window: the oldest request is older than that where 4 % too much is offered
 BUSY_FLOOR = 0.5  # of a core: less, and much of what a request costs the floor server is waking up
 
 
@@ -44,6 +48,7 @@ class Row:
     steal_share: float = 0.0
     waited_ms: float = 0.0  # in one request
     steady: bool = True
+    offered_rps: float | None = None  # of an open load
     extras: Mapping[str, float] = field(default_factory=dict)
     syscalls: Count | None = None
 
@@ -140,6 +145,14 @@ class CellResult:
         return self.compare(again, once, figure)
 
 
+def matches(result: CellResult) -> Iterator[tuple[Row, Row]]:
+    """Every two rows that can be compared: both believed, and under the same share of an open load."""
+    rows = (row for row in result.rows if not row.void)
+    for first, second in itertools.combinations(rows, 2):
+        if first.configuration.offered == second.configuration.offered:
+            yield first, second
+
+
 def pairs(first: Row, second: Row, figure: Figure) -> list[tuple[float, float]]:
     """Of each block in which both can be believed."""
     others = {sample.block: sample for sample in second.valid}
@@ -175,6 +188,30 @@ def _noise(samples: Sequence[Sample], here: tuple[str, int], figure: Figure) -> 
     compared = {cell: stats.paired(each) for cell, each in pairs.items()}
     known = {cell: c.distance for cell, c in compared.items() if c and c.n >= stats.ENOUGH}
     return known.get(here, max(known.values(), default=stats.WITHIN))
+
+
+def overloaded(samples: Iterable[Sample]) -> bool:
+    """Whether, in half of the samples of an open load or more, the generator gave up or a backlog grew:
+    at the end of a window of T seconds in which λ are offered and μ < λ are answered a second,
+    the oldest request has waited (1 - μ/λ) T."""
+    loads = [s.open for s in samples if s.open]
+    grew = [
+        load.stopped == GIVEN_UP
+        or bool(load.backlog and load.backlog[-1][1] > BACKLOG_SHARE * load.seconds * 1e6)
+        for load in loads
+    ]
+    return sum(grew) * 2 >= len(grew) > 0
+
+
+def _open_percentiles(samples: Sequence[Sample]) -> dict[str, float | None]:
+    """Of the histograms of all blocks in one, in µs: of what takes longer than a block allows to know
+    too. None, also in overload, where they would say how long the load lasted."""
+    known = [s.open.latency.hdr for s in samples if s.open]
+    if not known or overloaded(samples):
+        return dict.fromkeys(PERCENTILES)
+    counts = histogram.merged(known)
+    found = {name: percentile(counts, p) for name, p in PERCENTILES.items()}
+    return {name: None if ns is None else ns / 1e3 for name, ns in found.items()}
 
 
 def analyse(
@@ -243,9 +280,9 @@ def _row(
     measured: ceilings.Measured,
     syscalls: Count | None,
 ) -> Row:
-    valid = [s for s in samples if not s.void and (s.load or s.extras)]
+    valid = [s for s in samples if not s.void and s.seen]
     # A void row still shows what was seen, marked; that is what one debugs with.
-    shown = valid or [s for s in samples if s.load or s.extras]
+    shown = valid or [s for s in samples if s.seen]
     extras = _extras(shown)
     waited_ms = configuration.waited_ms(cell.workload)
     options = ceilings.for_configuration(cell.workload, cell.connections, configuration, measured)
@@ -254,7 +291,11 @@ def _row(
     reached = _median(rates) / ceiling.rps if ceiling.rps else None
     server_cores = _median(s.server_cores for s in shown)
     loads = [s.load for s in shown if s.load]
-    load_cpu = _median(load.cpu_share for load in loads)
+    opens = [s.open for s in shown if s.open]
+    load_cpu = _median([load.cpu_share for load in loads] + [load.cpu_busy for load in opens])
+    percentiles = {n: _percentile([load.percentiles_us[n] for load in loads]) for n in PERCENTILES}
+    if configuration.offered:
+        percentiles = _open_percentiles(shown)
     by_time = {}
     if loads and all(load.by_time_us for load in loads):
         by_time = {n: _median((load.by_time_us or {})[n] for load in loads) for n in PERCENTILES}
@@ -263,8 +304,8 @@ def _row(
         samples=tuple(samples),
         rps=_median(s.rps for s in shown),
         cpu_us=_median(s.cpu_us for s in shown),
-        percentiles_us={n: _percentile([load.percentiles_us[n] for load in loads]) for n in PERCENTILES},
-        max_us=max((s.load.max_us for s in shown if s.load), default=0.0),
+        percentiles_us=percentiles,
+        max_us=max([load.max_us for load in loads] + [load.latency.max_us or 0.0 for load in opens], default=0.0),
         switches=_median(s.switches for s in shown),
         memory_bytes=_median(s.memory_bytes + s.master_bytes for s in shown),
         memory_per_worker_bytes=_median(s.memory_bytes / configuration.workers for s in shown),
@@ -275,7 +316,7 @@ def _row(
         waited_ms=waited_ms,
         ceilings=tuple(options),
         reached=reached,
-        limiter=ceilings.limiter(
+        limiter=ceilings.OVERLOAD if overloaded(shown) else ceilings.limiter(
             cell.workload, configuration, ceiling, reached or 0.0, server_cores, load_cpu,
             load_cores=_median(load.cpu_share * load.cpus for load in loads),
             backend_cores=extras.get("backend_cores", 0.0),
@@ -287,6 +328,7 @@ def _row(
         by_time_us=by_time,
         in_progress=_median(load.in_progress for load in loads),
         steady=all(s.steady for s in samples),
+        offered_rps=_median(load.rate_asked for load in opens) if opens else None,
         extras=extras,
         syscalls=syscalls,
     )

@@ -25,6 +25,10 @@ EXCEEDED = 1.05  # by more than this, noise is no excuse: the ceiling is wrong, 
 # then for the next question.
 ROUND_TRIPS = "round trips"
 SMALL = "small load on purpose"
+LOCK, CPYTHON_LOCK = "the lock (--gil)", "CPython's lock"
+LOOP_CORE, SERVER_CPU = "one loop's core", "server CPU"
+OFFERED = "the rate offered"
+OVERLOAD = "overload"  # of an open load: more is offered than is answered
 
 
 @dataclass(frozen=True)
@@ -196,6 +200,8 @@ def limiter(
     """
     if workload.kind.counted:
         return SMALL
+    if configuration.offered:
+        return OFFERED
     if backend_cores and not configuration.shares_cores:
         if backend_cores + load_cores >= FULL * len(configuration.load_cpus):  # that the two share
             return "the database's CPU" if backend_cores >= load_cores else "wrk"
@@ -209,13 +215,21 @@ def limiter(
     all_computing = share >= FULL and ceiling.kind == "cores"
     if all_computing or server_cores >= FULL * configuration.usable_cores:
         if configuration.gil:
-            return "the lock (--gil)"
+            return LOCK
         if configuration.model in ONE_LOCK:
-            return "CPython's lock"
+            return CPYTHON_LOCK
         if not configuration.pooled and configuration.workers == 1 and not configuration.floor:
-            return "one loop's core"
-        return "server CPU"
+            return LOOP_CORE
+        return SERVER_CPU
     return ROUND_TRIPS
+
+
+def servers(limit: str, workload: Workload, connections: int, configuration: Configuration) -> int:
+    """For how many servers requests queue, in the sense of queueing theory, where this is the
+    limiter(): contexts or cores; 0 where what limits is no such queue of the server's own."""
+    if limit in (WAITS["pool"], WAITS["loop"], WAITS["helpers"]):
+        return configuration.contexts(connections, workload)
+    return configuration.usable_cores if limit in (LOCK, CPYTHON_LOCK, LOOP_CORE, SERVER_CPU) else 0
 
 
 def _time(us: float) -> str:

@@ -21,6 +21,9 @@ the law hold for a short run of a real load generator, and one allowance:
   off at the end is then more of the sum than the tolerance. With pipelining a batch is in
   progress as one.
 
+Under an open load nothing keeps requests in progress: there the generator says itself when it cannot
+be believed, and what it could not offer.
+
 Requests lost to a killed worker or a draining server are what those workloads measure, and
 close no gate there; a load that was not under way before does.
 """
@@ -29,6 +32,7 @@ from __future__ import annotations
 
 from ..ask.plan import Configuration
 from ..ask.workloads import Workload
+from ..measure.load import IN_LATENCIES
 from ..measure.sample import Sample
 from ..measure.wrk import Load
 from . import ceilings
@@ -39,6 +43,7 @@ ANSWERED_TOLERANCE = 0.02  # wrk's threads may begin a little before its clock d
 CONNECTING_S = 0.02
 CONNECTING_EACH_S = 50e-6
 BUSY_WRK = 0.25
+NOT_OFFERED = "no request was offered"
 EACH_ITS_OWN = 0.95  # of the requests had a connection made for them
 _ERROR_NAMES = {"status": "statuses over 399", "timeout": "answers later than wrk waits"}
 
@@ -61,8 +66,10 @@ def little_share(load: Load, connections: int, pipeline: int = 1) -> float:
 def check(sample: Sample, workload: Workload, configuration: Configuration) -> list[str]:
     """The gates that fail, in words; empty for a sample that may be believed."""
     failed = [sample.answer_problem] if sample.answer_problem else []
-    if failed and sample.load is None and not sample.extras:
+    if failed and not sample.seen:
         return failed
+    if configuration.offered:
+        return failed + _offered(sample)
     if workload.kind.counted:
         failed += _counted(sample)
     elif sample.load is None or sample.load.requests == 0:
@@ -79,6 +86,16 @@ def check(sample: Sample, workload: Workload, configuration: Configuration) -> l
         how = "had to be killed" if status is None else f"exited with {status}"
         failed.append(f"the server {how} at SIGTERM")
     return failed
+
+
+def _offered(sample: Sample) -> list[str]:
+    """Of an open load: overload is no fault of a sample, but what is to be seen."""
+    load = sample.open
+    if load is None or load.requests == 0:
+        return [NOT_OFFERED]
+    kinds = [f"{n} {kind} errors" for kind, n in load.errors.items() if n and kind not in IN_LATENCIES]
+    refused = sum(n for status, n in load.statuses.items() if int(status) >= 400)
+    return [*load.void, *kinds, *([f"{refused} {_ERROR_NAMES['status']}"] if refused else [])]
 
 
 def _counted(sample: Sample) -> list[str]:

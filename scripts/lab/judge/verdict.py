@@ -13,10 +13,11 @@ from __future__ import annotations
 
 from typing import Iterable, Sequence
 
+from ..ask.kinds import Kind
 from ..ask.plan import Cell
 from ..measure.steady import MOST_WINDOWS
 from ..measure.wrk import PERCENTILES
-from . import best, ceilings, words
+from . import best, ceilings, curves, words
 from .analysis import CPU, RPS, UNSEEN, CellResult, Figure, Row
 from .best import Standing
 
@@ -25,6 +26,8 @@ STOOD_STILL = 2.0  # times as long by time as by request: a closed load hides th
 
 
 def sentence(result: CellResult) -> str:
+    if result.cell.workload.kind is Kind.OPEN:
+        return curves.sentence(result)
     found = best.standing(result)
     if found is None:
         return f"{result.cell.name}: no configuration gave a result that can be believed"
@@ -75,6 +78,8 @@ def notes(result: CellResult) -> list[str]:
     """What must be known before the sentence is believed, and what it has no room for: the other
     configurations, and the ceilings."""
     cell, rows = result.cell, result.rows
+    if cell.workload.kind is Kind.OPEN:
+        return [*_company(rows), *curves.notes(result)]
     known = [*_company(rows), *_stood_still(cell, rows), *_restless(rows), *_wrong_ceilings(rows)]
     return known + _others(result) + _ceilings(result)
 

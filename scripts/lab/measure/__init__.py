@@ -3,6 +3,7 @@
 
     sample      what was seen in one run of one configuration
     wrk         the load, and what wrk says of it
+    histogram   latencies as scripts/load writes them, and those of several blocks in one
     load        the same at an offered rate: scripts/load, and what it says
     offered     one measurement of one server at an offered rate
     counted     a load that accounts for each request: killed workers, ending servers

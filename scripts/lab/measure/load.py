@@ -20,6 +20,7 @@ from ..machine.children import Children
 from ..machine.errors import LabError
 from ..ask.kinds import Kind
 from ..ask.workloads import Workload
+from . import histogram
 from .environment import ROOT
 
 PROGRAM = "scripts/load"
@@ -95,7 +96,9 @@ def _optional(value: Any) -> float | None:
 
 def _times(data: Mapping[str, Any]) -> Times:
     percentiles = {name: _optional(data[name]) for name in PERCENTILES}
-    return Times(_optional(data["mean"]), _optional(data["max"]), percentiles, str(data["hdr"]))
+    hdr = str(data["hdr"])
+    histogram.decode(hdr)  # ValueError: better now than when all is measured
+    return Times(_optional(data["mean"]), _optional(data["max"]), percentiles, hdr)
 
 
 def parse(text: str) -> OpenLoad:

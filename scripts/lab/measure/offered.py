@@ -8,14 +8,19 @@ large pool takes its core for milliseconds, which would be seen in the latencies
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..machine import procfs
+from ..machine.procfs import Usage
 from ..ask.plan import Step
 from ..server import servers
 from . import measurement
 from .load import Command, OpenLoad
 from .measurement import Bench
+from .sample import Sample
+
+GIVE_UP_SHARE = 0.25  # of the window: a request without an answer for so long is one of a backlog
+NO_CAPACITY = "its closed loop gave no figure, so there is no rate to offer"
 
 
 @dataclass(frozen=True)
@@ -69,3 +74,25 @@ def elsewhere(bench: Bench, server: str, asked: Command) -> Offered:
     bench.children.nice = bench.plan.nice_for(asked.workload)
     line = shlex.join(asked.argv(server, "."))
     return Offered(asked.run(bench.children, server), commands=("", line))
+
+
+def sample(bench: Bench, step: Step, order: int) -> Sample:
+    """A run's step under an open load, at the rate that follows from its capacity. Raises LabError."""
+    plan, rate = bench.plan, bench.plan.rate_of(step)
+    if rate is None:
+        return measurement.failed(step, order, NO_CAPACITY)
+    duration_s = plan.duration_of(step.cell, step.configuration)
+    found = measure(bench, step, Command(
+        step.cell.workload, rate, duration_s, step.configuration.load_cpus, step.cell.connections,
+        ramp_s=plan.warmup_s, give_up_s=GIVE_UP_SHARE * duration_s, seed=plan.seed + order,
+    ))  # fmt: skip
+    load = found.load
+    if load:  # of these histograms nothing is made: they would be two thirds of run.json
+        load = replace(load, lag=replace(load.lag, hdr=""), service=replace(load.service, hdr=""))
+    made = measurement.sample_of(
+        step, order, found.commands, open=load, answer_problem=found.problem,
+        memory_bytes=found.memory_bytes, warmup_s=plan.warmup_s, exit_status=0,
+    )  # fmt: skip
+    if load and found.cpu_us is not None:
+        made.usage = Usage(cpu_s=found.cpu_us * load.answered / 1e6)
+    return made

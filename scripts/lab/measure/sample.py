@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Mapping
 
 from ..machine.procfs import Usage
+from .load import OpenLoad
 from .wrk import Load
 
 
 @dataclass
 class Sample:
-    """Gates are added by run. extras: what a kind of workload measures beside."""
+    """Gates are added by run. load: of wrk; open: of scripts/load, at a rate. extras: what a kind of
+    workload measures beside."""
 
     block: int
     order: int
@@ -22,6 +24,7 @@ class Sample:
     server_command: str
     wrk_command: str
     load: Load | None = None
+    open: OpenLoad | None = None
     usage: Usage = field(default_factory=Usage)
     window_s: float = 0.0
     single_cpu_us: float | None = None
@@ -54,7 +57,14 @@ class Sample:
         return self.steal_s / self.cpu_total_s if self.cpu_total_s else 0.0
 
     @property
+    def seen(self) -> bool:
+        """Whether anything was measured, believed or not."""
+        return bool(self.load or self.open or self.extras)
+
+    @property
     def rps(self) -> float:
+        if self.open:
+            return self.open.rate_answered
         return self.load.rps if self.load else self.extras.get("rps", 0.0)
 
     @property
@@ -70,19 +80,25 @@ class Sample:
     @property
     def run_queue(self) -> float:
         """How many of the server's workers and threads were ready to run without a core, on average."""
-        return self.usage.run_queue_s / self.load.duration_s if self.load else 0.0
+        return self.usage.run_queue_s / self.load_s if self.load_s else 0.0
 
     @property
     def switches(self) -> float:
         return self._per_request(self.usage.voluntary_switches + self.usage.involuntary_switches)
 
     def _per_request(self, amount: float) -> float:
-        return amount / self.load.requests if self.load and self.load.requests else 0.0
+        answered = self.open.answered if self.open else self.load.requests if self.load else 0
+        return amount / answered if answered else 0.0
+
+    @property
+    def load_s(self) -> float:
+        """How long the load lasted, in seconds; 0: there was none."""
+        return self.open.seconds if self.open else self.load.duration_s if self.load else 0.0
 
     @property
     def server_cores(self) -> float:
         """Cores' worth of CPU the server used while under load."""
-        return self.usage.cpu_s / self.load.duration_s if self.load else 0.0
+        return self.usage.cpu_s / self.load_s if self.load_s else 0.0
 
 
 @dataclass(frozen=True)

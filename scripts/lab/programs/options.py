@@ -63,6 +63,9 @@ def parser() -> Parser:
         help="numbers; by default each workload's own")
     add("--workers", type=parse_numbers, metavar="LIST",
         help=f"sizes of the pools, prefork and threads ({presets.QUICK_POOL})")
+    add("--offered", type=parse_numbers, metavar="LIST", default=[],
+        help="of --load: only at these shares of a capacity, in percent "
+        f"({', '.join(f'{share * 100:g}' for share in presets.LOAD_SHARES)})")
     add("--peers", type=peer_names, metavar="LIST", nargs="?", default=[], const=list(PEERS),
         help="other servers beside ours, all that are installed or those listed: "
         + ", ".join(PEERS))
@@ -151,6 +154,8 @@ def make_plan(options: argparse.Namespace, notes: list[str]) -> Plan:
     half = planning.split_cores(os.sched_getaffinity(0))
     cores = Cores(options.cpus_server or half.server, options.cpus_load or half.load)
     beside = peer_configurations(options, cores, notes)
+    if options.offered and options.preset != "load":
+        raise UsageError("--offered goes with --load only")
     if options.preset == "quick":
         preset = _quick(options, cores, beside)
     else:
@@ -240,16 +245,24 @@ def _chosen(
         if name not in own:
             work.parse(name)  # says what is wrong with it
     sizes = sorted({c.workers for cell in cells for c in cell.configurations})
+    shares = {round(c.offered * 100) for cell in cells for c in cell.configurations if c.offered}
+    for percent in options.offered:
+        if percent not in shares:
+            there_are = ", ".join(map(str, sorted(shares))) or "none"
+            raise UsageError(f"--offered {percent}: there are {there_are}")
     labels = {c.label for model in models for c in planning.parse_models(model, sizes, cores)}
 
     def wanted(configuration: Configuration) -> bool:
+        share = configuration.offered
+        if share and options.offered and round(share * 100) not in options.offered:
+            return False
         if configuration.floor or configuration.peer:
             return True
         if options.workers and configuration.pooled and configuration.workers not in options.workers:
             return False
         if not models or configuration.model in models:
             return True
-        return replace(configuration, suffix="").label in labels
+        return replace(configuration, suffix="", offered=None).label in labels
 
     kept = []
     for cell in cells:

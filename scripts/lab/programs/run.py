@@ -18,8 +18,9 @@ from ..ask import plan as planning
 from ..ask.plan import Plan, Step
 from ..server import site
 from ..server.backend import Backend
-from ..measure import environment, measurement, syscalls, wrk
+from ..measure import environment, measurement, offered, syscalls, wrk
 from ..measure.environment import ROOT
+from ..measure.load import PROGRAM as LOAD
 from ..measure.measurement import FLOOR, Bench, Programs
 from ..judge import gates
 from ..judge.analysis import CellResult
@@ -36,6 +37,8 @@ def find_programs(plan: Plan, server: str, folder: Path, backend: Backend) -> Pr
         raise LabError(f"no server at {server}: build it with make, or give --server=PATH")
     if any(c.floor for cell in plan.cells for c in cell.configurations) and not os.access(ROOT / FLOOR, os.X_OK):
         raise LabError(f"no floor server at {FLOOR}: build it with make")
+    if any(c.offered for cell in plan.cells for c in cell.configurations) and not os.access(ROOT / LOAD, os.X_OK):
+        raise LabError(f"no load generator at {LOAD}: build it with make")
     return Programs(server, folder, backend)
 
 
@@ -84,7 +87,8 @@ def execute(bench: Bench, run: Run, progress: Progress) -> None:
         order = len(run.samples)
         progress.show()
         try:
-            sample = measurement.measure(bench, step, order)
+            measure = offered.sample if step.configuration.offered else measurement.measure
+            sample = measure(bench, step, order)
             failures = 0
         except LabError as error:
             failures += 1
@@ -92,6 +96,8 @@ def execute(bench: Bench, run: Run, progress: Progress) -> None:
                 raise
             sample = measurement.failed(step, order, str(error))
         sample.gates = gates.check(sample, step.cell.workload, step.configuration)
+        if sample.load and not sample.gates:
+            run.plan = bench.plan = planning.with_capacity(run.plan, step, sample.rps)
         run.samples.append(sample)
 
 

@@ -3,7 +3,7 @@
 
     columns, table   the tables, as text, as Markdown and as CSV
     overview    a run in one table
-    theme, forest, series, draw_svg, charts   the plots
+    theme, forest, series, draw_svg, draw_curves, charts   the plots
     schema, document, reading   run.json: its shape, written, read back
     page        report.html; its markup, style and script are files in templates/
 """

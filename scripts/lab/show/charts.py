@@ -2,7 +2,7 @@
 """The plots of a run, as SVG text: which there are, and what each shows.
 
 The ratios that decide open a run and each workload (forest). A workload measured at several
-connection counts gets lines over them; every cell whose rows are not all on those lines gets a
+connection counts gets lines over them; one under an open load latencies over that load; every cell whose rows are not all on those lines gets a
 strip of dots, a row each.
 
 The same data gives the same bytes. Text stays text, colours are CSS variables (theme).
@@ -14,7 +14,10 @@ import re
 from dataclasses import dataclass
 from typing import Any, Mapping, Sequence
 
+from ..ask.kinds import Kind
+from ..judge import curves, words
 from ..judge.analysis import CellResult
+from ..judge.curves import Curve
 from . import forest
 from .series import CPU, METRICS, P99, THROUGHPUT, Series, by_workload, dots, lines
 
@@ -39,9 +42,18 @@ def _about(title: str, series: Sequence[Series]) -> str:
     return f"{title}: " + "; ".join(parts)
 
 
+def _about_curves(title: str, found: Sequence[Curve]) -> str:
+    parts = [
+        f"{c.configuration.label} p99 "
+        + ", ".join(f"{words.duration_text(p.latency_us('p99'))} at {p.rate:,.0f}/s" for p in c.points)
+        for c in found
+    ]
+    return f"{title}: {'; '.join(parts)}"
+
+
 def draw(results: Sequence[CellResult], conclusions: Mapping[str, Any]) -> list[Chart]:
     """Raises ImportError where matplotlib is not installed."""
-    from . import draw_svg
+    from . import draw_curves, draw_svg
 
     charts: list[Chart] = []
     names: set[str] = set()
@@ -69,6 +81,11 @@ def draw(results: Sequence[CellResult], conclusions: Mapping[str, Any]) -> list[
     for name, cells in by_workload(results).items():
         add_forest(f"{slug(name)}-ratios", name, f"{name}: the first ÷ each other", forest.of_configurations(cells))
         if cells[0].cell.workload.kind.counted:
+            continue
+        if cells[0].cell.workload.kind is Kind.OPEN:
+            for found in filter(None, map(curves.of, cells)):
+                title = f"{name}: latency against offered load"
+                add(f"{slug(name)}-load", name, _about_curves(title, found), draw_curves.draw(found, title))
             continue
         on_lines = {s.label for s in lines(cells, THROUGHPUT)}
         for metric in METRICS if on_lines else ():

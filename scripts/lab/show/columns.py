@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import statistics
 from dataclasses import dataclass
 from typing import Callable
 
@@ -41,6 +42,11 @@ def _calls(row: Row) -> str:
 
 def _extra(name: str, form: Callable[[float], str]) -> Callable[[Row], str]:
     return lambda row: form(row.extras[name]) if name in row.extras else words.NONE
+
+
+def _lag(row: Row) -> str:
+    known = [us for s in row.samples if s.open and (us := s.open.lag.percentiles_us["p99"]) is not None]
+    return words.duration_text(statistics.median(known)) if known else words.NONE
 
 
 def _whole(value: float) -> str:
@@ -128,12 +134,20 @@ SERVED = Column("served again", "until every connection that was cut had an answ
                 _extra("served_again_ms", _ms))  # fmt: skip
 DRAINED = Column("drained in", "from SIGTERM to the server's end", _extra("drain_ms", _ms))
 
+OFFERED = Column(
+    "offered/s", "requests/s as they were to arrive, whatever the server did; –: a closed loop, in which wrk "
+    "asks when it was answered, which gave the capacity",
+    lambda r: _whole(r.offered_rps) if r.offered_rps else words.NONE,
+)  # fmt: skip
+LAG = Column("lag", "by which the load generator itself was late, at the 99th percentile: part of the latencies", _lag, 5)
+
 TAIL = (P50, P99, P999, LONGEST)
 COMMON = (RPS, CPU, *TAIL, RUN_QUEUE, SWITCHES, CALLS, MEMORY, WORKER, CEILING, LIMIT)
 KINDS: dict[Kind, tuple[Column, ...]] = {
     Kind.LOAD: COMMON,
     Kind.PARKED: (EACH, TOTAL, PARKED, CACHED, RPS, CPU, *TAIL, CEILING, LIMIT),
     Kind.BESIDE: (RPS, *TAIL, RUN_QUEUE, SWITCHES, CEILING, LIMIT),
+    Kind.OPEN: (OFFERED, RPS, *TAIL, LAG, LIMIT),
     Kind.CRASH: (LOST, ANSWERED, REFUSED, WORKERS_BACK, SERVED, LIMIT),
     Kind.DRAIN: (LOST, ANSWERED, RESET, REFUSED, DRAINED, LIMIT),
 }
@@ -155,6 +169,6 @@ def row_name(row: Row) -> str:
 
 
 def row_cells(row: Row, chosen: tuple[Column, ...]) -> list[str]:
-    if not any(sample.load or sample.extras for sample in row.samples):
+    if not any(sample.seen for sample in row.samples):
         return [row_name(row), "void", *[words.NONE] * (len(chosen) - 1)]
     return [row_name(row), *(column.text(row) for column in chosen)]

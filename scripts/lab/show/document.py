@@ -7,7 +7,6 @@ schema says what the document must hold; results/SCHEMA.md says it to people.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import shlex
 import time
 from dataclasses import dataclass, field
@@ -85,6 +84,7 @@ def to_json(run: Run, results: Sequence[CellResult]) -> dict[str, Any]:
             "nice": plan.nice,
             "budget_s": plan.budget_s,
             "precision": plan.precision,
+            "capacities": plan.capacities,
             "syscalls_wanted": plan.syscalls,
             "server_cpus": plan.cores.server,
             "load_cpus": plan.cores.load,
@@ -158,6 +158,7 @@ def row_json(row: Row) -> dict[str, Any]:
         "wrk_cpu_share": row.load_cpu_share,
         "others_cores": row.others_cores,
         "steal_share": row.steal_share,
+        "offered_rps": row.offered_rps,
         "ceiling_rps": row.ceiling.rps,
         "ceiling": row.ceiling.formula,
         "share_of_ceiling": row.share,
@@ -202,6 +203,5 @@ def comparisons_json(result: CellResult) -> list[dict[str, Any]]:
             "rps": _ratio_json(result.compare(first, second, analysis.RPS)),
             "cpu_us_per_request": _ratio_json(result.compare(first, second, analysis.CPU)),
         }
-        for first, second in itertools.combinations(result.rows, 2)
-        if not first.void and not second.void
+        for first, second in analysis.matches(result)
     ]

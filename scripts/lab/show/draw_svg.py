@@ -65,7 +65,7 @@ def number(value: float, _position: int = 0) -> str:
     return f"{value:.3g}"
 
 
-def _figure(title: str, height_in: float) -> Figure:
+def titled(title: str, height_in: float) -> Figure:
     """height_in: of what is below the title."""
     lines = textwrap.wrap(title, int(WIDTH_IN / LETTER_IN))
     figure = Figure(figsize=(WIDTH_IN, height_in + ROW_IN * (len(lines) + 0.5)))
@@ -73,7 +73,7 @@ def _figure(title: str, height_in: float) -> Figure:
     return figure
 
 
-def _axes(figure: Figure, bottom_in: float, height_in: float, left_in: float, right_in: float = 0.15) -> Any:
+def placed(figure: Figure, bottom_in: float, height_in: float, left_in: float, right_in: float = 0.15) -> Any:
     """A plot between these margins. All is placed by hand, since a layout worked out takes twice the time."""
     width, height = figure.get_size_inches()
     return figure.add_axes(
@@ -99,7 +99,7 @@ def _beside(axes: Any, x: float, at: int, text: str, **how: Any) -> None:
     axes.text(x, at, text, transform=axes.get_yaxis_transform(), va="center", **how)
 
 
-def _finish(figure: Figure) -> str:
+def as_svg(figure: Figure) -> str:
     out = io.StringIO()
     empty = {"Date": None, "Creator": None, "Format": None, "Type": None}
     figure.savefig(out, format="svg", metadata=empty)
@@ -111,7 +111,7 @@ def _finish(figure: Figure) -> str:
     return theme.with_variables(svg)
 
 
-def _value_axis(axis: Any, values: Sequence[float]) -> None:
+def value_axis(axis: Any, values: Sequence[float]) -> None:
     """Logarithmic where that is needed, else from zero, so that lengths can be compared."""
     if max(values) / min(values) >= LOG_FROM:
         axis.axes.set(**{f"{axis.axis_name}scale": "log"})
@@ -122,12 +122,18 @@ def _value_axis(axis: Any, values: Sequence[float]) -> None:
     axis.set_minor_formatter(NullFormatter())
 
 
+def dashed(line: Any, size: int) -> None:
+    """By the size of a pool."""
+    if size in DASHES:
+        line.set(dashes=DASHES[size], markerfacecolor=theme.placeholder("paper"))
+
+
 def over_connections(series: Sequence[Series], title: str) -> str:
     labels = [f"{one.label}, {one.missing}" if one.missing else one.label for one in series]
     columns = 1 if _names_in(labels) > WIDTH_IN / 3 else 2
     below_in = BELOW_IN + 0.18 * -(-len(labels) // columns)
-    figure = _figure(title, HEIGHT_IN + below_in)
-    axes = _axes(figure, below_in, HEIGHT_IN, 0.5)
+    figure = titled(title, HEIGHT_IN + below_in)
+    axes = placed(figure, below_in, HEIGHT_IN, 0.5)
     ends = [end for s in series for p in s.points for end in (p.low, p.high)]
     axes.set_xscale("log", base=2)
     for label, one in zip(labels, series):
@@ -142,15 +148,14 @@ def over_connections(series: Sequence[Series], title: str) -> str:
             label=label, color=colour, marker=MARKERS.get(one.model, "D"), markersize=3.5, linewidth=1.4,
             elinewidth=0.9, capsize=2,
         )  # fmt: skip
-        if one.size in DASHES:
-            line.set(dashes=DASHES[one.size], markerfacecolor=theme.placeholder("paper"))
+        dashed(line, one.size)
     places = sorted({p.at for s in series for p in s.points})
     axes.set_xticks(places, [f"{place:.0f}" for place in places])
     axes.xaxis.set_minor_locator(NullLocator())
-    _value_axis(axes.yaxis, ends)
+    value_axis(axes.yaxis, ends)
     axes.set_xlabel("connections")
     figure.legend(loc="lower left", ncols=columns, fontsize=8, handlelength=4.0)
-    return _finish(figure)
+    return as_svg(figure)
 
 
 def strip(series: Sequence[Series], title: str, axis: str) -> str:
@@ -159,8 +164,8 @@ def strip(series: Sequence[Series], title: str, axis: str) -> str:
     reach = max(values)
     ceilings = [s.ceiling for s in series if s.ceiling and s.ceiling <= reach * 2]
     height_in = ROW_IN * len(series)
-    figure = _figure(title, height_in + BELOW_IN)
-    axes = _axes(figure, BELOW_IN, height_in, _names_in(s.label for s in series))
+    figure = titled(title, height_in + BELOW_IN)
+    axes = placed(figure, BELOW_IN, height_in, _names_in(s.label for s in series))
     for at, one in enumerate(series):
         if one.missing:
             _beside(axes, 0.01, at, one.missing, color=theme.placeholder("muted"))
@@ -177,9 +182,9 @@ def strip(series: Sequence[Series], title: str, axis: str) -> str:
             axes.plot([one.ceiling], [at], marker="|", markersize=11, markeredgewidth=1.6,
                       color=theme.placeholder("muted"))  # fmt: skip
     _rows(axes, [s.label for s in series])
-    _value_axis(axes.xaxis, [*values, *(c for c in ceilings if c)])
+    value_axis(axes.xaxis, [*values, *(c for c in ceilings if c)])
     axes.set_xlabel(f"{axis} ( | is the ceiling)" if ceilings else axis)
-    return _finish(figure)
+    return as_svg(figure)
 
 
 def forest(panels: Panels, title: str) -> str:
@@ -190,10 +195,10 @@ def forest(panels: Panels, title: str) -> str:
     left_in = _names_in(line.name for line in every if not line.heading)
     bottom_in = row_in * len(every) + BELOW_IN * len(panels) + ROW_IN
     several = any(len(line.ratios) > 1 for line in every)
-    figure = _figure(title, bottom_in + ROW_IN * several)
+    figure = titled(title, bottom_in + ROW_IN * several)
     for compared, lines in panels.items():
         bottom_in -= row_in * len(lines)
-        axes = _axes(figure, bottom_in, row_in * len(lines), left_in, SAID_IN)
+        axes = placed(figure, bottom_in, row_in * len(lines), left_in, SAID_IN)
         bottom_in -= BELOW_IN
         for at, line in enumerate(lines):
             _line(axes, at, line)
@@ -204,7 +209,7 @@ def forest(panels: Panels, title: str) -> str:
         _rows(axes, ["" if line.heading else line.name for line in lines])
         axes.grid(axis="y", visible=False)
         ends = _ends(lines)
-        _value_axis(axes.xaxis, ends)
+        value_axis(axes.xaxis, ends)
         room = (max(ends) / min(ends)) ** 0.04
         axes.set_xlim(min(ends) / room, max(ends) * room)
         axes.set_xlabel(f"{compared.name}: the first ÷ the other")
@@ -214,7 +219,7 @@ def forest(panels: Panels, title: str) -> str:
         for model in dict.fromkeys(ratio.model for line in every for ratio in line.ratios):
             axes.plot([], [], label=model, **_mark(model))
         figure.legend(loc="upper left", ncols=3, bbox_to_anchor=(0, 1 - ROW_IN / figure.get_figheight()))
-    return _finish(figure)
+    return as_svg(figure)
 
 
 def _mark(model: str, hollow: bool = False) -> dict[str, Any]:
@@ -253,8 +258,8 @@ def crossover(cells: Sequence[Mapping[str, Any]]) -> str:
     shares = sorted({cell["cpu_share"] for cell in cells})
     counts = sorted({cell["connections"] for cell in cells})
     height_in = 0.5 * len(shares)
-    figure = _figure("Which model wins, and by how much", height_in + BELOW_IN)
-    axes = _axes(figure, BELOW_IN, height_in, 0.7)
+    figure = titled("Which model wins, and by how much", height_in + BELOW_IN)
+    axes = placed(figure, BELOW_IN, height_in, 0.7)
     axes.grid(False)
     for cell in cells:
         x, y = counts.index(cell["connections"]), shares.index(cell["cpu_share"])
@@ -273,7 +278,7 @@ def crossover(cells: Sequence[Mapping[str, Any]]) -> str:
     axes.set(xlim=(-0.5, len(counts) - 0.5), ylim=(-0.5, len(shares) - 0.5))
     axes.set_xlabel("connections")
     axes.set_ylabel("computing share")
-    return _finish(figure)
+    return as_svg(figure)
 
 
 def map_text(cell: Mapping[str, Any]) -> str:

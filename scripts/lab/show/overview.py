@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Sequence
 
+from ..ask.kinds import Kind
 from ..ask.plan import MODELS
 from ..ask.workloads import WORKLOADS
-from ..judge import best, stats, words
+from ..judge import best, curves, stats, words
 from ..judge.analysis import CellResult, Row
 from ..judge.best import Standing
 from . import series, table
@@ -34,6 +35,9 @@ def rows(results: Sequence[CellResult]) -> list[list[str]]:
     """The head, and a row for each workload of a run."""
     found = [["workload", "ahead", CONNECTIONS, "figure", *MODELS]]
     for result in chosen(results):
+        if result.cell.workload.kind is Kind.OPEN:
+            found.append(_open(result))
+            continue
         figure, standing = best.figure(result), best.standing(result)
         order = reversed(standing.bests.values()) if standing else ()
         bests = {row.configuration.model: row for row in order}
@@ -46,6 +50,12 @@ def rows(results: Sequence[CellResult]) -> list[list[str]]:
             said = ahead(standing)
         found.append([result.cell.workload.name, said, f"{result.cell.connections:,}", figure.name, *cells])
     return found
+
+
+def _open(result: CellResult) -> list[str]:
+    each = {c.configuration.model: f"{curves.felt(c)} {_size(c.closed)}".strip() for c in curves.of(result)}
+    cells = [each.get(model, "not compared") for model in MODELS]
+    return [result.cell.workload.name, words.NONE, f"{result.cell.connections:,}", curves.FELT, *cells]
 
 
 def reading_line(blocks: int) -> str:

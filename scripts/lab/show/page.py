@@ -87,14 +87,13 @@ def _interval(found: Comparison | None) -> str:
 
 
 def _pairs(result: CellResult) -> list[tuple[str, str, str]]:
-    pairs = itertools.combinations([row for row in result.rows if not row.void], 2)
     return [
         (
             f"{first.label} ÷ {second.label}",
             _interval(result.compare(first, second, analysis.RPS)),
             _interval(result.compare(first, second, analysis.CPU)),
         )
-        for first, second in itertools.islice(pairs, MOST_PAIRS)
+        for first, second in itertools.islice(analysis.matches(result), MOST_PAIRS)
     ]
 
 

@@ -19,13 +19,16 @@ from ..ask.plan import AGAIN, Cell, Configuration, Cores, Plan, Step
 from ..ask.kinds import Kind
 from ..ask.workloads import Workload
 from ..measure.sample import Count, Sample
+from ..measure.load import OpenLoad, Times
 from ..measure.wrk import Load
 from ..judge import conclusions
 from . import schema, table
 from .document import Run
 
 T = TypeVar("T")
-_LABEL = re.compile(r"(?P<model>.*?)(?:\((?P<workers>\d+)\))?(?P<flags>(?:\+\w+)*)", re.DOTALL)
+_LABEL = re.compile(
+    r"(?P<model>.*?)(?:\((?P<workers>\d+)\))?(?P<flags>(?:\+\w+)*)(?: at (?P<percent>[\d.]+) %)?", re.DOTALL
+)
 _DISPATCHES = ("connection", "request")
 
 
@@ -59,6 +62,7 @@ def configuration(row: Mapping[str, Any]) -> Configuration:
         gil="gil" in flags,
         dispatch=dispatches[0] if dispatches else None,
         suffix=AGAIN if row["is_again"] else "",
+        offered=float(match["percent"]) / 100 if match["percent"] else None,
     )
     if made.label != label:
         raise ValueError(f"configuration {label!r} is read as {made.label!r}")
@@ -84,8 +88,15 @@ def _sample(data: Mapping[str, Any]) -> Sample:
         data,
         load=_fields(Load, data["load"]) if data["load"] else None,
         usage=_fields(Usage, data["usage"]),
+        open=_open(data["open"]) if data.get("open") else None,
         warmup_windows=tuple(data.get("warmup_windows", ())),
     )
+
+
+def _open(data: Mapping[str, Any]) -> OpenLoad:
+    times = {name: _fields(Times, data[name]) for name in ("lag", "latency", "service")}
+    ends = {"void": tuple(data["void"]), "backlog": tuple((at, age) for at, age in data["backlog"])}
+    return _fields(OpenLoad, data, **times, **ends)
 
 
 def _plan(document: Mapping[str, Any]) -> Plan:
