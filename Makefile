@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# make            the server, ./server
+# make            the server, ./server, and the load generator, scripts/load
 # make check      every test;  make fuzz   the parsers under libFuzzer
 # make bench      every model under wrk;  make bench-floor  the speed goals
 # Variants (release, asan, tsan, fuzz) build into build/<variant>/ and never mix.
@@ -50,13 +50,19 @@ FUZZERS   := $(patsubst tests/fuzz/target_%.c,$(B)/tests/fuzz/%,$(FUZZ_SRC))
 EXAMPLES  := $(patsubst examples/%.c,build/examples/%,$(EX_SRC))
 
 .PHONY: all deps check check-asan check-tsan check-trixie units lint format fuzz fuzzers bench bench-floor bench-coro examples floor install uninstall clean
-all: server floor
+all: server scripts/load floor
 
 server: $(B)/server
+scripts/load: $(B)/load
+server scripts/load:
 	@ln -f $< $@ 2>/dev/null || cp $< $@
 
 $(B)/server: $(call obj,src/main.c) $(B)/libserver.a $(B)/libcoro.a
 	$(call quiet,LINK)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
+
+# The load generator: see src/load.
+$(B)/load: $(call obj,src/load/main.c) $(B)/libload.a $(B)/libcoro.a
+	$(call quiet,LINK)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LOAD_LIBS)
 
 $(B)/libserver.a: $(call obj,$(CORE_SRC))
 $(B)/libload.a: $(call obj,$(LOAD_SRC))
@@ -70,8 +76,9 @@ $(B)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(call quiet,CC)$(CC) $(BASE_CFLAGS) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
 
-$(B)/src/version.o: private CPPFLAGS += -DSERVER_VERSION='"$(VERSION)"'
-$(B)/src/version.o: $(B)/version
+VERSIONED := $(call obj,src/version.c src/load/main.c)
+$(VERSIONED): private CPPFLAGS += -DSERVER_VERSION='"$(VERSION)"'
+$(VERSIONED): $(B)/version
 $(B)/version: FORCE
 	@mkdir -p $(@D)
 	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
@@ -132,7 +139,7 @@ check: deps-check
 	@$(MAKE) --no-print-directory -j2 all units examples
 	@tests/run --build $(B)
 check-asan check-tsan: deps-check
-	@$(MAKE) --no-print-directory -j2 VARIANT=$(@:check-%=%) build/$(@:check-%=%)/server units
+	@$(MAKE) --no-print-directory -j2 VARIANT=$(@:check-%=%) build/$(@:check-%=%)/server build/$(@:check-%=%)/load units
 	@tests/run --build build/$(@:check-%=%)
 # As root: the tests in a Debian 13 root (see scripts/check-trixie).
 check-trixie:
@@ -171,7 +178,7 @@ uninstall:
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/server \
 		$(DESTDIR)$(UNITDIR)/server.socket $(DESTDIR)$(UNITDIR)/server.service
 clean:
-	rm -rf build server
+	rm -rf build server scripts/load
 
 -include $(shell find build -name '*.d' 2>/dev/null)
 .SECONDARY:

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * From the command line to an exit status: threads with a generator each, signals, progress, and
+ * what is said at the end.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "load/figures.h"
+#include "load/generator.h"
+#include "load/limits.h"
+#include "load/options.h"
+#include "load/progress.h"
+#include "load/report.h"
+#include "load/target.h"
+
+enum { EXIT_NOTHING = 1, EXIT_VOID = 3, EXIT_BAD_USAGE = 64 };
+enum { ERROR_SIZE = 512, START_MS = 20 /* for threads to be there when the schedule begins */ };
+
+struct worker {
+    struct generator generator;
+    pthread_t thread;
+    int done_fd; /* an eventfd: this one has ended */
+    int result;
+};
+
+struct run {
+    struct options options;
+    struct target target;
+    struct generator_control control;
+    struct worker *workers;
+    unsigned started; /* how many of them */
+    struct figures *figures;
+    struct reasons reasons;
+    double begun; /* Unix time of the schedule's beginning */
+    int64_t start_ns;
+    int signal_fd, done_fd;
+    char *const *argv;
+    int argc;
+};
+
+static int complain(const char *words)
+{
+    fprintf(stderr, "load: %s\n", words);
+    return EXIT_NOTHING;
+}
+
+/* ---- threads ---- */
+
+static void *work(void *arg)
+{
+    struct worker *w = arg;
+
+    w->result = generator_run(&w->generator);
+    (void)!eventfd_write(w->done_fd, 1); /* cannot fail: so many never add up */
+    return NULL;
+}
+
+/* Each has its share of this process's share, and of the connections. */
+static int start_worker(struct run *run, unsigned i)
+{
+    const struct options *o = &run->options;
+    struct worker *w = &run->workers[i];
+
+    w->generator = (struct generator){
+        .options = o,
+        .target = &run->target,
+        .control = &run->control,
+        .share = o->share + i * o->shares,
+        .shares = o->shares * o->threads,
+        .connections = o->connections / o->threads + (i < o->connections % o->threads),
+        .start_ns = run->start_ns,
+        .figures = figures_new(),
+    };
+    w->done_fd = run->done_fd;
+    if (w->generator.figures == NULL)
+        return -ENOMEM;
+    return -pthread_create(&w->thread, NULL, work, w);
+}
+
+static int start_workers(struct run *run)
+{
+    run->workers = calloc(run->options.threads, sizeof *run->workers);
+    if (run->workers == NULL)
+        return -ENOMEM;
+    for (; run->started < run->options.threads; run->started++) {
+        int result = start_worker(run, run->started);
+
+        if (result < 0)
+            return result;
+    }
+    return 0;
+}
+
+/* Waits for all that were started and adds up what they have. 0, or -errno of one that failed. */
+static int join_workers(struct run *run)
+{
+    int result = 0;
+
+    for (unsigned i = 0; i < run->started; i++) {
+        struct worker *w = &run->workers[i];
+
+        pthread_join(w->thread, NULL);
+        if (w->result == 0)
+            w->result = figures_add(run->figures, w->generator.figures);
+        if (w->result < 0)
+            result = w->result;
+    }
+    for (unsigned i = 0; run->workers != NULL && i < run->options.threads; i++)
+        figures_free(run->workers[i].generator.figures);
+    return result;
+}
+
+/* ---- while it goes on ---- */
+
+/* The first stops the run, the next does not wait for what is out. */
+static void take_signal(struct run *run)
+{
+    struct signalfd_siginfo info;
+    int running = FIGURES_NOT_STOPPED, stop;
+
+    if (read(run->signal_fd, &info, sizeof info) != (ssize_t)sizeof info)
+        return;
+    stop = info.ssi_signo == SIGINT ? FIGURES_SIGINT : FIGURES_SIGTERM;
+    if (!atomic_compare_exchange_strong(&run->control.stop, &running, stop))
+        atomic_store(&run->control.at_once, true);
+}
+
+static void say_progress(struct run *run, struct progress *progress, bool *short_said)
+{
+    struct progress_now now = {.passed_s = (double)(coro_now_ns() - run->start_ns) / 1e9};
+    int shortage = 0;
+
+    for (unsigned i = 0; i < run->started; i++) {
+        struct generator_gauge *gauge = &run->workers[i].generator.gauge;
+        int64_t oldest_ns = atomic_load(&gauge->oldest_ns);
+
+        now.answered += atomic_load(&gauge->answered);
+        now.connections += atomic_load(&gauge->connections);
+        if (oldest_ns > now.oldest_ns)
+            now.oldest_ns = oldest_ns;
+        if (shortage == 0)
+            shortage = atomic_load(&gauge->shortage);
+    }
+    progress_say(progress, &now);
+    if (shortage != 0 && !*short_said) {
+        progress_end(progress);
+        fprintf(stderr, "load: --connections=%u: only %u at a time: %s: %s\n",
+                run->options.connections, now.connections, strerror(shortage),
+                limits_advice(shortage));
+        *short_said = true;
+    }
+}
+
+static void watch_over(struct run *run)
+{
+    struct pollfd ready[] = {{.fd = run->signal_fd, .events = POLLIN},
+                             {.fd = run->done_fd, .events = POLLIN}};
+    struct progress progress;
+    bool short_said = false;
+
+    progress_begin(&progress, run->options.ramp_s + run->options.duration_s);
+    for (eventfd_t ended = 0; ended < run->started;) {
+        (void)poll(ready, 2, 1000);
+        if (ready[0].revents != 0)
+            take_signal(run);
+        if (ready[1].revents != 0) {
+            eventfd_t more;
+
+            if (eventfd_read(run->done_fd, &more) == 0)
+                ended += more;
+        }
+        say_progress(run, &progress, &short_said);
+    }
+    progress_end(&progress);
+}
+
+/* ---- the end ---- */
+
+static int write_json(const char *name, const struct report *report)
+{
+    FILE *file = strcmp(name, "-") == 0 ? stdout : fopen(name, "we");
+    int result;
+
+    if (file == NULL)
+        return -errno;
+    result = report_json(report, file);
+    if (result == 0 && (fflush(file) != 0 || ferror(file)))
+        result = -EIO;
+    if (file != stdout && fclose(file) != 0 && result == 0)
+        result = -errno;
+    return result;
+}
+
+static int tell(struct run *run)
+{
+    const struct options *o = &run->options;
+    const struct report_path url_path = {run->target.path, 1};
+    const struct report report = {
+        .command = run->argv,
+        .command_length = run->argc,
+        .version = SERVER_VERSION,
+        .url = o->url,
+        .paths = o->path_count > 0 ? o->paths : &url_path,
+        .path_count = run->target.paths,
+        .seed = o->seed,
+        .spacing = options_spacing_name(o->spacing),
+        .threads = (int)o->threads,
+        .share = o->share,
+        .shares = o->shares,
+        .started = run->begun + o->ramp_s,
+        .seconds = o->duration_s,
+        .rate = o->rate / o->shares,
+        .connections = o->connections,
+        .figures = run->figures,
+        .reasons = &run->reasons,
+    };
+    bool json_only = o->json != NULL && strcmp(o->json, "-") == 0;
+    int result = o->json != NULL ? write_json(o->json, &report) : 0;
+
+    if (result < 0)
+        fprintf(stderr, "load: --json=%s: %s\n", o->json, strerror(-result));
+    report_summary(&report, json_only ? stderr : stdout);
+    if (result < 0 || fflush(stdout) != 0)
+        return EXIT_NOTHING;
+    return run->reasons.count > 0 ? EXIT_VOID : EXIT_SUCCESS;
+}
+
+/* ---- the beginning ---- */
+
+static double unix_time(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+/* 0, or an exit status after a line. */
+static int set_start(struct run *run)
+{
+    double now = unix_time(), wait_s = START_MS / 1e3;
+    char words[ERROR_SIZE];
+
+    if (run->options.start_at != 0)
+        wait_s = run->options.start_at - now;
+    if (wait_s < 0) {
+        snprintf(words, sizeof words, "--start-at=%.3f: expected a time to come, and it is %.3f",
+                 run->options.start_at, now);
+        return complain(words);
+    }
+    run->begun = now + wait_s;
+    run->start_ns = coro_now_ns() + (int64_t)(wait_s * 1e9);
+    return 0;
+}
+
+/* Of this thread, and of those that it starts: signals are read from a descriptor. */
+static int open_descriptors(struct run *run)
+{
+    sigset_t stops;
+
+    sigemptyset(&stops);
+    sigaddset(&stops, SIGINT);
+    sigaddset(&stops, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &stops, NULL);
+    run->signal_fd = signalfd(-1, &stops, SFD_CLOEXEC | SFD_NONBLOCK);
+    run->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return run->signal_fd < 0 || run->done_fd < 0 ? -errno : 0;
+}
+
+/* Makes the requests and tells of them. An exit status. */
+static int measure(struct run *run)
+{
+    int result = open_descriptors(run), joined;
+
+    run->figures = figures_new();
+    if (run->figures == NULL)
+        result = -ENOMEM;
+    if (result == 0)
+        result = start_workers(run);
+    if (result == 0) {
+        watch_over(run);
+    } else { /* without all of them it is not what was asked for */
+        atomic_store(&run->control.at_once, true);
+        atomic_store(&run->control.stop, FIGURES_SIGTERM);
+    }
+    joined = join_workers(run);
+    if (result == 0)
+        result = joined;
+    if (result == 0)
+        result = figures_void(run->figures, "", &run->reasons);
+    return result < 0 ? complain(strerror(-result)) : tell(run);
+}
+
+static int prepare(struct run *run)
+{
+    struct options *o = &run->options;
+    char error[ERROR_SIZE];
+    int result = target_init(&run->target, o, error, sizeof error);
+
+    if (result == TARGET_BAD_URL) {
+        complain(error);
+        return EXIT_BAD_USAGE;
+    }
+    if (result < 0 || limits_raise(o->connections, o->threads, error, sizeof error) < 0 ||
+        target_find(&run->target, o, error, sizeof error) < 0)
+        return complain(error);
+    return set_start(run);
+}
+
+int main(int argc, char **argv)
+{
+    struct run run = {.argv = argv, .argc = argc, .signal_fd = -1, .done_fd = -1};
+    char error[ERROR_SIZE];
+    int status = EXIT_SUCCESS;
+
+    if (options_parse(&run.options, argc, argv, error, sizeof error) < 0) {
+        complain(error);
+        status = EXIT_BAD_USAGE;
+    } else if (run.options.wish == OPTIONS_HELP) {
+        options_help(stdout);
+    } else if (run.options.wish == OPTIONS_VERSION) {
+        printf("load %s\n", SERVER_VERSION);
+    } else {
+        status = prepare(&run);
+        if (status == EXIT_SUCCESS)
+            status = measure(&run);
+        target_free(&run.target);
+    }
+    reasons_free(&run.reasons);
+    figures_free(run.figures);
+    free(run.workers);
+    options_free(&run.options);
+    return status;
+}

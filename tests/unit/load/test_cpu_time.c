@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A thread that spins takes time of its core, whether it has that for itself or not; one that
+ * sleeps takes none.
+ */
+#include "load/cpu_time.h"
+
+#include "coro/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+enum { MS = 1000000 };
+
+/* What the hypervisor takes is in neither, so that only a part can be asked for. */
+static void spinning_takes_it(void **state)
+{
+    int64_t before = cpu_time_ns(), begun = coro_now_ns();
+
+    (void)state;
+    while (coro_now_ns() - begun < 100 * MS)
+        continue;
+    assert_true(cpu_time_ns() - before > 50 * MS);
+}
+
+static void sleeping_does_not(void **state)
+{
+    const struct timespec pause = {.tv_nsec = 100 * MS};
+    int64_t taken = INT64_MAX;
+
+    (void)state;
+    /* Whoever wakes up may wait for the core; not each time on any machine. */
+    for (int i = 0; i < 100 && taken > 50 * MS; i++) {
+        int64_t before = cpu_time_ns();
+
+        nanosleep(&pause, NULL);
+        taken = cpu_time_ns() - before;
+    }
+    assert_true(taken <= 50 * MS);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(spinning_takes_it),
+        cmocka_unit_test(sleeping_does_not),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
