@@ -14,7 +14,7 @@ enum {
     TICK_MS = 10,
     SPIN_NS = 100000,     /* before a request is due; wake-ups from a sleep take less */
     TURN_MOST_NS = 20000, /* a turn in vain takes 1 us; in a longer one the core was not its own */
-    LATE_PART = 1000, /* of the window: what is not taken up so long after it, is not any more */
+    LATE_MS = 1000, /* so long after the window what was due in it is taken up; its lag tells */
     STACK_BYTES = 16384,
 };
 
@@ -183,7 +183,7 @@ static int begin(struct generator *g)
 
     g->window_ns = g->start_ns + ns_of(options->ramp_s);
     g->end_ns = g->window_ns + ns_of(options->duration_s);
-    g->late_ns = g->end_ns + ns_of(options->duration_s) / LATE_PART;
+    g->late_ns = g->end_ns + coro_ms_to_ns(LATE_MS);
     g->second_ns = g->window_ns + ns_of(1);
     result = requests_init(&g->requests, &plan, g->start_ns, g->figures);
     if (result < 0)

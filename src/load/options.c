@@ -313,6 +313,17 @@ static int parse_one(struct options *options, char *const **argument, char *erro
     return 0;
 }
 
+/* Weights become shares. */
+static void share_paths(struct options *options)
+{
+    double all = 0;
+
+    for (size_t i = 0; i < options->path_count; i++)
+        all += options->paths[i].weight;
+    for (size_t i = 0; i < options->path_count; i++)
+        options->paths[i].weight /= all;
+}
+
 /* What no single option can say. */
 static int check(struct options *options, char *error, size_t size)
 {
@@ -374,6 +385,7 @@ int options_parse(struct options *options, int argc, char *const *argv, char *er
             options->url = *argument;
         }
     }
+    share_paths(options);
     if (options->drain_s < 0)
         options->drain_s = options->timeout_s < 1 ? options->timeout_s : 1;
     return options->wish != OPTIONS_RUN ? 0 : check(options, error, size);

@@ -29,7 +29,7 @@ struct options {
     enum arrivals_spacing spacing;
     unsigned connections, threads;
     unsigned share, shares;
-    struct report_path *paths; /* those of --path, or none */
+    struct report_path *paths; /* those of --path, or none; their weights add up to 1 */
     size_t path_count;
     char *body; /* NULL: none */
     size_t body_length;

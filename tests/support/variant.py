@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Which build of the server is under test, and how patient to be with it.
+"""Which build of the server, and of the load generator, is under test, and how patient to be with it.
 
 A sanitizer makes the server several times slower. Every bound on time in the
 tests is written for the release build on a quiet machine's worst day and goes
@@ -12,6 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BINARY = os.path.abspath(os.environ.get("SERVER", str(ROOT / "server")))
+LOAD = os.path.abspath(os.environ.get("LOAD", str(ROOT / "scripts" / "load")))
 VARIANT = os.environ.get("SERVER_VARIANT", "release")
 
 _SLOWER = {"release": 1.0, "asan": 3.0, "tsan": 5.0}

@@ -51,7 +51,7 @@ static void each_option_sets_its_field(void **state)
     (void)state;
     assert_int_equal(PARSE(&o, "--rate=0.5", "--duration", "20.5", "--ramp=3", "--connections=7",
                            "--spacing=constant", "--seed=18446744073709551615", "--threads=2",
-                           "--path=/a*b", "--path=/c?d*2.5", "--body=text", "--close",
+                           "--path=/a*b", "--path=/c?d*1.5", "--body=text", "--close",
                            "--unix=/tmp/s", "--timeout=0.5", "--give-up=2", "--json=-",
                            "--agents=a,b", "--share=1/3", "--start-at=1000000000.25", "--", URL),
                      0);
@@ -64,9 +64,9 @@ static void each_option_sets_its_field(void **state)
     assert_int_equal(o.threads, 2);
     assert_int_equal(o.path_count, 2);
     assert_string_equal(o.paths[0].path, "/a*b");
-    assert_true(o.paths[0].weight == 1);
+    assert_true(o.paths[0].weight == 0.4);
     assert_string_equal(o.paths[1].path, "/c?d");
-    assert_true(o.paths[1].weight == 2.5);
+    assert_true(o.paths[1].weight == 0.6);
     assert_int_equal(o.body_length, 4);
     assert_memory_equal(o.body, "text", 4);
     assert_true(o.close);

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: MIT
+"""What scripts/load counts, against staged servers. Only counts: what no machine's mood changes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from pathlib import Path
+from typing import Callable
+
+import pytest
+
+from loading import BAD_USAGE, NOTHING, errors, finish, load, refused, run, start
+from staged import CLOSE, KEEP, LEAVE, OK, RESET, Staged, path_of
+from support.waiting import eventually
+
+ASKED = ("--rate=500", "--duration=0.4", "--seed=7")
+COUNT = 200
+
+
+def test_every_request_of_the_schedule_is_made_and_counted() -> None:
+    with Staged() as server:
+        figures = load(*ASKED, server.url).figures
+    assert (figures["requests"], figures["answered"]) == (COUNT, COUNT)
+    assert (figures["statuses"], errors(figures)) == ({"200": COUNT}, {})
+    assert (figures["seed"], figures["rate_asked"], figures["rate_offered"]) == (7, 500, 500)
+    assert figures["unfinished"]["count"] == 0 and figures["stopped"] is None
+    assert figures["bytes"] == COUNT * len(OK)
+    assert figures["connections"]["opened"] == server.connections - 1  # the first looked whether one is there
+    assert len(server.requests) == COUNT
+    assert set(server.requests) == {b"GET / HTTP/1.1\r\nHost: " + server.url[7:-1].encode() + b"\r\n\r\n"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "then", "kind"),
+    [
+        (b"", RESET, "reset"),
+        (b"", CLOSE, "reset"),
+        (OK[:-1], RESET, "short"),
+        (OK[:-1], CLOSE, "short"),
+        (b"HTTP/1.1 OK\r\n\r\n", CLOSE, "malformed"),
+        (OK + b"more", KEEP, "malformed"),
+    ],
+)
+def test_what_is_no_answer_is_counted_by_its_kind(answer: bytes, then: str, kind: str) -> None:
+    with Staged(lambda _request: (answer, then)) as server:
+        figures = load(*ASKED, server.url).figures
+    assert (figures["requests"], figures["answered"], errors(figures)) == (COUNT, 0, {kind: COUNT})
+    assert figures["latency_us"]["max"] in (0, None)  # nobody knows how long they would have taken
+
+
+def test_the_refused_are_counted() -> None:
+    def leave(_request: bytes) -> tuple[bytes, str]:
+        return OK.replace(b"200 OK", b"200 OK\r\nConnection: close"), LEAVE
+
+    with Staged(leave) as server:
+        figures = load(*ASKED, "--connections=1", server.url).figures
+    assert (figures["answered"], errors(figures)) == (1, {"connect": COUNT - 1})
+
+
+def test_the_unanswered_time_out() -> None:
+    with Staged(lambda _request: (b"", KEEP)) as server:
+        figures = load(*ASKED, "--timeout=0.1", "--connections=20", server.url).figures
+    # What waits for a connection runs out of time too; at the end nothing is left.
+    assert sum(errors(figures).values()) == COUNT and errors(figures)["timeout"] > COUNT / 2
+    assert figures["latency_us"]["p50"] >= 100e3
+    assert figures["connections"]["most"] == 20
+
+
+def test_what_is_out_at_the_end_is_counted_with_its_age() -> None:
+    with Staged(lambda _request: (b"", KEEP)) as server:
+        figures = load(*ASKED, "--drain=0.2", server.url).figures
+    assert errors(figures) == {"unfinished": COUNT}
+    assert figures["unfinished"]["count"] == COUNT
+    assert figures["unfinished"]["oldest_us"] >= 550e3  # all but the time to the first arrival
+    assert figures["latency_us"]["max"] >= 550e3 and figures["latency_us"]["p50"] >= 350e3
+
+
+def test_statuses_are_counted_and_paths_drawn_by_weight() -> None:
+    answers = {"/a": b"200 OK", "/b?c=d": b"404 Not Found", "/c": b"500 Oh"}
+
+    def by_path(request: bytes) -> tuple[bytes, str]:
+        return b"HTTP/1.1 " + answers[path_of(request)] + b"\r\nContent-Length: 0\r\n\r\n", KEEP
+
+    arguments = (*ASKED, "--path=/a*5", "--path=/b?c=d*3", "--path=/c*2")
+    with Staged(by_path) as server:
+        first = load(*arguments, server.url).figures
+        drawn = [path_of(request) for request in server.requests]
+        again = load(*arguments, server.url).figures
+    counts = {path: drawn.count(path) for path in answers}
+    assert first["statuses"] == {"200": counts["/a"], "404": counts["/b?c=d"], "500": counts["/c"]}
+    assert first["paths"] == {"/a": 0.5, "/b?c=d": 0.3, "/c": 0.2}
+    assert abs(counts["/a"] - 100) < 30 and abs(counts["/c"] - 40) < 25  # four sigma
+    assert again["statuses"] == first["statuses"] and errors(first) == {}
+
+
+def test_shares_make_the_whole_schedule() -> None:
+    """Threads, and processes that have a share each."""
+
+    def requests_of(*arguments: str) -> list[bytes]:
+        with Staged() as server:
+            figures = load(*ASKED, "--path=/a", "--path=/b*2", *arguments, server.url).figures
+        assert figures["requests"] == figures["answered"] == len(server.requests)
+        return sorted(request.split(b" ")[1] for request in server.requests)
+
+    whole = requests_of()
+    assert requests_of("--threads=3") == whole
+    parts = [requests_of(f"--share={share}/3", "--threads=2") for share in range(3)]
+    assert sorted(sum(parts, [])) == whole and [len(part) for part in parts] == [67, 67, 66]
+
+
+def test_each_request_can_have_a_connection_of_its_own() -> None:
+    with Staged() as server:
+        figures = load(*ASKED, "--close", server.url).figures
+    assert server.connections == COUNT + 1 and figures["connections"]["opened"] == COUNT
+    assert errors(figures) == {}
+    assert all(b"\r\nConnection: close\r\n" in request for request in server.requests)
+
+
+def test_a_body_is_posted(tmp_path: Path) -> None:
+    body = os.urandom(300_000)
+    (tmp_path / "body").write_bytes(body)
+    with Staged() as server:
+        figures = load("--rate=50", "--duration=0.2", f"--body=@{tmp_path / 'body'}", server.url).figures
+    assert (figures["answered"], errors(figures)) == (10, {})
+    assert {request.split(b"\r\n\r\n", 1)[1] for request in server.requests} == {body}
+    assert {request.split(b" ")[0] for request in server.requests} == {b"POST"}
+
+
+def test_a_unix_socket(tmp_path: Path) -> None:
+    with Staged(unix=tmp_path / "socket") as server:
+        figures = load(*ASKED, f"--unix={tmp_path / 'socket'}", "http://name/path").figures
+    assert (figures["answered"], errors(figures)) == (COUNT, {})
+    assert server.requests[0].startswith(b"GET /path HTTP/1.1\r\nHost: name\r\n")
+
+
+def test_the_ramp_is_made_and_not_measured() -> None:
+    with Staged() as server:
+        figures = load(*ASKED, "--ramp=0.4", server.url).figures
+    assert figures["requests"] == COUNT and len(server.requests) == COUNT + COUNT / 2
+    assert figures["seconds"] == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_it_with_what_was_measured(number: signal.Signals) -> None:
+    with Staged() as server:
+        process = start("--rate=500", "--duration=3600", server.url)
+        eventually("some requests", lambda: len(server.requests) >= 100)
+        process.send_signal(number)
+        loaded = finish(process, within=10)
+    figures = loaded.figures
+    assert figures["stopped"] == number.name
+    assert figures["requests"] == figures["answered"] == len(server.requests) >= 100
+    assert 0 < figures["seconds"] < 60 and figures["seconds_asked"] == 3600
+    assert "answered" in loaded.summary
+
+
+def test_a_second_signal_waits_for_nothing() -> None:
+    with Staged(lambda _request: (b"", KEEP)) as server:
+        process = start("--rate=500", "--duration=3600", "--timeout=3600", "--drain=3600", server.url)
+        eventually("some requests", lambda: len(server.requests) >= 10)
+        process.send_signal(signal.SIGINT)
+        # One signal at a time: while the first is pending another of its kind would be lost.
+        eventually("the first is read", lambda: not pending(process.pid))
+        process.send_signal(signal.SIGINT)
+        figures = finish(process, within=20).figures
+    assert errors(figures) == {"unfinished": figures["requests"]}
+
+
+def pending(pid: int) -> bool:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return any(line.startswith(("SigPnd", "ShdPnd")) and int(line.split()[1], 16) for line in lines)
+
+
+def test_it_gives_up_when_the_oldest_request_is_too_old() -> None:
+    with Staged(lambda _request: (b"", KEEP)) as server:
+        figures = load("--rate=500", "--duration=3600", "--give-up=0.2", server.url).figures
+    assert figures["stopped"] == "give-up" and figures["seconds"] < 60
+    assert figures["unfinished"]["oldest_us"] >= 200e3
+    assert errors(figures) == {"unfinished": figures["requests"]}
+
+
+def test_it_begins_when_told() -> None:
+    with Staged() as server:
+        begin = time.time() + 1
+        process = start(*ASKED, f"--start-at={begin}", server.url)
+        eventually("the first request", lambda: server.requests, within=30)
+        assert time.time() >= begin
+        assert finish(process).figures["started"] == pytest.approx(begin, abs=1e-3)
+
+
+REFUSED: list[tuple[list[str], str]] = [
+    ([], "expected the URL of a server"),
+    (["--rate=0", "http://127.0.0.1/"], "--rate=0: expected requests a second, more than 0"),
+    (["--rate=1", "ftp://127.0.0.1/"], "ftp://127.0.0.1/: expected http://HOST[:PORT]/PATH"),
+    (["--rate=1", "--path=x", "http://127.0.0.1/"], "--path=x: expected /PATH"),
+    (["--rate=1", "--rate", "--close", "http://127.0.0.1/"], "--rate=--close: expected requests a second"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), REFUSED)
+def test_bad_usage_is_one_line(arguments: list[str], words: str) -> None:
+    status, said = refused(*arguments)
+    assert (status, said.count("\n")) == (BAD_USAGE, 1)
+    assert said.startswith(f"load: {words}")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port
+
+
+UNREACHABLE: list[tuple[Callable[[], str], str]] = [
+    (lambda: f"http://127.0.0.1:{free_port()}/", "cannot connect: Connection refused\n"),
+    (lambda: "http://nobody.invalid/", "no address of nobody.invalid: "),
+]
+
+
+@pytest.mark.parametrize(("url", "words"), UNREACHABLE)
+def test_nobody_there_is_one_line(url: Callable[[], str], words: str) -> None:
+    target = url()
+    status, said = refused("--rate=1", target)
+    assert (status, said.count("\n")) == (NOTHING, 1)
+    assert said.startswith(f"load: {target}: {words}")
+
+
+def test_what_the_host_has_too_little_of_is_one_line() -> None:
+    with Staged() as server:
+        status, said = refused("--rate=1", "--connections=1000000", "--threads=256", server.url)
+    if status == NOTHING:  # unless a million descriptors are allowed here
+        assert said.count("\n") == 1
+        assert said.startswith("load: --connections=1000000: needs 1002080 descriptors, and ulimit -Hn allows ")
+
+
+def test_a_json_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    with Staged() as server:
+        done = run("--rate=100", "--duration=0.1", f"--json={tmp_path / 'no' / 'file'}", server.url)
+    assert done.returncode == NOTHING
+    assert f"load: --json={tmp_path / 'no' / 'file'}: No such file or directory\n" in done.stderr
+    assert "answered" in done.stdout  # what was measured is not lost
