@@ -12,12 +12,16 @@
 #include <string.h>
 #include <time.h>
 
-enum { PATHS_MOST = 1024, THREADS_MOST = 256, SHARES_MOST = 65536, CONNECTIONS_MOST = 1000000 };
-
-#define RATE_MOST    1e7
-#define SECONDS_MOST 86400.0
-#define TIMEOUT_MOST 3600.0 /* as far as the histograms reach */
-#define BODY_MOST    ((size_t)64 << 20)
+enum {
+    PATHS_MOST = 1024,
+    THREADS_MOST = 256,
+    SHARES_MOST = 65536,
+    CONNECTIONS_MOST = 1000000,
+    RATE_MOST = 10000000,
+    SECONDS_MOST = 86400,
+    TIMEOUT_MOST_S = 3600, /* as far as the histograms reach */
+    BODY_MOST = 64 << 20,
+};
 
 struct option;
 
@@ -231,16 +235,14 @@ static const struct option table[] = {
     {"close", NULL, read_flag, FIELD(close), 0, 0, "", "a connection for each request"},
     {"unix", "PATH", read_text, FIELD(unix_path), 0, 0, "the path of a socket",
      "connect there; the URL gives Host and path"},
-    {"timeout", "S", read_double, FIELD(timeout_s), 1e-3, TIMEOUT_MOST, "seconds, 0.001 to 3600",
+    {"timeout", "S", read_double, FIELD(timeout_s), 1e-3, TIMEOUT_MOST_S, "seconds, 0.001 to 3600",
      "from the intended time of a request to its answer (10)"},
-    {"drain", "S", read_double, FIELD(drain_s), 0, TIMEOUT_MOST, "seconds, 0 to 3600",
+    {"drain", "S", read_double, FIELD(drain_s), 0, TIMEOUT_MOST_S, "seconds, 0 to 3600",
      "wait for answers after the last arrival (1, at most --timeout)"},
-    {"give-up", "S", read_double, FIELD(give_up_s), 1e-3, TIMEOUT_MOST, "seconds, 0.001 to 3600",
+    {"give-up", "S", read_double, FIELD(give_up_s), 1e-3, TIMEOUT_MOST_S, "seconds, 0.001 to 3600",
      "end when the oldest request is older (never)"},
     {"json", "FILE", read_text, FIELD(json), 0, 0, "a file, or - for standard output",
      "write every figure there; -: to standard output"},
-    {"agents", "HOST,...", read_text, FIELD(agents), 0, 0, "names of hosts",
-     "make the requests there, together, by ssh"},
     {"share", "I/N", read_share, 0, 0, 0, "I/N, where I is 0 to N-1 and N at most 65536",
      "every N-th arrival from the I-th on (0/1)"},
     {"start-at", "TIME", read_double, FIELD(start_at), 1, 1e11, "seconds of Unix time",

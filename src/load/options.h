@@ -36,7 +36,6 @@ struct options {
     bool close;
     const char *unix_path; /* NULL: by the URL's host and port */
     const char *json;      /* NULL: none; "-": standard output */
-    const char *agents;    /* NULL: this process generates */
     enum options_wish wish;
 };
 

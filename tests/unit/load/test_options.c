@@ -39,7 +39,7 @@ static void what_is_not_given_has_its_default(void **state)
     assert_int_equal(o.spacing, ARRIVALS_POISSON);
     assert_int_not_equal(o.seed, 0);
     assert_int_equal(o.path_count, 0);
-    assert_true(o.body == NULL && o.unix_path == NULL && o.json == NULL && o.agents == NULL);
+    assert_true(o.body == NULL && o.unix_path == NULL && o.json == NULL);
     assert_false(o.close);
     options_free(&o);
 }
@@ -53,7 +53,7 @@ static void each_option_sets_its_field(void **state)
                            "--spacing=constant", "--seed=18446744073709551615", "--threads=2",
                            "--path=/a*b", "--path=/c?d*1.5", "--body=text", "--close",
                            "--unix=/tmp/s", "--timeout=0.5", "--give-up=2", "--json=-",
-                           "--agents=a,b", "--share=1/3", "--start-at=1000000000.25", "--", URL),
+                           "--share=1/3", "--start-at=1000000000.25", "--", URL),
                      0);
     assert_true(o.rate == 0.5 && o.duration_s == 20.5 && o.ramp_s == 3);
     assert_true(o.timeout_s == 0.5 && o.drain_s == 0.5 && o.give_up_s == 2);
@@ -72,7 +72,6 @@ static void each_option_sets_its_field(void **state)
     assert_true(o.close);
     assert_string_equal(o.unix_path, "/tmp/s");
     assert_string_equal(o.json, "-");
-    assert_string_equal(o.agents, "a,b");
     assert_int_equal(o.share, 1);
     assert_int_equal(o.shares, 3);
     options_free(&o);
@@ -175,10 +174,10 @@ static void no_more_threads_than_connections(void **state)
 
 static void help_names_every_option(void **state)
 {
-    static const char *const names[] = {
-        "rate",   "duration", "ramp",  "connections", "spacing", "seed",   "threads",
-        "path",   "body",     "close", "unix",        "timeout", "drain",  "json",
-        "agents", "give-up",  "share", "start-at",    "help",    "version"};
+    static const char *const names[] = {"rate",  "duration", "ramp",  "connections", "spacing",
+                                        "seed",  "threads",  "path",  "body",        "close",
+                                        "unix",  "timeout",  "drain", "json",        "give-up",
+                                        "share", "start-at", "help",  "version"};
     static char text[8192];
     FILE *file = fmemopen(text, sizeof text, "w");
 
