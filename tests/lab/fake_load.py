@@ -9,12 +9,14 @@ FAKE_LOAD in the environment stages one fault:
   nothing   writes nothing              hang      does not end
   void      lags in every run           behind    offers less than asked above 1500/s
   refused   answers are 503 above 1500/s
+  stop      tells the lab to stop, by SIGINT, at more than 3000/s
 """
 
 import argparse
 import json
 import os
 import random
+import signal
 import sys
 import time
 from urllib.parse import urlsplit
@@ -45,6 +47,9 @@ def main() -> None:
         time.sleep(3600)
     if FAULT == "nothing":
         return
+    if FAULT == "stop" and options.rate > 3000:
+        os.kill(os.getppid(), signal.SIGINT)
+        time.sleep(3600)
     rate, port = options.rate, urlsplit(options.url).port or 80
     capacity = 1e3 * port if os.environ.get("FAKE_PORTS") else float(os.environ.get("FAKE_CAPACITY", "5000"))
     part = rate / capacity * random.Random(options.seed).gauss(1.0, 0.01)
@@ -52,7 +57,7 @@ def main() -> None:
     offered = rate * (0.9 if late else 1.0)
     void = ["lag"] if FAULT == "void" else ["offered"] if late else []
     requests = round(offered * options.duration)
-    latency = 1e3 + 49e3 * min(part, 4.0) ** 40
+    latency = min(60e3, 1e3 + 49e3 * min(part, 2.0) ** 40)
     document = {
         "schema": 1, "version": "fake", "command": sys.argv, "url": options.url, "paths": {}, "seed": options.seed,
         "spacing": "poisson", "threads": 1, "share": [0, 1], "started": time.time(),

@@ -8,6 +8,7 @@
     analysis    samples to rows
     best        the best of each model, and who is ahead
     queueing, curves   how long requests wait in theory; latency against offered load
+    capacity    the highest rate that keeps a promise, and what limits it
     verdict     a cell in a sentence and notes
     goals       a figure judged by its whole interval; the speed goals
     crossover, external   where one model overtakes another; published shapes

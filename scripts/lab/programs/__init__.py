@@ -11,6 +11,8 @@ link to scripts/launch.py, which runs the module of that name.
     bench       scripts/bench, also of a run that was stopped
     compare     scripts/compare: two runs side by side
     against     scripts/bench --against: two servers as duets
+    seeking     windows of load for one server after the other, until their capacities are known
+    capacity    scripts/capacity: the highest rate that keeps a promise
     advise      scripts/advise: which model fits a service
     claims      scripts/claims: what textbooks say, checked here
 """

@@ -116,16 +116,22 @@ def shared(
     made: Parser, name: str | None = None, blocks: int | None = None, duration: float | None = None,
     results: Path | None = ROOT / "results", said: Sequence[str] = ("%(default)s",) * 2,
 ) -> None:  # fmt: skip
-    """What all that measure take. name: of the run, where no --label is given; a preset's otherwise.
-    results: where none is asked for, None: they are not kept. said: of the defaults of blocks and
+    """What all that repeat blocks take, and what kept() adds. said: of the defaults of blocks and
     duration, where they depend on more."""
     add = made.add_argument
-    add("--label", type=label, default=name,
-        help=f"ends the name of the results' folder ({name or 'the name of the preset'})")
     add("--blocks", type=number(int, 1), metavar="N", default=blocks,
         help=f"how often all is repeated; 3 and more give 95 %% intervals ({said[0]})")
     add("--duration", type=number(float, 0.2, 3600), metavar="S", default=duration,
         help=f"seconds of load for one figure ({said[1]})")
+    kept(made, name, results)
+
+
+def kept(made: Parser, name: str | None, results: Path | None) -> None:
+    """What all that measure take. name: of the run, where no --label is given; a preset's otherwise.
+    results: where none is asked for, None: they are not kept."""
+    add = made.add_argument
+    add("--label", type=label, default=name,
+        help=f"ends the name of the results' folder ({name or 'the name of the preset'})")
     add("--seed", type=int, metavar="N", default=secrets.randbelow(1_000_000),
         help="of the random order; by default a new one")
     add("--server", metavar="PATH", default=str(ROOT / "server"), help="(./server)")

@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: MIT
+"""scripts/capacity: the highest rate at which a server keeps a promise.
+
+Requests arrive when they arrive, whether earlier ones have been answered or not (scripts/load), and
+the promise is of what a user feels: 99 % of them answered within 50 ms of when they came. Each model
+is looked at in turn, by doubling and then by bisection, until the rate is known to a few percent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import sys
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Sequence
+from urllib.parse import urlsplit
+
+from ..machine import priority
+from ..machine.children import Children
+from ..machine.errors import LabError, UsageError
+from ..machine.program import Parser, number, parse_numbers, say
+from ..ask import plan as planning, presets, workloads as work
+from ..ask.plan import PEERS, Cell, Cores, Plan
+from ..ask.workloads import WORKLOADS, Workload
+from ..judge import capacity, words
+from ..judge.capacity import Promise
+from ..measure import environment, load
+from ..measure.environment import ROOT
+from ..measure.measurement import Bench
+from ..measure.offered import Offered
+from ..show import table
+from ..show.document import Run, utc
+from . import options as choosing, report, run as running
+from .progress import Line
+from .seeking import Asked, Seeker, seek
+
+PROGRAM = "scripts/capacity"
+SCHEMA = 1  # of capacity.json
+UNDECIDED = 3  # the exit status
+BUDGET_S = 120.0  # for each server
+CONNECTIONS = 1000
+DURATION_S = 2.0
+GIVE_UP_TIMES, GIVE_UP_S = 10, 1.0  # so many times the promise, and no less
+UNITS_US = {"us": 1.0, "µs": 1.0, "ms": 1e3, "s": 1e6}
+PROMISES = ("p50", "p90", "p99", "p999")
+
+EXAMPLES = """\
+examples:
+  scripts/capacity --p99 50ms '/mix?cpu=200&wait=5&rounds=2'
+  scripts/capacity --p99 10ms hello,sleep --models threads:16,threads:64,coro
+  scripts/capacity --p999 200ms /index.html --url http://127.0.0.1:8080
+
+exit status:
+  0 every capacity was found, 3 one is undecided, 1 something failed, 64 a wrong option
+"""
+
+
+def duration_us(text: str) -> float:
+    """Such as 50ms."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?|\.\d+)(us|µs|ms|s)", text)
+    value = float(match[1]) * UNITS_US[match[2]] if match else 0.0
+    if value <= 0:
+        raise UsageError(f"{text!r}: expected a time such as 50ms, 1.5s or 800us")
+    return value
+
+
+def server_url(text: str) -> str:
+    """Such as http://127.0.0.1:8080."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme != "http" or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise UsageError(f"{text!r}: expected http://HOST[:PORT], the path is the workload's")
+    return f"http://{parts.netloc}"
+
+
+def parser() -> Parser:
+    made = Parser(PROGRAM, __doc__, EXAMPLES)
+    add = made.add_argument
+    add("workloads", metavar="WORKLOAD",
+        help="a path with its query, or names as scripts/bench --workloads takes them")
+    promise = made.add_argument_group("promise, one of them").add_mutually_exclusive_group(required=True)
+    for name in PROMISES:
+        share = f"{load.PERCENTILES[name] * 100:.4g}"
+        promise.add_argument(f"--{name}", type=duration_us, metavar="TIME",
+                             help=f"{share} %% of requests are answered within TIME, such as 50ms")
+    add("--url", type=server_url, action="append", default=[], metavar="URL",
+        help="also of the server at http://HOST[:PORT]; repeatable. Without --models, of such servers alone")
+    add("--models", metavar="LIST", help=f"as of scripts/bench ({presets.QUICK_MODELS})")
+    add("--workers", type=parse_numbers, metavar="LIST",
+        help=f"sizes of the pools, prefork and threads ({presets.QUICK_POOL})")
+    add("--peers", type=choosing.peer_names, metavar="LIST", nargs="?", default=[], const=list(PEERS),
+        help="other servers beside ours, all that are installed or those listed: " + ", ".join(PEERS))
+    add("--precision", type=number(float, 1, 50), metavar="P", default=3.0,
+        help="how wide the interval may be, in percent to both sides (%(default)g)")
+    add("--budget", type=number(float, 0.1), metavar="S", help=f"seconds in all ({BUDGET_S:g} a server)")
+    add("--duration", type=number(float, 0.2, 3600), metavar="S", default=DURATION_S,
+        help=f"seconds of a window at least; it lasts {capacity.WITHOUT_BIAS} times the promise, and until the "
+        "percentile is known (%(default)g)")
+    add("--give-up", type=number(float, 0.01, 3600), metavar="S",
+        help="break a window off when a request has been without an answer for so long "
+        f"({GIVE_UP_TIMES} times the promise, at least {GIVE_UP_S:g})")
+    add("--connections", type=number(int, 1), metavar="N", default=CONNECTIONS,
+        help="open at most so many (%(default)s)")
+    add("--cpus-server", type=choosing.cpus, metavar="LIST", help="cores of the server (the first half of all)")
+    add("--cpus-load", type=choosing.cpus, metavar="LIST", help="cores of the generator (the other half)")
+    choosing.kept(made, "capacity", ROOT / "results")
+    made.set_defaults(preset="capacity")
+    return made
+
+
+# --- what is asked ------------------------------------------------------------------------
+
+
+def workloads_of(text: str, ours: bool) -> list[Workload]:
+    """ours: our servers are asked, so it must be one of their routes."""
+    if not text.startswith("/"):
+        return work.parse(text)
+    for known in WORKLOADS.values():
+        if known.target == text and load.why_not(known) is None:
+            return [known]
+    path, mark, _ = text.partition("?")
+    name = path.strip("/")
+    if mark and name in WORKLOADS and WORKLOADS[name].target.startswith(f"{path}?"):
+        return [work.with_query(WORKLOADS[name], text.partition("?")[2])]
+    if ours:
+        raise UsageError(f"{text!r}: the lab knows no such workload: there are {', '.join(WORKLOADS)}")
+    return [Workload(text, text, "as asked for", 0)]
+
+
+def promise_of(options: argparse.Namespace) -> Promise:
+    name = next(name for name in PROMISES if getattr(options, name) is not None)
+    return Promise(name, getattr(options, name))
+
+
+def make_plan(options: argparse.Namespace, notes: list[str]) -> Plan:
+    """Raises LabError for what cannot be run. notes: gets what the results must mention."""
+    half = planning.split_cores(os.sched_getaffinity(0))
+    cores = Cores(options.cpus_server or half.server, options.cpus_load or half.load)
+    ours = bool(options.models or not options.url)
+    asked = workloads_of(options.workloads, ours or bool(options.peers))
+    for workload in asked:
+        if reason := load.why_not(workload):
+            raise UsageError(f"workload {workload.name}: {reason}, so no rate of it can be offered")
+    most, limit = environment.most_connections()
+    if options.connections > most:
+        raise UsageError(f"--connections {options.connections}: at most {most:,} here, {limit}")
+    chosen = choosing.peer_configurations(options, cores, notes)
+    if ours:
+        models = planning.parse_models(
+            options.models or presets.QUICK_MODELS, options.workers or [presets.QUICK_POOL], cores
+        )
+        shared = [one.label for one in models if one.shares_cores]
+        if shared:
+            notes.append(f"left out, as the generator needs cores of its own: {words.listed(shared)}")
+        chosen = [*(one for one in models if not one.shares_cores), *chosen]
+    if chosen:
+        cells = planning.cells_for(asked, chosen, [options.connections], cores)
+    else:
+        cells = [Cell(workload, options.connections, ()) for workload in asked]
+    return Plan(
+        tuple(cells), 1, options.duration, 0.0, options.seed, options.label, cores, preset="capacity",
+        nice=priority.usual(), precision=options.precision / 100,
+    )  # fmt: skip
+
+
+def asked_of(options: argparse.Namespace) -> Asked:
+    promise = promise_of(options)
+    give_up_s = options.give_up or max(GIVE_UP_S, GIVE_UP_TIMES * promise.limit_us / 1e6)
+    return Asked(
+        promise, options.precision / 100, options.duration, give_up_s, options.connections, options.seed
+    )
+
+
+def seekers_of(plan: Plan, urls: Sequence[str], asked: Asked) -> list[Seeker]:
+    made = []
+    for cell in plan.cells:
+        made += [
+            Seeker(cell, one.label, asked, configuration=one, load_cpus=one.load_cpus)
+            for one in cell.configurations
+        ]
+        made += [Seeker(cell, url, asked, url=url, load_cpus=plan.cores.load) for url in urls]
+    return made
+
+
+# --- what is said -------------------------------------------------------------------------
+
+
+def promise_text(promise: Promise) -> str:
+    return f"{promise.percentile} ≤ {words.duration_text(promise.limit_us)}"
+
+
+def carries(seeker: Seeker) -> str:
+    """The rate in words."""
+    least, found = seeker.search.at_least, seeker.found
+    if seeker.problem:
+        return "void"
+    if seeker.too_slow:
+        return "nothing"
+    if seeker.search.no_rate:
+        return f"< {seeker.search.least_broken:,.0f}/s"
+    if least:
+        return f"≥ {least:,.0f}/s"
+    if found is None:
+        return words.NONE
+    return f"{found.rate:,.0f}/s" if seeker.decided else f"~ {found.rate:,.0f}/s"
+
+
+def _row(seeker: Seeker) -> list[str]:
+    found = seeker.found
+    bounded = found and not seeker.problem and not seeker.search.at_least
+    near = [seen.load.latency.percentiles_us["p50"] for seen in seeker.near() if seen.load]
+    used = {name: share for name, share in seeker.in_use().items() if name != capacity.GENERATOR}
+    shares = ", ".join(f"{words.percent(share)} of {name}" for name, share in used.items())
+    why = seeker.problem or (
+        f"one request alone takes {words.duration_text(seeker.alone_us)}" if seeker.too_slow else seeker.limiter
+    )
+    return [
+        seeker.label,
+        carries(seeker),
+        f"[{found.low:,.0f}, {found.high:,.0f}]" if found and bounded else words.NONE,
+        words.duration_text(near[0]) if near else words.NONE,
+        words.bytes_text(seeker.memory_bytes) if seeker.memory_bytes else words.NONE,
+        str(len(seeker.windows)),
+        why + (f" ({shares})" if shares and not seeker.problem else ""),
+    ]
+
+
+HEAD = ["server", "carries", "95 % interval", "p50 there", "memory", "windows", "limited by"]
+
+
+def text(seekers: Sequence[Seeker]) -> str:
+    """A table for each workload."""
+    out: list[str] = []
+    for cell in dict.fromkeys(seeker.cell for seeker in seekers):
+        mine = [seeker for seeker in seekers if seeker.cell == cell]
+        workload, promise = cell.workload, mine[0].asked.promise
+        out += [f"{workload.name}: {workload.method} {workload.target}, at {promise_text(promise)}", ""]
+        out += [*table.aligned([HEAD, *map(_row, mine)]), ""]
+    return "\n".join(out)
+
+
+def document(run: Run, seekers: Sequence[Seeker]) -> dict[str, Any]:
+    asked = seekers[0].asked
+    return {
+        "schema": SCHEMA, "command": run.command, "started": run.started,
+        "ended": utc("%Y-%m-%dT%H:%M:%SZ"), "complete": run.complete, "stopped_by": run.stopped_by,
+        "environment": run.environment, "notes": run.notes, "nice": run.plan.nice,
+        "promise": asdict(asked.promise), "precision": asked.precision, "seed": asked.seed,
+        "connections": asked.connections, "give_up_s": asked.give_up_s,
+        "servers": [
+            {
+                "workload": one.cell.workload.name, "target": one.cell.workload.target, "server": one.label,
+                "decided": one.decided, "carries": asdict(one.found) if one.found else None,
+                "confidence": capacity.CONFIDENCE, "at_least": one.search.at_least,
+                "less_than": one.search.least_broken if one.search.no_rate else None, "problem": one.problem, "limiter": one.limiter,
+                "in_use": one.in_use(), "alone_us": one.alone_us, "memory_bytes": one.memory_bytes,
+                "windows": [{**asdict(trial), **_window(seen)} for trial, seen in one.windows],
+            }
+            for one in seekers
+        ],
+    }  # fmt: skip
+
+
+def _window(seen: Offered) -> dict[str, Any]:
+    """Without the whole histograms: percentiles are there, and windows are many."""
+    made = asdict(seen)
+    for name in ("lag", "latency", "service"):
+        if made["load"]:
+            del made["load"][name]["hdr"]
+    return made
+
+
+# --- running ------------------------------------------------------------------------------
+
+
+def main(argv: Sequence[str]) -> int:
+    options = parser().parse_args(argv)
+    notes: list[str] = []
+    plan = make_plan(options, notes)
+    seekers = seekers_of(plan, options.url, asked_of(options))
+    budget_s = options.budget or BUDGET_S * len(seekers)
+    if not seekers:
+        raise LabError("; ".join(["no server is left", *notes]))
+    if options.list:
+        names = "".join(f"{seeker.cell.workload.name}: {seeker.label}\n" for seeker in seekers)
+        say(sys.stdout, f"{names}at most {budget_s:g} s\n")
+        return 0
+    with running.prepared(PROGRAM, argv, plan, options.server, options.results) as (run, programs):
+        run.notes[:0] = notes
+        say(sys.stderr, "".join(f"{note}\n" for note in run.notes))
+        line = Line(sys.stderr)
+        with running.measuring(run), closing(line), Children() as children:
+            seek(Bench(children, programs, plan), seekers, budget_s, line)
+        if all(seeker.alone_us is None for seeker in seekers):
+            return running.exit_status(run)
+    folder = running.new_folder(options.results, plan.label)
+    said = text(seekers)
+    try:
+        report.write(folder, {"capacity.json": report.json_text(document(run, seekers)), "table.txt": said})
+    finally:  # a full disk loses no figures
+        say(sys.stdout, said)
+    say(sys.stdout, f"written to {running.shown(folder, Path.cwd())}/\n")
+    return running.exit_status(run) or verdict(seekers)
+
+
+def verdict(seekers: Sequence[Seeker]) -> int:
+    """The exit status."""
+    if any(seeker.problem for seeker in seekers):
+        return 1
+    return 0 if all(seeker.decided for seeker in seekers) else UNDECIDED
