@@ -131,6 +131,24 @@ done:
     return text;
 }
 
+/* Are length bytes a header, and as many counts as it says, of values in the steps that we have? */
+static bool header_is_ours(const unsigned char *bytes, size_t length)
+{
+    uint64_t offset, ratio;
+
+    if (length < COUNTS_HEADER)
+        return false;
+    offset = number_at(bytes + 8, 4);
+    ratio = number_at(bytes + 32, 8);
+    /* hdr-histogram-js writes a one for the offset that it does not have, and the ratio as a whole
+     * number. */
+    if (!(offset == 0 && ratio == bits_of(1.0)) && !(offset == 1 && ratio == 1))
+        return false;
+    return (number_at(bytes, 4) & ~(uint64_t)COOKIE_IGNORED) == COOKIE_COUNTS &&
+           number_at(bytes + 4, 4) == length - COUNTS_HEADER &&
+           number_at(bytes + 12, 4) == HISTOGRAM_DIGITS && number_at(bytes + 16, 8) == 1;
+}
+
 /* Reads length bytes of header and counts into an empty histogram. */
 static int read_counts(const unsigned char *bytes, size_t length, struct histogram *histogram)
 {
@@ -138,11 +156,7 @@ static int read_counts(const unsigned char *bytes, size_t length, struct histogr
     uint64_t total = 0;
     size_t step = 0;
 
-    if (length < COUNTS_HEADER ||
-        (number_at(bytes, 4) & ~(uint64_t)COOKIE_IGNORED) != COOKIE_COUNTS ||
-        number_at(bytes + 4, 4) != length - COUNTS_HEADER || number_at(bytes + 8, 4) != 0 ||
-        number_at(bytes + 12, 4) != HISTOGRAM_DIGITS || number_at(bytes + 16, 8) != 1 ||
-        number_at(bytes + 32, 8) != bits_of(1.0))
+    if (!header_is_ours(bytes, length))
         return -EINVAL;
     while (at < end) {
         uint64_t steps = 1;

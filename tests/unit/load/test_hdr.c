@@ -117,7 +117,7 @@ static void test_counts_are_read_as_written_down(void **state)
     free(histogram);
 }
 
-static void test_a_shorter_range_and_other_word_sizes_are_read(void **state)
+static void test_what_writers_differ_in_is_read(void **state)
 {
     struct counts counts = counts_of("\x06", 1);
     struct histogram *histogram;
@@ -125,6 +125,12 @@ static void test_a_shorter_range_and_other_word_sizes_are_read(void **state)
     (void)state;
     put(counts.bytes + 24, 10000, 8);
     put(counts.bytes, 0x1c849383, 4);
+    histogram = decode(&counts, 0);
+    assert_non_null(histogram);
+    assert_int_equal(histogram->counts[0], 3);
+    free(histogram);
+    put(counts.bytes + 8, 1, 4); /* as hdr-histogram-js writes offset and ratio */
+    put(counts.bytes + 32, 1, 8);
     histogram = decode(&counts, 0);
     assert_non_null(histogram);
     assert_int_equal(histogram->counts[0], 3);
@@ -146,6 +152,7 @@ static void test_another_header_is_refused(void **state)
         {12, 4, 2},                   /* other digits: other steps */
         {16, 8, 1000},                /* another lowest value: the same */
         {32, 8, 0x4000000000000000U}, /* values that are half */
+        {32, 8, 1},                   /* a ratio as hdr-histogram-js has it, without its offset */
     };
 
     (void)state;
@@ -230,7 +237,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_there_and_back),
         cmocka_unit_test(test_counts_are_read_as_written_down),
-        cmocka_unit_test(test_a_shorter_range_and_other_word_sizes_are_read),
+        cmocka_unit_test(test_what_writers_differ_in_is_read),
         cmocka_unit_test(test_another_header_is_refused),
         cmocka_unit_test(test_other_counts_are_refused),
         cmocka_unit_test(test_what_surrounds_the_counts_is_checked),
