@@ -5,11 +5,13 @@
 #include "load/agent.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "load/wire.h"
@@ -54,10 +56,14 @@ int agent_ready(const char *version, double *start_at)
 {
     static const char start[] = "start ";
     char line[LINE_BYTES], *end;
+    struct timespec now;
     pthread_t thread;
     int error;
 
-    if (printf("ready %s\n", version) < 0 || fflush(stdout) != 0)
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (printf("ready %s %lld.%03ld\n", version, (long long)now.tv_sec, now.tv_nsec / 1000000) <
+            0 ||
+        fflush(stdout) != 0)
         return -ECANCELED;
     error = read_line(line);
     if (error < 0)
@@ -73,6 +79,13 @@ int agent_ready(const char *version, double *start_at)
     if (error == 0)
         error = pthread_detach(thread);
     return -error;
+}
+
+void agent_progress(const struct progress_now *now)
+{
+    printf("progress %" PRIu64 " %" PRId64 " %u\n", now->answered, now->oldest_ns,
+           now->connections);
+    fflush(stdout); /* one that cannot be told will find it out at the end */
 }
 
 int agent_tell(const struct figures *figures)

@@ -3,10 +3,11 @@
  * The part of a program that another one started (agents.h) and talks to by its standard input and
  * output, a line each:
  *
- *   agent says    ready VERSION         it knows the server's address and could begin
- *   is told       start UNIXTIME        when the schedule begins
- *                 stop                  end now and tell what was measured
- *   agent says    the lines of wire.h
+ *   agent says    ready VERSION UNIXTIME    it knows the server's address and could begin
+ *   is told       start UNIXTIME            when the schedule begins
+ *                 stop                      end now and tell what was measured
+ *   agent says    progress ANSWERED OLDEST_NS CONNECTIONS    about once a second
+ *                 the lines of wire.h                        at the end
  *
  * The end of its input is as good as "stop": so no agent goes on when who asked is gone.
  */
@@ -14,6 +15,7 @@
 #define LOAD_AGENT_H
 
 #include "load/figures.h"
+#include "load/progress.h"
 
 /*
  * Says that all is ready and waits for the time to start. From then on the process gets a SIGINT
@@ -23,6 +25,9 @@
  * of the thread.
  */
 int agent_ready(const char *version, double *start_at) __attribute__((warn_unused_result));
+
+/* Tells how things stand. */
+void agent_progress(const struct progress_now *now);
 
 /* Tells what was measured. 0 or -errno. */
 int agent_tell(const struct figures *figures) __attribute__((warn_unused_result));

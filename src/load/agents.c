@@ -6,6 +6,7 @@
 #include "load/agents.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <math.h>
 #include <poll.h>
 #include <signal.h>
@@ -18,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "load/duration.h"
 #include "load/remote.h"
 #include "load/wire.h"
 
@@ -25,15 +27,16 @@ enum {
     LINE_MOST = 1 << 21, /* bytes; a histogram's longest are 400,000 */
     READ_BYTES = 1 << 16,
     ERROR_BYTES = 256,
-    OPTIONS = 5, /* --agent --seed --share --connections NULL */
+    OPTIONS = 4, /* --agent --seed --share --connections */
     OPTION_BYTES = 64,
     TEXT = 300, /* with a host name in it */
 };
 
 /* Seconds. */
-static const double ready_within = 30;  /* a remote shell may ask a slow name server */
-static const double begins_after = 0.5; /* for the word to reach all */
-static const double told_within = 10;   /* after it should have ended */
+static const double ready_within = 30; /* a remote shell may ask a slow name server */
+static const double begins_after = 1;  /* for the word to reach all */
+static const double clocks_differ = 0.5;
+static const double told_within = 10; /* after it should have ended */
 
 enum agent_state { STARTED, READY, ALL_SAID, MEASURED, FAILED };
 
@@ -41,13 +44,15 @@ struct agent {
     char *name; /* its host, numbered where that is not the only one */
     const char *host;
     struct remote remote;
+    double started; /* Unix time */
     enum agent_state state;
     char *line; /* what it said of a line that has not ended */
     size_t line_length;
     char error[ERROR_BYTES]; /* its last line on standard error */
     size_t error_length;
-    bool error_ended; /* the next byte begins another */
-    char *failure;    /* why it failed; NULL: it did not, or there was no memory to say it */
+    bool error_ended;        /* the next byte begins another */
+    char *failure;           /* why it failed; NULL: it did not, or there was no memory to say it */
+    struct progress_now now; /* as it last said */
     struct figures *figures;
 };
 
@@ -224,6 +229,17 @@ static void listen_to_errors(struct agent *agent)
     }
 }
 
+/* Its last complaint, without its name, which is ours; NULL: it has none. */
+static const char *complaint(const struct agent *agent)
+{
+    static const char name[] = "load: ";
+
+    if (agent->error_length == 0)
+        return NULL;
+    return strncmp(agent->error, name, sizeof name - 1) == 0 ? agent->error + sizeof name - 1
+                                                             : agent->error;
+}
+
 /* One whose output has ended: it has said all, or why not. */
 static void ended(struct agents *agents, struct agent *agent)
 {
@@ -235,8 +251,9 @@ static void ended(struct agents *agents, struct agent *agent)
     if (agent->state == ALL_SAID) {
         agent->state = MEASURED;
         report->figures = agent->figures;
-    } else if (agent->error_length > 0) {
-        fail(agents, agent, "%s", agent->error);
+        report->said = complaint(agent);
+    } else if (complaint(agent) != NULL) {
+        fail(agents, agent, "%s", complaint(agent));
     } else if (WIFSIGNALED(status)) {
         fail(agents, agent, "killed by signal %d (%s)", WTERMSIG(status),
              strsignal(WTERMSIG(status)));
@@ -261,6 +278,53 @@ static void stop_all(struct agents *agents)
         say(&agents->agents[i], "stop\n");
 }
 
+/* "VERSION UNIXTIME", when it can begin. Its clock was read after it was started and before now. */
+static void heard_ready(struct agents *agents, struct agent *agent, const char *words)
+{
+    const char *version = agents->order->version, *clock = strrchr(words, ' ');
+    double time = clock != NULL ? strtod(clock, NULL) : 0, now = unix_time();
+    char off[DURATION_BYTES];
+
+    if (clock == NULL || (size_t)(clock - words) != strlen(version) ||
+        memcmp(words, version, strlen(version)) != 0)
+        fail(agents, agent, "its program is of version %.*s, this one of %s",
+             clock != NULL ? (int)(clock - words) : 60, words, version);
+    else if (time < agent->started - clocks_differ || time > now + clocks_differ)
+        fail(agents, agent, "its clock is %s %s: hosts must agree on the time",
+             duration_words(off, 1e9 * (time > now ? time - now : agent->started - time)),
+             time > now ? "ahead" : "behind");
+    else
+        agent->state = READY;
+}
+
+/* Is it a line of progress? Then it is kept. */
+static bool heard_progress(struct agent *agent, const char *line)
+{
+    struct progress_now now = {0};
+
+    if (agent->state != READY || sscanf(line, "progress %" SCNu64 " %" SCNd64 " %u", &now.answered,
+                                        &now.oldest_ns, &now.connections) != 3)
+        return false;
+    agent->now = now;
+    return true;
+}
+
+/* How things stand with all that are still under way or have ended. */
+static struct progress_now all_together(const struct agents *agents)
+{
+    struct progress_now all = {.passed_s = unix_time() - agents->started};
+
+    for (size_t i = 0; i < agents->count; i++) {
+        const struct progress_now *one = &agents->agents[i].now;
+
+        all.answered += one->answered;
+        all.connections += one->connections;
+        if (one->oldest_ns > all.oldest_ns)
+            all.oldest_ns = one->oldest_ns;
+    }
+    return all;
+}
+
 /* A whole line of one's output. What comes before it is ready is from its shell. */
 static void heard(struct agents *agents, struct agent *agent, const char *line)
 {
@@ -268,15 +332,12 @@ static void heard(struct agents *agents, struct agent *agent, const char *line)
     int result;
 
     if (agent->state == STARTED) {
-        if (strncmp(line, ready, sizeof ready - 1) != 0)
-            return;
-        if (strcmp(line + sizeof ready - 1, agents->order->version) == 0)
-            agent->state = READY;
-        else
-            fail(agents, agent, "its program is of version %s, this one of %s",
-                 line + sizeof ready - 1, agents->order->version);
+        if (strncmp(line, ready, sizeof ready - 1) == 0)
+            heard_ready(agents, agent, line + sizeof ready - 1);
         return;
     }
+    if (heard_progress(agent, line))
+        return;
     result = agent->state == ALL_SAID ? -EINVAL : wire_read(line, agent->figures);
     if (result == 1)
         agent->state = ALL_SAID;
@@ -393,27 +454,33 @@ static void give_up_on(struct agents *agents, const char *why)
             fail(agents, &agents->agents[i], "%s", why);
 }
 
-/* Starts the agent of that number. */
+/* Starts the agent of that number, with its own options behind those given, which they thereby
+ * replace: but before a "--". 0 or -ENOMEM. */
 static int start(struct agents *agents, size_t number)
 {
+    char *const *given = agents->order->arguments;
     char options[OPTIONS][OPTION_BYTES] = {"--agent"};
     struct agent *agent = &agents->agents[number];
-    size_t given = 0;
+    size_t count = 0, made = 0, before = 0;
     char **arguments;
     int error;
 
-    while (agents->order->arguments[given] != NULL)
-        given++;
-    arguments = calloc(given + OPTIONS, sizeof *arguments);
+    while (given[count] != NULL)
+        count++;
+    arguments = calloc(count + OPTIONS + 1, sizeof *arguments);
     if (arguments == NULL)
         return -ENOMEM;
-    memcpy(arguments, agents->order->arguments, given * sizeof *arguments);
-    snprintf(options[1], OPTION_BYTES, "--seed=%llu", (unsigned long long)agents->order->seed);
+    snprintf(options[1], OPTION_BYTES, "--seed=%" PRIu64, agents->order->seed);
     snprintf(options[2], OPTION_BYTES, "--share=%zu/%zu", number, agents->count);
-    snprintf(options[3], OPTION_BYTES, "--connections=%llu",
-             (unsigned long long)agents->reports[number].connections);
-    for (size_t i = 0; i < OPTIONS - 1; i++)
-        arguments[given + i] = options[i];
+    snprintf(options[3], OPTION_BYTES, "--connections=%" PRIu64,
+             agents->reports[number].connections);
+    while (given[before] != NULL && strcmp(given[before], "--") != 0)
+        arguments[made++] = given[before++];
+    for (size_t i = 0; i < OPTIONS; i++)
+        arguments[made++] = options[i];
+    for (size_t i = before; i < count; i++)
+        arguments[made++] = given[i];
+    agent->started = unix_time();
     error = remote_start(&agent->remote, agent->host, arguments);
     if (error != 0)
         fail(agents, agent, "could not be started: %s", strerror(-error));
@@ -442,7 +509,7 @@ static int make_ready(struct agents *agents)
     return error;
 }
 
-int agents_run(struct agents *agents, void (*progress)(double seconds))
+int agents_run(struct agents *agents, agents_progress *progress, void *context)
 {
     char line[OPTION_BYTES];
     double until, told = 0;
@@ -464,11 +531,11 @@ int agents_run(struct agents *agents, void (*progress)(double seconds))
         say(&agents->agents[i], line);
     until = agents->started + agents->order->seconds + told_within;
     while (count_in(agents, MEASURED) + count_in(agents, FAILED) < agents->count) {
-        double seconds = unix_time() - agents->started;
+        struct progress_now now = all_together(agents);
 
-        if (progress != NULL && seconds >= told) {
-            progress(seconds);
-            told = floor(seconds) + 1;
+        if (progress != NULL && now.passed_s >= told) {
+            progress(context, &now);
+            told = floor(now.passed_s) + 1;
         }
         if (unix_time() >= until)
             give_up_on(agents, "told no figures in time");

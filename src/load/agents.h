@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "load/figures.h"
+#include "load/progress.h"
 #include "load/report.h"
 
 struct agents; /* of a run */
@@ -37,14 +38,17 @@ int agents_new(const struct agents_order *order, struct agents **agents)
     __attribute__((warn_unused_result));
 void agents_free(struct agents *agents); /* ends those that still run; NULL allowed */
 
+typedef void agents_progress(void *context, const struct progress_now *now);
+
 /*
  * Starts all, waits and gathers. SIGINT and SIGTERM, which must be blocked, stop all of them, and
  * what was measured until then is kept; a second one does not wait for that. SIGPIPE must be
- * ignored. progress: called about once a second with the seconds since the start; NULL allowed.
+ * ignored. progress: called about once a second with its context and how things stand with all of
+ * them; NULL allowed.
  * 0: measured, by at least one; -ECANCELED: stopped before they began; -ECHILD: nothing was
  * measured, agents_each() says why; other -errno.
  */
-int agents_run(struct agents *agents, void (*progress)(double seconds))
+int agents_run(struct agents *agents, agents_progress *progress, void *context)
     __attribute__((warn_unused_result));
 
 /* Of a run: what all measured together, each by itself, and the Unix time at which it began. */

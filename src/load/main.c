@@ -15,6 +15,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "load/agent.h"
+#include "load/agents.h"
 #include "load/figures.h"
 #include "load/generator.h"
 #include "load/limits.h"
@@ -151,7 +153,10 @@ static void say_progress(struct run *run, struct progress *progress, bool *short
         if (shortage == 0)
             shortage = atomic_load(&gauge->shortage);
     }
-    progress_say(progress, &now);
+    if (run->options.agent)
+        agent_progress(&now);
+    else
+        progress_say(progress, &now);
     if (shortage != 0 && !*short_said) {
         progress_end(progress);
         fprintf(stderr, "load: --connections=%u: only %u at a time: %s: %s\n",
@@ -201,11 +206,12 @@ static int write_json(const char *name, const struct report *report)
     return result;
 }
 
-static int tell(struct run *run)
+/* agents: those who measured it; NULL: this process did. An exit status. */
+static int tell(struct run *run, const struct figures *figures, const struct agents *agents)
 {
     const struct options *o = &run->options;
     const struct report_path url_path = {run->target.path, 1};
-    const struct report report = {
+    struct report report = {
         .command = run->argv,
         .command_length = run->argc,
         .version = SERVER_VERSION,
@@ -221,12 +227,16 @@ static int tell(struct run *run)
         .seconds = o->duration_s,
         .rate = o->rate / o->shares,
         .connections = o->connections,
-        .figures = run->figures,
+        .figures = figures,
         .reasons = &run->reasons,
     };
     bool json_only = o->json != NULL && strcmp(o->json, "-") == 0;
-    int result = o->json != NULL ? write_json(o->json, &report) : 0;
+    int result = 0;
 
+    if (agents != NULL)
+        report.agents = agents_each(agents, &report.agent_count);
+    if (o->json != NULL)
+        result = write_json(o->json, &report);
     if (result < 0)
         fprintf(stderr, "load: --json=%s: %s\n", o->json, strerror(-result));
     report_summary(&report, json_only ? stderr : stdout);
@@ -280,13 +290,10 @@ static int open_descriptors(struct run *run)
 /* Makes the requests and tells of them. An exit status. */
 static int measure(struct run *run)
 {
-    int result = open_descriptors(run), joined;
+    int result, joined;
 
     run->figures = figures_new();
-    if (run->figures == NULL)
-        result = -ENOMEM;
-    if (result == 0)
-        result = start_workers(run);
+    result = run->figures == NULL ? -ENOMEM : start_workers(run);
     if (result == 0) {
         watch_over(run);
     } else { /* without all of them it is not what was asked for */
@@ -296,16 +303,33 @@ static int measure(struct run *run)
     joined = join_workers(run);
     if (result == 0)
         result = joined;
-    if (result == 0)
+    if (result == 0 && run->options.agent)
+        result = agent_tell(run->figures);
+    else if (result == 0)
         result = figures_void(run->figures, "", &run->reasons);
-    return result < 0 ? complain(strerror(-result)) : tell(run);
+    if (result < 0)
+        return complain(strerror(-result));
+    return run->options.agent ? EXIT_SUCCESS : tell(run, run->figures, NULL);
 }
 
+/* Is told when to begin. An exit status. */
+static int wait_for_start(struct run *run)
+{
+    int result = agent_ready(SERVER_VERSION, &run->options.start_at);
+
+    if (result == -ECANCELED)
+        return complain("told to stop before it began");
+    if (result == -EPROTO)
+        return complain("--agent: expected to be started by --agents and told when to begin");
+    return result < 0 ? complain(strerror(-result)) : EXIT_SUCCESS;
+}
+
+/* Finds whom to ask, and asks for what that takes. An exit status. */
 static int prepare(struct run *run)
 {
     struct options *o = &run->options;
     char error[ERROR_SIZE];
-    int result = target_init(&run->target, o, error, sizeof error);
+    int result = target_init(&run->target, o, error, sizeof error), status;
 
     if (result == TARGET_BAD_URL) {
         complain(error);
@@ -314,7 +338,99 @@ static int prepare(struct run *run)
     if (result < 0 || limits_raise(o->connections, o->threads, error, sizeof error) < 0 ||
         target_find(&run->target, o, error, sizeof error) < 0)
         return complain(error);
-    return set_start(run);
+    status = o->agent ? wait_for_start(run) : EXIT_SUCCESS;
+    return status != EXIT_SUCCESS ? status : set_start(run);
+}
+
+static int measure_here(struct run *run)
+{
+    int status = prepare(run);
+
+    return status == EXIT_SUCCESS ? measure(run) : status;
+}
+
+/* ---- several hosts ---- */
+
+static void say_progress_of_agents(void *progress, const struct progress_now *now)
+{
+    progress_say(progress, now);
+}
+
+/* What each agent said on its standard error, or why it failed. */
+static void say_of_each(const struct agents *agents)
+{
+    size_t count;
+    const struct report_agent *each = agents_each(agents, &count);
+
+    for (size_t i = 0; i < count; i++)
+        if (each[i].failure != NULL || each[i].said != NULL)
+            fprintf(stderr, "load: agent %s: %s\n", each[i].host,
+                    each[i].failure != NULL ? each[i].failure : each[i].said);
+}
+
+static int gather(struct run *run, struct agents *agents)
+{
+    struct progress progress;
+    int result;
+
+    signal(SIGPIPE, SIG_IGN); /* one that has ended is found by what it does not say */
+    progress_begin(&progress, run->options.ramp_s + run->options.duration_s);
+    result = agents_run(agents, say_progress_of_agents, &progress);
+    progress_end(&progress);
+    say_of_each(agents);
+    if (result == -ECHILD)
+        return EXIT_NOTHING;
+    if (result == -ECANCELED)
+        return complain("told to stop before all agents were ready");
+    if (result == 0)
+        result = agents_void(agents, &run->reasons);
+    run->begun = agents_started(agents);
+    return result < 0 ? complain(strerror(-result)) : tell(run, agents_figures(agents), agents);
+}
+
+static int measure_there(struct run *run)
+{
+    struct options *o = &run->options;
+    const struct agents_order order = {
+        .hosts = o->agents,
+        .arguments = run->argv + 1,
+        .version = SERVER_VERSION,
+        .seed = o->seed,
+        .rate = o->rate,
+        .connections = o->connections,
+        .start_at = o->start_at,
+        .seconds = o->ramp_s + o->duration_s + o->drain_s,
+    };
+    struct agents *agents;
+    char error[ERROR_SIZE];
+    size_t count;
+    int result = target_init(&run->target, o, error, sizeof error), status;
+
+    if (result < 0) {
+        complain(error);
+        return result == TARGET_BAD_URL ? EXIT_BAD_USAGE : EXIT_NOTHING;
+    }
+    result = agents_new(&order, &agents);
+    if (result == -EINVAL) {
+        snprintf(error, sizeof error, "--agents=%s: expected 1 to %d hosts, divided by commas",
+                 o->agents, AGENTS_MOST);
+        complain(error);
+        return EXIT_BAD_USAGE;
+    }
+    if (result < 0)
+        return complain(strerror(-result));
+    agents_each(agents, &count);
+    if (o->connections / count < o->threads) {
+        snprintf(error, sizeof error,
+                 "--connections=%u: expected at least %zu, one for each thread of each agent",
+                 o->connections, count * o->threads);
+        complain(error);
+        status = EXIT_BAD_USAGE;
+    } else {
+        status = gather(run, agents);
+    }
+    agents_free(agents);
+    return status;
 }
 
 int main(int argc, char **argv)
@@ -330,10 +446,11 @@ int main(int argc, char **argv)
         options_help(stdout);
     } else if (run.options.wish == OPTIONS_VERSION) {
         printf("load %s\n", SERVER_VERSION);
+    } else if (open_descriptors(&run) < 0) {
+        status = complain(strerror(errno));
     } else {
-        status = prepare(&run);
-        if (status == EXIT_SUCCESS)
-            status = measure(&run);
+        status = run.options.agents != NULL && !run.options.agent ? measure_there(&run)
+                                                                  : measure_here(&run);
         target_free(&run.target);
     }
     reasons_free(&run.reasons);

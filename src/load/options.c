@@ -243,6 +243,9 @@ static const struct option table[] = {
      "end when the oldest request is older (never)"},
     {"json", "FILE", read_text, FIELD(json), 0, 0, "a file, or - for standard output",
      "write every figure there; -: to standard output"},
+    {"agents", "HOST,...", read_text, FIELD(agents), 0, 0, "names of hosts, divided by commas",
+     "make the requests on these, by ssh (see the README); local: here"},
+    {"agent", NULL, read_flag, FIELD(agent), 0, 0, "", "what --agents starts, and talks to"},
     {"share", "I/N", read_share, 0, 0, 0, "I/N, where I is 0 to N-1 and N at most 65536",
      "every N-th arrival from the I-th on (0/1)"},
     {"start-at", "TIME", read_double, FIELD(start_at), 1, 1e11, "seconds of Unix time",
@@ -344,6 +347,9 @@ static int check(struct options *options, char *error, size_t size)
     else if (options->drain_s > options->timeout_s)
         snprintf(error, size, "--drain=%g: expected at most --timeout=%g", options->drain_s,
                  options->timeout_s);
+    else if (options->agents != NULL && !options->agent && options->shares > 1)
+        snprintf(error, size, "--share=%u/%u: expected without --agents, each of which has a share",
+                 options->share, options->shares);
     else
         return 0;
     return -EINVAL;

@@ -36,6 +36,8 @@ struct options {
     bool close;
     const char *unix_path; /* NULL: by the URL's host and port */
     const char *json;      /* NULL: none; "-": standard output */
+    const char *agents;    /* NULL: this process makes the requests */
+    bool agent;            /* it does, and was started by one with --agents */
     enum options_wish wish;
 };
 

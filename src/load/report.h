@@ -24,6 +24,7 @@ struct report_agent {
     const char *host;
     const struct figures *figures; /* NULL: it failed */
     const char *failure;           /* why; NULL: it did not */
+    const char *said;              /* its last complaint all the same; NULL: none */
     double rate;                   /* its part of the rate */
     uint64_t connections;          /* and of the connections */
 };

@@ -265,6 +265,8 @@ static void reason(FILE *to, const char *words)
     while (*words != '\0') {
         size_t length = strcspn(words, " ");
 
+        if (strncmp(words + length, " %", 2) == 0) /* which stays with its number */
+            length += 2;
         if (column > 0 && column + 1 + length <= COLUMNS) {
             fputc(' ', to);
             column++;

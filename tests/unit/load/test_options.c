@@ -77,6 +77,23 @@ static void each_option_sets_its_field(void **state)
     options_free(&o);
 }
 
+static void agents_give_shares_themselves(void **state)
+{
+    struct options o;
+
+    (void)state;
+    assert_int_equal(PARSE(&o, "--rate=1", "--agents=a,b", URL), 0);
+    assert_string_equal(o.agents, "a,b");
+    assert_false(o.agent);
+    options_free(&o);
+    assert_int_equal(PARSE(&o, "--rate=1", "--agents=a,b", "--share=1/2", URL), -EINVAL);
+    assert_string_equal(error, "--share=1/2: expected without --agents, each of which has a share");
+    options_free(&o);
+    assert_int_equal(PARSE(&o, "--rate=1", "--agents=a,b", URL, "--agent", "--share=1/2"), 0);
+    assert_true(o.agent);
+    options_free(&o);
+}
+
 static void a_body_can_be_a_file(void **state)
 {
     struct options o;
@@ -174,10 +191,10 @@ static void no_more_threads_than_connections(void **state)
 
 static void help_names_every_option(void **state)
 {
-    static const char *const names[] = {"rate",  "duration", "ramp",  "connections", "spacing",
-                                        "seed",  "threads",  "path",  "body",        "close",
-                                        "unix",  "timeout",  "drain", "json",        "give-up",
-                                        "share", "start-at", "help",  "version"};
+    static const char *const names[] = {
+        "rate",    "duration", "ramp",  "connections", "spacing",  "seed",  "threads",
+        "path",    "body",     "close", "unix",        "timeout",  "drain", "json",
+        "give-up", "agents",   "agent", "share",       "start-at", "help",  "version"};
     static char text[8192];
     FILE *file = fmemopen(text, sizeof text, "w");
 
@@ -198,6 +215,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_not_given_has_its_default),
         cmocka_unit_test(each_option_sets_its_field),
+        cmocka_unit_test(agents_give_shares_themselves),
         IN_SCRATCH(a_body_can_be_a_file),
         cmocka_unit_test(help_and_version_need_nothing_else),
         cmocka_unit_test(what_is_wrong_is_said_in_a_line),

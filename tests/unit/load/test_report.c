@@ -140,8 +140,8 @@ static void test_a_summary_of_what_went_wrong(void **state)
         "  generator    used 50 % of its core, was stopped by SIGINT\n",
         "\nvoid: this says nothing of the server\n"
         "  late\n"
-        "  a reason of many words that needs more than the eighty columns of a terminal\n"
-        "    to be said\n",
+        "  a reason of many words that needs more than the eighty columns of a longer\n"
+        "    99 % terminal to be said\n",
     };
     struct run run = run_of(900);
     char *text;
@@ -161,7 +161,8 @@ static void test_a_summary_of_what_went_wrong(void **state)
     run.figures->stopped = FIGURES_SIGINT;
     assert_int_equal(reasons_add(&run.reasons, "late"), 0);
     assert_int_equal(reasons_add(&run.reasons, "a reason of many words that needs more than the "
-                                               "eighty columns of a terminal to be said"),
+                                               "eighty columns of a longer 99 %% terminal to be "
+                                               "said"),
                      0);
     text = written(&run, false);
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++)
