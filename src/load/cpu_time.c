@@ -22,10 +22,10 @@ static int64_t waited_ns(void)
     return waited;
 }
 
-int64_t cpu_time_ns(void)
+struct cpu_time cpu_time_now(void)
 {
     struct timespec ran;
 
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ran);
-    return (int64_t)ran.tv_sec * 1000000000 + ran.tv_nsec + waited_ns();
+    return (struct cpu_time){(int64_t)ran.tv_sec * 1000000000 + ran.tv_nsec, waited_ns()};
 }

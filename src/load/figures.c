@@ -15,8 +15,9 @@
 
 /* What a run may have and still be a measurement of the server. */
 enum {
-    LAG_PARTS = 10,       /* lag is at most one part of so many of latency, both at 99 % */
-    BUSY_PERCENT = 85,    /* of its core */
+    LAG_PARTS = 10,    /* lag is at most one part of so many of latency, both at 99 % */
+    BUSY_PERCENT = 85, /* of its core */
+    WAITED_PERCENT = 5,
     OFFERED_PARTS = 1000, /* offered may differ from asked by one of so many parts */
     COMPARED_AT = 9900,   /* per 10000 */
 };
@@ -116,6 +117,8 @@ int figures_add(struct figures *whole, const struct figures *part)
         whole->seconds = part->seconds;
     if (part->busy > whole->busy)
         whole->busy = part->busy;
+    if (part->waited > whole->waited)
+        whole->waited = part->waited;
     if (part->stopped > whole->stopped)
         whole->stopped = part->stopped;
     return 0;
@@ -165,6 +168,11 @@ int figures_void(const struct figures *figures, const char *whose, struct reason
     if (error == 0 && figures->busy * 100 > BUSY_PERCENT)
         error = reasons_add(reasons, "%sbusy itself: it used %.1f %% of its core, over %d %%",
                             whose, figures->busy * 100, BUSY_PERCENT);
+    if (error == 0 && figures->waited * 100 > WAITED_PERCENT)
+        error = reasons_add(reasons,
+                            "%skept waiting itself: others had its core for %.1f %% of the time, "
+                            "over %d %%",
+                            whose, figures->waited * 100, WAITED_PERCENT);
     if (error == 0 && off * OFFERED_PARTS > figures->due)
         error = reasons_add(
             reasons, "%soffered %llu requests where %llu were due, over 0.1 %% apart", whose,

@@ -53,6 +53,8 @@ struct figures {
     uint64_t bytes;              /* received */
     double seconds;         /* of the window, as long as it really was; of several the longest */
     double busy;            /* share of its core that it used, of several the largest */
+    double waited;          /* share of the time in which others had that core while it could have
+                               run, of several the largest */
     int64_t *backlog_ns;    /* for each second the age of the oldest request without an answer */
     size_t backlog_seconds; /* how many of those there are */
     enum figures_stop stopped;

@@ -8,7 +8,6 @@
 #include <errno.h>
 
 #include "coro/wait.h"
-#include "load/cpu_time.h"
 
 enum {
     TICK_MS = 10,
@@ -28,7 +27,7 @@ static int64_t ns_of(double seconds)
 static void begin_window(struct generator *g)
 {
     g->measuring = true;
-    g->taken_ns = cpu_time_ns();
+    g->before = cpu_time_now();
     g->idle_ns = 0;
 }
 
@@ -43,6 +42,8 @@ static void note_seconds(struct generator *g, int64_t now_ns)
 static void end_window(struct generator *g, int64_t now_ns)
 {
     int64_t until_ns = now_ns < g->end_ns ? now_ns : g->end_ns;
+    double took_ns = (double)(now_ns - g->window_ns);
+    struct cpu_time after = cpu_time_now();
 
     note_seconds(g, now_ns);
     g->draining = true;
@@ -51,8 +52,8 @@ static void end_window(struct generator *g, int64_t now_ns)
     if (!g->measuring)
         return; /* stopped in the ramp */
     g->figures->seconds = (double)(until_ns - g->window_ns) / 1e9;
-    g->figures->busy =
-        (double)(cpu_time_ns() - g->taken_ns - g->idle_ns) / (double)(now_ns - g->window_ns);
+    g->figures->busy = (double)(after.ran_ns - g->before.ran_ns - g->idle_ns) / took_ns;
+    g->figures->waited = (double)(after.waited_ns - g->before.waited_ns) / took_ns;
 }
 
 /* ---- the dispatcher ---- */

@@ -17,6 +17,7 @@
 #include "coro/run.h"
 #include "coro/timer.h"
 #include "load/connection.h"
+#include "load/cpu_time.h"
 #include "load/figures.h"
 #include "load/options.h"
 #include "load/requests.h"
@@ -55,7 +56,8 @@ struct generator {
     int64_t window_ns, end_ns; /* of the window */
     int64_t late_ns;           /* what is due in the window is taken up until then */
     int64_t second_ns;         /* when the next second of the window ends */
-    int64_t taken_ns, idle_ns; /* cpu_time_ns() when the window began; spun in vain since then */
+    struct cpu_time before;    /* the window */
+    int64_t idle_ns;           /* spun in vain since it began */
     bool measuring;            /* the window has begun */
     bool draining;             /* it has ended */
     int error;

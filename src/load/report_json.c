@@ -105,9 +105,9 @@ static int put_figures(FILE *to, const struct figures *figures, double rate, uin
     fprintf(to,
             ",\n \"connections\": {\"asked\": %" PRIu64 ", \"most\": %" PRIu64
             ", \"opened\": %" PRIu64 ", \"queued_most\": %" PRIu64 "},\n \"bytes\": %" PRIu64
-            ", \"cpu\": {\"busy\": %.4f},\n \"backlog\": [",
+            ", \"cpu\": {\"busy\": %.4f, \"waited\": %.4f},\n \"backlog\": [",
             connections, figures->connections_most, figures->connections_opened,
-            figures->queued_most, figures->bytes, figures->busy);
+            figures->queued_most, figures->bytes, figures->busy, figures->waited);
     for (size_t i = 0; i < figures->backlog_seconds; i++) {
         separate(to, &first);
         fprintf(to, "[%zu, %.3f]", i + 1, (double)figures->backlog_ns[i] / 1e3);

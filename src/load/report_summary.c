@@ -226,6 +226,8 @@ static void measured(FILE *to, const struct report *report)
     fputs("\n", to);
     list = begin(to, "  generator");
     item(&list, "used %.0f %% of its core", figures->busy * 100);
+    if (figures->waited >= 0.005) /* what is told is not 0 */
+        item(&list, "waited for it %.0f %% of the time", figures->waited * 100);
     if (figures->stopped == FIGURES_GIVE_UP)
         item(&list, "gave up: the oldest request waited too long");
     else if (figures->stopped != FIGURES_NOT_STOPPED)

@@ -33,6 +33,7 @@ static const struct field {
     FIELD(NANOSECONDS, oldest_ns),
     FIELD(FRACTION, seconds),
     FIELD(FRACTION, busy),
+    FIELD(FRACTION, waited),
     FIELD(STOP, stopped),
     FIELD(HISTOGRAM, lag),
     FIELD(HISTOGRAM, latency),

@@ -55,19 +55,21 @@ static void test_what_cannot_be_added_is_the_most(void **state)
     whole->connections_opened = 5;
     whole->seconds = 2;
     whole->busy = 0.25;
+    whole->waited = 0.5;
     whole->stopped = FIGURES_GIVE_UP;
     part->connections_most = 4;
     part->queued_most = 2;
     part->connections_opened = 6;
     part->seconds = 1.5;
     part->busy = 0.5;
+    part->waited = 0.25;
     part->stopped = FIGURES_SIGINT;
     assert_int_equal(figures_add(whole, part), 0);
     assert_int_equal(whole->connections_most, 7);
     assert_int_equal(whole->queued_most, 3);
     assert_int_equal(whole->connections_opened, 11);
     assert_true(whole->seconds > 1.9 && whole->seconds < 2.1);
-    assert_true(whole->busy > 0.4 && whole->busy < 0.6);
+    assert_true(whole->busy == 0.5 && whole->waited == 0.5);
     assert_int_equal(whole->stopped, FIGURES_GIVE_UP);
     figures_free(part);
     figures_free(whole);
@@ -108,6 +110,7 @@ static struct figures *sound(void)
     figures->due = 100000;
     figures->requests = 100000;
     figures->busy = 0.85;
+    figures->waited = 0.05;
     return figures;
 }
 
@@ -150,6 +153,10 @@ static void test_void_for_each_reason(void **state)
     figures = sound();
     figures->busy = 0.8501;
     expect_reason(figures, "agent a: busy itself: it used 85.0 % of its core, over 85 %");
+    figures = sound();
+    figures->waited = 0.0501;
+    expect_reason(figures, "agent a: kept waiting itself: others had its core for 5.0 % of the "
+                           "time, over 5 %");
     figures = sound();
     figures->requests -= 101;
     expect_reason(figures,

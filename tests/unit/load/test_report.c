@@ -45,6 +45,7 @@ static struct run run_of(int requests)
     run.figures->statuses[200] = (uint64_t)requests;
     run.figures->seconds = 10;
     run.figures->busy = 0.5;
+    run.figures->waited = 0.02;
     run.figures->connections_most = 7;
     run.figures->connections_opened = 9;
     run.report = (struct report){
@@ -97,25 +98,26 @@ static void test_a_summary(void **state)
     char *text = written(&run, false);
 
     (void)state;
-    assert_string_equal(text, "http://127.0.0.1:8080/hello\n"
-                              "  asked for    1,000 requests a second for 10 s, poisson, seed 42\n"
-                              "\n"
-                              "                      latency       service           lag\n"
-                              "                  due to done  sent to done   due to sent\n"
-                              "  mean                5.00 ms       5.00 ms        100 ns\n"
-                              "  50 %                5.00 ms       5.00 ms        100 ns\n"
-                              "  90 %                9.00 ms       9.00 ms        100 ns\n"
-                              "  99 %                9.90 ms       9.90 ms        100 ns\n"
-                              "  99.9 %              9.99 ms       9.99 ms        100 ns\n"
-                              "  99.99 %                   -             -             -\n"
-                              "  highest             10.0 ms       10.0 ms        100 ns\n"
-                              "\n"
-                              "  offered      1,000/s: 10,000 of 10,000 requests in 10 s\n"
-                              "  answered     1,000/s: 10,000 requests\n"
-                              "  statuses     200: 10,000\n"
-                              "  errors       none\n"
-                              "  connections  7 of 1,000 open at most, 9 opened\n"
-                              "  generator    used 50 % of its core\n");
+    assert_string_equal(text,
+                        "http://127.0.0.1:8080/hello\n"
+                        "  asked for    1,000 requests a second for 10 s, poisson, seed 42\n"
+                        "\n"
+                        "                      latency       service           lag\n"
+                        "                  due to done  sent to done   due to sent\n"
+                        "  mean                5.00 ms       5.00 ms        100 ns\n"
+                        "  50 %                5.00 ms       5.00 ms        100 ns\n"
+                        "  90 %                9.00 ms       9.00 ms        100 ns\n"
+                        "  99 %                9.90 ms       9.90 ms        100 ns\n"
+                        "  99.9 %              9.99 ms       9.99 ms        100 ns\n"
+                        "  99.99 %                   -             -             -\n"
+                        "  highest             10.0 ms       10.0 ms        100 ns\n"
+                        "\n"
+                        "  offered      1,000/s: 10,000 of 10,000 requests in 10 s\n"
+                        "  answered     1,000/s: 10,000 requests\n"
+                        "  statuses     200: 10,000\n"
+                        "  errors       none\n"
+                        "  connections  7 of 1,000 open at most, 9 opened\n"
+                        "  generator    used 50 % of its core, waited for it 2 % of the time\n");
     end(&run, text);
 }
 
@@ -137,7 +139,8 @@ static void test_a_summary_of_what_went_wrong(void **state)
         "               6 unfinished at the end, the oldest for 1.50 s\n",
         "  connections  7 of 1,000 open at most, 9 opened,\n"
         "               up to 5,000,000 requests waited for one\n",
-        "  generator    used 50 % of its core, was stopped by SIGINT\n",
+        "  generator    used 50 % of its core, waited for it 2 % of the time,\n"
+        "               was stopped by SIGINT\n",
         "\nvoid: this says nothing of the server\n"
         "  late\n"
         "  a reason of many words that needs more than the eighty columns of a longer\n"
@@ -265,7 +268,7 @@ static void test_json(void **state)
             "\"timeout\": 0, \"unfinished\": 4},\n"
             " \"unfinished\": {\"count\": 4, \"oldest_us\": 1.234},\n"
             " \"connections\": {\"asked\": 1000, \"most\": 7, \"opened\": 9, \"queued_most\": 6},\n"
-            " \"bytes\": 5, \"cpu\": {\"busy\": 0.5000},\n"
+            " \"bytes\": 5, \"cpu\": {\"busy\": 0.5000, \"waited\": 0.0200},\n"
             " \"backlog\": [[1, 0.000], [2, 1.500]],\n"
             " \"stopped\": \"give-up\",\n"
             " \"void\": [\"late\", \"busy\"]}\n",

@@ -32,6 +32,7 @@ static struct figures *filled(void)
     figures->queued_most = 13;
     figures->seconds = 10.0 / 3;
     figures->busy = 1.0 / 7;
+    figures->waited = 1.0 / 11;
     figures->stopped = FIGURES_GIVE_UP;
     for (int64_t i = 0; i < 40; i++)
         assert_int_equal(figures_add_backlog(figures, i % 3 * 1000000000), 0);
