@@ -3,14 +3,21 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import made
 import pytest
 from made import FAKE, ROOT, needs_wrk
-from lab.programs import capacity
+from lab.judge.capacity import Interval, Promise, Trial
+from lab.measure.offered import Offered
+from lab.programs import advise, capacity
+from lab.programs.seeking import Asked, Seeker
+from test_capacity import load_of
 
 HERE = Path(__file__).parent
 # The program as scripts/launch.py runs it, with another generator.
@@ -205,6 +212,50 @@ def test_a_path_is_the_workload_that_asks_for_it(text: str, name: str, target: s
 @pytest.mark.parametrize("text, us", [("50ms", 50e3), ("1.5s", 1.5e6), ("800us", 800.0), ("2µs", 2.0)])
 def test_times_have_a_unit(text: str, us: float) -> None:
     assert capacity.duration_us(text) == us
+
+
+def found(label: str, rate: float, memory: int, **fields: Any) -> Seeker:
+    """One whose search has ended at a rate."""
+    one = Seeker(made.cell("sleep"), label, Asked(Promise("p99", 50e3), 0.03, 1), **fields)
+    one.search.found = Interval(rate, rate * 0.99, rate * 1.01)
+    one.windows = [(Trial(rate, True, True), Offered(load_of(40e3), None, 10.0, memory))]
+    return one
+
+
+def test_a_sentence_for_advice() -> None:
+    seekers = [
+        found("threads(64)", 3050.0, 5 << 20), found("coro", 6900.0, 5 << 20),
+        found("threads(256)", 6300.0, 25 << 20), found("prefork(64)", 1.0, 1, problem="it ended"),
+    ]  # fmt: skip
+    assert capacity.sentence(seekers) == (
+        "at p99 ≤ 50 ms: coro carries 6,900/s, threads(256) 6,300/s at 5 × the memory, threads(64) 3,050/s"
+    )
+    assert capacity.sentence([]) == ""
+
+
+def test_advice_says_what_the_best_sizes_carry(tmp_path: Path) -> None:
+    staged = STAGED.replace("import capacity\n", "import advise\n").replace("capacity.main", "advise.main")
+    done = subprocess.run(
+        [sys.executable, "-c", staged, "--cpu-ms=0", "--wait-ms=5", "--concurrency=1", "--blocks=1", "--server", FAKE,
+         "--duration=0.2", "--p99=50ms"],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    if done.returncode == 1 and "No advice" in done.stdout:
+        pytest.skip("with what else runs here nothing could be believed")
+    assert done.returncode == 0 and "Use --model=" in done.stdout, done.stderr
+    (said,) = (line for line in done.stdout.splitlines() if line.startswith("at p99"))
+    assert re.fullmatch(r"at p99 ≤ 50 ms: \S+ carries [\d,]+/s.*", said)
+
+
+def test_looked_at_for_advice_are_the_best_sizes_of_each_model() -> None:
+    small, large = replace(made.THREADS, workers=4), replace(made.THREADS, workers=256)
+    figures = {
+        small: {"rps": 190.0}, made.THREADS: {"rps": 3000.0}, large: {"rps": 9000.0},
+        made.CORO: {"rps": 9100.0}, made.SHARED: {"rps": 9500.0},
+        made.PREFORK: {"rps": 3000.0, "pids_changed": True},
+    }  # fmt: skip
+    result = made.result(made.cell("sleep").workload, 256, figures)
+    assert [each.label for each in advise.contenders(result)] == ["coro", "threads(256)", "threads(64)"]
 
 
 def test_of_a_server_and_a_generator_for_real(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ A request that computes A ms and waits B ms, C of them at a time, on N cores. Ar
 names the sizes worth trying; the lab runs them here, interleaved, and the answer is the
 configuration with the most requests a second, or among those that are equal to it, or not known
 to be less, the one that takes the least memory. Every other one is listed with what it lacks.
+With --p99 it is also said which rate the best of each model carry at that promise (scripts/capacity).
 """
 
 from __future__ import annotations
@@ -12,23 +13,30 @@ from __future__ import annotations
 import math
 import os
 import sys
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Sequence
 
+from ..machine.children import Children
 from ..machine.errors import UsageError
 from ..machine.program import Parser, number, say
 from ..ask import plan as planning
-from ..ask.plan import Cell, Cores
+from ..ask.plan import Cell, Configuration, Cores
 from ..ask.workloads import WORKLOADS, with_query
 from ..judge import words
+from ..judge.capacity import Promise
 from ..judge.analysis import RPS, CellResult, Row
 from ..judge.stats import Comparison
 from ..show import table
 from ..show.document import Run
-from . import options as choosing, run as running
+from ..measure.measurement import Bench, Programs
+from . import capacity, options as choosing, run as running
+from .progress import Line
 from .run import Said
+from .seeking import BUDGET_S, Asked, Seeker, seek
 
 MOST_WORKERS = 1024
+SIZES = 2  # of each model that are looked at with --p99
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,15 @@ def decide(result: CellResult) -> Advice | None:
     return Advice(best, tuple(row for row in equal if row is not best), behind)
 
 
+def contenders(result: CellResult) -> list[Configuration]:
+    """Of each model the two sizes that did most, of those that leave the generator its cores."""
+    found: dict[str, list[Configuration]] = {}
+    for row in sorted(result.models, key=lambda row: -row.rps):
+        if not row.void and not row.configuration.shares_cores:
+            found.setdefault(row.configuration.model, []).append(row.configuration)
+    return [each for sizes in found.values() for each in sizes[:SIZES]]
+
+
 def explain(service: Service, result: CellResult) -> list[str]:
     advice = decide(result)
     if advice is None:
@@ -136,6 +153,9 @@ def _parser() -> Parser:
     add("--concurrency", type=number(int, 1, 10_000), required=True, metavar="C",
         help="requests at a time")
     add("--cores", type=number(int, 1), metavar="N", help="of the server (half of all)")
+    add("--p99", type=capacity.duration_us, metavar="TIME",
+        help="also find the rate that the best two sizes of each model carry with 99 %% of requests answered "
+        f"within TIME, such as 50ms, for at most {BUDGET_S:g} s each")
     choosing.shared(made, "advise", blocks=6, duration=1.0, results=None)
     return made
 
@@ -153,13 +173,31 @@ def main(argv: Sequence[str]) -> int:
     say(sys.stderr, choosing.estimate(plan) + "\n")
     with running.prepared("scripts/advise", argv, plan, options.server, options.results) as (run, programs):
         running.perform(run, programs)
+        carried = under_promise(run, programs, options.p99) if options.p99 and run.complete else []
     return running.finish(
-        run, options.results, lambda run, results, _where: conclude(run, results, service)
+        run, options.results, lambda run, results, _where: conclude(run, results, service, carried)
     )
 
 
-def conclude(run: Run, results: Sequence[CellResult], service: Service) -> Said:
-    run.conclusion_lines = explain(service, results[0])
+def under_promise(run: Run, programs: Programs, p99_us: float) -> list[Seeker]:
+    """What the contenders carry. A stop leaves what was found by then."""
+    plan, result = run.plan, run.results()[0]
+    asked = Asked(Promise("p99", p99_us), plan.precision, plan.seed)
+    seekers = [
+        Seeker(result.cell, each.label, asked, configuration=each, load_cpus=each.load_cpus)
+        for each in contenders(result)
+    ]
+    line = Line(sys.stderr)
+    with running.measuring(run), closing(line), Children() as children:
+        seek(Bench(children, programs, plan), seekers, BUDGET_S * len(seekers), line)
+    return seekers
+
+
+def conclude(
+    run: Run, results: Sequence[CellResult], service: Service, carried: Sequence[Seeker] = ()
+) -> Said:
+    said = capacity.sentence(carried)
+    run.conclusion_lines = explain(service, results[0]) + ([said] if said else [])
     run.conclusions = {"lines": run.conclusion_lines}
     text = table.render_text(run.plan, results, table.WIDTH, run.conclusion_lines)
     return Said(text, int(decide(results[0]) is None))

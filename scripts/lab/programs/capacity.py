@@ -9,6 +9,7 @@ is looked at in turn, by doubling and then by bisection, until the rate is known
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import sys
@@ -35,15 +36,12 @@ from ..show import table
 from ..show.document import Run, utc
 from . import options as choosing, report, run as running
 from .progress import Line
-from .seeking import Asked, Seeker, seek
+from .seeking import BUDGET_S, CONNECTIONS, DURATION_S, GIVE_UP_S, GIVE_UP_TIMES, Asked, Seeker, seek
 
 PROGRAM = "scripts/capacity"
 SCHEMA = 1  # of capacity.json
 UNDECIDED = 3  # the exit status
-BUDGET_S = 120.0  # for each server
-CONNECTIONS = 1000
-DURATION_S = 2.0
-GIVE_UP_TIMES, GIVE_UP_S = 10, 1.0  # so many times the promise, and no less
+MORE_MEMORY = 1.5  # times as much is worth a word
 UNITS_US = {"us": 1.0, "µs": 1.0, "ms": 1e3, "s": 1e6}
 PROMISES = ("p50", "p90", "p99", "p999")
 
@@ -170,11 +168,10 @@ def make_plan(options: argparse.Namespace, notes: list[str]) -> Plan:
 
 
 def asked_of(options: argparse.Namespace) -> Asked:
-    promise = promise_of(options)
-    give_up_s = options.give_up or max(GIVE_UP_S, GIVE_UP_TIMES * promise.limit_us / 1e6)
     return Asked(
-        promise, options.precision / 100, options.duration, give_up_s, options.connections, options.seed
-    )
+        promise_of(options), options.precision / 100, options.seed, options.connections, options.duration,
+        options.give_up,
+    )  # fmt: skip
 
 
 def seekers_of(plan: Plan, urls: Sequence[str], asked: Asked) -> list[Seeker]:
@@ -209,6 +206,21 @@ def carries(seeker: Seeker) -> str:
     if found is None:
         return words.NONE
     return f"{found.rate:,.0f}/s" if seeker.decided else f"~ {found.rate:,.0f}/s"
+
+
+def sentence(seekers: Sequence[Seeker]) -> str:
+    """What each carries, the one that carries most first, with how much more memory than that one the
+    others take; empty where nothing is known."""
+    ranked = sorted((seeker for seeker in seekers if seeker.rate), key=lambda seeker: -seeker.rate)
+    if not ranked:
+        return ""
+    parts: list[str] = []
+    least = ranked[0].memory_bytes or math.inf
+    for seeker in ranked:
+        times = (seeker.memory_bytes or 0.0) / least
+        more = f" at {times:.2g} × the memory" if times >= MORE_MEMORY else ""
+        parts.append(f"{seeker.label}{' carries' if not parts else ''} {carries(seeker)}{more}")
+    return f"at {promise_text(ranked[0].asked.promise)}: {', '.join(parts)}"
 
 
 def _row(seeker: Seeker) -> list[str]:
@@ -252,7 +264,7 @@ def document(run: Run, seekers: Sequence[Seeker]) -> dict[str, Any]:
         "ended": utc("%Y-%m-%dT%H:%M:%SZ"), "complete": run.complete, "stopped_by": run.stopped_by,
         "environment": run.environment, "notes": run.notes, "nice": run.plan.nice,
         "promise": asdict(asked.promise), "precision": asked.precision, "seed": asked.seed,
-        "connections": asked.connections, "give_up_s": asked.give_up_s,
+        "connections": asked.connections, "give_up_s": asked.breaks_off_s,
         "servers": [
             {
                 "workload": one.cell.workload.name, "target": one.cell.workload.target, "server": one.label,

@@ -27,17 +27,27 @@ SETTLE_S = 3.0
 NEAR = 1.1  # windows within so much of the capacity show what limits it
 
 
+BUDGET_S = 120.0  # for each server
+DURATION_S = 2.0  # of a window that votes, at least
+CONNECTIONS = 1000
+GIVE_UP_TIMES, GIVE_UP_S = 10, 1.0  # so many times the promise, and no less
+
+
 @dataclass(frozen=True)
 class Asked:
     """What is asked of all. least_s: of a window that votes. give_up_s: the age of a request at which a
-    window is broken off."""
+    window is broken off; None: what follows from the promise."""
 
     promise: Promise
     precision: float
-    least_s: float
-    give_up_s: float
-    connections: int
     seed: int
+    connections: int = CONNECTIONS
+    least_s: float = DURATION_S
+    give_up_s: float | None = None
+
+    @property
+    def breaks_off_s(self) -> float:
+        return self.give_up_s or max(GIVE_UP_S, GIVE_UP_TIMES * self.promise.limit_us / 1e6)
 
 
 @dataclass
@@ -77,6 +87,13 @@ class Seeker:
     def found(self) -> Interval | None:
         return self.search.found
 
+    @property
+    def rate(self) -> float:
+        """The best guess of the capacity, or what it is at least; 0 where there is none."""
+        if self.problem:
+            return 0.0
+        return self.search.at_least or (self.found.rate if self.found else 0.0)
+
     def step(self, bench: Bench) -> None:
         """One window more."""
         if self.alone_us is None:
@@ -100,7 +117,7 @@ class Seeker:
         number = len(self.windows)
         asked = Command(
             self.cell.workload, rate, seconds, self.load_cpus, self.asked.connections, RAMP_S,
-            self.asked.give_up_s,
+            self.asked.breaks_off_s,
             random.Random(f"{self.asked.seed} {self.cell.name} {self.label} {number}").randrange(1 << 31),
         )  # fmt: skip
         if self.configuration is None:
@@ -120,10 +137,8 @@ class Seeker:
 
     def near(self) -> list[Offered]:
         """The windows at about the capacity; else those at the highest rates that were kept."""
-        rate = self.found.rate if self.found else self.search.at_least
-        if rate is None:
-            return []
-        return [seen for trial, seen in self.windows if rate / NEAR <= trial.rate <= rate * NEAR and seen.load]
+        low, high = self.rate / NEAR, self.rate * NEAR
+        return [seen for trial, seen in self.windows if seen.load and low <= trial.rate <= high]
 
     def in_use(self) -> dict[str, float]:
         """Shares of what there is, near the capacity."""
@@ -132,9 +147,9 @@ class Seeker:
             return {}
         shares = {capacity.GENERATOR: statistics.median(load.cpu_busy for load in loads)}
         costs = [seen.cpu_us for seen in self.near() if seen.cpu_us is not None]
-        if self.configuration is not None and costs and self.found:
+        if self.configuration is not None and costs:
             shares |= capacity.in_use(
-                self.cell.workload, self.asked.connections, self.configuration, self.found.rate,
+                self.cell.workload, self.asked.connections, self.configuration, self.rate,
                 statistics.median(costs), self.alone_us,
             )  # fmt: skip
         return shares
