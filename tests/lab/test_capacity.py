@@ -138,7 +138,15 @@ def test_what_the_generator_does_not_reach_is_said_to_be_at_least_what_it_did() 
     """30,000/s, of a server that would carry any rate."""
     found = search(lambda trial, _: None if trial.rate > 30_000 else True, 1)
     assert found.ended and found.out_of_reach and not found.decided
-    assert found.at_least is not None and 30_000 / 1.1 < found.at_least <= 30_000
+    assert found.at_least is not None and 30_000 / capacity.STEP_TO_REACH < found.at_least <= 30_000
+
+    def sometimes_broken(trial: Trial, dice: random.Random) -> bool | None:
+        if trial.rate <= 30_000:
+            return True
+        return False if dice.random() < 0.1 else None
+
+    broken = search(sometimes_broken, 2)
+    assert broken.ended and broken.out_of_reach and broken.at_least and broken.at_least <= 30_000
     nothing = search(lambda trial, _: None, 1)
     assert nothing.ended and nothing.out_of_reach and nothing.at_least is None and nothing.found is None
 

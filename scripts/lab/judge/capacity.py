@@ -36,6 +36,7 @@ SPREAD = math.log(2) / 2  # of what is thought of the capacity before the first 
 REACH = 2.0  # of the grid, in logarithms of the rate to both sides
 TWICE = 2  # so often a short window must be broken: one may be a stall of the machine
 VOIDS = 5  # void windows of one rate, before it is held to be beyond the generator
+STEP_TO_REACH = 1.3  # above what was kept: close enough to what the generator can do
 MOST_VOIDS = 20  # one after the other, before the search ends
 WITHOUT_BIAS = 100  # windows last so many times the promise: a rate 1 % too high is then too much
 SAMPLES_BEYOND = 11  # expected beyond the percentile; the generator shows it from ten on
@@ -177,7 +178,7 @@ class Search:
         if len(last) == MOST_VOIDS and all(trial.kept is None for trial in last):
             return True
         reach, kept = self._reach(), self._most_kept()
-        return bool(kept) and reach <= kept * (1 + self.precision) ** 2
+        return bool(kept) and reach <= kept * STEP_TO_REACH
 
     @property
     def no_rate(self) -> bool:
@@ -219,12 +220,15 @@ class Search:
         return max(kept, default=0.0)
 
     def _reach(self) -> float:
-        """The lowest rate that was void so often that the generator is held not to reach it, above all
-        that told something."""
+        """The lowest rate, above all that were kept, that was void so often that the generator is held not
+        to reach it; windows of that rate and higher ones that were broken are then rare beside void ones."""
         void = [trial.rate for trial in self.trials if trial.kept is None]
-        told = max((trial.rate for trial in self.trials if trial.kept is not None), default=0.0)
-        often = (rate for rate in void if void.count(rate) >= VOIDS)
-        return min((rate for rate in often if rate > told), default=math.inf)
+        broken = [trial.rate for trial in self.trials if trial.kept is False]
+        beyond = (
+            rate for rate in void
+            if rate > self._most_kept() and void.count(rate) >= VOIDS * max(1, sum(b >= rate for b in broken))
+        )  # fmt: skip
+        return min(beyond, default=math.inf)
 
 
 # --- what limits --------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import argparse
 import math
 import os
 import re
+import statistics
 import sys
 from contextlib import closing
 from dataclasses import asdict
@@ -226,7 +227,8 @@ def sentence(seekers: Sequence[Seeker]) -> str:
 def _row(seeker: Seeker) -> list[str]:
     found = seeker.found
     bounded = found and not seeker.problem and not seeker.search.at_least
-    near = [seen.load.latency.percentiles_us["p50"] for seen in seeker.near() if seen.load]
+    halves = [seen.load.latency.percentiles_us["p50"] for seen in seeker.near() if seen.load]
+    near = [half for half in halves if half is not None]
     used = {name: share for name, share in seeker.in_use().items() if name != capacity.GENERATOR}
     shares = ", ".join(f"{words.percent(share)} of {name}" for name, share in used.items())
     why = seeker.problem or (
@@ -236,7 +238,7 @@ def _row(seeker: Seeker) -> list[str]:
         seeker.label,
         carries(seeker),
         f"[{found.low:,.0f}, {found.high:,.0f}]" if found and bounded else words.NONE,
-        words.duration_text(near[0]) if near else words.NONE,
+        words.duration_text(statistics.median(near)) if near else words.NONE,
         words.bytes_text(seeker.memory_bytes) if seeker.memory_bytes else words.NONE,
         str(len(seeker.windows)),
         why + (f" ({shares})" if shares and not seeker.problem else ""),

@@ -136,9 +136,12 @@ class Seeker:
             time.sleep(min(SETTLE_S, (load.latency.max_us or 0.0) / 1e6 if load else 0.0))
 
     def near(self) -> list[Offered]:
-        """The windows at about the capacity; else those at the highest rates that were kept."""
+        """The windows at about the capacity, or the highest rate that was kept, but for void ones."""
         low, high = self.rate / NEAR, self.rate * NEAR
-        return [seen for trial, seen in self.windows if seen.load and low <= trial.rate <= high]
+        return [
+            seen for trial, seen in self.windows
+            if seen.load and trial.kept is not None and low <= trial.rate <= high
+        ]  # fmt: skip
 
     def in_use(self) -> dict[str, float]:
         """Shares of what there is, near the capacity."""
@@ -185,7 +188,10 @@ def seek(bench: Bench, seekers: Sequence[Seeker], budget_s: float, line: Line) -
 
 def progress_text(seekers: Sequence[Seeker], now: Seeker, left_s: float) -> str:
     ended = sum(seeker.ended for seeker in seekers)
-    known = "; ".join(f"{seeker.label} {seeker.found.rate:,.0f}/s" for seeker in seekers if seeker.found)
+    known = "; ".join(
+        f"{seeker.label} {seeker.found.rate:,.0f}/s"
+        for seeker in seekers if seeker.found and seeker.cell == now.cell
+    )  # fmt: skip
     return (
         f"{ended} of {len(seekers)} done, at most {clock(left_s)} left: {now.cell.workload.name} {now.label}"
         + (f"; so far {known}" if known else "")
