@@ -34,7 +34,7 @@ struct agents_order {
 
 /* 0; -EINVAL: hosts are not one to AGENTS_MOST names, or one begins with "-"; -ENOMEM.
  * agents_free() it. */
-int agents_new(const struct agents_order *order, struct agents **agents)
+int agents_new(const struct agents_order *order, struct agents **made)
     __attribute__((warn_unused_result));
 void agents_free(struct agents *agents); /* ends those that still run; NULL allowed */
 

@@ -49,7 +49,7 @@ int base64_decode(const char *text, size_t length, unsigned char **bytes, size_t
         return -EINVAL;
     while (padding < 2 && padding < length && text[length - 1 - padding] == '=')
         padding++;
-    decoded = malloc(length / 4 * 3 + 1);
+    decoded = calloc(1, length / 4 * 3 + 1);
     if (decoded == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < length; i++) {

@@ -16,8 +16,6 @@
 
 #define DEFAULT_SHELL "ssh"
 
-extern char **environ;
-
 /* Words, ended by NULL, each by malloc(). */
 struct words {
     char **word;
@@ -54,9 +52,10 @@ char *remote_quoted(const char *word)
 
     for (const char *c = word; *c != '\0'; c++)
         quotes += *c == '\'';
-    quoted = at = malloc(strlen(word) + 3 * quotes + 3);
+    quoted = malloc(strlen(word) + 3 * quotes + 3);
     if (quoted == NULL)
         return NULL;
+    at = quoted;
     *at++ = '\'';
     for (const char *c = word; *c != '\0'; c++) {
         if (*c == '\'') {
@@ -78,8 +77,8 @@ static char *shell_command(const char *program, char *const *arguments)
 
     for (size_t i = 0; command != NULL && (i == 0 || arguments[i - 1] != NULL); i++) {
         char *quoted = remote_quoted(i == 0 ? program : arguments[i - 1]);
-        size_t length = strlen(command);
-        char *longer = quoted == NULL ? NULL : realloc(command, length + strlen(quoted) + 2);
+        size_t length = strlen(command), more = quoted == NULL ? 0 : strlen(quoted);
+        char *longer = quoted == NULL ? NULL : realloc(command, length + more + 2);
 
         if (longer == NULL) {
             free(quoted);
@@ -88,8 +87,7 @@ static char *shell_command(const char *program, char *const *arguments)
         }
         command = longer;
         command[length] = ' ';
-        strcpy(command + length + 1,
-               quoted); /* NOLINT(clang-analyzer-security.insecureAPI.strcpy) */
+        memcpy(command + length + 1, quoted, more + 1);
         free(quoted);
     }
     return command;

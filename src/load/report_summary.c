@@ -237,6 +237,7 @@ static void measured(FILE *to, const struct report *report)
 
 static void agents(FILE *to, const struct report *report)
 {
+    const struct report_percentile *p99 = &report_percentiles[2];
     char text[TEXT];
 
     if (report->agent_count == 0)
@@ -253,8 +254,10 @@ static void agents(FILE *to, const struct report *report)
             continue;
         }
         fprintf(to, "%*s", CELL, rated(text, report_rate(figures->requests, figures)));
-        cell(to, true, (double)histogram_percentile_ns(&figures->latency, 9900));
-        cell(to, true, (double)histogram_percentile_ns(&figures->lag, 9900));
+        cell(to, report_shows(&figures->latency, p99),
+             (double)histogram_percentile_ns(&figures->latency, p99->per_10000));
+        cell(to, report_shows(&figures->lag, p99),
+             (double)histogram_percentile_ns(&figures->lag, p99->per_10000));
         fprintf(to, "%*.0f %%\n", CELL - 2, figures->busy * 100);
     }
 }
