@@ -176,6 +176,12 @@ static void test_not_void_at_the_bounds(void **state)
     histogram_record(&figures->lag, 1000000000); /* one in 101 is not one in 100 */
     assert_null(reason(figures));
     figures = sound();
+    memset(&figures->latency, 0, sizeof figures->latency);
+    histogram_record(&figures->latency, 2000);
+    memset(&figures->lag, 0, sizeof figures->lag);
+    histogram_record(&figures->lag, 200); /* a tenth is not over a tenth */
+    assert_null(reason(figures));
+    figures = sound();
     figures->requests -= 100;
     assert_null(reason(figures));
     figures = sound();

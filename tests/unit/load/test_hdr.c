@@ -176,6 +176,7 @@ static void test_other_counts_are_refused(void **state)
         {"\xff\xff\xff\xff\xff\xff\xff\xff", 8},     /* and nearly whole */
         {"\xff\xff\xff\xff\xff\xff\xff\xff\xff", 9}, /* no count in 2^63 steps */
         {"\x81\x90\x04", 3},                         /* none in one more than there are */
+        {"\xff\x8f\x04\x01", 4},                     /* the same in two parts */
         {"\xff\x8f\x04\x02", 4},                     /* one behind the last */
         {"\xfd\x8f\x04\x02", 4},                     /* one at the last, which is over an hour */
         {"\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x02", 10} /* 2^63 of them in all */

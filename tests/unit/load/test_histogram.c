@@ -56,9 +56,10 @@ static void test_what_is_out_of_range_counts_at_its_ends(void **state)
     assert_int_equal(histogram->counts[0], 2);
     assert_int_equal(histogram_max_ns(histogram), 0);
     histogram_record(histogram, INT64_MAX);
+    histogram_record(histogram, 2 * HISTOGRAM_HIGHEST_NS);
     histogram_record(histogram, HISTOGRAM_HIGHEST_NS);
-    assert_int_equal(histogram->counts[histogram_step(HISTOGRAM_HIGHEST_NS)], 2);
-    assert_int_equal(histogram_total(histogram), 4);
+    assert_int_equal(histogram->counts[histogram_step(HISTOGRAM_HIGHEST_NS)], 3);
+    assert_int_equal(histogram_total(histogram), 5);
     free(histogram);
 }
 

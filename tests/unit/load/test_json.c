@@ -34,7 +34,7 @@ static void test_strings(void **state)
         {"", "\"\""},
         {"/hello?a=b", "\"/hello?a=b\""},
         {"a\"b\\c", "\"a\\\"b\\\\c\""},
-        {"\n\x01", "\"\\u000a\\u0001\""},
+        {"\n\x01\x1f", "\"\\u000a\\u0001\\u001f\""},
         {"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80", "\"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x98\x80\""},
         {"\xff", "\"\\u00ff\""},
         {"\xc3", "\"\\u00c3\""}, /* begun and not ended */

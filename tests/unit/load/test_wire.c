@@ -90,6 +90,7 @@ static void test_what_is_none_is_refused(void **state)
         "stopped 4",
         "status 200",
         "status 1000 5",
+        "status 0200 5",
         "status  5",
         "status 2x0 5",
         "status 200 x",
