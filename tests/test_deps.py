@@ -99,7 +99,7 @@ def _imported(*folders: str) -> set[str]:
 BUILD = {"gcc", "libc6-dev", "make", "libev-dev", "libhttp-parser-dev", "libpq-dev", "libsqlite3-dev", "libhiredis-dev", "zlib1g-dev"}
 CALLED_BY_TESTS = {
     "wrk", "strace", "valgrind", "procps", "nghttp2-client", "slowhttptest", "postgresql", "redis-tools",
-    "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "qemu-user", "man-db", "git",
+    "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "qemu-user", "man-db", "git", "iproute2",
 }  # fmt: skip
 
 
