@@ -247,6 +247,23 @@ static void test_a_signal_stops_all_and_keeps_what_they_measured(void **state)
     agents_free(agents);
 }
 
+/* It is sent again a second later, as they have not ended. */
+static void test_a_second_signal_does_not_wait(void **state)
+{
+    struct agents_order order = order_of("echo ready 1 $(date +%s.%N); read start when; "
+                                         "echo progress 12 0 0; read word; exec sleep 100");
+    struct agents *agents = made(&order);
+    struct progress_now seen = {0};
+    const struct report_agent *each;
+    size_t count;
+
+    (void)state;
+    assert_int_equal(agents_run(agents, interrupt, &seen), -ECHILD);
+    each = agents_each(agents, &count);
+    assert_string_equal(each[0].failure, "was not waited for");
+    agents_free(agents);
+}
+
 static void test_one_that_gives_up_stops_all(void **state)
 {
     struct agents_order order =
@@ -342,6 +359,7 @@ int main(void)
         cmocka_unit_test(test_one_that_dies_makes_it_void),
         cmocka_unit_test(test_each_says_why_it_is_void),
         cmocka_unit_test(test_a_signal_stops_all_and_keeps_what_they_measured),
+        cmocka_unit_test(test_a_second_signal_does_not_wait),
         cmocka_unit_test(test_one_that_gives_up_stops_all),
         cmocka_unit_test(test_words_for_a_shell),
         cmocka_unit_test(test_what_an_agent_is_told),
