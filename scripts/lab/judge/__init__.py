@@ -5,6 +5,7 @@
     words       figures as text, the same wherever they are shown
     gates       may a sample be believed?
     ceilings    what the best possible server would reach
+    distance    what it costs that a hypervisor moved the cores apart
     analysis    samples to rows
     best        the best of each model, and who is ahead
     queueing, curves   how long requests wait in theory; latency against offered load

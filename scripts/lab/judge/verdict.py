@@ -11,6 +11,7 @@ per request is compared instead, and throughput named where it differs by more.
 
 from __future__ import annotations
 
+import statistics
 from typing import Iterable, Sequence
 
 from ..ask.kinds import Kind
@@ -22,6 +23,7 @@ from .analysis import CPU, RPS, UNSEEN, CellResult, Figure, Row
 from .best import Standing
 
 NOTED_CORES, NOTED_STEAL = 0.05, 0.01  # of others: what is less goes without a note
+NOTED_FACTOR = 0.97
 STOOD_STILL = 2.0  # times as long by time as by request: a closed load hides that a connection waits
 
 
@@ -89,7 +91,26 @@ def _company(rows: Sequence[Row]) -> list[str]:
     others = [f"{r.label} {words.percent(r.others_cores)}" for r in rows if r.others_cores >= NOTED_CORES]
     steal = [f"{r.label} {r.steal_share * 100:.1f} %" for r in rows if r.steal_share >= NOTED_STEAL]
     notes = [f"other programs had of a core, in the median: beside {', '.join(others)}"] if others else []
-    return notes + ([f"the hypervisor took of the cores: from {', '.join(steal)}"] if steal else [])
+    notes += [f"the hypervisor took of the cores: from {', '.join(steal)}"] if steal else []
+    return notes + _moved(rows)
+
+
+def _moved(rows: Sequence[Row]) -> list[str]:
+    """Where cores moved apart and CPU per request had to be corrected for it."""
+    known = [s for row in rows for s in row.samples if s.apart_ns]
+    away = [s for s in known if s.far_share > 0.5]
+    factor = min((s.cpu_factor for s in away), default=1.0)
+    if factor > NOTED_FACTOR:
+        return []
+    far_ns, near_ns = (
+        statistics.median(statistics.median(s.apart_ns) for s in some)
+        for some in (away, [s for s in known if s not in away])
+    )
+    return [
+        f"in {len(away)} of {len(known)} samples the hypervisor had moved the server's core and wrk's "
+        f"apart ({far_ns:.0f} ns there and back in place of {near_ns:.0f}), which "
+        f"cost a request {words.percent(1 / factor - 1)} more CPU: that is taken off"
+    ]
 
 
 def _stood_still(cell: Cell, rows: Sequence[Row]) -> list[str]:

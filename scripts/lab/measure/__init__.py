@@ -6,6 +6,7 @@
     histogram   latencies as scripts/load writes them, and those of several blocks in one
     load        the same at an offered rate: scripts/load, and what it says
     offered     one measurement of one server at an offered rate
+    apart       how far the server's core is from the load's meanwhile
     counted     a load that accounts for each request: killed workers, ending servers
     parked      idle connections beside a load
     steady      how long to warm up

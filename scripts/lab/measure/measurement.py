@@ -21,7 +21,7 @@ from ..server import peers, servers, site
 from ..server.backend import Backend
 from ..server.client import BadAnswer, Client
 from ..server.servers import Server
-from . import counted, steady, wrk
+from . import apart, counted, steady, wrk
 from .environment import ROOT
 from .parked import Parked
 from .sample import Sample
@@ -332,7 +332,8 @@ def _load(bench: Bench, step: Step, server: Server, sample: Sample, asked: wrk.C
     pids = server.worker_pids()
     sample.memory_before_bytes, _ = server.memory()
     cpus = {*configuration.server_cpus, *configuration.load_cpus}
-    with _beside(bench, step, server, sample) as beside:
+    ends = configuration.server_cpus[0], configuration.load_cpus[-1]
+    with _beside(bench, step, server, sample) as beside, apart.watched(ends, bench.children.nice) as trips:
         machine_before = procfs.machine(cpus)
         usage_before, beside_before = procfs.usage(pids), beside.cpu_s()
         begun = time.monotonic()
@@ -352,6 +353,7 @@ def _load(bench: Bench, step: Step, server: Server, sample: Sample, asked: wrk.C
         sample.memory_bytes, sample.master_bytes = server.memory()
         sample.pids_changed = server.worker_pids() != pids
     sample.load = _without(load, beside)
+    sample.apart_ns = tuple(trips)
     sample.processes = len(pids)
     sample.threads = len(procfs.threads(pids))
     sample.steal_s, sample.cpu_total_s = machine.steal_s, machine.total_s

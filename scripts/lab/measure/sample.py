@@ -13,8 +13,8 @@ from .wrk import Load
 
 @dataclass
 class Sample:
-    """Gates are added by run. load: of wrk; open: of scripts/load, at a rate. extras: what a kind of
-    workload measures beside."""
+    """load: of wrk; open: of scripts/load, at a rate. extras: what a kind of workload measures beside.
+    Gates are added by run, far_share and cpu_factor by judge.distance."""
 
     block: int
     order: int
@@ -37,6 +37,7 @@ class Sample:
     cpu_total_s: float = 0.0
     others_cores: float = 0.0
     cpu_pressure_share: float = 0.0
+    apart_ns: tuple[int, ...] = ()  # from the server's core to wrk's and back, again and again, see apart
     connections_made: int = 0  # on the whole machine
     pids_changed: bool = False
     exit_status: int | None = None
@@ -46,6 +47,8 @@ class Sample:
     warmup_windows: tuple[float, ...] = ()  # requests/s; only where they were looked at
     extras: dict[str, float] = field(default_factory=dict)
     gates: list[str] = field(default_factory=list)
+    far_share: float = 0.0
+    cpu_factor: float = 1.0
 
     @property
     def void(self) -> bool:
@@ -70,7 +73,7 @@ class Sample:
     @property
     def cpu_us(self) -> float:
         """Server CPU time per request, in microseconds."""
-        return self._per_request(self.usage.cpu_s * 1e6)
+        return self._per_request(self.usage.cpu_s * 1e6) * self.cpu_factor
 
     @property
     def queued_us(self) -> float:

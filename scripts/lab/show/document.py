@@ -124,6 +124,7 @@ def to_json(run: Run, results: Sequence[CellResult]) -> dict[str, Any]:
 
 def sample_json(sample: Sample, pipeline: int) -> dict[str, Any]:
     data = dataclasses.asdict(sample)
+    del data["far_share"], data["cpu_factor"]  # worked out anew from all samples
     data["derived"] = {
         "rps": sample.rps,
         "cpu_us_per_request": sample.cpu_us,

@@ -90,6 +90,7 @@ def _sample(data: Mapping[str, Any]) -> Sample:
         usage=_fields(Usage, data["usage"]),
         open=_open(data["open"]) if data.get("open") else None,
         warmup_windows=tuple(data.get("warmup_windows", ())),
+        apart_ns=tuple(data.get("apart_ns", ())),
     )
 
 
