@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a run goes on with while its budget lasts: cells whose ratios are wider than asked."""
 
+import itertools
 from dataclasses import replace
 from typing import Any
 
@@ -18,7 +19,7 @@ SLEEP = Cell(WORKLOADS["sleep"], 256, (made.THREADS, made.CORO))
 
 
 def measured(noise: dict[str, float], **fields: Any) -> Run:
-    """Three blocks; coro's throughput goes up and down by so much, by workload."""
+    """Three blocks; coro's figures go up and down by so much, by workload."""
     plan = replace(planning.ordered(made.plan((HELLO, SLEEP))), precision=0.03, **fields)
     run = Run(plan, {}, "scripts/bench", "")
     for step in plan.steps:
@@ -26,11 +27,14 @@ def measured(noise: dict[str, float], **fields: Any) -> Run:
     return run
 
 
-def add(run: Run, step: planning.Step, noise: dict[str, float]) -> None:
-    width = noise[step.cell.workload.name] if step.configuration is made.CORO else 0.0
-    rps = 1000 * (1 + width * (step.block % 2 * 2 - 1))
+def add(run: Run, step: planning.Step, noise: dict[str, float], ahead: float = 1.0) -> None:
+    """ahead: of threads, in sleep."""
+    coro, sleep = step.configuration is made.CORO, step.cell == SLEEP
+    factor = 1 + (noise[step.cell.workload.name] if coro else 0.0) * (step.block % 2 * 2 - 1)
+    rps = 1000 * factor * (ahead if coro and sleep else 1.0)
     run.samples.append(made.sample(
-        step.configuration, step.cell.workload.name, step.block, rps, connections=step.cell.connections
+        step.configuration, step.cell.workload.name, step.block, rps, 20 / factor,
+        connections=step.cell.connections,
     ))  # fmt: skip
 
 
@@ -48,6 +52,34 @@ def test_of_several_the_one_with_the_fewest_blocks_is_next() -> None:
     run.plan = planning.with_block(run.plan, HELLO)
     assert budget.next_cell(run, 3600.0) == SLEEP
     assert [s.block for s in run.plan.steps[-2:]] == [3, 3]
+
+
+def test_what_is_undecided_comes_before_what_is_wide() -> None:
+    run, noise = measured({"cpu": 0.0, "sleep": 0.0}), {"cpu": 0.3, "sleep": 0.1}
+    run.samples = []
+    for step in run.plan.steps:
+        add(run, step, noise, ahead=9.0)
+    assert all(width > run.plan.precision for result in run.results() for width in budget.widths(result).values())
+    for _ in range(2):
+        assert budget.next_cell(run, 3600.0) == HELLO
+        run.plan = planning.with_block(run.plan, HELLO)
+    run = measured({"cpu": 0.0, "sleep": 0.0})
+    run.samples = []
+    for step in run.plan.steps:
+        add(run, step, {"cpu": 0.0, "sleep": 0.1}, ahead=9.0)
+    assert budget.next_cell(run, 3600.0) == SLEEP  # where nothing is undecided
+
+
+def test_every_two_models_are_looked_at() -> None:
+    cell = Cell(WORKLOADS["sleep"], 256, (made.PREFORK, made.THREADS, made.CORO))
+    run = Run(replace(planning.ordered(made.plan((cell,)))), {}, "", "")
+    for step in run.plan.steps:
+        wide = 0.3 * (step.block % 2 * 2 - 1) if step.configuration is made.PREFORK else 0.0
+        rps = {made.CORO: 9000.0}.get(step.configuration, 1000.0 * (1 + wide))
+        run.samples.append(made.sample(step.configuration, "sleep", step.block, rps))
+    (result,) = run.results()
+    named = {frozenset((c.first, c.second)) for c in budget.ratios(result)}
+    assert named == {frozenset(two) for two in itertools.combinations(("prefork(64)", "threads(64)", "coro"), 2)}
 
 
 @pytest.mark.parametrize("budget_s, blocks", [(0.0, [3, 3]), (1e6, [3, 7])])

@@ -71,6 +71,26 @@ def test_where_wrk_was_the_limit_cpu_per_request_is_compared() -> None:
     assert "again" not in sentence + notes
 
 
+def test_where_requests_only_compute_cpu_per_request_is_compared() -> None:
+    """Other programs took up to a third of the core; what a request cost kept still."""
+    taken = (0.0, 0.3, 0.1)
+
+    def said(workload: str, other: Any) -> str:
+        cell = made.cell(workload, made.THREADS, other, connections=16)
+        return verdict.sentence(analysed(cell, [
+            made.sample(c, workload, block, rps * (1 - share), cpu_us + block / 100, connections=16)
+            for c, rps, cpu_us, shares in ((made.THREADS, 2000, 460, taken), (other, 2140, 430, taken[::-1]))
+            for block, share in enumerate(shares)
+        ]))  # fmt: skip
+
+    assert said("cpu", made.CORO) == (
+        "cpu, 16 connections: CPU per request (95 % of 3 blocks): coro 0.93 × threads(64) [0.93, 0.93]"
+    )
+    # Two cores with one, and one with the other: throughput is not CPU per request alone.
+    two = replace(made.THREADS, model="prefork", server_cpus=(0, 2))
+    assert ": requests/s (" in said("cpu", two)
+
+
 def test_who_shared_cores_with_the_load_is_not_compared_with_who_did_not() -> None:
     """coro(2) did; where coro alone did not, that one enters, and where no other is, it is said."""
     result = hello_result()

@@ -185,7 +185,7 @@ class Plan:
     syscalls: bool = False  # count system calls in runs of their own, at the end
     nice: int = priority.NORMAL  # of servers and wrk, see priority
     budget_s: float = 0.0  # in all; what the blocks leave of it goes to cells whose ratios are wide
-    precision: float = 0.03  # of a ratio, to both sides: what is wider is wide
+    precision: float = 0.02  # of a ratio, to both sides: what is wider is wide
     # Requests/s of each server from a closed loop, once it ran: by the cell's name and by label.
     capacities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 

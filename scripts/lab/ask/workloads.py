@@ -66,6 +66,10 @@ class Workload:
         return self.target.split("?")[0].split("/")[1]
 
     @property
+    def computes_only(self) -> bool:
+        return self.wait_ms == 0 and (self.compute_target or "").startswith("/cpu?")
+
+    @property
     def computed_ms(self) -> float:
         """Computed inside one request, roughly: a round takes about 1 µs."""
         return query_values(self.compute_target or "").get("n", 0.0) / 1e3

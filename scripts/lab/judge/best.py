@@ -2,7 +2,8 @@
 """Which model is best at a workload, each with the best of its rows.
 
 Compared is what the workload is about: throughput, or CPU time per request where wrk is the
-limit, the 99th percentile beside slow requests, requests lost, bytes of an idle connection.
+limit or the requests do nothing but compute, the 99th percentile beside slow requests, requests
+lost, bytes of an idle connection.
 A configuration that shared its cores with wrk is never compared with one that did not.
 """
 
@@ -30,7 +31,16 @@ def figure(result: CellResult) -> Figure:
     """In which its models are compared."""
     if result.cell.workload.memory_bytes:
         return RPS  # what is left in memory of the files that are asked for
-    return FIGURES.get(result.cell.workload.kind) or (CPU if result.by_cpu else RPS)
+    by_cpu = result.by_cpu or _computes_alike(result)
+    return FIGURES.get(result.cell.workload.kind) or (CPU if by_cpu else RPS)
+
+
+def _computes_alike(result: CellResult) -> bool:
+    """Whether throughput is CPU per request and nothing else, but for what others take of the cores: where
+    requests only compute, and all contenders can keep as many cores busy."""
+    rows = [row for rows in contenders(result).values() for row in rows]
+    cores = {row.configuration.usable_cores for row in rows}
+    return result.cell.workload.computes_only and len(cores) == 1
 
 
 def value(row: Row, figure: Figure) -> float:

@@ -4,6 +4,7 @@ than asked, while the plan's budget lasts."""
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 
@@ -11,6 +12,7 @@ from ..ask.plan import Cell, Plan
 from ..measure import syscalls
 from ..judge import best, stats
 from ..judge.analysis import CellResult
+from ..judge.stats import Comparison
 from ..show.document import Run
 
 # Starting, checking, reading counters and draining, around a step's load.
@@ -41,18 +43,23 @@ def seconds_of(plan: Plan, cell: Cell) -> float:
     return seconds_planned(replace(plan, cells=(cell,), blocks=1, steady=False, syscalls=False))
 
 
+def ratios(result: CellResult) -> list[Comparison]:
+    """Of the best of each model, every two, in what the cell's verdict compares."""
+    found = best.standing(result) if result.cell.workload.kind.compared else None
+    if found is None:
+        return []
+    compared = (result.compare(*two, found.figure) for two in itertools.combinations(found.bests.values(), 2))
+    return [c for c in compared if c]
+
+
 def widths(result: CellResult) -> dict[str, float]:
-    """How far the interval reaches to both sides of each ratio that the cell's verdict states: 0.03
-    for ±3 %, infinite where nothing is known of it."""
-    if not result.cell.workload.kind.compared:
-        return {}
-    found = best.standing(result)
+    """How far the interval of each of these reaches to both sides: 0.03 for ±3 %, infinite where nothing
+    is known of it."""
     return {
         f"{result.cell.workload.name} {c.first} ÷ {c.second}": (
             math.sqrt(c.high / c.low) - 1 if c.n >= stats.ENOUGH else math.inf
         )
-        for c in (found.ahead.values() if found else ())
-        if c
+        for c in ratios(result)
     }
 
 
@@ -71,13 +78,18 @@ def known(run: Run) -> str:
 
 
 def next_cell(run: Run, seconds_left: float) -> Cell | None:
-    """Of the cells with a ratio wider than asked, a block of which fits into the time left, one that
-    had the fewest; None where there is none."""
+    """Of the cells with a ratio wider than asked, a block of which fits into the time left, one with a
+    ratio that is undecided, and of those one that had the fewest; None where there is none."""
     plan = run.plan
     wide = [
-        result.cell
+        result
         for result in (run.results() if seconds_left > 0 else [])
         if max(widths(result).values(), default=0.0) > plan.precision
         and seconds_of(plan, result.cell) <= seconds_left
     ]
-    return min(wide, key=plan.blocks_of) if wide else None
+
+    def turn(result: CellResult) -> tuple[bool, int]:
+        decided = all(c.state != stats.UNDECIDED for c in ratios(result))
+        return decided, plan.blocks_of(result.cell)
+
+    return min(wide, key=turn).cell if wide else None
