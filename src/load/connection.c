@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * See connection.h. A coroutine waits in one way only, park(), whatever for, and looks at its
+ * See connection.h. A coroutine waits in one way only, park_until(), whatever for, and looks at its
  * condition again after it: its descriptor (on_ready()), a request (connections_send()), the end of
  * its time (connections_expire()) or of the loop makes it go on.
  */
@@ -15,9 +15,13 @@
 
 #include "coro/clock.h"
 
-enum { BUFFER_BYTES = 65536, ANSWERED = -1 /* beside the errors of figures.h */ };
+enum {
+    BUFFER_BYTES = 65536,
+    CLOSE_MS = 100, /* a server that says that it closes has so long */
+    ANSWERED = -1,  /* beside the errors of figures.h */
+};
 
-static int park(struct connection *c)
+static int park_until(struct connection *c, int64_t deadline_ms)
 {
     struct connections *all = c->all;
 
@@ -25,7 +29,12 @@ static int park(struct connection *c)
         all->handing = NULL;
         coro_unpark(all->giver);
     }
-    return coro_park(CORO_FOREVER);
+    return coro_park(deadline_ms);
+}
+
+static int park(struct connection *c)
+{
+    return park_until(c, CORO_FOREVER);
 }
 
 /* ---- the socket ---- */
@@ -179,6 +188,21 @@ static int exchange(struct connection *c)
     return receive(c);
 }
 
+/* Closes, after the server where that says that it does: whoever closes first keeps the pair of
+ * ports for a minute (TIME-WAIT, RFC 9293, 3.6.1), and here there are few of them. False: the run
+ * has ended. */
+static bool close_last(struct connection *c)
+{
+    int64_t until_ms = coro_now_ms() + CLOSE_MS;
+    int result = 0;
+
+    c->ready = 0;
+    while (c->ready == 0 && result == 0)
+        result = park_until(c, until_ms);
+    shut(c);
+    return result != -ECANCELED;
+}
+
 /* Makes the request it has, and takes the next. False: the run has ended. */
 static bool serve(struct connection *c)
 {
@@ -195,8 +219,13 @@ static bool serve(struct connection *c)
         requests_failed(all->requests, &c->request, now_ns, (enum figures_error)outcome);
     if (outcome == FIGURES_UNFINISHED)
         return false;
-    if (outcome != ANSWERED || !answer_keeps_open(&c->answer) || all->target->close)
+    if (outcome != ANSWERED) {
         shut(c);
+    } else if (!answer_keeps_open(&c->answer) || all->target->close) {
+        if (!close_last(c))
+            return false;
+        now_ns = coro_now_ns();
+    }
     c->busy = requests_take(all->requests, now_ns, &c->request);
     return true;
 }

@@ -11,7 +11,7 @@
 
 enum {
     TICK_MS = 10,
-    SPIN_NS = 100000,     /* before a request is due; wake-ups from a sleep take less */
+    SPIN_NS = 100000, /* before a request is due, and after one; wake-ups from a sleep take less */
     TURN_MOST_NS = 20000, /* a turn in vain takes 1 us; in a longer one the core was not its own */
     LATE_MS = 1000, /* so long after the window what was due in it is taken up; its lag tells */
     STACK_BYTES = 16384,
@@ -66,13 +66,20 @@ static void on_wake(struct coro_loop *loop, struct coro_timer *timer)
     coro_unpark(g->dispatcher);
 }
 
+/* There is time to sleep, which would not make an answer late that is likely to come soon. */
+static bool can_sleep(const struct generator *g, int64_t now_ns, int64_t due_ns)
+{
+    return due_ns - now_ns > SPIN_NS &&
+           (now_ns - g->sent_ns > SPIN_NS || !requests_pending(&g->requests));
+}
+
 /* Lets the loop have its turn, or sleep, until something is due. Returns the time. */
 static int64_t wait(struct generator *g, int64_t now_ns, int64_t due_ns)
 {
     uint64_t events = g->all.events;
     int64_t then_ns;
 
-    if (due_ns - now_ns > SPIN_NS) {
+    if (can_sleep(g, now_ns, due_ns)) {
         coro_timer_start_at(g->loop, &g->wake, due_ns - SPIN_NS);
         (void)!coro_park(CORO_FOREVER); /* who calls looks at what has become of it */
         return coro_now_ns();
@@ -100,6 +107,7 @@ static int64_t make_requests(struct generator *g)
             now_ns = wait(g, now_ns, due_ns < g->end_ns ? due_ns : g->end_ns);
             continue;
         }
+        g->sent_ns = now_ns;
         if (!connections_send(&g->all, now_ns))
             g->error = requests_queue(&g->requests, now_ns);
         now_ns = coro_now_ns();

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * One loop that makes its share of the schedule. A task, the dispatcher, takes each request up when
- * it is due and gives it to a connection, or lets it wait for one. Until shortly before the next
- * one it sleeps; from then on it spins, one turn of the loop after the other, so that neither the
- * timer's nor the scheduler's delay makes it late, and answers are read at once.
+ * it is due and gives it to a connection, or lets it wait for one. Shortly before the next one,
+ * and after one, it spins, one turn of the loop after the other, so that neither the timer's nor
+ * the scheduler's delay makes a request late, and fast answers are read at once; in between it
+ * sleeps.
  *
  * It says what it could not do: figures.h has its lag and what it used of its core. Turns in which
  * there was nothing to do are not counted as used.
@@ -57,6 +58,7 @@ struct generator {
     int64_t late_ns;           /* what is due in the window is taken up until then */
     int64_t second_ns;         /* when the next second of the window ends */
     struct cpu_time before;    /* the window */
+    int64_t sent_ns;           /* when the last request was taken up */
     int64_t idle_ns;           /* spun in vain since it began */
     bool measuring;            /* the window has begun */
     bool draining;             /* it has ended */

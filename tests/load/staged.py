@@ -30,12 +30,13 @@ def path_of(request: bytes) -> str:
 
 
 class Staged:
-    """A context: it serves until it is left. requests: all that came, in order."""
+    """A context: it serves until it is left. requests: all that came, in order. left: how many connections
+    the client was the first to close."""
 
     def __init__(self, behaviour: Behaviour = good, unix: Optional[Path] = None) -> None:
         self.behaviour = behaviour
         self.requests: list[bytes] = []
-        self.connections = 0
+        self.connections = self.open = self.left = 0
         if unix is None:
             self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
             self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/"
@@ -77,6 +78,7 @@ class Staged:
     def _accept(self) -> None:
         client, _address = self.listener.accept()
         self.connections += 1
+        self.open += 1
         self.selector.register(client, selectors.EVENT_READ, bytearray())
 
     def _read(self, client: Union[socket.socket, object], unread: bytearray) -> None:
@@ -90,6 +92,7 @@ class Staged:
         length = LENGTH.search(unread)
         whole = head + (int(length[1]) if length else 0)
         if not piece:
+            self.left += 1
             self._end(client)
         elif head > 3 and len(unread) >= whole:
             request = bytes(unread[:whole])
@@ -113,3 +116,4 @@ class Staged:
     def _end(self, client: socket.socket) -> None:
         self.selector.unregister(client)
         client.close()
+        self.open -= 1

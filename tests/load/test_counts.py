@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import socket
 import time
@@ -117,6 +118,27 @@ def test_each_request_can_have_a_connection_of_its_own() -> None:
     assert server.connections == COUNT + 1 and figures["connections"]["opened"] == COUNT
     assert errors(figures) == {}
     assert all(b"\r\nConnection: close\r\n" in request for request in server.requests)
+
+
+def test_the_server_closes_first_where_it_says_so() -> None:
+    """Else each request would take one of this host's ports for a minute."""
+    closing = OK.replace(b"200 OK", b"200 OK\r\nConnection: close")
+    with Staged(lambda _request: (closing, CLOSE)) as server:
+        figures = load(*ASKED, server.url).figures
+        eventually("all are closed", lambda: server.open == 0)
+    assert (figures["answered"], server.connections, server.left) == (COUNT, COUNT + 1, 1)
+
+
+def test_a_shortage_here_is_one_line() -> None:
+    with Staged(lambda _request: (b"", KEEP)) as server:
+        process = start("--rate=200", "--duration=0.5", f"--start-at={time.time() + 1}", "--drain=0.1", server.url)
+        eventually("it waits to begin", lambda: server.left == 1)
+        resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (40, 40))
+        loaded = finish(process)
+    said = [line for line in loaded.summary.splitlines() if line.startswith("load: --connections=1000: ")]
+    assert len(said) == 1 and "Too many open files: no descriptor is left; see ulimit -n" in said[0]
+    refused_here = errors(loaded.figures)
+    assert refused_here["connect"] > 50 and sum(refused_here.values()) == 100
 
 
 def test_a_body_is_posted(tmp_path: Path) -> None:
