@@ -55,15 +55,15 @@ struct connections {
 };
 
 /* The caller's fields are set. 0 or -ENOMEM. */
-int connections_init(struct connections *connections) __attribute__((warn_unused_result));
-void connections_term(struct connections *connections); /* after the loop has ended */
+int connections_init(struct connections *all) __attribute__((warn_unused_result));
+void connections_term(struct connections *all); /* after the loop has ended */
 
 /* Gives the request that requests_take() gives to a connection, if one is idle or can be opened,
  * and waits until it has been sent. In a task. Whether there is such a connection. */
-bool connections_send(struct connections *connections, int64_t now_ns);
+bool connections_send(struct connections *all, int64_t now_ns);
 
 /* Those whose request was intended before before_ns are closed and the request is timed out. From a
  * callback. */
-void connections_expire(struct connections *connections, int64_t before_ns);
+void connections_expire(struct connections *all, int64_t before_ns);
 
 #endif

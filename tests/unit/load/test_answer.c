@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -59,8 +60,7 @@ static void what_follows_makes_it_malformed(void **state)
         char more[256];
         struct answer a;
 
-        strcpy(more, whole[i].bytes);
-        strcat(more, "H");
+        snprintf(more, sizeof more, "%sH", whole[i].bytes);
         answer_begin(&a);
         assert_int_equal(answer_feed(&a, more, strlen(more)), ANSWER_MALFORMED);
     }

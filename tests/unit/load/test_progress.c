@@ -42,9 +42,9 @@ static void a_line_comes_every_ten_seconds(void **state)
     }
     progress_end(&p);
     assert_string_equal(said(), "load: 10 s, 15 s left: 50 answers a second, 7 connections, the "
-                                "oldest request 1.5 ms old\n"
+                                "oldest request 1.50 ms old\n"
                                 "load: 20 s, 5 s left: 50 answers a second, 7 connections, the "
-                                "oldest request 1.5 ms old\n");
+                                "oldest request 1.50 ms old\n");
 }
 
 /* Its schedule lies ahead (--start-at). */
