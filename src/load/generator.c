@@ -13,7 +13,8 @@ enum {
     TICK_MS = 10,
     SPIN_NS = 100000, /* before a request is due, and after one; wake-ups from a sleep take less */
     TURN_MOST_NS = 20000, /* a turn in vain takes 1 us; in a longer one the core was not its own */
-    LATE_MS = 1000, /* so long after the window what was due in it is taken up; its lag tells */
+    LATE_MS = 1000,    /* so long after the window what was due in it is taken up; its lag tells */
+    QUEUE_BATCH = 256, /* requests that begin to wait in one turn of the loop */
     STACK_BYTES = 16384,
 };
 
@@ -108,8 +109,11 @@ static int64_t make_requests(struct generator *g)
             continue;
         }
         g->sent_ns = now_ns;
-        if (!connections_send(&g->all, now_ns))
+        if (!connections_send(&g->all, now_ns)) {
             g->error = requests_queue(&g->requests, now_ns);
+            if (g->requests.count % QUEUE_BATCH == 0)
+                (void)!coro_pause(); /* however many are due, answers are read */
+        }
         now_ns = coro_now_ns();
     }
     return now_ns;
