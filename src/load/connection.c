@@ -6,6 +6,7 @@
  */
 #include "load/connection.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -17,6 +18,7 @@
 
 enum {
     BUFFER_BYTES = 65536,
+    SOURCE_CONNECTIONS = 10000,
     CLOSE_MS = 100, /* a server that says that it closes has so long */
     ANSWERED = -1,  /* beside the errors of figures.h */
 };
@@ -85,6 +87,25 @@ static void note_shortage(struct connections *all, int error)
         all->shortage = error;
 }
 
+/* To a loopback address connections beyond some thousands come from further ones: each pair of
+ * addresses has the local ports for itself, of which there are 28,000, and once half of them are
+ * taken the kernel looks at thousands for each that it finds. */
+static void choose_source(int fd, const struct connection *c)
+{
+    const struct sockaddr_in *target = (const struct sockaddr_in *)&c->all->target->address;
+    unsigned group = (c->all->first + (unsigned)(c - c->all->each)) / SOURCE_CONNECTIONS;
+    struct sockaddr_in source = {.sin_family = AF_INET,
+                                 .sin_addr.s_addr = htonl(INADDR_LOOPBACK + group)};
+    int on = 1;
+
+    if (group == 0 || target->sin_family != AF_INET ||
+        ntohl(target->sin_addr.s_addr) >> IN_CLASSA_NSHIFT != IN_LOOPBACKNET)
+        return;
+    /* Where it cannot be, the one that the kernel chooses has to do. */
+    (void)setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof on);
+    (void)!bind(fd, (const struct sockaddr *)&source, sizeof source);
+}
+
 /* Begins to connect. Whether it could. */
 static bool open_socket(struct connection *c)
 {
@@ -99,6 +120,7 @@ static bool open_socket(struct connection *c)
     }
     if (address->sa_family != AF_UNIX)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    choose_source(fd, c);
     if (connect(fd, address, target->address_length) < 0 && errno != EINPROGRESS) {
         note_shortage(all, errno);
         close(fd);

@@ -40,6 +40,7 @@ struct connections {
     struct requests *requests;
     struct figures *figures;
     const struct target *target;
+    unsigned first;          /* the caller's: how many other loops of this process may open */
     unsigned most;           /* the caller's: so many at a time */
     struct connection *each; /* `most` of them, of which `made` were in use; those that never
                                 were cost no memory */

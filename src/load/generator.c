@@ -208,6 +208,7 @@ static int begin(struct generator *g)
                                   .requests = &g->requests,
                                   .figures = g->figures,
                                   .target = g->target,
+                                  .first = g->first,
                                   .most = g->connections};
     result = connections_init(&g->all);
     if (result < 0)

@@ -44,6 +44,7 @@ struct generator {
     const struct target *target;
     struct generator_control *control;
     unsigned share, shares; /* of the schedule */
+    unsigned first;         /* connections that generators before this one may have */
     unsigned connections;   /* at most */
     int64_t start_ns;       /* of the schedule, on coro_now_ns()'s clock */
     struct figures *figures;

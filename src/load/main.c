@@ -72,6 +72,7 @@ static int start_worker(struct run *run, unsigned i)
 {
     const struct options *o = &run->options;
     struct worker *w = &run->workers[i];
+    unsigned each = o->connections / o->threads, rest = o->connections % o->threads;
 
     w->generator = (struct generator){
         .options = o,
@@ -79,7 +80,8 @@ static int start_worker(struct run *run, unsigned i)
         .control = &run->control,
         .share = o->share + i * o->shares,
         .shares = o->shares * o->threads,
-        .connections = o->connections / o->threads + (i < o->connections % o->threads),
+        .first = i * each + (i < rest ? i : rest),
+        .connections = each + (i < rest),
         .start_ns = run->start_ns,
         .figures = figures_new(),
     };

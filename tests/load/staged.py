@@ -37,6 +37,7 @@ class Staged:
         self.behaviour = behaviour
         self.requests: list[bytes] = []
         self.connections = self.open = self.left = 0
+        self.addresses: set[str] = set()  # of its clients
         if unix is None:
             self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
             self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}/"
@@ -76,7 +77,9 @@ class Staged:
                     self._read(key.fileobj, key.data)
 
     def _accept(self) -> None:
-        client, _address = self.listener.accept()
+        client, address = self.listener.accept()
+        if address:
+            self.addresses.add(address[0])
         self.connections += 1
         self.open += 1
         self.selector.register(client, selectors.EVENT_READ, bytearray())

@@ -15,6 +15,7 @@ import pytest
 
 from loading import BAD_USAGE, NOTHING, errors, finish, load, refused, run, start
 from staged import CLOSE, KEEP, LEAVE, OK, RESET, Staged, path_of
+from support.limits import need_open_files
 from support.waiting import eventually
 
 ASKED = ("--rate=500", "--duration=0.4", "--seed=7")
@@ -127,6 +128,18 @@ def test_the_server_closes_first_where_it_says_so() -> None:
         figures = load(*ASKED, server.url).figures
         eventually("all are closed", lambda: server.open == 0)
     assert (figures["answered"], server.connections, server.left) == (COUNT, COUNT + 1, 1)
+
+
+def test_so_many_connections_come_from_several_addresses() -> None:
+    """One has 28,000 ports for a server, and more than half of them make the kernel slow."""
+    need_open_files(10_050)
+    asked = ("--rate=8000", "--duration=60", "--connections=10050", "--threads=3", "--timeout=60", "--drain=0")
+    with Staged(lambda _request: (b"", KEEP)) as server:
+        process = start(*asked, server.url)
+        eventually("another address", lambda: server.addresses == {"127.0.0.1", "127.0.0.2"}, within=50)
+        process.send_signal(signal.SIGINT)
+        figures = finish(process).figures
+    assert 9_900 <= figures["connections"]["most"] <= 10_050
 
 
 def test_a_shortage_here_is_one_line() -> None:
