@@ -3,6 +3,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Callable
 
 import pytest
 
@@ -37,6 +38,7 @@ TICKS = 0.25  # what the master and the clock may add on a machine that takes lo
 # So these are held against the time that passed, not against the requests.
 EACH_MS = {"futex": 1.0}
 AT_MOST_BESIDE = 0.05  # where the keeper changes, or a leader that tracing holds up is helped
+ATTEMPTS = 3
 SAME = {"epoll_pwait": "epoll_wait", "ppoll": "poll"}  # where the architecture has no other
 
 pytestmark = [
@@ -51,9 +53,8 @@ def test_hello(
     configuration: Configuration, budget: "dict[str, int]", depth: int, tmp_path: Path
 ) -> None:
     """Sixteen requests that come in one piece cost no more calls than one: all is in one send."""
-    found = system_calls(configuration, tmp_path, depth)
-    print(f"{configuration.name}: calls for {depth} requests in one piece\n{found}")
-    _check(found, budget)
+    print(f"{configuration.name}: calls for {depth} requests in one piece")
+    _check(lambda: system_calls(configuration, tmp_path, depth), budget)
 
 
 @pytest.mark.parametrize(
@@ -62,15 +63,30 @@ def test_hello(
 def test_a_connection_of_one_request(
     configuration: Configuration, budget: "dict[str, int]", tmp_path: Path
 ) -> None:
-    found = system_calls_of_a_connection(configuration, tmp_path)
-    print(f"{configuration.name}: calls for a connection of one request\n{found}")
-    _check(found, budget)
+    print(f"{configuration.name}: calls for a connection of one request")
+    _check(lambda: system_calls_of_a_connection(configuration, tmp_path), budget)
 
 
-def _check(found: Calls, budget: "dict[str, int]") -> None:
+def _check(measure: "Callable[[], Calls]", budget: "dict[str, int]") -> None:
+    """What the time adds is measured again where it is too much: a busy machine only adds to it,
+    while a change that costs every request a call exceeds in every attempt."""
+    over: "dict[str, str]" = {}
+    for _ in range(ATTEMPTS):
+        over = _over(measure(), budget)
+        if not over.keys() & EACH_MS.keys():
+            break
+    assert not over, "; ".join(over.values())
+
+
+def _over(found: Calls, budget: "dict[str, int]") -> "dict[str, str]":
+    """What exceeds its budget, by name."""
+    print(found)
     assert found.counts, "nothing was traced"
+    over = {}
     for name, count in found.counts.items():
         allowed: float = budget.get(SAME.get(name, name), 0) + TICKS
         if name in EACH_MS:
             allowed = EACH_MS[name] * found.ms + AT_MOST_BESIDE
-        assert count <= allowed, f"{name}: {count:.3f}, allowed {allowed:.3f}"
+        if count > allowed:
+            over[name] = f"{name}: {count:.3f}, allowed {allowed:.3f}"
+    return over
