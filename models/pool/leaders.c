@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "expect.h"
+#include "io.h"
 
 enum {
     TICK_NS = 1000000,
@@ -168,9 +169,10 @@ static bool take_place(struct leaders *l, unsigned worker)
 /* What the keeper saw of the places in use. */
 struct look {
     unsigned free;
-    unsigned idle; /* leaders that wait for an event */
-    unsigned slow; /* that are at one request, and have been for most of a tick */
-    bool quiet;    /* no event was taken, no place has changed hands */
+    unsigned idle;  /* leaders that wait for an event */
+    unsigned slow;  /* that took few events in a tick, if any: they compute, or wait unsaid */
+    unsigned stuck; /* of these, that took none */
+    bool quiet;     /* no event was taken, no place has changed hands */
 };
 
 static struct look look_at(struct leaders *l, unsigned limit)
@@ -193,13 +195,47 @@ static struct look look_at(struct leaders *l, unsigned limit)
         events = atomic_load(&control->events);
         if (atomic_load(&control->state) == LEADERS_IDLE)
             look.idle++;
-        else if (same && events - place->seen <= SLOW)
+        else if (same && events - place->seen <= SLOW) {
             look.slow++;
+            look.stuck += events == place->seen;
+        }
         if (!same || events != place->seen)
             look.quiet = false;
         place->seen = events;
     }
     return look;
+}
+
+/* CPU time of a worker, as the kernel numbers clocks: of a process, for anybody; of a thread, for
+ * those of its process. 0: there is none any more. */
+static int64_t cpu_ns(const struct worker_stats *worker)
+{
+    enum { PROCESS = 2, THREAD = 6 };
+    pid_t pid = atomic_load(&worker->pid), tid = atomic_load(&worker->tid);
+    struct timespec used;
+
+    if (clock_gettime(tid == pid ? ~pid << 3 | PROCESS : ~tid << 3 | THREAD, &used) < 0)
+        return 0;
+    return used.tv_sec * INT64_C(1000000000) + used.tv_nsec;
+}
+
+/* Whether the leaders, all slow and the same since the last tick, left the cores time to spare
+ * meanwhile; false when it is not known yet. */
+static bool have_left_time(struct leaders *l, unsigned limit)
+{
+    int64_t now_ns = io_now_ns(), used_ns = 0, elapsed_ns = now_ns - l->measured_ns, spent_ns;
+    bool known = l->measured_ns != 0;
+
+    for (unsigned i = 0; i < limit; i++) {
+        uint32_t holder = atomic_load(&l->place[i].holder);
+
+        if (holder != 0)
+            used_ns += cpu_ns(&l->shared->workers[holder - 1]);
+    }
+    spent_ns = used_ns - l->used_ns;
+    l->measured_ns = now_ns;
+    l->used_ns = used_ns;
+    return known && spent_ns < elapsed_ns * l->cores / 4 * 3;
 }
 
 bool leaders_work_waits(const struct leaders *l)
@@ -251,8 +287,11 @@ static void tick(struct leaders *l)
     l->ignored = look.quiet && leaders_work_waits(l) ? l->ignored + 1 : 0;
     if (l->ignored > MOST_IGNORED)
         replace_idle(l, limit);
-    if (look.slow == limit) {
+    if (look.slow < limit)
+        l->measured_ns = 0;
+    if (look.slow == limit && (look.stuck == limit || have_left_time(l, limit))) {
         raise_limit(l, limit);
+        l->measured_ns = 0;
         l->calm = 0;
     } else if (++l->calm >= CALM_TICKS) {
         lower_limit(l);

@@ -16,10 +16,12 @@
  * concurrency value is to an I/O completion port.)
  *
  * A leader that computes, or waits in a call that does not say so, keeps its place. So one of those
- * who stand by keeps the time: every millisecond it looks how far the leaders have come, and
- * raises the limit if all of them are slow; without need the limit falls again. Where connections
- * wait and nobody takes them, as the leaders were stopped (SIGSTOP) or have no core, others get
- * their places. Where nothing goes on it rests too.
+ * who stand by keeps the time: every millisecond it looks how far the leaders have come. It raises
+ * the limit if none has come any further, or if all are slow and leave the cores time to spare, as
+ * they wait; without need the limit falls again. (Leaders that are slow as each computes short
+ * requests would only be slower if there were more.) Where connections wait and nobody takes
+ * them, as the leaders were stopped (SIGSTOP) or have no core, others get their places. Where
+ * nothing goes on it rests too.
  *
  * All this lies in memory that the workers share, and a worker process may be killed between any
  * two instructions. What it may leave, and leaders_release() puts right:
@@ -74,6 +76,8 @@ struct leaders {
     /* The keeper's, and for a moment also those of one whose part was given to another. */
     _Atomic unsigned calm, quiet; /* ticks without need for the limit; without event */
     _Atomic unsigned ignored;     /* without event, though connections wait */
+    _Atomic int64_t used_ns;      /* CPU time of the leaders, all slow, as measured ... */
+    _Atomic int64_t measured_ns;  /* at this time (io_now_ns()); 0: some were not slow */
     uint64_t taken;               /* leaders_watch()'s: events taken so far, by all */
     bool killed;                  /* leaders_died()'s: one was, since leaders_release() */
     _Atomic uint64_t *marks;      /* a bit for each worker that stands by, but for the keeper */

@@ -21,15 +21,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "io.h"
 #include "tests/unit/aborts.h"
 
 enum { WORKERS = 6, CORES = 2, NOBODY = WORKERS, PATIENCE_S = 30 };
 
-/* What a worker does, by order of the test: wait for events; take one; one after the other; stay
- * with one as if it computed, or waited inside its handler; vanish as if killed, leaving all as it
- * is.
+/* What a worker does, by order of the test: wait for events; take one; one after the other; the
+ * same, computing or sleeping for most of a tick each time; stay with one as if it computed, or
+ * waited inside its handler; vanish as if killed, leaving all as it is.
  */
-enum order { IDLE, ONCE, SERVE, COMPUTE, WAIT, VANISH };
+enum order { IDLE, ONCE, SERVE, COMPUTE_SHORTLY, SLEEP_SHORTLY, COMPUTE, WAIT, VANISH };
+enum { SHORTLY_US = 900, TICK_US = 1000 };
 
 struct worker {
     struct crew *crew;
@@ -40,12 +42,14 @@ struct worker {
     _Atomic int doing;
     _Atomic bool left; /* returned, as it was told to leave */
     bool gone;         /* its thread was joined */
+    int64_t ended_ns;  /* when it had computed shortly; 0: is not doing so */
 };
 
 struct crew {
     struct server_shared *shared;
     struct leaders *leaders;
-    int work_fd; /* readable: connections wait */
+    int work_fd;       /* readable: connections wait */
+    _Atomic bool held; /* one that computes shortly was kept from its core for long */
     struct worker workers[WORKERS];
     unsigned running;
 };
@@ -132,6 +136,17 @@ static unsigned find_standby(struct crew *crew)
     return NOBODY;
 }
 
+static void compute_shortly(struct worker *self)
+{
+    int64_t began_ns = io_now_ns(), before_ns = self->ended_ns == 0 ? began_ns : self->ended_ns;
+
+    while (io_now_ns() - began_ns < SHORTLY_US * 1000)
+        continue;
+    self->ended_ns = io_now_ns();
+    if (self->ended_ns - before_ns > TICK_US * 1000)
+        atomic_store(&self->crew->held, true);
+}
+
 static void take_event(struct worker *self, int order)
 {
     struct crew *crew = self->crew;
@@ -140,6 +155,12 @@ static void take_event(struct worker *self, int order)
     atomic_store(&self->doing, order);
     if (order == ONCE)
         atomic_compare_exchange_strong(&self->order, &order, IDLE);
+    if (order == COMPUTE_SHORTLY)
+        compute_shortly(self);
+    else
+        self->ended_ns = 0;
+    if (order == SLEEP_SHORTLY)
+        usleep(SHORTLY_US);
     if (order == WAIT)
         leaders_quit(crew->leaders, self->number);
     while ((order == WAIT || order == COMPUTE) && atomic_load(&self->order) == order)
@@ -156,6 +177,8 @@ static void *work(void *arg)
     enum leaders_way way;
 
     atomic_store(&self->tid, gettid());
+    atomic_store(&self->crew->shared->workers[self->number].pid, getpid());
+    atomic_store(&self->crew->shared->workers[self->number].tid, gettid());
     leaders_enter(leaders, self->number);
     while ((way = leaders_join(leaders, self->number)) != LEADERS_RETURN &&
            leaders_change(control, LEADERS_BUSY, LEADERS_IDLE)) {
@@ -294,7 +317,9 @@ static void the_lowest_number_is_woken_first(void **state)
     keeper = atomic_load(&crew->leaders->keeper) - 1;
     lowest = find_standby(crew);
     atomic_store(&crew->workers[leader].order, WAIT);
-    await(leads(crew, lowest) || leads(crew, keeper)); /* whose rest is over may come before it */
+    /* The keeper, whose rest is over, may come before it, or have handed its part to it. */
+    await(leads(crew, lowest) || leads(crew, keeper) ||
+          atomic_load(&crew->leaders->keeper) == lowest + 1);
 }
 
 static void who_is_dismissed_while_standing_by_leaves(void **state)
@@ -327,6 +352,21 @@ static void a_leader_is_dismissed_and_replaced(void **state)
 
 /* --- the time ------------------------------------------------------------------------- */
 
+/* Back to as many places as cores. */
+static void calm_down(struct crew *crew)
+{
+    do {
+        while (atomic_load(&crew->leaders->limit) > CORES || count_leaders(crew) > CORES) {
+            leaders_watch(crew->leaders); /* where all lead, nobody else lets it fall */
+            order_all(crew, ONCE);        /* who is beyond the limit quits when it looks */
+            pause_ms(1);
+        }
+        order_all(crew, IDLE);
+        await(atomic_load(&crew->leaders->resting)); /* it may have risen meanwhile */
+    } while (count_leaders(crew) > CORES);
+    settle(crew);
+}
+
 static void slow_leaders_make_the_limit_rise_and_fall(void **state)
 {
     struct crew *crew = *state;
@@ -336,10 +376,7 @@ static void slow_leaders_make_the_limit_rise_and_fall(void **state)
         if (leads(crew, i))
             atomic_store(&crew->workers[i].order, COMPUTE);
     await(count_leaders(crew) > CORES); /* somebody waits for what comes */
-    order_all(crew, IDLE);
-    await(atomic_load(&crew->leaders->limit) == CORES);
-    order_all(crew, ONCE); /* who is beyond the limit quits when it looks */
-    await(count_leaders(crew) == CORES);
+    calm_down(crew);
 }
 
 static void where_connections_wait_it_rises_twofold(void **state)
@@ -354,14 +391,7 @@ static void where_connections_wait_it_rises_twofold(void **state)
     assert_int_equal(atomic_load(&crew->leaders->limit), WORKERS); /* and no further */
     assert_int_equal(atomic_load(&crew->leaders->keeper), 0);
     assert_return_code(eventfd_read(crew->work_fd, &waiting), errno);
-    while (atomic_load(&crew->leaders->keeper) == 0) { /* nobody else lets it fall again */
-        leaders_watch(crew->leaders);
-        order_all(crew, ONCE);
-        pause_ms(1);
-    }
-    await(atomic_load(&crew->leaders->limit) == CORES);
-    order_all(crew, ONCE);
-    await(count_leaders(crew) == CORES);
+    calm_down(crew);
 }
 
 static void busy_leaders_do_not_make_it_rise(void **state)
@@ -382,6 +412,45 @@ static void busy_leaders_do_not_make_it_rise(void **state)
         events = atomic_load(&control_of(crew, leader)->events);
         await(atomic_load(&control_of(crew, leader)->events) - events > 20000);
     } while (atomic_load(&crew->leaders->limit) > limit);
+}
+
+/* Who is kept from its core is slow: on a busy machine there may be no try without. */
+static void short_computing_does_not_make_it_rise(void **state)
+{
+    struct crew *crew = *state;
+    time_t until = time(NULL) + PATIENCE_S;
+    bool rose, always_held = true;
+
+    settle(crew);
+    do {
+        atomic_store(&crew->held, false);
+        order_all(crew, COMPUTE_SHORTLY);
+        for (int ms = 0; ms < 50 && atomic_load(&crew->leaders->limit) == CORES; ms++)
+            pause_ms(1);
+        rose = atomic_load(&crew->leaders->limit) > CORES;
+        calm_down(crew);
+        always_held &= atomic_load(&crew->held);
+    } while (rose && time(NULL) < until);
+    if (rose && always_held)
+        skip();
+    assert_false(rose);
+}
+
+/* Within some ticks: on a busy machine it rises sooner or later in any case. */
+static void short_waits_make_it_rise(void **state)
+{
+    struct crew *crew = *state;
+    time_t until = time(NULL) + PATIENCE_S;
+    bool rose;
+
+    settle(crew);
+    do {
+        order_all(crew, SLEEP_SHORTLY);
+        pause_ms(30);
+        rose = atomic_load(&crew->leaders->limit) == WORKERS;
+        calm_down(crew);
+    } while (!rose && time(NULL) < until);
+    assert_true(rose);
 }
 
 static void where_nothing_goes_on_the_keeper_rests(void **state)
@@ -561,6 +630,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(where_connections_wait_it_rises_twofold, set_up, tear_down),
         cmocka_unit_test_setup_teardown(busy_leaders_do_not_make_it_rise, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(short_computing_does_not_make_it_rise, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(short_waits_make_it_rise, set_up, tear_down),
         cmocka_unit_test_setup_teardown(where_nothing_goes_on_the_keeper_rests, set_up, tear_down),
         cmocka_unit_test_setup_teardown(leaders_that_do_not_come_are_replaced, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_keeper_that_does_not_come_is_replaced, set_up, tear_down),
