@@ -102,30 +102,31 @@ def usual_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.programs.options.os.sched_getaffinity", lambda pid: {0, 1})
 
 
-def test_every_model_meets_every_share_in_a_random_order_after_its_closed_loop() -> None:
+def test_every_model_meets_every_share_in_a_random_order_after_the_closed_loops() -> None:
     found = planned("--workloads=mix")
     (cell,) = found.cells
     assert cell.workload.kind is Kind.OPEN and cell.connections == 1000 and found.blocks == 3
     assert {c.offered for c in cell.configurations} == {None, *presets.LOAD_SHARES}
+    closed = [step.configuration.offered is None for step in found.steps]
+    assert closed == sorted(closed, reverse=True) and sum(closed) == 3 * 3  # of all blocks first
     orders = []
     for block in range(3):
-        steps = [step.configuration for step in found.steps if step.block == block]
-        closed = [c.offered is None for c in steps]
-        assert closed == sorted(closed, reverse=True) and sum(closed) == 3
-        assert len(steps) == 3 * (1 + len(presets.LOAD_SHARES))
-        orders.append([c.label for c in steps[3:]])
-        models = [c.model for c in steps[3:]]
+        steps = [s.configuration for s in found.steps if s.block == block and s.configuration.offered]
+        assert len(steps) == 3 * len(presets.LOAD_SHARES)
+        orders.append([c.label for c in steps])
+        models = [c.model for c in steps]
         assert models != sorted(models)  # no model's points stand together
     assert orders[0] != orders[1]
 
 
-def test_rates_follow_from_the_first_closed_loop_that_can_be_believed() -> None:
+def test_rates_follow_from_the_most_that_a_closed_loop_reached() -> None:
     found = planned("--workloads=mix", "--models=coro")
     closed, half = (next(s for s in found.steps if s.configuration.offered == share) for share in (None, 0.5))
     assert found.rate_of(half) is None and found.rate_of(closed) is None
     known = planning.with_capacity(found, closed, 9000.0)
-    known = planning.with_capacity(known, closed, 1.0)  # later blocks have the rates of the first
+    known = planning.with_capacity(known, closed, 1.0)  # the machine had other things to do
     assert known.rate_of(half) == 4500.0 and known.rate_of(closed) is None
+    assert planning.with_capacity(known, closed, 9200.0).rate_of(half) == 4600.0
     usual = next(s for s in made_run.run([made.cell()]).plan.steps)
     assert planning.with_capacity(found, usual, 1.0) is found  # only open loads need one
 
@@ -148,16 +149,17 @@ def test_a_run_measures_capacities_and_then_shares_of_them(
     monkeypatch.setattr(load, "PROGRAM", generator)
     monkeypatch.setattr("lab.programs.run.LOAD", generator)
     monkeypatch.setattr(presets, "LOAD_CONNECTIONS", 16)
+    monkeypatch.setattr(gates, "check", lambda *_: [])  # whatever else this machine does
     asked = ["--load", "--workloads=mix", "--models=coro", "--offered=50,120", "--blocks=2", "--duration=0.5",
              "--warmup=0.1", "--nice=0", "--label=made", f"--server={made.FAKE}", f"--results={tmp_path}"]  # fmt: skip
     assert bench.main(asked) == 0
     (folder,) = tmp_path.iterdir()
     run = reading.read(folder)
     capacity = run.plan.capacities["mix, 16 connections"]["coro"]
-    assert capacity == run.samples[0].rps > 0 and run.samples[0].load is not None
+    assert capacity == max(s.rps for s in run.samples if s.load) > 0
+    assert [bool(s.load) for s in run.samples] == [True, True, False, False, False, False]
     rates = {(s.configuration, round(s.open.rate_asked, 6)) for s in run.samples if s.open}
     assert rates == {("coro at 50 %", round(capacity / 2, 6)), ("coro at 120 %", round(capacity * 1.2, 6))}
-    assert [s.gates for s in run.samples if s.open] == [[]] * 4
     assert "p99 at 50 % of its capacity" in capsys.readouterr().out
     assert (folder / "plots/mix-load.svg").exists()
 
@@ -300,7 +302,7 @@ def test_what_is_void_or_overloaded_at_half_is_said_instead(result: CellResult) 
                     one.gates = ["made up"]
                 elif one.open:
                     one.open = replace(one.open, stopped="give-up")
-        assert f"coro {word} of" in curves.sentence(run.results()[0])
+        assert re.search(rf"coro {word}( of .*)?$", curves.sentence(run.results()[0]))
 
 
 # --- the document and the plot ---------------------------------------------------------------------

@@ -186,7 +186,7 @@ class Plan:
     nice: int = priority.NORMAL  # of servers and wrk, see priority
     budget_s: float = 0.0  # in all; what the blocks leave of it goes to cells whose ratios are wide
     precision: float = 0.02  # of a ratio, to both sides: what is wider is wide
-    # Requests/s of each server from a closed loop, once it ran: by the cell's name and by label.
+    # Requests/s of each server from its closed loops, the most of any: by the cell's name and by label.
     capacities: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def blocks_of(self, cell: Cell) -> int:
@@ -343,18 +343,21 @@ def with_shares(cell: Cell, shares: Sequence[float]) -> Cell:
 
 
 def with_capacity(plan: Plan, step: Step, rps: float) -> Plan:
-    """The rates of this step's server follow from it, for all of the plan: blocks have the same rates."""
-    known = plan.capacities.get(step.cell.name, {})
-    if step.cell.workload.kind is not Kind.OPEN or step.configuration.label in known:
+    """With what a closed loop found of this step's server, if it is the most that any did: whatever else
+    the machine does only takes from it."""
+    known, label = plan.capacities.get(step.cell.name, {}), step.configuration.label
+    if step.cell.workload.kind is not Kind.OPEN or rps <= known.get(label, 0.0):
         return plan
-    cell = {step.cell.name: {**known, step.configuration.label: rps}}
+    cell = {step.cell.name: {**known, label: rps}}
     return replace(plan, capacities={**plan.capacities, **cell})
 
 
 def ordered(plan: Plan) -> Plan:
-    """Configurations of a cell stay together, so that pairs are close in time."""
+    """Configurations of a cell stay together, so that pairs are close in time; but what is offered follows
+    from the closed loops of all blocks, so these come first, and the rates are the same in all."""
     blocks = [(block, cell) for block in range(plan.blocks) for cell in plan.cells]
-    return replace(plan, steps=tuple(s for block, cell in blocks for s in _block(plan, cell, block)))
+    steps = [step for block, cell in blocks for step in _block(plan, cell, block)]
+    return replace(plan, steps=tuple(sorted(steps, key=lambda s: s.configuration.offered is not None)))
 
 
 def with_block(plan: Plan, cell: Cell) -> Plan:
@@ -365,5 +368,4 @@ def with_block(plan: Plan, cell: Cell) -> Plan:
 def _block(plan: Plan, cell: Cell, block: int) -> list[Step]:
     shuffled = list(cell.configurations)
     random.Random(f"{plan.seed} {block} {cell.name}").shuffle(shuffled)
-    shuffled.sort(key=lambda configuration: configuration.offered is not None)  # closed loops first
     return [Step(block, cell, configuration) for configuration in shuffled]

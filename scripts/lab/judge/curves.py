@@ -19,6 +19,7 @@ from .analysis import CellResult, Row, overloaded
 HALF = 0.5  # of its capacity: at which a cell's sentence compares
 FELT = f"p99 at {words.percent(HALF)} of its capacity"
 SHOWN = {"p50": "p50", "p99": "p99", "p999": "p99.9"}
+VOID = "void"
 FEWEST = 3  # points of which a knee can be said
 THEORY_AT = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.925, 0.95)
 
@@ -119,7 +120,7 @@ def felt(curve: Curve) -> str:
     if half is None:
         return words.NONE
     if half.row.void or half.overloaded:
-        return "void" if half.row.void else half.row.limiter
+        return VOID if half.row.void else half.row.limiter
     p99 = half.latency_us("p99")
     return "too few answers" if p99 is None else words.duration_text(p99)
 
@@ -131,7 +132,8 @@ def sentence(result: CellResult) -> str:
         if curve.configuration.floor:
             continue
         knee = f", knee at {words.percent(curve.knee.share)}" if curve.knee else ""
-        said.append(f"{curve.configuration.label} {felt(curve)} of {curve.capacity:,.0f}/s{knee}")
+        known = "" if felt(curve) == VOID else f" of {curve.capacity:,.0f}/s{knee}"
+        said.append(f"{curve.configuration.label} {felt(curve)}{known}")
     if not said:
         return f"{result.cell.name}: no configuration gave a result that can be believed"
     return f"{result.cell.name}: {FELT}: {'; '.join(said)}"

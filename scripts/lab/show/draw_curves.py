@@ -30,7 +30,7 @@ def draw(curves: Sequence[Curve], title: str) -> str:
     below_in = BELOW_IN + key_in + 0.18 * -(-len(labels) // 2)
     figure = draw_svg.titled(title, below_in + (PANEL_IN + GAP_IN) * len(SHOWN) - GAP_IN)
     for nth, (name, shown) in enumerate(reversed(SHOWN.items())):
-        axes = draw_svg.placed(figure, below_in + (PANEL_IN + GAP_IN) * nth, PANEL_IN, 0.55)
+        axes = draw_svg.placed(figure, below_in + (PANEL_IN + GAP_IN) * nth, PANEL_IN, 0.65)
         for curve in curves:
             _curve(axes, curve, name)
         rates = [point.rate for curve in curves for point in curve.points]
@@ -38,10 +38,13 @@ def draw(curves: Sequence[Curve], title: str) -> str:
         values = [end / 1e3 for curve in curves for point in curve.points for end in _ends(point, name)]
         if values:
             draw_svg.value_axis(axes.yaxis, values)
+        else:
+            axes.set_yticks([])
+            axes.text(0.5, 0.5, "too few answers", transform=axes.transAxes, ha="center", color=theme.placeholder("muted"))
         for curve in curves:
             _limits(axes, curve, name, max(rates) * FAR, max(values, default=0.0) * FAR)
         axes.set_ylabel(f"{shown}, ms")
-        axes.yaxis.set_label_coords(-0.11, 0.5)
+        axes.yaxis.set_label_coords(-0.15, 0.5)
         if nth == 0:
             axes.set_xlabel("requests/s offered")
         else:
