@@ -95,7 +95,7 @@ def test_a_readme_without_its_markers_is_left_alone(tmp_path: Path, text: str) -
 
 def test_what_is_committed_is_what_is_generated() -> None:
     made_now = readme.generated(made.ROOT / "results")
-    assert len(made_now) == 2
+    assert len(made_now) == 3
     for path, text in made_now.items():
         assert path.read_text() == text, f"{path.name} differs: run scripts/results"
 

@@ -180,8 +180,8 @@ def test_the_noise_of_a_cell_without_a_pair_is_the_worst_of_the_others() -> None
 
 def test_a_sentence_fits_two_lines_of_a_terminal() -> None:
     """Of the recorded runs, in which every workload is."""
-    for folder in made.ROOT.glob("results/2*"):
-        for result in reading.read(folder).results():
+    for path in made.ROOT.glob("results/2*/run.json"):
+        for result in reading.read(path).results():
             wrapped = table.wrap(verdict.sentence(result), "    ", table.WIDTH)
             assert len(wrapped) <= 2, wrapped
 

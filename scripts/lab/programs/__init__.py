@@ -14,5 +14,6 @@ link to scripts/launch.py, which runs the module of that name.
     seeking     windows of load for one server after the other, until their capacities are known
     capacity    scripts/capacity: the highest rate that keeps a promise
     advise      scripts/advise: which model fits a service
+    omission    scripts/omission: what a closed loop does not see
     claims      scripts/claims: what textbooks say, checked here
 """

@@ -43,11 +43,11 @@ def files(run: Run, results: Sequence[CellResult], name: str) -> dict[str, str]:
         "report.html": page.render(run, results, plots, title, paragraph, notes),
     }
     for chart in plots:
-        made[f"{PLOTS}/{chart.name}.svg"] = _alone(chart.svg)
+        made[f"{PLOTS}/{chart.name}.svg"] = alone(chart.svg)
     return made
 
 
-def _alone(svg: str) -> str:
+def alone(svg: str) -> str:
     """A plot as a file of its own: with the colours that report.html has for the whole page."""
     head, mark, rest = svg.partition(">")
     return f'<?xml version="1.0" encoding="utf-8"?>\n{head}{mark}<style>\n{theme.css()}</style>{rest}'

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""scripts/results: the results in README.md and results/README.md, from the newest reference run.
+"""scripts/results: the results in README.md and results/README.md, from the newest reference run, and those
+in results/LOOPS.md, from the newest run of scripts/omission.
 
 A reference run is a folder results/<UTC time>-reference*/. Nothing of it is typed: both texts
 follow from its run.json, and the files change only between their two markers. scripts/bench does
@@ -20,10 +21,10 @@ from ..machine.program import Parser, say
 from ..ask.plan import MODELS
 from ..measure.environment import ROOT
 from ..judge import verdict
-from ..show import overview, reading
+from ..show import omission, overview, reading
 from . import report
 
-README = "README.md"
+README, LOOPS = "README.md", "LOOPS.md"
 REFERENCE = "reference"
 BEGIN = "<!-- results: written by scripts/results, never by hand -->"
 END = "<!-- end of results -->"
@@ -39,6 +40,20 @@ def newest(directory: Path) -> Path | None:
         if path.parent.name.partition("-")[2].startswith(REFERENCE)
     ]
     return max(found, key=lambda path: path.name) if found else None
+
+
+def newest_omission(directory: Path) -> Path | None:
+    """The folder of the newest run of scripts/omission below results/."""
+    return max((path.parent for path in directory.glob(f"*/{omission.FILE}")), default=None)
+
+
+def loops_text(directory: Path) -> str:
+    """What stands in LOOPS.md between its markers. Raises LabError."""
+    folder = newest_omission(directory)
+    if folder is None:
+        return "Nothing was measured yet: `scripts/omission` does it."
+    plots = [f"![{name} loop]({folder.name}/{report.PLOTS}/{name}.svg)" for name in ("open", "closed")]
+    return "\n".join([*omission.lines(omission.load(folder)), "", *plots])
 
 
 def _markdown(rows: Sequence[Sequence[str]]) -> list[str]:
@@ -83,10 +98,10 @@ def replaced(readme: str, made: str) -> str:
 
 
 def generated(directory: Path) -> dict[Path, str]:
-    """results/README.md and the README.md above it as they should be, where they have the markers.
-    Raises LabError."""
+    """results/README.md, the README.md above it and results/LOOPS.md as they should be, where they have
+    the markers. Raises LabError."""
     found = {}
-    for path in (directory / README, directory.parent / README):
+    for path in (directory / README, directory.parent / README, directory / LOOPS):
         try:
             now = path.read_text()
         except FileNotFoundError:
@@ -94,7 +109,8 @@ def generated(directory: Path) -> dict[Path, str]:
         except OSError as error:
             raise LabError(f"cannot read {path}: {error.strerror}") from None
         if BEGIN in now:
-            found[path] = replaced(now, text(directory, path))
+            made = loops_text(directory) if path.name == LOOPS else text(directory, path)
+            found[path] = replaced(now, made)
     return found
 
 
