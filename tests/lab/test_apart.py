@@ -80,6 +80,16 @@ def test_what_moved_cores_cost_is_taken_out() -> None:
     assert raw and raw.state == stats.UNDECIDED and not verdict._moved(without.rows)
 
 
+def test_one_measurement_that_is_off_is_no_move() -> None:
+    near, far = [NEAR_NS] * 10, [FAR_NS] * 10
+    near[4], far[5] = FAR_NS, NEAR_NS
+    seen = [
+        made.sample(made.CORO, "hello", block, apart_ns=tuple(trips), connections=64)
+        for block, trips in enumerate((near, far, near[5:] + far[:5]))
+    ]
+    assert [s.far_share for s in distance.evened(seen)] == [0.0, 1.0, 0.5]
+
+
 def test_what_a_sample_holds_is_not_changed() -> None:
     before = samples(ONE_FAR, COSTS)
     after = distance.evened(before)

@@ -16,7 +16,8 @@ from typing import Callable, Hashable, Iterable, Sequence
 
 from ..measure.sample import Sample
 
-FAR = 1.5  # times as long as the shortest way of the cell: seen are 0.8 to 1.2 and 2 to 3
+FAR = 1.45  # times as long as the shortest way of the cell: seen are 0.8 to 1.3 and 1.7 to 2.5
+BESIDE = 2  # measurements to both sides: one alone may be off by half, the median of these is not
 
 
 def evened(samples: Sequence[Sample]) -> list[Sample]:
@@ -31,7 +32,11 @@ def evened(samples: Sequence[Sample]) -> list[Sample]:
 
 
 def _far_share(sample: Sample, far_ns: float) -> float:
-    return statistics.fmean(ns > far_ns for ns in sample.apart_ns) if sample.apart_ns else 0.0
+    trips = sample.apart_ns
+    settled = [
+        statistics.median(trips[max(0, at - BESIDE) : at + BESIDE + 1]) for at in range(len(trips))
+    ]
+    return statistics.fmean(ns > far_ns for ns in settled) if settled else 0.0
 
 
 def _dearer(samples: Iterable[Sample]) -> float:
