@@ -233,6 +233,15 @@ def test_a_sentence_for_advice() -> None:
     assert capacity.sentence([]) == ""
 
 
+@pytest.mark.parametrize("others, noted", [(0.01, False), (0.4, True)])
+def test_what_other_programs_used_is_said(others: float, noted: bool) -> None:
+    one = found("coro", 6900.0, 5 << 20, configuration=made.CORO)
+    ((trial, seen),) = one.windows
+    one.windows = [(trial, replace(seen, others_cores=others))]
+    said = "other programs used 40 % of a core of the server's during the windows, 40 % at most"
+    assert (said in capacity.text([one])) is noted
+
+
 def test_advice_says_what_the_best_sizes_carry(tmp_path: Path) -> None:
     staged = STAGED.replace("import capacity\n", "import advise\n").replace("capacity.main", "advise.main")
     done = subprocess.run(

@@ -13,7 +13,9 @@ from made import CORO, FAKE
 from lab.ask.plan import Step
 from lab.ask.workloads import WORKLOADS
 from lab.machine.children import Children
+from lab.machine import procfs
 from lab.machine.errors import LabError
+from lab.machine.procfs import Machine
 from lab.measure import histogram, load, offered
 from lab.measure.measurement import Bench, Programs
 from lab.server import site
@@ -130,6 +132,8 @@ def test_a_server_at_an_offered_rate(
     (tmp_path / site.NAME).mkdir()
     configuration = replace(CORO, server_cpus=HERE, load_cpus=HERE)
     cell = made.cell("hello", configuration, connections=64)
+    busy = iter((0.0, 100.0))
+    monkeypatch.setattr(procfs, "machine", lambda cpus: Machine(next(busy), 0.0, 0.0, 0.0, 0))
     with Children() as children:
         bench = Bench(children, Programs(FAKE, tmp_path), made.plan((cell,)))
         if fault == "exit":
@@ -141,5 +145,6 @@ def test_a_server_at_an_offered_rate(
         assert found.load is None and found.problem and "hello" in found.problem
         return
     assert found.load is not None and found.problem is None and found.memory_bytes > 0
+    assert found.others_cores > 10.0  # of a hundred seconds in a moment
     assert found.cpu_us is not None and found.server_cores == found.cpu_us / 1e6 * 1000.0
     assert "--rate=1000" in found.commands[1] and "--model=coro" in found.commands[0]

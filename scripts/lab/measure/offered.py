@@ -8,6 +8,7 @@ large pool takes its core for milliseconds, which would be seen in the latencies
 from __future__ import annotations
 
 import shlex
+import time
 from dataclasses import dataclass, replace
 
 from ..machine import procfs
@@ -26,13 +27,14 @@ NO_CAPACITY = "its closed loop gave no figure, so there is no rate to offer"
 @dataclass(frozen=True)
 class Offered:
     """problem: why nothing is said of the server; load is None where it was not even asked. cpu_us: of
-    the server, for a request; None: it is none of ours, or that is not known. commands: the server's and
-    the load's, as they can be given again."""
+    the server, for a request; None: it is none of ours, or that is not known. others_cores: cores' worth of
+    CPU that others used of its cores. commands: the server's and the load's, as they can be given again."""
 
     load: OpenLoad | None
     problem: str | None = None
     cpu_us: float | None = None
     memory_bytes: int = 0
+    others_cores: float = 0.0
     commands: tuple[str, str] = ("", "")
 
     @property
@@ -55,9 +57,12 @@ def measure(bench: Bench, step: Step, asked: Command) -> Offered:
         if problem:
             return Offered(None, problem, commands=commands)
         pids = server.worker_pids()
-        before_s = procfs.cpu_seconds(pids)
+        before_s, machine_before = procfs.cpu_seconds(pids), procfs.machine(configuration.server_cpus)
+        begun = time.monotonic()
         load = asked.run(bench.children, where)
+        seconds = time.monotonic() - begun
         used_s = procfs.cpu_seconds(pids) - before_s
+        machine = procfs.machine(configuration.server_cpus) - machine_before
         memory_bytes, _ = server.memory()
         if not server.alive():
             problem = f"the server ended: {servers.last_words(server.log())}"
@@ -65,7 +70,8 @@ def measure(bench: Bench, step: Step, asked: Command) -> Offered:
             problem = "the server's worker processes changed"
     answered = load.answered + asked.ramp_s * asked.rate / 2  # those of the ramp too
     cpu_us = used_s * 1e6 / answered if answered else None
-    return Offered(load, problem, cpu_us, memory_bytes, commands)
+    others_cores = max(0.0, machine.busy_s - used_s) / seconds
+    return Offered(load, problem, cpu_us, memory_bytes, others_cores, commands)
 
 
 def elsewhere(bench: Bench, server: str, asked: Command) -> Offered:
@@ -91,7 +97,7 @@ def sample(bench: Bench, step: Step, order: int) -> Sample:
         load = replace(load, lag=replace(load.lag, hdr=""), service=replace(load.service, hdr=""))
     made = measurement.sample_of(
         step, order, found.commands, open=load, answer_problem=found.problem,
-        memory_bytes=found.memory_bytes, warmup_s=plan.warmup_s, exit_status=0,
+        memory_bytes=found.memory_bytes, others_cores=found.others_cores, warmup_s=plan.warmup_s, exit_status=0,
     )  # fmt: skip
     if load and found.cpu_us is not None:
         made.usage = Usage(cpu_s=found.cpu_us * load.answered / 1e6)

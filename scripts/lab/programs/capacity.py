@@ -29,6 +29,7 @@ from ..ask.plan import PEERS, Cell, Cores, Plan
 from ..ask.workloads import WORKLOADS, Workload
 from ..judge import capacity, words
 from ..judge.capacity import Promise
+from ..judge.verdict import NOTED_CORES
 from ..measure import environment, load
 from ..measure.environment import ROOT
 from ..measure.measurement import Bench
@@ -245,6 +246,15 @@ def _row(seeker: Seeker) -> list[str]:
     ]
 
 
+def _notes(seekers: Sequence[Seeker]) -> list[str]:
+    """What a reader must know of the machine."""
+    others = [seen.others_cores for seeker in seekers for _, seen in seeker.windows if seeker.configuration]
+    if not others or statistics.median(others) < NOTED_CORES:
+        return []
+    middle, most = words.percent(statistics.median(others)), words.percent(max(others))
+    return [f"other programs used {middle} of a core of the server's during the windows, {most} at most", ""]
+
+
 HEAD = ["server", "carries", "95 % interval", "p50 there", "memory", "windows", "limited by"]
 
 
@@ -255,7 +265,7 @@ def text(seekers: Sequence[Seeker]) -> str:
         mine = [seeker for seeker in seekers if seeker.cell == cell]
         workload, promise = cell.workload, mine[0].asked.promise
         out += [f"{workload.name}: {workload.method} {workload.target}, at {promise_text(promise)}", ""]
-        out += [*table.aligned([HEAD, *map(_row, mine)]), ""]
+        out += [*table.aligned([HEAD, *map(_row, mine)]), "", *_notes(mine)]
     return "\n".join(out)
 
 
