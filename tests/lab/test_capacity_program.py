@@ -118,23 +118,30 @@ def test_nothing_but_failures_is_one_line_and_no_folder(tmp_path: Path) -> None:
     ]
 
 
-@pytest.mark.parametrize(
-    "fault, said", [("void", "≥ "), ("behind", "≥ 1,"), ("refused", " 1,")]
-)
-def test_what_the_generator_could_not_do_breaks_no_promise(fault: str, said: str, tmp_path: Path) -> None:
-    """Void in every run: only kept windows tell. Not beyond 1,500/s: at least that. 503 above 1,500/s:
-    those are broken."""
-    done = run("--p99=50ms", "/x", *urls(5), "--budget=60", f"--results={tmp_path}", FAKE_LOAD=fault)
+def test_void_windows_break_no_promise(tmp_path: Path) -> None:
+    """The generator lags in each: what is far within the promise is kept, the others are tried again."""
+    done = run("--p99=50ms", "/x", *urls(5), "--budget=5", f"--results={tmp_path}", FAKE_LOAD="void")
+    assert done.returncode == 3
     (server,) = document(tmp_path)["servers"]
-    if fault == "refused":
-        assert done.returncode == 0
-        assert server["carries"]["low"] * 0.98 <= 1500 <= server["carries"]["high"] * 1.02
-        return
-    assert done.returncode == 3 and not server["decided"]
-    assert server["limiter"] == "the generator"
-    broken = [window for window in server["windows"] if window["kept"] is False]
-    assert broken == [] and said in done.stdout
-    assert server["at_least"] > (1300 if fault == "behind" else 4500)
+    told = {window["kept"] for window in server["windows"]}
+    assert told == {True, None} and not server["decided"] and server["at_least"] is None
+    assert all(window["rate"] < 5000 for window in server["windows"] if window["kept"])
+
+
+def test_what_the_generator_does_not_reach_is_carried_at_least(tmp_path: Path) -> None:
+    done = run("--p99=50ms", "/x", *urls(5), f"--results={tmp_path}", FAKE_LOAD="behind")
+    assert done.returncode == 3 and "≥ 1," in done.stdout
+    (server,) = document(tmp_path)["servers"]
+    assert server["limiter"] == "the generator" and 1500 / 1.3 < server["at_least"] <= 1500
+    assert all(window["kept"] is not False for window in server["windows"])
+
+
+def test_answers_that_are_errors_break_it(tmp_path: Path) -> None:
+    """503 above 1,500/s."""
+    done = run("--p99=50ms", "/x", *urls(5), f"--results={tmp_path}", FAKE_LOAD="refused")
+    assert done.returncode == 0, done.stderr
+    (server,) = document(tmp_path)["servers"]
+    assert server["carries"]["low"] * 0.98 <= 1500 <= server["carries"]["high"] * 1.02
 
 
 def test_a_promise_shorter_than_one_request_alone_is_nothing(tmp_path: Path) -> None:

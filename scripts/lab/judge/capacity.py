@@ -35,9 +35,8 @@ STEP = 0.002  # of the grid of rates, in parts of the rate
 SPREAD = math.log(2) / 2  # of what is thought of the capacity before the first vote
 REACH = 2.0  # of the grid, in logarithms of the rate to both sides
 TWICE = 2  # so often a short window must be broken: one may be a stall of the machine
-VOIDS = 5  # void windows of one rate, before it is held to be beyond the generator
+VOIDS = 5  # windows of one rate in which the generator was exhausted, before it is held not to reach it
 STEP_TO_REACH = 1.3  # above what was kept: close enough to what the generator can do
-MOST_VOIDS = 20  # one after the other, before the search ends
 WITHOUT_BIAS = 100  # windows last so many times the promise: a rate 1 % too high is then too much
 SAMPLES_BEYOND = 11  # expected beyond the percentile; the generator shows it from ten on
 LONGEST_S = 40.0  # of a window, before a rate is held to be too low to be looked at
@@ -89,11 +88,13 @@ class Promise:
 
 @dataclass(frozen=True)
 class Trial:
-    """One window. kept: None where it says nothing. vote: it was of full length."""
+    """One window. kept: None where it says nothing. vote: it was of full length. exhausted: the generator
+    had used up its core."""
 
     rate: float
     kept: bool | None
     vote: bool
+    exhausted: bool = False
 
 
 @dataclass(frozen=True)
@@ -174,11 +175,8 @@ class Search:
     @property
     def out_of_reach(self) -> bool:
         """Whether the generator ended the search."""
-        last = self.trials[-MOST_VOIDS:]
-        if len(last) == MOST_VOIDS and all(trial.kept is None for trial in last):
-            return True
         reach, kept = self._reach(), self._most_kept()
-        return bool(kept) and reach <= kept * STEP_TO_REACH
+        return reach <= kept * STEP_TO_REACH if kept else reach / 2 < self.lowest
 
     @property
     def no_rate(self) -> bool:
@@ -220,9 +218,10 @@ class Search:
         return max(kept, default=0.0)
 
     def _reach(self) -> float:
-        """The lowest rate, above all that were kept, that was void so often that the generator is held not
-        to reach it; windows of that rate and higher ones that were broken are then rare beside void ones."""
-        void = [trial.rate for trial in self.trials if trial.kept is None]
+        """The lowest rate, above all that were kept, at which the generator was exhausted so often that it
+        is held not to reach it; windows of that rate and higher ones that were broken are then rare beside
+        those. Void windows of another cause are only tried again."""
+        void = [trial.rate for trial in self.trials if trial.kept is None and trial.exhausted]
         broken = [trial.rate for trial in self.trials if trial.kept is False]
         beyond = (
             rate for rate in void

@@ -30,6 +30,7 @@ GIVEN_UP = "give-up"  # in `stopped`: its oldest request got older than --give-u
 ERRORS = ("connect", "reset", "short", "malformed", "timeout", "unfinished")
 IN_LATENCIES = ("timeout", "unfinished")  # errors that the histograms hold with their age
 LATER_S = 10.0  # than it said it would end: it hangs
+BUSY = 0.85  # of a core: then it calls itself void, and can do no more
 RATE_TOLERANCE = 0.001  # between the rate asked for and the one offered
 
 
@@ -82,6 +83,11 @@ class OpenLoad:
     def as_asked(self) -> bool:
         """Whether the server was offered the rate that was asked for."""
         return abs(self.rate_offered - self.rate_asked) <= RATE_TOLERANCE * self.rate_asked
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether it had used up its core."""
+        return self.cpu_busy > BUSY
 
     @property
     def failed(self) -> int:

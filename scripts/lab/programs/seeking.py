@@ -109,7 +109,7 @@ class Seeker:
         seconds = promise.window_s(trial.rate, promise.full_window_s(least_s) if trial.vote else SCOUTING_S)
         seen = self._measure(bench, trial.rate, seconds)
         if seen.load is not None and self.problem is None:
-            trial = Trial(trial.rate, promise.kept(seen.load), trial.vote)
+            trial = Trial(trial.rate, promise.kept(seen.load), trial.vote, seen.load.exhausted)
             self.search.add(trial)
         self.windows.append((trial, seen))
 
