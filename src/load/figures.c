@@ -159,7 +159,10 @@ int figures_void(const struct figures *figures, const char *whose, struct reason
     char lag[DURATION_BYTES], latency[DURATION_BYTES];
     int error = 0;
 
-    if (latency_ns > 0 && lag_ns * LAG_PARTS > latency_ns)
+    if (figures->due == 0)
+        error =
+            reasons_add(reasons, "%smeasured nothing: it ended before a request was due", whose);
+    if (error == 0 && latency_ns > 0 && lag_ns * LAG_PARTS > latency_ns)
         error = reasons_add(reasons,
                             "%slate itself: its 99 %% lag of %s is over a tenth of the 99 %% "
                             "latency of %s",

@@ -13,7 +13,7 @@ from typing import Callable
 
 import pytest
 
-from loading import BAD_USAGE, NOTHING, errors, finish, load, refused, run, start
+from loading import BAD_USAGE, NOTHING, VOID, errors, finish, load, refused, run, start
 from staged import CLOSE, KEEP, LEAVE, OK, RESET, Staged, path_of
 from support.limits import need_open_files
 from support.waiting import eventually
@@ -190,6 +190,16 @@ def test_a_signal_ends_it_with_what_was_measured(number: signal.Signals) -> None
     assert figures["requests"] == figures["answered"] == len(server.requests) >= 100
     assert 0 < figures["seconds"] < 60 and figures["seconds_asked"] == 3600
     assert "answered" in loaded.summary
+
+
+def test_what_ends_before_its_window_has_measured_nothing() -> None:
+    with Staged() as server:
+        process = start("--rate=500", "--ramp=100", server.url)
+        eventually("some requests", lambda: len(server.requests) >= 10)
+        process.send_signal(signal.SIGINT)
+        loaded = finish(process, within=10)
+    assert loaded.status == VOID and loaded.figures["requests"] == 0
+    assert loaded.figures["void"] == ["measured nothing: it ended before a request was due"]
 
 
 def test_a_second_signal_waits_for_nothing() -> None:
