@@ -214,6 +214,7 @@ def test_overload_is_no_fault_of_a_sample() -> None:
         ([{"backlog": ((1.0, 9e5), (2.0, 5e3))}] * 3, False),  # a stall that was over again
         ([{"backlog": ((1.0, 9e3), (2.0, 2e5))}, {}, {"backlog": ((2.0, 2e5),)}], True),
         ([{"backlog": ((2.0, 2e5),)}, {}, {}], False),
+        ([{"backlog": ((2.0, 2e5),)}, {}], False),  # one stalled at its end, the third is void
         ([], False),
     ],
 )

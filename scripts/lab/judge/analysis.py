@@ -191,7 +191,7 @@ def _noise(samples: Sequence[Sample], here: tuple[str, int], figure: Figure) -> 
 
 
 def overloaded(samples: Iterable[Sample]) -> bool:
-    """Whether, in half of the samples of an open load or more, the generator gave up or a backlog grew:
+    """Whether, in more than half of the samples of an open load, the generator gave up or a backlog grew:
     at the end of a window of T seconds in which λ are offered and μ < λ are answered a second,
     the oldest request has waited (1 - μ/λ) T."""
     loads = [s.open for s in samples if s.open]
@@ -200,7 +200,7 @@ def overloaded(samples: Iterable[Sample]) -> bool:
         or bool(load.backlog and load.backlog[-1][1] > BACKLOG_SHARE * load.seconds * 1e6)
         for load in loads
     ]
-    return sum(grew) * 2 >= len(grew) > 0
+    return sum(grew) * 2 > len(grew)
 
 
 def _open_percentiles(samples: Sequence[Sample]) -> dict[str, float | None]:
