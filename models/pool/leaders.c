@@ -210,11 +210,11 @@ static struct look look_at(struct leaders *l, unsigned limit)
  * those of its process. 0: there is none any more. */
 static int64_t cpu_ns(const struct worker_stats *worker)
 {
-    enum { PROCESS = 2, THREAD = 6 };
+    enum { PROCESS = 2, THREAD = 6, ROOM = 8 };
     pid_t pid = atomic_load(&worker->pid), tid = atomic_load(&worker->tid);
     struct timespec used;
 
-    if (clock_gettime(tid == pid ? ~pid << 3 | PROCESS : ~tid << 3 | THREAD, &used) < 0)
+    if (clock_gettime(tid == pid ? ~pid * ROOM | PROCESS : ~tid * ROOM | THREAD, &used) < 0)
         return 0;
     return used.tv_sec * INT64_C(1000000000) + used.tv_nsec;
 }
