@@ -16,6 +16,7 @@ import pytest
 from loading import BAD_USAGE, NOTHING, VOID, errors, finish, load, refused, run, start
 from staged import CLOSE, KEEP, LEAVE, OK, RESET, Staged, path_of
 from support.limits import need_open_files
+from support.variant import VARIANT
 from support.waiting import eventually
 
 ASKED = ("--rate=500", "--duration=0.4", "--seed=7")
@@ -130,6 +131,7 @@ def test_the_server_closes_first_where_it_says_so() -> None:
     assert (figures["answered"], server.connections, server.left) == (COUNT, COUNT + 1, 1)
 
 
+@pytest.mark.skipif(VARIANT == "tsan", reason="ThreadSanitizer has room for 8,000 coroutines")
 def test_so_many_connections_come_from_several_addresses() -> None:
     """One has 28,000 ports for a server, and more than half of them make the kernel slow."""
     need_open_files(10_050)
