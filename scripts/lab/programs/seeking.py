@@ -25,8 +25,6 @@ SCOUTING_S = 1.0  # of a window that only looks how far it goes
 RAMP_S = 0.3
 SETTLE_S = 3.0
 NEAR = 1.1  # windows within so much of the capacity show what limits it
-
-
 BUDGET_S = 120.0  # for each server
 DURATION_S = 2.0  # of a window that votes, at least
 CONNECTIONS = 1000
