@@ -57,6 +57,17 @@ def note_processes() -> None:
     BEFORE.update(below(os.getpid()))
 
 
+# --- help ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("program", sorted(p.name for p in (ROOT / "scripts").iterdir() if p.is_symlink()))
+def test_each_program_tells_of_its_options(program: str) -> None:
+    asked = [sys.executable, str(ROOT / "scripts" / program), "--help"]
+    told = subprocess.run(asked, capture_output=True, text=True, timeout=60)
+    assert told.returncode == 0 and told.stderr == ""
+    assert told.stdout.startswith(f"usage: scripts/{program} ") and "options:" in told.stdout
+
+
 # --- servers, one by one ---------------------------------------------------------------
 
 

@@ -52,7 +52,7 @@ def parser() -> Parser:
                         "sleep and mix, 3 blocks and more: under two minutes")
     for name, preset in presets.NAMED.items():
         one_of.add_argument(f"--{name}", dest="preset", action="store_const", const=name,
-                            help=preset.__doc__)
+                            help=(preset.__doc__ or "").replace("%", "%%"))
     add = made.add_argument
     add("--models", metavar="LIST",
         help="MODEL[:WORKERS][+gil][+connection], ...; WORKERS may be 'cores' "
