@@ -16,7 +16,12 @@
 #include "shortage.h"
 #include "system/cores.h"
 #include "system/listen.h"
+#include "system/slice.h"
 #include "worker.h"
+
+/* Who computes gives its core away that soon when another leads: the kernel's own slice is of
+ * milliseconds. */
+enum { SLICE_NS = 200000 };
 
 struct pool *pool_new(struct server *server, int stop_fd)
 {
@@ -253,6 +258,7 @@ void pool_work(struct pool *pool, struct io *io)
     struct epoll_event event;
     enum leaders_way way;
 
+    slice_shorten(SLICE_NS);
     leaders_enter(leaders, io->worker);
     while ((way = leaders_join(leaders, io->worker)) != LEADERS_RETURN &&
            leaders_change(control, LEADERS_BUSY, LEADERS_IDLE)) {

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """A pool's workers: few look for work at a time, and somebody always does."""
 
+import ctypes
 import json
 import os
+import platform
 import random
 import shutil
 import signal
@@ -24,6 +26,7 @@ from support.waiting import eventually
 
 MANY = 64
 CORE = ["taskset", "-c", "0"]
+SCHED_GETATTR = {"x86_64": 315, "aarch64": 275}  # numbers of system calls
 KILLED = ["worker"]  # the log may say that one has died
 
 
@@ -34,6 +37,17 @@ def tasks(server: Server) -> List[Path]:
 def waited_s(server: Server) -> float:
     """The time for which its workers stood in a run queue so far, added up."""
     return sum(int((task / "schedstat").read_text().split()[1]) for task in tasks(server)) / 1e9
+
+
+def slices(server: Server) -> List[int]:
+    """Of its threads, in ns, as sched_getattr(2) has them."""
+    attributes = ctypes.create_string_buffer(48)
+    found = []
+    for task in tasks(server):
+        asked = SCHED_GETATTR[platform.machine()], int(task.name), attributes, len(attributes), 0
+        assert ctypes.CDLL(None).syscall(*asked) == 0
+        found.append(int.from_bytes(attributes[24:32], "little"))
+    return found
 
 
 @only("prefork", "threads")
@@ -50,6 +64,14 @@ def test_few_of_many_workers_stand_in_the_run_queue(launch: Launcher) -> None:
     subprocess.run(["wrk", "-t1", "-c16", "-d2", url], stdout=subprocess.DEVNULL, check=True)
     depth = (waited_s(server) - before) / (time.monotonic() - begun)
     assert depth < 5
+
+
+@only("prefork", "threads")
+def test_workers_have_short_slices(launch: Launcher) -> None:
+    server = launch("--workers=2")
+    if 0 in slices(server):
+        pytest.skip("this kernel has one slice for all")
+    eventually("two short slices", lambda: slices(server).count(200_000), lambda short: short == 2)
 
 
 def in_time(server: Server, connection: Connection) -> None:
