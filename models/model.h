@@ -35,7 +35,7 @@
  *
  * A whole model: a pool of processes, each of which accepts a connection, serves it until it is
  * closed, and accepts the next. (tests/models/test_example_model.py builds it, and serves with it;
- * how such a worker waits, and drains, is models/pool/dedicated.c.)
+ * how such a worker waits, and drains, is models/pool/dedicated.c and attendant.c.)
  *
  *     #include <stdlib.h>
  *
