@@ -46,7 +46,7 @@ def slices(server: Server) -> List[int]:
     for task in tasks(server):
         asked = SCHED_GETATTR[platform.machine()], int(task.name), attributes, len(attributes), 0
         assert ctypes.CDLL(None).syscall(*asked) == 0
-        found.append(int.from_bytes(attributes[24:32], "little"))
+        found.append(int.from_bytes(attributes.raw[24:32], "little"))
     return found
 
 
