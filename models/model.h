@@ -161,6 +161,9 @@ extern const struct model *const models[];
 /* The model of that name, or NULL. */
 const struct model *model_find(const char *name);
 
+/* A check() for models whose workers have their time slices from the kernel: refuses --slice. */
+int model_check_slice(const struct config *config, char *error, size_t error_size);
+
 /* The calling process or thread begins as the worker of io: it is known by its number from now on,
  * and a stack overflow of it, or of a generator it runs, is reported as such before it ends the
  * process, under that name: kind ("process", "thread", "loop") and number. */

@@ -5,10 +5,12 @@
  */
 #include "models/model.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "config.h"
 #include "coro/overflow.h"
 #include "io.h"
 #include "log.h"
@@ -24,6 +26,17 @@ const struct model *model_find(const char *name)
         if (strcmp(models[i]->name, name) == 0)
             return models[i];
     return NULL;
+}
+
+int model_check_slice(const struct config *config, char *error, size_t error_size)
+{
+    if (config->slice_ms == 0)
+        return 0;
+    snprintf(error, error_size,
+             "--slice=%u: only --model=coro has coroutines that give way; processes and threads "
+             "have the kernel's time slices",
+             config->slice_ms);
+    return -EINVAL;
 }
 
 void model_begin_worker(const struct io *io, const char *kind)

@@ -184,10 +184,11 @@ static void prefork_close(struct model_plan *plan)
 
 static int prefork_check(const struct config *config, char *error, size_t error_size)
 {
-    if (!config->gil)
-        return 0;
-    snprintf(error, error_size, "--gil: only --model=threads has a lock to share, not prefork");
-    return -EINVAL;
+    if (config->gil) {
+        snprintf(error, error_size, "--gil: only --model=threads has a lock to share, not prefork");
+        return -EINVAL;
+    }
+    return model_check_slice(config, error, error_size);
 }
 
 const struct model prefork_model = {

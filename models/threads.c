@@ -281,5 +281,6 @@ const struct model threads_model = {
     .summary = "a pool of POSIX threads: one is taken for each request and blocks while it waits",
     .workers_per_core = 16,
     .work = work,
+    .check = model_check_slice,
     .open = threads_open,
 };

@@ -48,6 +48,8 @@ struct config {
     uint64_t max_body;
     size_t stack_size;
 
+    unsigned slice_ms; /* a coroutine computes so long before it gives way; 0: it never does */
+
     uint64_t max_requests;        /* of a worker process, until it is replaced; 0: no limit */
     int64_t start_timeout_ms;     /* of a generation of workers, or an upgraded server */
     int64_t stopped_timeout_ms;   /* of a worker process stopped by a signal */

@@ -165,7 +165,8 @@ static inline bool io_give_way(struct io *io)
 }
 
 /* To be called now and then (about every 100 µs) by a handler that computes for long:
- * where handler code shares a lock (--gil) this is where others get their turn. */
+ * where handler code shares a lock (--gil), or a thread (coro with --slice), this is where others
+ * get their turn. In coro it may return in another turn of the loop, as a wait does. */
 static inline void io_checkpoint(struct io *io)
 {
     if (io->ops->checkpoint != NULL)

@@ -25,7 +25,7 @@ CORO = Configuration("coro", ("--model=coro",))
 MODELS = ("prefork", "threads", "coro")
 SETTINGS = (
     "model listen listen-mode workers dispatch gil root max-connections header-timeout body-timeout"
-    " write-timeout keepalive-timeout shutdown-timeout max-header max-body stack-size"
+    " write-timeout keepalive-timeout shutdown-timeout max-header max-body stack-size slice"
     " db redis db-connections db-timeout offload show-settings enable-fault-routes access-log"
     " user group allow-root pid-file"
 ).split()
@@ -111,6 +111,10 @@ def settings(text: str) -> dict[str, str]:
         # Combinations that only a model can judge.
         (["--model=coro", "--gil"], ["gil", "threads"]),
         (["--model=prefork", "--gil"], ["gil", "threads"]),
+        (["--model=prefork", "--slice=2"], ["--slice=2", "coro", "processes"]),
+        (["--model=threads", "--slice=2"], ["--slice=2", "coro", "threads"]),
+        (["--slice=0"], ["--slice", "0", "1 to 1000"]),
+        (["--slice=0.5"], ["--slice", "0.5", "1 to 1000"]),
         (["--model=coro", "--dispatch=connection"], ["dispatch"]),
         (["--no-offload", "--stack-size=16k"], ["--stack-size", "16384", "64k", "--no-offload"]),
         (["--no-offload", "--stack-size=65535", "--db=sqlite:/x"], ["--stack-size", "65535", "64k"]),
@@ -222,7 +226,7 @@ OTHER_VALUES = {
     "dispatch": "connection", "gil": "on", "root": '/a b/"c"\\#', "max-connections": "12",
     "header-timeout": "0.25", "body-timeout": "31", "write-timeout": "1.001",
     "keepalive-timeout": "86400", "shutdown-timeout": "0.001", "max-header": "20k",
-    "max-body": "1000001", "stack-size": "1M", "enable-fault-routes": "on",
+    "max-body": "1000001", "stack-size": "1M", "slice": "2", "enable-fault-routes": "on",
     "access-log": "/var/log/\ta\n#", "user": "nobody", "group": "daemon", "allow-root": "on",
     "db": "sqlite:/var/lib/a b.sqlite", "redis": "127.0.0.1:6379", "db-connections": "3",
     "db-timeout": "0.5", "offload": "off", "show-settings": "off",

@@ -73,6 +73,31 @@ static void io_pause_task(struct io *io)
     tell_later(result);
 }
 
+static bool has_slices(const struct io *io)
+{
+    return io->server->config->slice_ms != 0;
+}
+
+static void io_begin_slice(struct io *io)
+{
+    if (has_slices(io))
+        ((struct loop_context *)io)->slice_from_ns = io_now_ns();
+}
+
+/* With --slice: who has computed for so long goes on when others had their turn, and one in an
+ * iteration of the loop of those who compute, like those who move much. What its handler waited is
+ * counted too: it gives way once more often than it would have to. */
+static void io_end_slice(struct io *io)
+{
+    const struct loop_context *x = (const struct loop_context *)io;
+
+    if (!has_slices(io) ||
+        io_now_ns() - x->slice_from_ns < (int64_t)io->server->config->slice_ms * 1000000)
+        return;
+    io_pause_task(io);
+    io_begin_slice(io);
+}
+
 static bool io_give_way_task(struct io *io)
 {
     (void)io;
@@ -149,6 +174,8 @@ const struct io_ops loop_io_ops = {
     .offload = io_offload_threads,
     .pause = io_pause_task,
     .give_way = io_give_way_task,
+    .begin = io_begin_slice,
+    .checkpoint = io_end_slice,
     .model = "coro",
     .gather_how = "concurrently",
     .context_is = "coroutine",

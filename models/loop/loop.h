@@ -49,6 +49,7 @@ struct loop_context {
     struct coro_sem resumed;   /* what io_suspend() waits for */
     struct loop_conn *job;     /* NULL when idle */
     struct loop_context *next; /* in loop_process.idle */
+    int64_t slice_from_ns;     /* with --slice: when its handler began, or last gave way */
 };
 
 /* What is known here of another loop. */

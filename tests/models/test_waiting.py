@@ -13,7 +13,7 @@ import pytest
 
 from support.client import Connection, message
 from support.configurations import only
-from support.server import Server
+from support.server import Launcher, Server
 from support.variant import VARIANT, patience
 
 
@@ -123,6 +123,36 @@ def test_block_holds_one_worker_of_a_pool(server: Server) -> None:
 def test_computing_stalls_nobody(server: Server) -> None:
     """With --gil because the one who computes offers the lock every few milliseconds."""
     _not_held_up(server, "/cpu?n=1500000" if VARIANT == "release" else "/cpu?n=500000", 5)
+
+
+@only("coro", "coro-2")
+def test_slices_let_others_in(launch: Launcher) -> None:
+    """Beside several that compute, too: of those one goes on in each turn of the loop."""
+    server = launch("--slice=2")
+    with server.connect(60) as first, server.connect(60) as second:
+        for busy in (first, second):
+            assert busy.get("/hello").status == 200
+            busy.send(message("GET", "/cpu?n=500000"))
+        _not_held_up(server, "/cpu?n=500000", 20)
+        answers = {busy.read_response().text for busy in (first, second)}
+    assert len(answers) == 1, "what is computed does not depend on slices"
+
+
+@only("coro")
+def test_without_slices_a_loop_that_computes_stands_still(server: Server) -> None:
+    """What the test before this one would see without slices."""
+    with server.connect(60) as busy, server.connect(60) as other:
+        assert busy.get("/hello").status == other.get("/hello").status == 200
+        held_up = False
+        for _ in range(5):  # the first may still slip in before the loop has begun to compute
+            busy.send(message("GET", "/cpu?n=300000"))
+            for _ in range(3):
+                assert other.get("/hello").status == 200
+                held_up = held_up or _answered(busy)
+            assert busy.read_response().status == 200
+            if held_up:
+                break
+        assert held_up
 
 
 @only("threads-gil")

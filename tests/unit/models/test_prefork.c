@@ -19,7 +19,7 @@ static struct model_plan open_after(const struct model_plan *before)
     return plan;
 }
 
-static void only_the_lock_is_refused(void **state)
+static void what_others_have_is_refused(void **state)
 {
     (void)state;
     planned_takes(&prefork_model, &planned.config);
@@ -27,6 +27,9 @@ static void only_the_lock_is_refused(void **state)
     planned_takes(&prefork_model, &planned.config);
     planned.config.gil = true;
     planned_refuses(&prefork_model, &planned.config, "--gil: ");
+    planned.config.gil = false;
+    planned.config.slice_ms = 2;
+    planned_refuses(&prefork_model, &planned.config, "--slice=2: ");
 }
 
 static void a_pool_goes_on_until_its_last_generation_ends(void **state)
@@ -87,7 +90,7 @@ static void its_descriptors_are_those_of_one_process(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        PLANNED_TEST(only_the_lock_is_refused),
+        PLANNED_TEST(what_others_have_is_refused),
         PLANNED_TEST(a_pool_goes_on_until_its_last_generation_ends),
         PLANNED_TEST(heads_of_another_size_need_a_pool_of_their_own),
         PLANNED_TEST(a_process_to_a_connection_shares_nothing),

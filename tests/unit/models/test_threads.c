@@ -20,6 +20,8 @@ static void threads_are_of_one_process(void **state)
     assert_int_equal(planned.plan.processes, 1);
     assert_int_equal(planned.plan.slots_each, PLANNED_WORKERS + 1); /* the first thread's as well */
     assert_null(planned.plan.shared);
+    planned.config.slice_ms = 2;
+    planned_refuses(&threads_model, &planned.config, "--slice=2: ");
     assert_int_equal(planned.server.max_connections, planned.server.process_connections);
 }
 
@@ -28,6 +30,7 @@ static void coro_refuses_what_a_pool_has(void **state)
     (void)state;
     planned.config.db = "redis://host";
     planned.config.stack_size = db_stack_bytes(&planned.config);
+    planned.config.slice_ms = 2;
     planned_takes(&coro_model, &planned.config);
     planned.config.gil = true;
     planned_refuses(&coro_model, &planned.config, "--gil: ");

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * models/loop/io.c: a cancellation that comes while a request gives others their turn is not lost.
+ * models/loop/io.c: a cancellation that comes while a request gives others their turn is not lost;
+ * when a slice ends.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -78,11 +79,72 @@ static void test_a_cancellation_is_told_after_giving_way(void **state)
     is_told(WHILE_PAUSED, true);
 }
 
+/* ---- slices ---- */
+
+enum { HOUR_S = 3600 };
+
+/* A handler that comes to a checkpoint, and another task that waits for its turn. */
+struct computing {
+    struct loop_process process;
+    struct loop_context context;
+    int64_t began_s; /* its slice, after now */
+    bool other_ran, other_ran_before;
+};
+
+static void *compute(void *arg)
+{
+    struct computing *c = arg;
+    struct io *io = &c->context.io;
+
+    loop_io_ops.begin(io);
+    c->context.slice_from_ns += c->began_s * 1000000000;
+    loop_io_ops.checkpoint(io);
+    c->other_ran_before = c->other_ran;
+    return NULL;
+}
+
+static void *other(void *arg)
+{
+    ((struct computing *)arg)->other_ran = true;
+    return NULL;
+}
+
+/* Whether it gave way. */
+static bool gives_way(unsigned slice_ms, int64_t began_s)
+{
+    struct config config = {.slice_ms = slice_ms};
+    struct server server = {.config = &config};
+    struct computing c = {.began_s = began_s};
+    struct coro_loop *loop = coro_loop_new(NULL);
+
+    assert_non_null(loop);
+    coro_sem_init(&c.process.movers, 1);
+    c.context.process = &c.process;
+    c.context.io.server = &server;
+    c.context.task = coro_spawn(loop, compute, &c, "request");
+    assert_non_null(c.context.task);
+    assert_non_null(coro_spawn(loop, other, &c, "other"));
+    assert_int_equal(coro_loop_run(loop), -EDEADLK); /* both have ended */
+    coro_loop_free(loop);
+    assert_true(c.other_ran);
+    assert_int_equal(c.process.movers.count, 1);
+    return c.other_ran_before;
+}
+
+static void test_a_handler_gives_way_when_its_slice_is_over(void **state)
+{
+    (void)state;
+    assert_true(gives_way(1, -HOUR_S));
+    assert_false(gives_way(1, HOUR_S)); /* not over */
+    assert_false(gives_way(0, -HOUR_S));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_cancellation_is_told_after_a_pause),
         cmocka_unit_test(test_a_cancellation_is_told_after_giving_way),
+        cmocka_unit_test(test_a_handler_gives_way_when_its_slice_is_over),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
