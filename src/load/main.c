@@ -43,6 +43,7 @@ struct run {
     unsigned started; /* how many of them */
     struct figures *figures;
     struct reasons reasons;
+    FILE *json; /* of --json, NULL: none; opened before the run, which may be long */
     double begun; /* Unix time of the schedule's beginning */
     int64_t start_ns;
     int signal_fd, done_fd;
@@ -193,14 +194,27 @@ static void watch_over(struct run *run)
 
 /* ---- the end ---- */
 
-static int write_json(const char *name, const struct report *report)
+/* An exit status. */
+static int open_json(struct run *run)
 {
-    FILE *file = strcmp(name, "-") == 0 ? stdout : fopen(name, "we");
-    int result;
+    const char *name = run->options.json;
 
-    if (file == NULL)
-        return -errno;
-    result = report_json(report, file);
+    if (name == NULL || run->options.agent)
+        return EXIT_SUCCESS;
+    run->json = strcmp(name, "-") == 0 ? stdout : fopen(name, "we");
+    if (run->json != NULL)
+        return EXIT_SUCCESS;
+    fprintf(stderr, "load: --json=%s: %s\n", name, strerror(errno));
+    return EXIT_NOTHING;
+}
+
+/* Closes the file, too. */
+static int write_json(struct run *run, const struct report *report)
+{
+    FILE *file = run->json;
+    int result = report_json(report, file);
+
+    run->json = NULL;
     if (result == 0 && (fflush(file) != 0 || ferror(file)))
         result = -EIO;
     if (file != stdout && fclose(file) != 0 && result == 0)
@@ -232,13 +246,13 @@ static int tell(struct run *run, const struct figures *figures, const struct age
         .figures = figures,
         .reasons = &run->reasons,
     };
-    bool json_only = o->json != NULL && strcmp(o->json, "-") == 0;
+    bool json_only = run->json == stdout;
     int result = 0;
 
     if (agents != NULL)
         report.agents = agents_each(agents, &report.agent_count);
-    if (o->json != NULL)
-        result = write_json(o->json, &report);
+    if (run->json != NULL)
+        result = write_json(run, &report);
     if (result < 0)
         fprintf(stderr, "load: --json=%s: %s\n", o->json, strerror(-result));
     report_summary(&report, json_only ? stderr : stdout);
@@ -450,11 +464,13 @@ int main(int argc, char **argv)
         printf("load %s\n", SERVER_VERSION);
     } else if (open_descriptors(&run) < 0) {
         status = complain(strerror(errno));
-    } else {
+    } else if ((status = open_json(&run)) == EXIT_SUCCESS) {
         status = run.options.agents != NULL && !run.options.agent ? measure_there(&run)
                                                                   : measure_here(&run);
         target_free(&run.target);
     }
+    if (run.json != NULL && run.json != stdout)
+        fclose(run.json); /* nothing was measured */
     reasons_free(&run.reasons);
     figures_free(run.figures);
     free(run.workers);

@@ -120,3 +120,7 @@ def test_a_ratio_of_which_nothing_is_known_yet_is_not_the_widest() -> None:
 
 def test_nothing_is_known_of_a_ratio_without_a_pair() -> None:
     assert budget.known(Run(made.plan((HELLO,)), {}, "", "")) == "no ratio is known yet"
+
+
+def test_nothing_is_said_of_ratios_where_none_will_be() -> None:
+    assert budget.known(Run(made.plan((made.cell("idle"),)), {}, "", "")) == ""

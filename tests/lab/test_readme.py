@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import made
 import made_run
@@ -55,6 +56,37 @@ def test_both_files_follow_from_it(tmp_path: Path, capsys: pytest.CaptureFixture
     assert re.search(r"\| 256 \| requests/s \| 3,\d+ \(64\) \| 3,\d+ \(64\) \| 12,\d+ \|$", row)
     assert row in results and "sleep, 256 connections: " in results
     assert "README.md is not what" in capsys.readouterr().err
+
+
+def carried(workload: str, server: str, rate: float | None, **other: Any) -> dict[str, Any]:
+    known = {"decided": True, "at_least": None, "less_than": None, "problem": None, **other}
+    found = {"low": rate * 0.98, "rate": rate, "high": rate * 1.02} if rate else None
+    return {"workload": workload, "server": server, "carries": found, **known}
+
+
+def test_what_the_models_carry_is_of_the_newest_reference_run_of_that(tmp_path: Path) -> None:
+    root = repository(tmp_path, "reference")
+    kept, mine = "capacity-reference", "capacity"
+    for at, (label, rate) in enumerate([(kept, 1.0), (kept, 3049.6), (mine, 2.0)]):
+        servers = [
+            carried("sleep", "prefork(16)", rate), carried("sleep", "prefork(64)", 7.0),
+            carried("sleep", "threads(16)", 3000.0, decided=False), carried("sleep", "coro", None, at_least=12_345.0),
+            carried("hello", "threads(16)", None), carried("hello", "coro", None, problem="no answer"),
+            carried("hello", "floor", 99.0),
+        ]  # fmt: skip
+        folder = root / f"results/2026020{at + 1}T000000Z-{label}"
+        folder.mkdir()
+        promise = {"percentile": "p99", "limit_us": 50_000.0}
+        document = {"schema": 1, "command": "scripts/capacity …", "promise": promise, "servers": servers}
+        (folder / "capacity.json").write_text(json.dumps(document))
+    assert readme.main([], root) == 0
+    text = (root / "README.md").read_text()
+    head, _, sleep, hello = [line for line in text.splitlines() if line.startswith("| ")]
+    assert head.endswith(" | carries at p99 ≤ 50 ms |")
+    assert sleep.startswith("| sleep ") and sleep.endswith("| 3,050 / ~ 3,000 / ≥ 12,345 |")
+    assert hello.startswith("| hello ") and hello.endswith("| – / nothing / void |")
+    assert "prefork(16) / threads(16) / coro, at which" in text
+    assert "(results/20260202T000000Z-capacity-reference/table.txt)" in text
 
 
 @pytest.mark.parametrize("label, renewed", [("reference", True), ("reference-2", True), ("full", False)])

@@ -282,9 +282,16 @@ def test_what_the_host_has_too_little_of_is_one_line() -> None:
         assert said.startswith("load: --connections=1000000: needs 1002080 descriptors, and ulimit -Hn allows ")
 
 
-def test_a_json_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_a_json_that_cannot_be_made_is_said_before_anything_is_asked(tmp_path: Path) -> None:
     with Staged() as server:
-        done = run("--rate=100", "--duration=0.1", f"--json={tmp_path / 'no' / 'file'}", server.url)
+        status, said = refused("--rate=1", "--duration=600", f"--json={tmp_path / 'no' / 'file'}", server.url)
+    assert status == NOTHING
+    assert said == f"load: --json={tmp_path / 'no' / 'file'}: No such file or directory\n"
+
+
+def test_a_json_that_cannot_be_written_loses_no_figures() -> None:
+    with Staged() as server:
+        done = run("--rate=100", "--duration=0.1", "--json=/dev/full", server.url)
     assert done.returncode == NOTHING
-    assert f"load: --json={tmp_path / 'no' / 'file'}: No such file or directory\n" in done.stderr
-    assert "answered" in done.stdout  # what was measured is not lost
+    assert "load: --json=/dev/full: " in done.stderr
+    assert "answered" in done.stdout

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from ..ask.plan import Configuration
 from ..ask.workloads import Workload
 from ..measure.load import GIVEN_UP, PERCENTILES, OpenLoad
-from . import ceilings
+from . import ceilings, words
 
 FIRST_RATE = 1000.0
 CONFIDENCE = 0.95
@@ -51,6 +51,9 @@ class Promise:
 
     percentile: str
     limit_us: float
+
+    def __str__(self) -> str:
+        return f"{self.percentile} ≤ {words.duration_text(self.limit_us)}"
 
     def kept(self, load: OpenLoad) -> bool | None:
         """Whether a window keeps it, with every request answered well; None where it does not tell. A void

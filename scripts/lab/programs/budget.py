@@ -64,9 +64,11 @@ def widths(result: CellResult) -> dict[str, float]:
 
 
 def known(run: Run) -> str:
-    """What the progress line says of the ratios."""
+    """What the progress line says of the ratios, if there are to be any."""
     found = {name: width for result in run.results() for name, width in widths(result).items()}
     finite = [name for name in found if found[name] < math.inf]
+    if not any(cell.workload.kind.compared for cell in run.plan.cells):
+        return ""
     if not finite:
         return "no ratio is known yet"
     narrow = sum(width <= run.plan.precision for width in found.values())

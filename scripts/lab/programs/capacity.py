@@ -34,14 +34,13 @@ from ..measure import environment, load
 from ..measure.environment import ROOT
 from ..measure.measurement import Bench
 from ..measure.offered import Offered
-from ..show import table
+from ..show import capacities, table
 from ..show.document import Run, utc
 from . import options as choosing, report, run as running
 from .progress import Line
 from .seeking import BUDGET_S, CONNECTIONS, DURATION_S, GIVE_UP_S, GIVE_UP_TIMES, Asked, Seeker, seek
 
 PROGRAM = "scripts/capacity"
-SCHEMA = 1  # of capacity.json
 UNDECIDED = 3  # the exit status
 MORE_MEMORY = 1.5  # times as much is worth a word
 UNITS_US = {"us": 1.0, "µs": 1.0, "ms": 1e3, "s": 1e6}
@@ -190,24 +189,9 @@ def seekers_of(plan: Plan, urls: Sequence[str], asked: Asked) -> list[Seeker]:
 # --- what is said -------------------------------------------------------------------------
 
 
-def promise_text(promise: Promise) -> str:
-    return f"{promise.percentile} ≤ {words.duration_text(promise.limit_us)}"
-
-
 def carries(seeker: Seeker) -> str:
     """The rate in words."""
-    least, found = seeker.search.at_least, seeker.found
-    if seeker.problem:
-        return "void"
-    if seeker.too_slow:
-        return "nothing"
-    if seeker.search.no_rate:
-        return f"< {seeker.search.least_broken:,.0f}/s"
-    if least:
-        return f"≥ {least:,.0f}/s"
-    if found is None:
-        return words.NONE
-    return f"{found.rate:,.0f}/s" if seeker.decided else f"~ {found.rate:,.0f}/s"
+    return capacities.carries(_record(seeker))
 
 
 def sentence(seekers: Sequence[Seeker]) -> str:
@@ -222,7 +206,7 @@ def sentence(seekers: Sequence[Seeker]) -> str:
         times = (seeker.memory_bytes or 0.0) / least
         more = f" at {times:.2g} × the memory" if times >= MORE_MEMORY else ""
         parts.append(f"{seeker.label}{' carries' if not parts else ''} {carries(seeker)}{more}")
-    return f"at {promise_text(ranked[0].asked.promise)}: {', '.join(parts)}"
+    return f"at {ranked[0].asked.promise}: {', '.join(parts)}"
 
 
 def _row(seeker: Seeker) -> list[str]:
@@ -264,7 +248,7 @@ def text(seekers: Sequence[Seeker]) -> str:
     for cell in dict.fromkeys(seeker.cell for seeker in seekers):
         mine = [seeker for seeker in seekers if seeker.cell == cell]
         workload, promise = cell.workload, mine[0].asked.promise
-        out += [f"{workload.name}: {workload.method} {workload.target}, at {promise_text(promise)}", ""]
+        out += [f"{workload.name}: {workload.method} {workload.target}, at {promise}", ""]
         out += [*table.aligned([HEAD, *map(_row, mine)]), "", *_notes(mine)]
     return "\n".join(out)
 
@@ -272,22 +256,26 @@ def text(seekers: Sequence[Seeker]) -> str:
 def document(run: Run, seekers: Sequence[Seeker]) -> dict[str, Any]:
     asked = seekers[0].asked
     return {
-        "schema": SCHEMA, "command": run.command, "started": run.started,
+        "schema": capacities.SCHEMA, "command": run.command, "started": run.started,
         "ended": utc("%Y-%m-%dT%H:%M:%SZ"), "complete": run.complete, "stopped_by": run.stopped_by,
         "environment": run.environment, "notes": run.notes, "nice": run.plan.nice,
         "promise": asdict(asked.promise), "precision": asked.precision, "seed": asked.seed,
         "connections": asked.connections, "give_up_s": asked.breaks_off_s,
         "servers": [
-            {
-                "workload": one.cell.workload.name, "target": one.cell.workload.target, "server": one.label,
-                "decided": one.decided, "carries": asdict(one.found) if one.found else None,
-                "confidence": capacity.CONFIDENCE, "at_least": one.search.at_least,
-                "less_than": one.search.least_broken if one.search.no_rate else None, "problem": one.problem, "limiter": one.limiter,
-                "in_use": one.in_use(), "alone_us": one.alone_us, "memory_bytes": one.memory_bytes,
-                "windows": [{**asdict(trial), **_window(seen)} for trial, seen in one.windows],
-            }
+            {**_record(one), "windows": [{**asdict(trial), **_window(seen)} for trial, seen in one.windows]}
             for one in seekers
         ],
+    }  # fmt: skip
+
+
+def _record(one: Seeker) -> dict[str, Any]:
+    """All but the windows."""
+    return {
+        "workload": one.cell.workload.name, "target": one.cell.workload.target, "server": one.label,
+        "decided": one.decided, "carries": asdict(one.found) if one.found else None,
+        "confidence": capacity.CONFIDENCE, "at_least": one.search.at_least,
+        "less_than": one.search.least_broken if one.search.no_rate else None, "problem": one.problem,
+        "limiter": one.limiter, "in_use": one.in_use(), "alone_us": one.alone_us, "memory_bytes": one.memory_bytes,
     }  # fmt: skip
 
 
@@ -326,7 +314,7 @@ def main(argv: Sequence[str]) -> int:
     folder = running.new_folder(options.results, plan.label)
     said = text(seekers)
     try:
-        report.write(folder, {"capacity.json": report.json_text(document(run, seekers)), "table.txt": said})
+        report.write(folder, {capacities.FILE: report.json_text(document(run, seekers)), "table.txt": said})
     finally:  # a full disk loses no figures
         say(sys.stdout, said)
     say(sys.stdout, f"written to {running.shown(folder, Path.cwd())}/\n")

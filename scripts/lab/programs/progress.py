@@ -66,7 +66,8 @@ class Progress(Line):
         plan, done, now = self._run.plan, len(self._run.samples), time.monotonic()
         due = self.due()
         if due:  # working out what is known takes time
-            self._known = f"; {budget.known(self._run)}"
+            known = budget.known(self._run)
+            self._known = known and f"; {known}"
         left_s, budget_s = self.seconds_left(), plan.budget_s - (now - self._begun)
         left = f"at most {clock(budget_s)}" if budget_s > left_s else clock(left_s)
         step = plan.steps[done]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """scripts/results: the results in README.md and results/README.md, from the newest reference run, and those
-in results/LOOPS.md, from the newest run of scripts/omission.
+in results/LOOPS.md, from the newest run of scripts/omission. What the models carry, in README.md's table,
+is from the newest results/<UTC time>-capacity-reference/, of scripts/capacity.
 
 A reference run is a folder results/<UTC time>-reference*/. Nothing of it is typed: both texts
 follow from its run.json, and the files change only between their two markers. scripts/bench does
@@ -20,8 +21,8 @@ from ..machine.errors import LabError
 from ..machine.program import Parser, say
 from ..ask.plan import MODELS
 from ..measure.environment import ROOT
-from ..judge import verdict
-from ..show import omission, overview, reading
+from ..judge import verdict, words
+from ..show import capacities, omission, overview, reading
 from . import report
 
 README, LOOPS = "README.md", "LOOPS.md"
@@ -45,6 +46,12 @@ def newest(directory: Path) -> Path | None:
 def newest_omission(directory: Path) -> Path | None:
     """The folder of the newest run of scripts/omission below results/."""
     return max((path.parent for path in directory.glob(f"*/{omission.FILE}")), default=None)
+
+
+def newest_capacity(directory: Path) -> Path | None:
+    """The folder of the newest reference run of scripts/capacity below results/."""
+    found = directory.glob(f"*-capacity-{REFERENCE}/{capacities.FILE}")
+    return max((path.parent for path in found), default=None)
 
 
 def loops_text(directory: Path) -> str:
@@ -71,13 +78,21 @@ def text(directory: Path, readme: Path) -> str:
     run = reading.read(folder)
     results = run.results()
     place = folder.relative_to(readme.parent)
+    found, reading_lines = overview.rows(results), [overview.reading_line(run.plan.blocks), ""]
+    carried = newest_capacity(directory)
+    if carried:
+        document = capacities.load(carried)
+        head, cells = capacities.column(document)
+        found = [[*row, cells.get(row[0], words.NONE)] for row in found]
+        found[0][-1] = head
+        reading_lines += [capacities.reading_line(document, carried.relative_to(readme.parent)), ""]
     whole = readme.parent == directory
     more = "" if whole else f", [verdicts and plots]({directory.name}/{README})"
     out = [
         f"{report.how(run)} All of it: [page]({place}/report.html), [tables]({place}/table.md), "
         f"[CSV]({place}/table.csv){more}.", "",
-        *_markdown(overview.rows(results)), "",
-        overview.reading_line(run.plan.blocks), "",
+        *_markdown(found), "",
+        *reading_lines,
         *(line for note in run.notes for line in (f"{note[0].upper()}{note[1:]}.", "")),
     ]  # fmt: skip
     if whole:
