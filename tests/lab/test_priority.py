@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Iterator, List
 
 import made  # first: it makes the lab importable
 
@@ -13,8 +16,10 @@ import pytest
 from lab.machine import priority
 from lab.machine.children import Children
 from lab.machine.errors import LabError
+from lab.ask.plan import Step
 from lab.ask.workloads import WORKLOADS
 from lab.judge import analysis
+from lab.measure import measurement, offered
 from lab.show import reading, table
 from lab.show.document import Run, to_json
 from lab.programs import options
@@ -80,6 +85,41 @@ def test_what_asks_a_database_competes_as_the_database_does() -> None:
     assert plan.nice_for(WORKLOADS["hello"]) == -20
     assert plan.nice_for(WORKLOADS["db"]) == priority.NORMAL
     assert replace(plan, nice=LOWERED).nice_for(WORKLOADS["db"]) == LOWERED
+
+
+class Asked:
+    """A load that notes the nice value it would begin with."""
+
+    workload, rate, ramp_s = WORKLOADS["db"], 1.0, 0.0
+    begun: List[int] = []
+
+    def argv(self, _server: str, _folder: str) -> List[str]:
+        return []
+
+    def run(self, children: Any, _server: str) -> Any:
+        self.begun.append(children.nice)
+        return SimpleNamespace(answered=0)
+
+
+def test_a_generator_goes_before_the_database_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = replace(made.plan((made.cell("db"),)), nice=-20)
+    server = SimpleNamespace(
+        port=1, worker_pids=lambda: [os.getpid()], memory=lambda: (0, 0), alive=lambda: True
+    )  # fmt: skip
+    bench: Any = SimpleNamespace(plan=plan, children=SimpleNamespace(nice=None), problem=lambda *_: None)
+    bench.programs = SimpleNamespace(backend=SimpleNamespace(refill=lambda *_: None))
+
+    @contextmanager
+    def start(_configuration: Any, workload: Any) -> Iterator[Any]:
+        bench.children.nice = plan.nice_for(workload)
+        yield server
+
+    bench.start = start
+    monkeypatch.setattr(measurement, "command_lines", lambda *_: ("", ""))
+    asked: Any = Asked()
+    offered.measure(bench, Step(0, plan.cells[0], made.CORO), asked)
+    offered.elsewhere(bench, "http://127.0.0.1:1", asked)
+    assert asked.begun == [-20, -20]
 
 
 @pytest.mark.parametrize("asked", ["-21", "20"])

@@ -9,7 +9,8 @@ sessions first and nice only within one. All that are compared get the same, and
 between them: among tasks of one weight the scheduler decides as it would at nice 0.
 
 A database is not raised, as PostgreSQL opens a session for each of its processes, and so with
-one behind the handler nothing is.
+one behind the handler the server is not, nor wrk. A generator of requests at set times is: it would
+measure how long it waits for the core that it shares with the database.
 """
 
 from __future__ import annotations

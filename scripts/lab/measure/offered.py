@@ -57,6 +57,7 @@ def measure(bench: Bench, step: Step, asked: Command) -> Offered:
         if problem:
             return Offered(None, problem, commands=commands)
         pids = server.worker_pids()
+        bench.children.nice = bench.plan.nice  # before a database, too: see machine/priority
         before_s, machine_before = procfs.cpu_seconds(pids), procfs.machine(configuration.server_cpus)
         begun = time.monotonic()
         load = asked.run(bench.children, where)
@@ -77,7 +78,7 @@ def measure(bench: Bench, step: Step, asked: Command) -> Offered:
 def elsewhere(bench: Bench, server: str, asked: Command) -> Offered:
     """The same of a server that the lab has not started, at a URL without a path, which may be on another
     machine. Raises LabError when the generator does not run."""
-    bench.children.nice = bench.plan.nice_for(asked.workload)
+    bench.children.nice = bench.plan.nice
     line = shlex.join(asked.argv(server, "."))
     return Offered(asked.run(bench.children, server), commands=("", line))
 
