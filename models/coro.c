@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * coro: a pool of stackful coroutines on an event loop; each request is given a
- * coroutine, which goes back to the pool when the request is done.
+ * coroutine, which goes back to the pool when the request is done. With
+ * --dispatch=connection it stays with its connection until that is closed.
  *
  * One process, one thread, one loop: the coroutines take turns. Where a pool's
  * worker would block in the kernel, a coroutine suspends and the loop goes on with
@@ -47,7 +48,24 @@ enum {
 
 /* ---- serving ---------------------------------------------------------------------------- */
 
-/* A coroutine of the pool: serves one connection after another until it is resumed without one. */
+/* Serves what is ready on x's connection, which is parked then, closed, or kept by x. */
+static void serve_job(struct loop_process *p, struct loop_context *x)
+{
+    struct loop_conn *c = x->job;
+    enum conn_next next;
+
+    if (c->keeper == NULL)
+        shared_context_enter(p->server->shared, p->stats);
+    next = connection_serve(&c->conn, &x->io);
+    c->keeper = next == CONN_PARK && p->keeps && !p->stopping ? x : NULL;
+    x->job = NULL;
+    if (c->keeper == NULL)
+        shared_context_leave(p->server->shared, p->stats);
+    loop_put_back(p, c, next);
+}
+
+/* A coroutine of the pool: serves one connection after another, or one time and again, until it is
+ * resumed without one. */
 static void *run(void *arg)
 {
     struct loop_context *x = arg;
@@ -56,17 +74,17 @@ static void *run(void *arg)
     while (x->job != NULL) {
         struct loop_conn *c = x->job;
 
-        shared_context_enter(p->server->shared, p->stats);
-        loop_put_back(p, c, connection_serve(&c->conn, &x->io));
-        shared_context_leave(p->server->shared, p->stats);
-        x->job = p->queue != NULL ? loop_next_job(p) : NULL;
-        if (x->job != NULL) {
-            x->job->busy = x;
-            continue;
+        serve_job(p, x);
+        if (c->keeper != x) {
+            x->job = p->queue != NULL ? loop_next_job(p) : NULL;
+            if (x->job != NULL) {
+                x->job->busy = x;
+                continue;
+            }
+            if (p->stopping)
+                break; /* nothing is looked up in `idle` any more */
+            loop_keep_context(x);
         }
-        if (p->stopping)
-            break; /* nothing is looked up in `idle` any more */
-        loop_keep_context(x);
         if (coro_park(CORO_FOREVER) < 0)
             break;
     }
@@ -84,11 +102,14 @@ static inline void switch_to(struct loop_context *x, struct loop_conn *c)
     coro_resume_now(x->task);
 }
 
-/* c, which is open and has no coroutine, is served, or stands in line for want of one. */
+/* c, which is open and nobody serves, is served: by the coroutine that keeps it, by another, or it
+ * stands in line for want of one. */
 static void serve(struct loop_process *p, struct loop_conn *c)
 {
-    struct loop_context *x = p->stopping ? NULL : loop_take_context(p);
+    struct loop_context *x = NULL;
 
+    if (!p->stopping)
+        x = c->keeper != NULL ? c->keeper : loop_take_context(p);
     if (x != NULL)
         switch_to(x, c);
     else
@@ -200,6 +221,7 @@ static int open_process(struct loop_process *p, const struct worker_process *sel
     p->stats = &p->server->shared->workers[self->first];
     p->control = p->server->control;
     p->run = run;
+    p->keeps = p->server->config->dispatch == DISPATCH_CONNECTION;
     p->queue_end = &p->queue;
     coro_sem_init(&p->movers, 1);
     result = loop_open_lot(p);
@@ -253,12 +275,6 @@ static int coro_check(const struct config *config, char *error, size_t error_siz
 {
     if (config->gil) {
         snprintf(error, error_size, "--gil: only --model=threads has a lock to share, not coro");
-        return -EINVAL;
-    }
-    if (config->dispatch == DISPATCH_CONNECTION) {
-        snprintf(error, error_size,
-                 "--dispatch=connection: only --model=prefork and --model=threads have a pool; "
-                 "coro takes a coroutine for each request");
         return -EINVAL;
     }
     if (config->stack_size < db_stack_bytes(config)) {

@@ -115,7 +115,6 @@ def settings(text: str) -> dict[str, str]:
         (["--model=threads", "--slice=2"], ["--slice=2", "coro", "threads"]),
         (["--slice=0"], ["--slice", "0", "1 to 1000"]),
         (["--slice=0.5"], ["--slice", "0.5", "1 to 1000"]),
-        (["--model=coro", "--dispatch=connection"], ["dispatch"]),
         (["--no-offload", "--stack-size=16k"], ["--stack-size", "16384", "64k", "--no-offload"]),
         (["--no-offload", "--stack-size=65535", "--db=sqlite:/x"], ["--stack-size", "65535", "64k"]),
         (["--stack-size=31k", "--db=postgresql://h/d"], ["--stack-size", "31744", "32k", "--db"]),
@@ -233,7 +232,7 @@ OTHER_VALUES = {
     "pid-file": " /run/pid ", "max-requests": "1000", "heartbeat-timeout": "3",
     "start-timeout": "20", "stopped-timeout": "0.7",
 }
-NEEDS = {"gil": ["--model=threads"], "dispatch": ["--model=threads"], "group": ["--user=nobody"]}
+NEEDS = {"gil": ["--model=threads"], "group": ["--user=nobody"]}
 
 
 def all_settings() -> list[str]:

@@ -44,6 +44,19 @@ struct loop_context *loop_new_context(struct loop_process *p)
     return x;
 }
 
+void loop_let_go(struct loop_process *p, struct loop_conn *c)
+{
+    struct loop_context *x = c->keeper;
+
+    c->keeper = NULL;
+    if (p->stopping)
+        return; /* it ends by itself, or has */
+    expect(x->job == NULL, "coroutine %u of loop %u is let go while it serves descriptor %d",
+           x->io.context, p->worker, c->conn.fd);
+    shared_context_leave(p->server->shared, p->stats);
+    loop_keep_context(x);
+}
+
 void loop_trim_contexts(struct loop_process *p)
 {
     unsigned excess = p->idle_least > IDLE_KEPT ? p->idle_least - IDLE_KEPT : 0;

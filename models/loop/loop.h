@@ -38,7 +38,10 @@ struct loop_conn {
     bool waiting;              /* `busy` waits for the connection to be readable */
     bool queued;               /* in loop_process.queue */
     struct loop_context *busy; /* serves it; NULL while parked */
-    struct loop_conn *next;    /* in loop_process.queue or .unwatched */
+    /* With --dispatch=connection the one that serves it for its life, parked when it is; NULL: none
+     * does yet. Of no use once the process is `stopping`: it may have ended. */
+    struct loop_context *keeper;
+    struct loop_conn *next; /* in loop_process.queue or .unwatched */
 };
 
 /* A coroutine of the pool with its buffers, or one job of a gather (buffers NULL). */
@@ -75,6 +78,7 @@ struct loop_process {
     unsigned idle_count, idle_least; /* now, and the fewest since the last trim */
     unsigned contexts;               /* numbered so far */
     void *(*run)(void *context);     /* what they run */
+    bool keeps;                      /* one that has served a connection stays with it */
     struct loop_conn *queue, **queue_end;         /* readable, but no coroutine can be had */
     struct loop_conn *unwatched, **unwatched_end; /* see leave_unwatched() */
     unsigned unwatched_count;
@@ -145,7 +149,7 @@ static inline struct loop_context *loop_take_context(struct loop_process *p)
     return x;
 }
 
-/* x, which is running, is idle from now on; or ends. */
+/* x, which serves nothing, is idle from now on; or ends. */
 static inline void loop_keep_context(struct loop_context *x)
 {
     x->next = x->process->idle;
@@ -153,6 +157,9 @@ static inline void loop_keep_context(struct loop_context *x)
     x->process->idle_count++;
 }
 void loop_free_context(struct loop_context *x);
+
+/* c, parked, is closed: who kept it is idle from now on. */
+void loop_let_go(struct loop_process *p, struct loop_conn *c);
 
 /* Ends coroutines that were idle all the time since the last call. */
 void loop_trim_contexts(struct loop_process *p);

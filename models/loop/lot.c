@@ -60,6 +60,8 @@ static void close_conn(struct loop_process *p, struct loop_conn *c)
 {
     coro_watch_stop(p->loop, &c->watch);
     clean(p, c);
+    if (c->keeper != NULL)
+        loop_let_go(p, c);
     c->open = false;
     c->busy = NULL;
     p->open--;

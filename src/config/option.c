@@ -59,7 +59,7 @@ const struct config_option config_options[] = {
      .choices = dispatch_names,
      .initial = "request",
      .metavar = "UNIT",
-     .help = "what a worker of a pool is taken for"},
+     .help = "what a process, thread or coroutine is taken for"},
     {.name = "gil",
      CONFIG_FLAG(gil),
      .initial = "off",

@@ -253,6 +253,6 @@ def test_hundred_workers_of_prefork(launch: Launcher) -> None:
     assert _leak_test(launch, kills) <= kills
 
 
-@only("prefork-connection", "threads", "coro", "coro-2")
+@only("prefork-connection", "threads", "coro", "coro-2", "coro-connection")
 def test_many_workers(launch: Launcher) -> None:
     _leak_test(launch, fewer(KILLS))

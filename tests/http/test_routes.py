@@ -84,9 +84,7 @@ def test_status_says_what_runs(server: Server, site: Any) -> None:
     assert settings["listen"] == server.listen
     assert settings["workers"] == str(server.workers)
     assert settings["root"] == str(site)
-    assert settings["dispatch"] == (
-        "connection" if server.configuration.per_connection else "request"
-    )
+    assert settings["dispatch"] == server.configuration.dispatch
     assert len(status["workers"]) == server.workers
     assert {w["pid"] for w in status["workers"]} <= set(server.worker_pids())
 

@@ -44,6 +44,7 @@ def test_one_loop_a_core_shares_the_only_two_cores_with_wrk() -> None:
     [
         ("treads", "did you mean threads"),
         ("coro+gil", "does not go with coro"),
+        ("nginx+connection", "does not go with nginx"),
         ("coro:x", "whole number"),
         ("coro:0", "whole number"),
         ("", "no model"),

@@ -47,7 +47,6 @@ def _run(
         (["--listen=nonsense"], "listen", "nonsense"),
         (["--listen=127.0.0.1:99999"], "listen", "99999"),
         (["--dispatch=conection"], "dispatch", "connection"),
-        (["--model=coro", "--dispatch=connection"], "dispatch", "coro"),
         (["--model=coro", "--gil"], "gil", "threads"),
         (["--model=prefork", "--gil"], "gil", "threads"),
         (["--max-header=1x"], "max-header", "1x"),

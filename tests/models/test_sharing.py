@@ -208,6 +208,25 @@ def test_contexts_of_coro(server: Server) -> None:
     assert _different(facts, "context") == 40
 
 
+@only("coro-connection")
+def test_a_coroutine_stays_with_its_connection(launch: Launcher) -> None:
+    """From the first byte to the end, idle or not; the next connection may have it then."""
+    server = launch()
+    connections = [server.connect() for _ in range(30)]
+    try:
+        first = [json.loads(c.get("/whoami").text)["context"] for c in connections]
+        assert len(set(first)) == len(connections)
+        for connection, context in reversed(list(zip(connections, first))):
+            assert json.loads(connection.get("/whoami").text)["context"] == context
+        assert server.contexts() == len(connections)
+    finally:
+        for connection in connections:
+            connection.close()
+    eventually("none is kept", server.contexts, lambda count: count == 0)
+    few = 5  # made for those who asked meanwhile
+    assert json.loads(server.get("/whoami").text)["context"] <= len(first) + few
+
+
 @only("coro-2")
 def test_contexts_of_two_loops(server: Server) -> None:
     """Both loops serve; how the kernel spreads connections over them is its own affair."""

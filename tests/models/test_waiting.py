@@ -58,7 +58,7 @@ def test_sleeps_take_turns_in_a_pool(server: Server) -> None:
     assert _together(server, "/sleep?ms=200", 9) >= 0.4
 
 
-@only("coro", "coro-2")
+@only("coro", "coro-2", "coro-connection")
 def test_sleeps_by_the_hundred(server: Server) -> None:
     assert 0.3 <= _together(server, "/sleep?ms=300", 300) < patience(1.5)
 

@@ -2,7 +2,7 @@
 """The ways of running the server that every test is repeated for."""
 
 from dataclasses import dataclass
-from typing import Any, List, Tuple
+from typing import Any, List, Optional, Tuple
 
 import pytest
 
@@ -28,9 +28,13 @@ class Configuration:
         return self.model != "coro"
 
     @property
+    def dispatch(self) -> str:
+        return "connection" if self.name.endswith("-connection") else "request"
+
+    @property
     def per_connection(self) -> bool:
-        """A connection keeps its worker until it closes."""
-        return self.name.endswith("-connection")
+        """A connection keeps one of few workers until it closes."""
+        return self.pool and self.dispatch == "connection"
 
     @property
     def worker_processes(self) -> int:
@@ -58,13 +62,25 @@ CONFIGURATIONS = (
     Configuration("coro-2", ("--model=coro", "--workers=2")),
     Configuration("prefork-connection", ("--model=prefork", _POOL, "--dispatch=connection")),
     Configuration("threads-connection", ("--model=threads", _POOL, "--dispatch=connection")),
+    Configuration("coro-connection", ("--model=coro", "--dispatch=connection")),
 )
 NAMES = tuple(c.name for c in CONFIGURATIONS)
 
 
+def why_not(configuration: Configuration) -> Optional[str]:
+    """Why a configuration is not run in this variant; None: it is.
+
+    ThreadSanitizer follows neither fork() in numbers nor a shared descriptor table.
+    """
+    if VARIANT != "tsan":
+        return None
+    if configuration.model == "prefork":
+        return "prefork does not run under TSan"
+    return "has the threads that coro has" if configuration.name == "coro-connection" else None
+
+
 def supported(configuration: Configuration) -> bool:
-    """ThreadSanitizer follows neither fork() in numbers nor a shared descriptor table."""
-    return not (VARIANT == "tsan" and configuration.model == "prefork")
+    return why_not(configuration) is None
 
 
 def params(*names: str) -> List[Any]:
@@ -75,7 +91,7 @@ def params(*names: str) -> List[Any]:
         pytest.param(
             c,
             id=c.name,
-            marks=[] if supported(c) else [pytest.mark.skip(reason="prefork does not run under TSan")],
+            marks=[pytest.mark.skip(reason=why)] if (why := why_not(c)) else [],
         )
         for c in CONFIGURATIONS
         if not names or c.name in names
@@ -87,5 +103,5 @@ def only(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("configuration", params(*names), indirect=True, scope="session")
 
 
-# Where a client that says nothing costs no worker: everything but --dispatch=connection.
+# Where a client that says nothing costs no worker, nor a coroutine: all but --dispatch=connection.
 per_request = only("prefork", "threads", "threads-gil", "coro", "coro-2")

@@ -277,12 +277,12 @@ def parse_models(text: str, pool_sizes: Sequence[int], cores: Cores) -> list[Con
         for flag in flags.split("+")[1:]:
             if flag == "gil" and model == "threads":
                 config = replace(config, gil=True)
-            elif flag in ("connection", "request") and model in POOLS:
+            elif flag in ("connection", "request") and model in MODELS:
                 config = replace(config, dispatch=flag)
             else:
                 raise UsageError(
                     f"model {spec!r}: {flag!r} does not go with {model} "
-                    "(threads: +gil; pools: +connection)"
+                    "(threads: +gil; each of our models: +connection)"
                 )
         if count == "cores":
             if len(cores.server) == 1:

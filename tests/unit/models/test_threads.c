@@ -25,7 +25,7 @@ static void threads_are_of_one_process(void **state)
     assert_int_equal(planned.server.max_connections, planned.server.process_connections);
 }
 
-static void coro_refuses_what_a_pool_has(void **state)
+static void coro_refuses_what_threads_share(void **state)
 {
     (void)state;
     planned.config.db = "redis://host";
@@ -36,7 +36,7 @@ static void coro_refuses_what_a_pool_has(void **state)
     planned_refuses(&coro_model, &planned.config, "--gil: ");
     planned.config.gil = false;
     planned.config.dispatch = DISPATCH_CONNECTION;
-    planned_refuses(&coro_model, &planned.config, "--dispatch=connection: ");
+    planned_takes(&coro_model, &planned.config);
 }
 
 static void coro_refuses_stacks_too_small_for_the_database(void **state)
@@ -61,7 +61,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         PLANNED_TEST(threads_are_of_one_process),
-        PLANNED_TEST(coro_refuses_what_a_pool_has),
+        PLANNED_TEST(coro_refuses_what_threads_share),
         PLANNED_TEST(coro_refuses_stacks_too_small_for_the_database),
         PLANNED_TEST(coro_changes_nothing_of_a_plan),
     };

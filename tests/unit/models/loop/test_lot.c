@@ -204,6 +204,33 @@ static void one_that_goes_unwatched_in_a_sweep_is_not_served_by_it(void **state)
     loop_put_back(p, other, CONN_CLOSE);
 }
 
+/* With --dispatch=connection: it is of use again when its connection is closed, whoever does that,
+ * unless all of them end. */
+static void who_kept_it_is_idle_after_it(void **state)
+{
+    struct rig *rig = *state;
+    struct loop_process *p = &rig->process;
+    struct loop_context keepers[2] = {{.process = p}, {.process = p}};
+
+    for (int i = 0; i < 2; i++) {
+        struct loop_conn *c = open_conn(rig);
+
+        shared_context_enter(rig->server.shared, p->stats);
+        c->keeper = &keepers[i];
+        loop_put_back(p, c, CONN_PARK);
+        assert_ptr_equal(c->keeper, &keepers[i]);
+        assert_int_equal(p->idle_count, 0);
+        p->stopping = i == 1;
+        loop_put_back(p, c, CONN_CLOSE);
+        assert_null(c->keeper);
+        assert_true(is_closed(rig, c));
+        assert_int_equal(p->idle_count, i == 1 ? 0 : 1);
+        assert_int_equal(atomic_load(&rig->server.shared->contexts), i == 1 ? 1 : 0);
+        if (i == 0)
+            assert_ptr_equal(loop_take_context(p), &keepers[i]);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -215,6 +242,7 @@ int main(void)
         RIG_TEST(what_cannot_be_watched_is_served),
         RIG_TEST(in_a_rush_an_ending_one_goes_unwatched),
         RIG_TEST(one_that_goes_unwatched_in_a_sweep_is_not_served_by_it),
+        RIG_TEST(who_kept_it_is_idle_after_it),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
