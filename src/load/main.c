@@ -43,7 +43,7 @@ struct run {
     unsigned started; /* how many of them */
     struct figures *figures;
     struct reasons reasons;
-    FILE *json; /* of --json, NULL: none; opened before the run, which may be long */
+    FILE *json;   /* of --json, NULL: none; opened before the run, which may be long */
     double begun; /* Unix time of the schedule's beginning */
     int64_t start_ns;
     int signal_fd, done_fd;
