@@ -58,7 +58,7 @@ def coverage(noise: Any, n: int, trials: int = 2000, seed: int = 1) -> float:
 def recorded() -> Any:
     """Of every pair of rows of the recorded reference run that was judged, how far each block's
     logarithm is from the pair's mean, in the pair's own standard deviations."""
-    (folder,) = made.ROOT.glob("results/*-reference")
+    (folder,) = made.ROOT.glob("results/*Z-reference")
     found = []
     for result in reading.read(folder).results():
         for first, second in itertools.combinations(result.rows, 2):
