@@ -107,7 +107,7 @@ const struct config_option config_options[] = {
     {.name = "slice",
      CONFIG_NUMBER(slice_ms, KIND_COUNT, 1, 1000, "MS"),
      .initial = "auto",
-     .help = "coro: how long a handler computes before it gives way; auto: it never does"},
+     .help = "coro: how long a handler computes before it gives way; auto: never"},
     {.name = "db",
      CONFIG_TEXT(db, KIND_DB, "URI"),
      .initial = DB_URI_DEFAULT,
