@@ -42,6 +42,7 @@ struct config {
     int64_t write_timeout_ms;
     int64_t keepalive_timeout_ms;
     int64_t shutdown_timeout_ms;
+    int64_t lame_duck_ms; /* after SIGTERM, before draining; 0: at once */
 
     /* Sizes, in bytes. */
     size_t max_header;

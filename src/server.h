@@ -61,18 +61,30 @@ static inline bool server_stopping(const struct server *server)
     return atomic_load_explicit(&server->shared->draining, memory_order_relaxed);
 }
 
+/* It was told to stop: not ready for newcomers, though it may still accept them. */
+static inline bool server_leaving(const struct server *server)
+{
+    return atomic_load_explicit(&server->shared->leaving, memory_order_relaxed);
+}
+
 /* The calling process has been given its orders to finish, all of them. */
 static inline bool server_told_to_finish(const struct server *server)
 {
     return atomic_load(&server->control->draining);
 }
 
-/* The calling process is to finish: answers say Connection: close. */
+/* The calling process is to finish. */
 static inline bool server_draining(const struct server *server)
 {
     return server_stopping(server) ||
            (server->control != NULL &&
             atomic_load_explicit(&server->control->draining, memory_order_relaxed));
+}
+
+/* The next answer on a connection is its last: it says Connection: close. */
+static inline bool server_ends_connections(const struct server *server)
+{
+    return server_leaving(server) || server_draining(server);
 }
 
 /* While draining: when the calling process is to cut off what it still serves. */

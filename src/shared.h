@@ -65,6 +65,9 @@ struct worker_stats {
 struct server_shared {
     /* The whole server is being stopped: as worker_control.draining of every process. */
     alignas(SHARED_CACHE_LINE) _Atomic bool draining;
+    /* It was told to stop and is not ready any more, though it accepts until `draining`: see
+     * --lame-duck. Answers say Connection: close. */
+    _Atomic bool leaving;
     _Atomic int64_t drain_deadline_ms; /* when to give up waiting for requests */
     _Atomic uint32_t log_generation;   /* grows with each order to reopen the access log */
     /* Places that who waits to be accepted, as all are taken, is to get: from idle connections, and

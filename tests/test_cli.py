@@ -25,7 +25,7 @@ CORO = Configuration("coro", ("--model=coro",))
 MODELS = ("prefork", "threads", "coro")
 SETTINGS = (
     "model listen listen-mode workers dispatch gil root max-connections header-timeout body-timeout"
-    " write-timeout keepalive-timeout shutdown-timeout max-header max-body stack-size slice"
+    " write-timeout keepalive-timeout shutdown-timeout lame-duck max-header max-body stack-size slice"
     " db redis db-connections db-timeout offload show-settings enable-fault-routes access-log"
     " user group allow-root pid-file"
 ).split()
@@ -230,7 +230,7 @@ OTHER_VALUES = {
     "db": "sqlite:/var/lib/a b.sqlite", "redis": "127.0.0.1:6379", "db-connections": "3",
     "db-timeout": "0.5", "offload": "off", "show-settings": "off",
     "pid-file": " /run/pid ", "max-requests": "1000", "heartbeat-timeout": "3",
-    "start-timeout": "20", "stopped-timeout": "0.7",
+    "start-timeout": "20", "stopped-timeout": "0.7", "lame-duck": "12.5",
 }
 NEEDS = {"gil": ["--model=threads"], "group": ["--user=nobody"]}
 

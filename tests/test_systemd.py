@@ -387,6 +387,21 @@ def test_ready_and_stopping(launch: Launcher, manager: Manager) -> None:
 
 
 @only("prefork", "threads", "coro")
+def test_a_lame_duck_is_stopping_and_says_for_how_long(launch: Launcher, manager: Manager) -> None:
+    """Once, at its beginning, or systemd would kill it after TimeoutStopSec=."""
+    server = launch("--lame-duck=100", "--shutdown-timeout=7", environment={"NOTIFY_SOCKET": manager.name})
+    assert manager.hear()["READY"] == "1"
+    server.signal(signal.SIGTERM)
+    assert manager.hear() == {"STOPPING": "1", "EXTEND_TIMEOUT_USEC": "107000000"}
+    assert server.get("/hello").status == 200
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    manager.socket.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        manager.socket.recv(100)
+
+
+@only("prefork", "threads", "coro")
 def test_a_reload_is_told(launch: Launcher, manager: Manager, tmp_path: Path) -> None:
     """Its beginning, with the time of it, and its end, whether it succeeds or not."""
     file = tmp_path / "server.conf"

@@ -52,6 +52,8 @@ const struct route handler_routes[] = {
      "the request body, streamed back with its content type", NULL},
     {"/whoami", ROUTE_GET, handler_whoami, "the process, thread or coroutine that answers", NULL},
     {"/status", ROUTE_GET, handler_status, "settings and counters, summed over all workers", NULL},
+    {"/healthz", ROUTE_GET, handler_healthz, "ok, as long as this server answers", NULL},
+    {"/readyz", ROUTE_GET, handler_readyz, "ok, and 503 once it was told to stop", NULL},
     {"/fault/", ROUTE_FAULT | ROUTE_PREFIX, handler_fault,
      "kills its worker: /fault/overflow, /fault/segv, /fault/abort, /fault/exit", NULL},
     {NULL, 0, NULL, NULL, NULL},

@@ -142,7 +142,7 @@ static inline int begin(struct http_exchange *x, unsigned status, const char *co
         x->chunked = x->request->version_minor > 0;
         x->close |= !x->chunked;
     }
-    x->close |= server_draining(s->io->server);
+    x->close |= server_ends_connections(s->io->server);
     x->close = x->close || shared_give_place(&s->io->server->shared->places_of_any);
     if (!s->body_done) {
         x->close |= s->body_read == 0 && !body_worth_discarding(s);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "expect.h"
+#include "io.h"
 #include "log.h"
 #include "master/settings.h"
 #include "models/model.h"
@@ -41,7 +42,7 @@ static void fail(struct master *m)
 static void abandon(const struct master *m)
 {
     if (m->inherited.ready_fd < 0) /* else the predecessor speaks for the service */
-        service_stopping(&m->service);
+        service_stopping(&m->service, 0);
 }
 
 static void reopen_log(struct master *m)
@@ -169,19 +170,42 @@ static void hand_over(struct master *m)
 
 /* ---- stopping ---------------------------------------------------------------------------- */
 
+/* What has begun and serves nobody yet is given up. */
+static void give_up_beginnings(struct master *m)
+{
+    m->want_reload = m->want_upgrade = false;
+    upgrade_cancel(&m->upgrade);
+    if (generations_starting(m->newest) != NULL)
+        drop_starting(m);
+}
+
+/* From now on /readyz and each answer say so, and who listens to them goes elsewhere. */
+static void leave(struct master *m)
+{
+    const struct config *config;
+
+    give_up_beginnings(m);
+    config = &m->newest->settings.config;
+    service_stopping(&m->service, config->lame_duck_ms + config->shutdown_timeout_ms);
+    m->leave_ms = io_now_ms() + config->lame_duck_ms;
+    atomic_store(&m->newest->server.shared->leaving, true);
+    log_line(LOG_INFO, "lame duck: not ready any more, serving for another %g s",
+             (double)config->lame_duck_ms / 1000);
+}
+
 static void stop(struct master *m)
 {
     struct server_shared *shared = m->newest->server.shared;
     struct retirement times;
 
-    service_stopping(&m->service);
-    m->want_reload = m->want_upgrade = false;
-    upgrade_cancel(&m->upgrade);
-    if (generations_starting(m->newest) != NULL)
-        drop_starting(m);
+    if (m->state != STATE_LAME) /* else it was told */
+        service_stopping(&m->service, 0);
+    give_up_beginnings(m);
     times = generation_times(m->newest);
+    m->leave_ms = INT64_MAX;
     m->end_ms = times.kill_ms;
     atomic_store(&shared->drain_deadline_ms, times.cut_ms);
+    atomic_store(&shared->leaving, true);
     atomic_store(&shared->draining, true);
     for (struct generation *g = m->newest; g != NULL; g = g->before)
         if (g->phase == SERVING)
@@ -233,6 +257,9 @@ static bool carry_out(struct master *m, enum action action, enum event event)
     case HAND_OVER:
         hand_over(m);
         break;
+    case LEAVE:
+        leave(m);
+        break;
     case STOP:
         stop(m);
         break;
@@ -254,6 +281,7 @@ static bool is_true(enum state state, struct generation *newest)
         return newest->phase == STARTING && newest->before->phase == SERVING;
     case STATE_SERVING:
     case STATE_UPGRADING:
+    case STATE_LAME:
         return newest->phase == SERVING;
     case STATE_REPLACED:
     case STATE_STOPPING:

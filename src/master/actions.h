@@ -28,6 +28,7 @@ struct master {
     bool want_reload;  /* SIGHUP, not acted on yet */
     bool want_upgrade; /* SIGUSR2 */
     int failure;       /* STATE_FAILED: negative errno; -ECHILD: it was said what went wrong */
+    int64_t leave_ms;  /* STATE_LAME: when it ends; INT64_MAX before and after */
     int64_t end_ms;    /* STATE_STOPPING: when what is left is killed; INT64_MAX before */
     int64_t next_tick_ms;
     int signal_fd, wake_fd;

@@ -50,6 +50,14 @@ static void keep_own(const struct master *m, struct kept *kept)
 
 /* ---- what may have happened --------------------------------------------------------------- */
 
+/* Told to stop: whether it is to be a lame duck first is its newest settings' say. */
+static enum event stop_event(const struct master *m)
+{
+    const struct generation *serving = generations_serving(m->newest);
+
+    return serving != NULL && serving->settings.config.lame_duck_ms > 0 ? EVENT_LEAVE : EVENT_STOP;
+}
+
 static void read_signals(struct master *m)
 {
     struct signalfd_siginfo info;
@@ -58,7 +66,7 @@ static void read_signals(struct master *m)
         switch (info.ssi_signo) {
         case SIGTERM:
         case SIGINT:
-            actions_take(m, EVENT_STOP);
+            actions_take(m, stop_event(m));
             break;
         case SIGHUP:
             actions_take(m, EVENT_RELOAD);
@@ -142,6 +150,8 @@ static void look_at_end(struct master *m)
 {
     if (generations_are_empty(m->newest) && upgrade_is_gone(&m->upgrade))
         actions_take(m, EVENT_EMPTY);
+    if (io_now_ms() >= m->leave_ms)
+        actions_take(m, EVENT_LAME_OVER);
     if (!state_is_last(m->state) && io_now_ms() >= m->end_ms)
         actions_take(m, EVENT_STOP_LATE);
 }
@@ -300,7 +310,7 @@ int master_run(const struct command *command, struct settings *settings)
     log_own(STDOUT_FILENO);
     log_own(STDERR_FILENO);
     m->command = command;
-    m->end_ms = INT64_MAX;
+    m->leave_ms = m->end_ms = INT64_MAX;
     m->upgrade.ready_fd = -1;
     m->inherited = upgrade_inherit(settings->config.listen);
     m->signal_fd = signals_take(&m->workers.mask);

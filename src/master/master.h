@@ -3,7 +3,8 @@
  * The master: one process, under every model, that starts the worker processes,
  * replaces those that die, and takes the signals.
  *
- *     SIGTERM, SIGINT   stop: accept no more, let requests finish, exit; again: stop at once
+ *     SIGTERM, SIGINT   stop: accept no more, let requests finish, exit; again: stop at once;
+ *                       with --lame-duck before all that: say not ready, and go on for so long
  *     SIGHUP            reload: a new generation of workers with the settings as they are now
  *     SIGUSR2           upgrade: start the program anew and leave the listening socket to it
  *     SIGUSR1           reopen the access log, here and in each worker with descriptors of its own

@@ -57,10 +57,10 @@ void service_reloaded(void)
     judge(notify_ready(getpid()));
 }
 
-void service_stopping(const struct service *service)
+void service_stopping(const struct service *service, int64_t within_ms)
 {
     if (!service->handed_over)
-        judge(notify_stopping());
+        judge(notify_stopping(within_ms));
 }
 
 void service_hand_over(struct service *service, pid_t successor)

@@ -11,20 +11,22 @@
  */
 /* clang-format off */
 static const enum action actions[EVENTS][STATES] = {
-    /*                        STARTING  SERVING  RELOADING      UPGRADING      REPLACED  STOPPING */
-    [EVENT_STOP]           = {ABANDON,  STOP,    STOP,          STOP,          STOP,     END},
-    [EVENT_RELOAD]         = {WANT,     WANT,    WANT,          WANT,          REFUSE,   REFUSE},
-    [EVENT_UPGRADE]        = {WANT,     WANT,    WANT,          WANT,          REFUSE,   REFUSE},
-    [EVENT_REOPEN]         = {REOPEN,   REOPEN,  REOPEN,        REOPEN,        REOPEN,   REOPEN},
-    [EVENT_RELOAD_WANTED]  = {NOTHING,  RELOAD,  NOTHING,       NOTHING,       NEVER,    NEVER},
-    [EVENT_UPGRADE_WANTED] = {NOTHING,  UPGRADE, NOTHING,       REFUSE_SECOND, NEVER,    NEVER},
-    [EVENT_READY]          = {SERVE,    NEVER,   FINISH_RELOAD, NEVER,         NEVER,    NEVER},
-    [EVENT_START_FAILED]   = {FAIL,     NEVER,   DROP_RELOAD,   NEVER,         NEVER,    NEVER},
-    [EVENT_START_LATE]     = {NEVER,    NEVER,   DROP_RELOAD,   NEVER,         NEVER,    NEVER},
-    [EVENT_UPGRADED]       = {NEVER,    NEVER,   NEVER,         HAND_OVER,     NEVER,    NEVER},
-    [EVENT_UPGRADE_FAILED] = {NEVER,    NEVER,   NEVER,         DROP_UPGRADE,  NEVER,    NEVER},
-    [EVENT_EMPTY]          = {NOTHING,  NOTHING, NEVER,         NOTHING,       END,      END},
-    [EVENT_STOP_LATE]      = {NEVER,    NEVER,   NEVER,         NEVER,         NEVER,    END},
+    /*                        STARTING  SERVING  RELOADING      UPGRADING      REPLACED  LAME     STOPPING */
+    [EVENT_STOP]           = {ABANDON,  STOP,    STOP,          STOP,          STOP,     STOP,    END},
+    [EVENT_LEAVE]          = {NEVER,    LEAVE,   LEAVE,         LEAVE,         NEVER,    STOP,    NEVER},
+    [EVENT_RELOAD]         = {WANT,     WANT,    WANT,          WANT,          REFUSE,   REFUSE,  REFUSE},
+    [EVENT_UPGRADE]        = {WANT,     WANT,    WANT,          WANT,          REFUSE,   REFUSE,  REFUSE},
+    [EVENT_REOPEN]         = {REOPEN,   REOPEN,  REOPEN,        REOPEN,        REOPEN,   REOPEN,  REOPEN},
+    [EVENT_RELOAD_WANTED]  = {NOTHING,  RELOAD,  NOTHING,       NOTHING,       NEVER,    NEVER,   NEVER},
+    [EVENT_UPGRADE_WANTED] = {NOTHING,  UPGRADE, NOTHING,       REFUSE_SECOND, NEVER,    NEVER,   NEVER},
+    [EVENT_READY]          = {SERVE,    NEVER,   FINISH_RELOAD, NEVER,         NEVER,    NEVER,   NEVER},
+    [EVENT_START_FAILED]   = {FAIL,     NEVER,   DROP_RELOAD,   NEVER,         NEVER,    NEVER,   NEVER},
+    [EVENT_START_LATE]     = {NEVER,    NEVER,   DROP_RELOAD,   NEVER,         NEVER,    NEVER,   NEVER},
+    [EVENT_UPGRADED]       = {NEVER,    NEVER,   NEVER,         HAND_OVER,     NEVER,    NEVER,   NEVER},
+    [EVENT_UPGRADE_FAILED] = {NEVER,    NEVER,   NEVER,         DROP_UPGRADE,  NEVER,    NEVER,   NEVER},
+    [EVENT_EMPTY]          = {NOTHING,  NOTHING, NEVER,         NOTHING,       END,      NOTHING, END},
+    [EVENT_LAME_OVER]      = {NEVER,    NEVER,   NEVER,         NEVER,         NEVER,    STOP,    NEVER},
+    [EVENT_STOP_LATE]      = {NEVER,    NEVER,   NEVER,         NEVER,         NEVER,    NEVER,   END},
 };
 /* clang-format on */
 
@@ -47,6 +49,8 @@ enum state state_after(enum state state, enum action action)
         return STATE_UPGRADING;
     case HAND_OVER:
         return STATE_REPLACED;
+    case LEAVE:
+        return STATE_LAME;
     case STOP:
         return STATE_STOPPING;
     case ABANDON:
@@ -64,8 +68,9 @@ const char *state_name(enum state state)
     static const char *const names[STATES] = {
         [STATE_STARTING] = "starting",   [STATE_SERVING] = "serving",
         [STATE_RELOADING] = "reloading", [STATE_UPGRADING] = "upgrading",
-        [STATE_REPLACED] = "replaced",   [STATE_STOPPING] = "stopping",
-        [STATE_ENDED] = "ended",         [STATE_FAILED] = "failed",
+        [STATE_REPLACED] = "replaced",   [STATE_LAME] = "a lame duck",
+        [STATE_STOPPING] = "stopping",   [STATE_ENDED] = "ended",
+        [STATE_FAILED] = "failed",
     };
 
     return names[state];
@@ -75,6 +80,7 @@ const char *event_name(enum event event)
 {
     static const char *const names[EVENTS] = {
         [EVENT_STOP] = "SIGTERM",
+        [EVENT_LEAVE] = "SIGTERM with --lame-duck",
         [EVENT_RELOAD] = "SIGHUP",
         [EVENT_UPGRADE] = "SIGUSR2",
         [EVENT_REOPEN] = "SIGUSR1",
@@ -86,6 +92,7 @@ const char *event_name(enum event event)
         [EVENT_UPGRADED] = "upgraded",
         [EVENT_UPGRADE_FAILED] = "upgrade failed",
         [EVENT_EMPTY] = "empty",
+        [EVENT_LAME_OVER] = "lame duck over",
         [EVENT_STOP_LATE] = "stop late",
     };
 

@@ -11,6 +11,9 @@
  *        └──cannot start──► FAILED
  *
  *     all others ──told to stop──► STOPPING ──nothing left, too late, or told again──► ENDED
+ *
+ * With --lame-duck those that accept are LAME before STOPPING, until that time is over or they are
+ * told again.
  */
 #ifndef MASTER_STATE_H
 #define MASTER_STATE_H
@@ -23,6 +26,7 @@ enum state {
     STATE_RELOADING, /* the one before the newest does, which is starting */
     STATE_UPGRADING, /* the newest does, while another program is starting */
     STATE_REPLACED,  /* that program serves: all generations are retiring */
+    STATE_LAME,      /* the newest generation serves, and the server says that it is not ready */
     STATE_STOPPING,  /* the server was told to stop: they are, and have until a set time */
     STATE_ENDED,     /* what is left is killed */
     STATE_FAILED,    /* the same, of a server that could not start */
@@ -31,6 +35,7 @@ enum state {
 
 enum event {
     EVENT_STOP,           /* SIGTERM, SIGINT */
+    EVENT_LEAVE,          /* the same, while a generation with --lame-duck serves */
     EVENT_RELOAD,         /* SIGHUP */
     EVENT_UPGRADE,        /* SIGUSR2 */
     EVENT_REOPEN,         /* SIGUSR1 */
@@ -42,6 +47,7 @@ enum event {
     EVENT_UPGRADED,       /* the other program serves */
     EVENT_UPGRADE_FAILED, /* it has ended, or was not ready in time */
     EVENT_EMPTY,          /* at each look: there is one generation, and it has no process */
+    EVENT_LAME_OVER,      /* --lame-duck is over */
     EVENT_STOP_LATE,      /* --shutdown-timeout is over */
     EVENTS
 };
@@ -62,6 +68,7 @@ enum action {
     REFUSE_SECOND, /* say that one is starting already */
     DROP_UPGRADE,  /* it has failed: this one goes on */
     HAND_OVER,     /* leave all that comes to it, and finish */
+    LEAVE,         /* say that the server is not ready, and serve on */
     STOP,          /* tell all to finish */
     END,
 };

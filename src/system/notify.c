@@ -76,9 +76,14 @@ int notify_reloading(void)
     return send_message(message, 0);
 }
 
-int notify_stopping(void)
+int notify_stopping(int64_t within_ms)
 {
-    return send_message("STOPPING=1", 0);
+    char message[80];
+
+    if (within_ms == 0)
+        return send_message("STOPPING=1", 0);
+    snprintf(message, sizeof message, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRId64, within_ms * 1000);
+    return send_message(message, 0);
 }
 
 int notify_main_pid(pid_t successor)

@@ -46,6 +46,8 @@ REQUESTS: Dict[str, bytes] = {
                                body=b"hello"),
     "whoami": _get("/whoami"),
     "status": _get("/status"),
+    "healthz": _get("/healthz"),
+    "readyz": _get("/readyz"),
     "file": _get("/files/text.txt"),
     "file, big": _get("/files/big.bin"),
     "file, HEAD": message("HEAD", "/files/text.txt", CLOSE),

@@ -135,7 +135,7 @@ def test_index_says_what_runs(server: Server) -> None:
     assert text.startswith(f"This is {server.configuration.model}, ")
     assert server.configuration.model in page
     for route in ["/hello", "/json", "/cpu", "/sleep", "/block", "/mix", "/fanout", "/stream",
-                  "/files/", "/echo", "/whoami", "/status"]:
+                  "/files/", "/echo", "/whoami", "/status", "/healthz", "/readyz"]:
         assert route in page and route in text
     assert 'href="/cpu?n=' in page
     assert "/cpu?n=1000'\n" in text

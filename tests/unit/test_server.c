@@ -201,6 +201,26 @@ static void the_earlier_deadline_counts(void **state)
     shared_free(shared);
 }
 
+/* A lame duck answers for the last time, and is not draining: it accepts, and idle connections
+ * wait. */
+static void a_lame_duck_is_leaving_and_not_stopping(void **state)
+{
+    struct server_shared *shared = shared_new();
+    struct worker_control control = {.idle_until_ms = 0};
+    struct server server = {.shared = shared, .control = &control};
+
+    (void)state;
+    assert_false(server_leaving(&server) || server_ends_connections(&server));
+    shared->leaving = true;
+    assert_true(server_leaving(&server) && server_ends_connections(&server));
+    assert_false(server_draining(&server) || server_stopping(&server));
+    shared->leaving = false;
+    control.draining = true; /* this process finishes, the server is ready */
+    assert_true(server_ends_connections(&server));
+    assert_false(server_leaving(&server));
+    shared_free(shared);
+}
+
 static void who_is_idle_may_stay_while_one_process_ends(void **state)
 {
     struct server_shared *shared = shared_new();
@@ -262,6 +282,7 @@ int main(void)
         IN_SCRATCH(what_is_done_once_cannot_change),
         IN_SCRATCH(the_access_log_is_opened_anew),
         cmocka_unit_test(the_earlier_deadline_counts),
+        cmocka_unit_test(a_lame_duck_is_leaving_and_not_stopping),
         cmocka_unit_test(who_is_idle_may_stay_while_one_process_ends),
         IN_SCRATCH(those_who_wait_get_places),
     };

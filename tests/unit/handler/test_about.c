@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the server says about itself: /whoami, /status and the page at / (whoami.c, status.c,
- * index.c), and what of its settings it keeps to itself (settings.c).
+ * What the server says about itself: /whoami, /status, /healthz, /readyz and the page at /
+ * (whoami.c, status.c, health.c, index.c), and what of its settings it keeps to itself (settings.c).
  */
 #include "serving.h"
 
@@ -80,6 +80,28 @@ static void test_status_unsettled(void **state)
     assert_int_equal(serve(&fake), 0);
     assert_contains(fake.sent, "\"connections\":{\"open\":0,\"parked\":0,\"active\":1}");
     fake_term(&fake);
+}
+
+/* Alive as long as it answers; ready until it was told to stop. */
+static void test_health(void **state)
+{
+    static const char *const targets[] = {"/healthz", "/readyz"};
+    struct fake fake;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(targets); i++)
+        for (int leaving = 0; leaving < 2; leaving++) {
+            bool well = i == 0 || !leaving;
+
+            fake_init(&fake, HTTP_METHOD_GET, "GET", targets[i], 1);
+            atomic_store(&fake.server.shared->leaving, leaving);
+            assert_int_equal(serve(&fake), 0);
+            assert_int_equal(fake.status, well ? 200 : 503);
+            assert_string_equal(fake.sent, well ? "ok\n" : "this server was told to stop\n");
+            assert_string_equal(fake.type, "text/plain");
+            assert_contains(fake.headers, "Cache-Control: no-store\n");
+            fake_term(&fake);
+        }
 }
 
 static void test_index(void **state)
@@ -239,6 +261,7 @@ int main(void)
         cmocka_unit_test(test_whoami),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_status_unsettled),
+        cmocka_unit_test(test_health),
         cmocka_unit_test(test_index),
         cmocka_unit_test(test_index_as_text),
         cmocka_unit_test(test_index_of_a_zone),

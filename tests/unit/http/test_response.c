@@ -50,16 +50,20 @@ static void http_1_0(void **state)
     finish(a, "HTTP/1.1 200 OK\r\n" RIG_DATE "Content-Length: 1\r\nConnection: close\r\n\r\nx");
 }
 
-static void draining_closes(void **state)
+/* Draining, and a lame duck that still accepts. */
+static void who_is_told_to_stop_closes(void **state)
 {
-    struct answer *a = begin_get();
-
     (void)state;
-    atomic_store(&a->rig.server.shared->draining, true);
-    renew(a);
-    assert_int_equal(http_reply(&a->x, 200, NULL, "", 0), 0);
-    assert_true(a->x.close);
-    finish(a, "HTTP/1.1 200 OK\r\n" RIG_DATE "Content-Length: 0\r\nConnection: close\r\n\r\n");
+    for (int lame = 0; lame < 2; lame++) {
+        struct answer *a = begin_get();
+        struct server_shared *shared = a->rig.server.shared;
+
+        atomic_store(lame ? &shared->leaving : &shared->draining, true);
+        renew(a);
+        assert_int_equal(http_reply(&a->x, 200, NULL, "", 0), 0);
+        assert_true(a->x.close);
+        finish(a, "HTTP/1.1 200 OK\r\n" RIG_DATE "Content-Length: 0\r\nConnection: close\r\n\r\n");
+    }
 }
 
 static void an_unread_body_that_is_not_worth_reading_closes(void **state)
@@ -372,7 +376,7 @@ int main(void)
         cmocka_unit_test(kept_alive),
         cmocka_unit_test(closed),
         cmocka_unit_test(http_1_0),
-        cmocka_unit_test(draining_closes),
+        cmocka_unit_test(who_is_told_to_stop_closes),
         cmocka_unit_test(an_unread_body_that_is_not_worth_reading_closes),
         cmocka_unit_test(lengths_in_decimal),
         cmocka_unit_test(status_lines),

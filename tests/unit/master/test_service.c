@@ -174,8 +174,10 @@ static void a_stop_is_told(void **state)
     const struct manager *m = *state;
     const struct service service = {0};
 
-    service_stopping(&service);
+    service_stopping(&service, 0);
     assert_string_equal(told(m), "STOPPING=1");
+    service_stopping(&service, 3000);
+    assert_string_equal(told(m), "STOPPING=1\nEXTEND_TIMEOUT_USEC=3000000");
 }
 
 static void who_has_handed_over_says_no_more_and_leaves_the_pid_file(void **state)
@@ -192,7 +194,7 @@ static void who_has_handed_over_says_no_more_and_leaves_the_pid_file(void **stat
     service_hand_over(&service, 4711);
     assert_string_equal(told(m), "MAINPID=4711");
     service_tick(&service);
-    service_stopping(&service);
+    service_stopping(&service, 0);
     assert_string_equal(told(m), "");
     service_end(&service);
     assert_int_equal(access(m->pid_file, F_OK), 0);

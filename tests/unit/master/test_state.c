@@ -36,6 +36,7 @@ static const struct cell cells[] = {
 
     /* A signal is acted on when all that came with it were read. */
     {STATE_SERVING, EVENT_STOP, STOP, STATE_STOPPING},
+    {STATE_SERVING, EVENT_LEAVE, LEAVE, STATE_LAME},
     {STATE_SERVING, EVENT_RELOAD, WANT, STATE_SERVING},
     {STATE_SERVING, EVENT_UPGRADE, WANT, STATE_SERVING},
     {STATE_SERVING, EVENT_REOPEN, REOPEN, STATE_SERVING},
@@ -45,6 +46,7 @@ static const struct cell cells[] = {
 
     /* One thing at a time; whatever comes of it, the server serves. */
     {STATE_RELOADING, EVENT_STOP, STOP, STATE_STOPPING},
+    {STATE_RELOADING, EVENT_LEAVE, LEAVE, STATE_LAME},
     {STATE_RELOADING, EVENT_RELOAD, WANT, STATE_RELOADING},
     {STATE_RELOADING, EVENT_UPGRADE, WANT, STATE_RELOADING},
     {STATE_RELOADING, EVENT_REOPEN, REOPEN, STATE_RELOADING},
@@ -56,6 +58,7 @@ static const struct cell cells[] = {
 
     /* A reload waits to see whether it is still this server's to do. */
     {STATE_UPGRADING, EVENT_STOP, STOP, STATE_STOPPING},
+    {STATE_UPGRADING, EVENT_LEAVE, LEAVE, STATE_LAME},
     {STATE_UPGRADING, EVENT_RELOAD, WANT, STATE_UPGRADING},
     {STATE_UPGRADING, EVENT_UPGRADE, WANT, STATE_UPGRADING},
     {STATE_UPGRADING, EVENT_REOPEN, REOPEN, STATE_UPGRADING},
@@ -71,6 +74,15 @@ static const struct cell cells[] = {
     {STATE_REPLACED, EVENT_UPGRADE, REFUSE, STATE_REPLACED},
     {STATE_REPLACED, EVENT_REOPEN, REOPEN, STATE_REPLACED},
     {STATE_REPLACED, EVENT_EMPTY, END, STATE_ENDED},
+
+    /* It serves as before, dead workers are replaced; but nothing is begun any more. */
+    {STATE_LAME, EVENT_STOP, STOP, STATE_STOPPING},
+    {STATE_LAME, EVENT_LEAVE, STOP, STATE_STOPPING},
+    {STATE_LAME, EVENT_LAME_OVER, STOP, STATE_STOPPING},
+    {STATE_LAME, EVENT_RELOAD, REFUSE, STATE_LAME},
+    {STATE_LAME, EVENT_UPGRADE, REFUSE, STATE_LAME},
+    {STATE_LAME, EVENT_REOPEN, REOPEN, STATE_LAME},
+    {STATE_LAME, EVENT_EMPTY, NOTHING, STATE_LAME},
 
     {STATE_STOPPING, EVENT_STOP, END, STATE_ENDED},
     {STATE_STOPPING, EVENT_RELOAD, REFUSE, STATE_STOPPING},
@@ -138,6 +150,22 @@ static void two_signals_end_it_from_anywhere(void **test)
     }
 }
 
+/* With --lame-duck one more: the first makes it a lame duck, the next has it finish. */
+static void the_first_signal_may_make_it_a_lame_duck(void **test)
+{
+    static const enum state accepting[] = {STATE_SERVING, STATE_RELOADING, STATE_UPGRADING};
+
+    (void)test;
+    for (size_t i = 0; i < sizeof accepting / sizeof accepting[0]; i++) {
+        enum state lame = state_after(accepting[i], state_action(accepting[i], EVENT_LEAVE));
+        enum state stopping = state_after(lame, state_action(lame, EVENT_LEAVE));
+
+        assert_int_equal(lame, STATE_LAME);
+        assert_int_equal(stopping, STATE_STOPPING);
+        assert_int_equal(state_after(lame, state_action(lame, EVENT_LAME_OVER)), STATE_STOPPING);
+    }
+}
+
 static void each_has_a_name_of_its_own(void **test)
 {
     (void)test;
@@ -155,6 +183,7 @@ int main(void)
         cmocka_unit_test(each_cell_is_as_expected),
         cmocka_unit_test(every_state_is_reached_and_left),
         cmocka_unit_test(two_signals_end_it_from_anywhere),
+        cmocka_unit_test(the_first_signal_may_make_it_a_lame_duck),
         cmocka_unit_test(each_has_a_name_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,8 +66,10 @@ static void the_messages(void **state)
     (void)state;
     assert_int_equal(notify_ready(42), 0);
     assert_string_equal(told(fd), "READY=1\nMAINPID=42");
-    assert_int_equal(notify_stopping(), 0);
+    assert_int_equal(notify_stopping(0), 0);
     assert_string_equal(told(fd), "STOPPING=1");
+    assert_int_equal(notify_stopping(25500), 0);
+    assert_string_equal(told(fd), "STOPPING=1\nEXTEND_TIMEOUT_USEC=25500000");
     assert_int_equal(notify_main_pid(43), 0);
     assert_string_equal(told(fd), "MAINPID=43");
     assert_int_equal(notify_watchdog(), 0);
@@ -86,7 +88,7 @@ static void an_abstract_socket(void **state)
     (void)state;
     snprintf(name, sizeof name, "@server-unit-%d", (int)getpid());
     fd = manager(name);
-    assert_int_equal(notify_stopping(), 0);
+    assert_int_equal(notify_stopping(0), 0);
     assert_string_equal(told(fd), "STOPPING=1");
     close(fd);
 }
@@ -116,7 +118,7 @@ static void only_the_watchdog_never_waits(void **state)
     int fd = manager_here();
 
     (void)state;
-    assert_int_equal(notify_stopping(), 0);
+    assert_int_equal(notify_stopping(0), 0);
     assert_false(sent_flags & MSG_DONTWAIT);
     assert_int_equal(notify_watchdog(), 0);
     assert_true(sent_flags & MSG_DONTWAIT);
