@@ -70,7 +70,8 @@ struct config {
 
     bool show_settings; /* on / and /status */
     bool enable_fault_routes;
-    const char *access_log; /* NULL: off; "-": standard output */
+    const char *access_log;      /* NULL: off; "-": standard output */
+    const char *trusted_proxies; /* NULL: none; else as networks_parse() reads it */
 
     char *file_text; /* owned: the configuration file, cut into values; or NULL */
 };

@@ -171,6 +171,12 @@ int http_send_file(struct http_exchange *x, int fd, uint64_t offset, uint64_t le
 ssize_t http_read_body(struct http_exchange *x, void *buffer, size_t capacity)
     __attribute__((warn_unused_result));
 
+/* The client's address: "192.0.2.1", "2001:db8::1", or "unix:" for one of a Unix socket. Of a
+ * request that came through a trusted proxy (--trusted-proxies) that of whoever has asked the
+ * proxy. */
+enum { HTTP_CLIENT_SIZE = 46 };
+void http_client(const struct http_exchange *x, char out[HTTP_CLIENT_SIZE]);
+
 /* The value of the first header field of that name (any case), or NULL data. */
 struct http_slice http_field(const struct http_request *request, const char *name);
 

@@ -15,6 +15,7 @@
 
 #include "system/activation.h"
 #include "system/descriptor_limit.h"
+#include "expect.h"
 #include "io.h"
 #include "system/listen.h"
 #include "log.h"
@@ -182,6 +183,15 @@ static int open_and_drop(struct server *server, const struct server_inherited *i
     return result;
 }
 
+/* The configuration has accepted them. */
+static void read_trusted_proxies(struct server *server)
+{
+    const char *text = server->config->trusted_proxies;
+    int result = networks_parse(&server->trusted_proxies, text != NULL ? text : "");
+
+    expect(result == 0, "--trusted-proxies=%s was accepted", text);
+}
+
 int server_open(struct server *server, const struct config *config, const struct model *model,
                 unsigned workers, const struct server_inherited *inherited, char *error,
                 size_t error_size)
@@ -198,6 +208,7 @@ int server_open(struct server *server, const struct config *config, const struct
         .started_ms = io_now_ms(),
         .master_fd = -1,
     };
+    read_trusted_proxies(server);
     result = descriptor_limit_raise(&server->descriptors);
     if (result < 0)
         snprintf(error, error_size, "cannot raise RLIMIT_NOFILE: %s", strerror(-result));
@@ -265,6 +276,7 @@ int server_open_next(struct server *server, const struct server *running,
     server->root_fd = -1;
     server->access_log_fd = -1;
     server->db = NULL;
+    read_trusted_proxies(server);
     if (result == 0)
         result = open_root(server, error, error_size);
     if (result == 0)

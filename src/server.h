@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "config.h"
+#include "networks.h"
 #include "shared.h"
 #include "system/listen.h"
 #include "system/listen_unix.h"
@@ -45,12 +46,13 @@ struct server {
     struct listen_file listen_file;     /* a Unix socket's that is ours to remove */
     bool listen_shared; /* a service manager has the socket too: close it, never shut it */
     enum listen_owner listen_owner;
-    int root_fd;                    /* O_PATH of --root; -1: none */
-    int access_log_fd;              /* -1: off */
-    int64_t started_ms;             /* io_now_ms() at the start */
-    int master_fd;                  /* eventfd that wakes the master */
-    struct worker_control *control; /* of this process; in the master, of the generation */
-    struct db *db;                  /* the pools of connections; a process's own after fork */
+    int root_fd;                     /* O_PATH of --root; -1: none */
+    int access_log_fd;               /* -1: off */
+    struct networks trusted_proxies; /* whose X-Forwarded-For is believed */
+    int64_t started_ms;              /* io_now_ms() at the start */
+    int master_fd;                   /* eventfd that wakes the master */
+    struct worker_control *control;  /* of this process; in the master, of the generation */
+    struct db *db;                   /* the pools of connections; a process's own after fork */
     unsigned process; /* this worker process's number among the generation's: see db_new() */
     struct server_shared *shared; /* the same for all generations */
 };

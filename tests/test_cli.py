@@ -27,6 +27,7 @@ SETTINGS = (
     "model listen listen-mode workers dispatch gil root max-connections header-timeout body-timeout"
     " write-timeout keepalive-timeout shutdown-timeout lame-duck max-header max-body stack-size slice"
     " db redis db-connections db-timeout offload show-settings enable-fault-routes access-log"
+    " trusted-proxies"
     " user group allow-root pid-file"
 ).split()
 ACTIONS = "config list-models check-config print-config version help".split()
@@ -231,6 +232,7 @@ OTHER_VALUES = {
     "db-timeout": "0.5", "offload": "off", "show-settings": "off",
     "pid-file": " /run/pid ", "max-requests": "1000", "heartbeat-timeout": "3",
     "start-timeout": "20", "stopped-timeout": "0.7", "lame-duck": "12.5",
+    "trusted-proxies": "10.0.0.0/8,::1,unix",
 }
 NEEDS = {"gil": ["--model=threads"], "group": ["--user=nobody"]}
 

@@ -13,18 +13,19 @@
 #include "config.h"
 
 enum config_kind {
-    KIND_TEXT,    /* const char *; an empty text is NULL where the default is empty */
-    KIND_LISTEN,  /* const char *, checked to look like an address */
-    KIND_DB,      /* const char *, checked to look like a database's URI */
-    KIND_PEER,    /* const char *, checked to look like a server's address; may be empty */
-    KIND_CHOICE,  /* an enum: the index of one of choices */
-    KIND_FLAG,    /* bool */
-    KIND_COUNT,   /* unsigned; 0 is spelt "auto" and is outside the range */
-    KIND_MODE,    /* unsigned permission bits in octal; 0 is spelt "auto" */
-    KIND_SECONDS, /* int64_t milliseconds, written as seconds with a fraction */
-    KIND_SIZE,    /* size_t or uint64_t bytes, with suffixes k, M, G */
-    KIND_FILE,    /* --config: no field; cannot be set in a file */
-    KIND_ACTION,  /* no field, no value; command line only */
+    KIND_TEXT,     /* const char *; an empty text is NULL where the default is empty */
+    KIND_LISTEN,   /* const char *, checked to look like an address */
+    KIND_DB,       /* const char *, checked to look like a database's URI */
+    KIND_PEER,     /* const char *, checked to look like a server's address; may be empty */
+    KIND_NETWORKS, /* const char *, checked to look like a list of networks; may be empty */
+    KIND_CHOICE,   /* an enum: the index of one of choices */
+    KIND_FLAG,     /* bool */
+    KIND_COUNT,    /* unsigned; 0 is spelt "auto" and is outside the range */
+    KIND_MODE,     /* unsigned permission bits in octal; 0 is spelt "auto" */
+    KIND_SECONDS,  /* int64_t milliseconds, written as seconds with a fraction */
+    KIND_SIZE,     /* size_t or uint64_t bytes, with suffixes k, M, G */
+    KIND_FILE,     /* --config: no field; cannot be set in a file */
+    KIND_ACTION,   /* no field, no value; command line only */
 };
 
 struct config_option {

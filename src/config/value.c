@@ -18,6 +18,7 @@
 #include <sys/un.h>
 
 #include "config/uri.h"
+#include "networks.h"
 
 enum { MS_PER_SECOND = 1000, KIB = 1024 };
 
@@ -240,6 +241,7 @@ static bool is_name(const char *text)
 static int set_text(struct config *config, const struct config_option *option, const char *text)
 {
     const char *stored = text;
+    struct networks networks;
 
     if (option->kind == KIND_LISTEN && !listen_is_valid(text))
         return -EINVAL;
@@ -247,6 +249,8 @@ static int set_text(struct config *config, const struct config_option *option, c
         return -EINVAL;
     if (option->kind == KIND_PEER && text[0] != '\0' &&
         (!is_name(text) || !db_address_is_valid(text)))
+        return -EINVAL;
+    if (option->kind == KIND_NETWORKS && networks_parse(&networks, text) < 0)
         return -EINVAL;
     if (option->initial[0] != '\0' && !is_name(text))
         return -EINVAL;
@@ -266,6 +270,7 @@ int config_option_set(struct config *config, const struct config_option *option,
     case KIND_LISTEN:
     case KIND_DB:
     case KIND_PEER:
+    case KIND_NETWORKS:
         return set_text(config, option, text);
     case KIND_CHOICE:
         ok = read_choice(option, text, &value);
@@ -330,7 +335,7 @@ const char *config_option_get(const struct config *config, const struct config_o
     uint64_t value;
 
     if (option->kind == KIND_TEXT || option->kind == KIND_LISTEN || option->kind == KIND_DB ||
-        option->kind == KIND_PEER) {
+        option->kind == KIND_PEER || option->kind == KIND_NETWORKS) {
         memcpy(&text, (const char *)config + option->offset, sizeof(text));
         return text ? text : "";
     }
@@ -366,6 +371,10 @@ void config_option_accepted(const struct config_option *option, char *out, size_
         break;
     case KIND_PEER:
         snprintf(out, size, "HOST:PORT, [ADDR]:PORT or unix:/path");
+        break;
+    case KIND_NETWORKS:
+        snprintf(out, size, "up to %d addresses, networks (10.0.0.0/8) and unix, with commas",
+                 NETWORKS_MAX);
         break;
     case KIND_CHOICE:
         out[0] = '\0';

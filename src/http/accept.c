@@ -16,15 +16,6 @@ enum { WHOLE = 1000 }; /* thousandths: a weight that is not given, or malformed 
 /* How precisely a range names a type, from not at all. */
 enum precision { NOT_COVERED, ANY, ANY_SUBTYPE, NAMED };
 
-static struct http_slice trim(struct http_slice text)
-{
-    for (; text.length > 0 && http_is_blank(*text.data); text.length--)
-        text.data++;
-    while (text.length > 0 && http_is_blank(text.data[text.length - 1]))
-        text.length--;
-    return text;
-}
-
 /* Takes what comes before the next separator outside a quoted string off text, without the white
  * space around it; false when text was empty. */
 static bool next_part(struct http_slice *text, char separator, struct http_slice *part)
@@ -40,7 +31,7 @@ static bool next_part(struct http_slice *text, char separator, struct http_slice
         else if (quoted && text->data[length] == '\\' && length + 1 < text->length)
             length++;
     }
-    *part = trim((struct http_slice){text->data, length});
+    *part = http_trim((struct http_slice){text->data, length});
     length += length < text->length;
     text->data += length;
     text->length -= length;

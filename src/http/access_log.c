@@ -10,10 +10,8 @@
  */
 #include "http/access_log.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -32,16 +30,6 @@ enum {
     MAX_LINE = PIPE_BUF,
     LOG_DATE_SIZE = sizeof "06/Nov/1994:08:49:37 +0000",
 };
-
-static void client_name(const struct in6_addr *client, char *out, socklen_t size)
-{
-    if (IN6_IS_ADDR_V4MAPPED(client))
-        inet_ntop(AF_INET, &client->s6_addr[12], out, size);
-    else if (IN6_IS_ADDR_UNSPECIFIED(client))
-        snprintf(out, size, "unix:");
-    else
-        inet_ntop(AF_INET6, client, out, size);
-}
 
 /* Without its end, and empty lines before it. */
 static struct http_slice first_line(struct http_slice head)
@@ -104,13 +92,13 @@ void access_log_write(const struct http_exchange *x, struct http_slice head, int
 {
     const struct http_request *request = x->request;
     const struct conn *conn = x->stream->conn;
-    char client[INET6_ADDRSTRLEN], when[LOG_DATE_SIZE], first[MAX_ESCAPED_LINE];
+    char client[HTTP_CLIENT_SIZE], when[LOG_DATE_SIZE], first[MAX_ESCAPED_LINE];
     char referer[MAX_ESCAPED_FIELD], agent[MAX_ESCAPED_FIELD], line[MAX_LINE];
     int length;
 
     if (x->io->server->access_log_fd < 0)
         return;
-    client_name(&conn->client, client, sizeof client);
+    http_client(x, client);
     date_for_log(when, http_clock_line(x->io->clock));
     escape(first, sizeof first, first_line(head));
     escape(referer, sizeof referer, http_field(request, "referer"));

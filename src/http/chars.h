@@ -15,6 +15,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "http.h"
+
 enum {
     CHAR_TOKEN = 1,  /* tchar: method, field name, chunk extension name */
     CHAR_TARGET = 2, /* request target, "[" and "]" included for IPv6 literals */
@@ -35,6 +37,16 @@ static inline bool http_char_is(char byte, unsigned classes)
 static inline bool http_is_blank(char byte)
 {
     return byte == ' ' || byte == '\t';
+}
+
+/* The text without such around it. */
+static inline struct http_slice http_trim(struct http_slice text)
+{
+    for (; text.length > 0 && http_is_blank(*text.data); text.length--)
+        text.data++;
+    while (text.length > 0 && http_is_blank(text.data[text.length - 1]))
+        text.length--;
+    return text;
 }
 
 /* The value of a hexadecimal digit, or -1. */

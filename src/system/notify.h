@@ -13,11 +13,11 @@
  * Each sends one message. Returns 0, also when nobody wants to be told (NOTIFY_SOCKET is not
  * set), or a negative errno; waits at most a second for a receiver that is behind. Any thread.
  */
-int notify_ready(pid_t main_pid);     /* started, or done with reloading */
-int notify_reloading(void);           /* the configuration is being read again */
+int notify_ready(pid_t main_pid);       /* started, or done with reloading */
+int notify_reloading(void);             /* the configuration is being read again */
 int notify_stopping(int64_t within_ms); /* to end in that time, longer than usual; 0: as usual */
-int notify_main_pid(pid_t successor); /* another process goes on with the service */
-int notify_watchdog(void);            /* still alive; never waits */
+int notify_main_pid(pid_t successor);   /* another process goes on with the service */
+int notify_watchdog(void);              /* still alive; never waits */
 
 /* How often the manager expects notify_watchdog(), in milliseconds; 0: it does not. */
 int64_t notify_watchdog_interval_ms(void);

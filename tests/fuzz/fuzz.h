@@ -31,6 +31,7 @@
 /* Each takes size bytes and returns 0. */
 int fuzz_accept(const uint8_t *data, size_t size);
 int fuzz_chunked(const uint8_t *data, size_t size);
+int fuzz_client(const uint8_t *data, size_t size);
 int fuzz_config(const uint8_t *data, size_t size);
 int fuzz_database(const uint8_t *data, size_t size);
 int fuzz_files(const uint8_t *data, size_t size);

@@ -67,12 +67,13 @@ def test_whoami(server: Server) -> None:
     workers = server.worker_pids()
     with server.connect() as connection:
         who = json.loads(connection.get("/whoami").text)
-    assert set(who) >= {"model", "pid", "tid", "worker", "context", "requests"}
+    assert set(who) >= {"model", "pid", "tid", "worker", "context", "requests", "client"}
     assert who["model"] == server.configuration.model
     assert who["pid"] in workers
     assert os.path.exists(f"/proc/{who['pid']}/task/{who['tid']}")
     assert 0 <= who["worker"] < server.workers
     assert who["requests"] >= 0
+    assert who["client"] == "127.0.0.1"
 
 
 def test_status_says_what_runs(server: Server, site: Any) -> None:

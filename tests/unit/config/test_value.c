@@ -27,6 +27,8 @@ static void defaults_are_those_of_the_contract(void **state)
     assert_int_equal(config->write_timeout_ms, 30000);
     assert_int_equal(config->keepalive_timeout_ms, 75000);
     assert_int_equal(config->shutdown_timeout_ms, 10000);
+    assert_int_equal(config->lame_duck_ms, 0);
+    assert_null(config->trusted_proxies);
     assert_int_equal(config->max_header, 16 * 1024);
     assert_int_equal(config->max_body, 8 * 1024 * 1024);
     assert_int_equal(config->stack_size, 64 * 1024);
@@ -45,6 +47,17 @@ static const struct {
     {"model", "", NULL},
     {"model", "\x7f", NULL},
     {"listen", "unix:/\x1b", NULL},
+    {"trusted-proxies", "", ""},
+    {"trusted-proxies", "10.0.0.0/8, ::1,unix", "\"10.0.0.0/8, ::1,unix\""},
+    {"trusted-proxies", "10.0.0.1", "10.0.0.1"},
+    {"trusted-proxies", "10.0.0.1/8", NULL},
+    {"trusted-proxies", "localhost", NULL},
+    {"lame-duck", "0", "0"},
+    {"lame-duck", "2.5", "2.5"},
+    {"lame-duck", "86400", "86400"},
+    {"lame-duck", "86400.001", NULL},
+    {"lame-duck", "auto", NULL},
+    {"lame-duck", "-1", NULL},
     {"listen", "0.0.0.0:0", "0.0.0.0:0"},
     {"listen", "localhost:65535", "localhost:65535"},
     {"listen", "[::1]:80", "[::1]:80"},

@@ -95,6 +95,7 @@ static void replay(const char *name, int (*target)(const uint8_t *, size_t))
 
 REPLAY(accept)
 REPLAY(chunked)
+REPLAY(client)
 REPLAY(config)
 REPLAY(database)
 REPLAY(files)
@@ -107,10 +108,10 @@ REPLAY(uri)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(accept),   cmocka_unit_test(chunked), cmocka_unit_test(config),
-        cmocka_unit_test(database), cmocka_unit_test(files),   cmocka_unit_test(hdr),
-        cmocka_unit_test(head),     cmocka_unit_test(path),    cmocka_unit_test(stream),
-        cmocka_unit_test(uri),
+        cmocka_unit_test(accept), cmocka_unit_test(chunked),  cmocka_unit_test(client),
+        cmocka_unit_test(config), cmocka_unit_test(database), cmocka_unit_test(files),
+        cmocka_unit_test(hdr),    cmocka_unit_test(head),     cmocka_unit_test(path),
+        cmocka_unit_test(stream), cmocka_unit_test(uri),
     };
 
     signal(SIGABRT, say_file);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * What the server says about itself: /whoami, /status, /healthz, /readyz and the page at /
- * (whoami.c, status.c, health.c, index.c), and what of its settings it keeps to itself (settings.c).
+ * (whoami.c, status.c, health.c, index.c), and what of its settings it keeps to itself
+ * (settings.c).
  */
 #include "serving.h"
 
@@ -21,7 +22,7 @@ static void test_whoami(void **state)
     assert_int_equal(serve(&fake), 0);
     snprintf(expected, sizeof expected,
              "{\"model\":\"fake\",\"pid\":%d,\"tid\":%d,\"worker\":3,\"context\":17,"
-             "\"requests\":42}\n",
+             "\"requests\":42,\"client\":\"192.0.2.7\"}\n",
              (int)getpid(), (int)gettid());
     assert_text(&fake, 200, expected);
     fake_term(&fake);
