@@ -53,6 +53,7 @@ const struct route handler_routes[] = {
     {"/whoami", ROUTE_GET, handler_whoami,
      "the process, thread or coroutine that answers, and whom", NULL},
     {"/status", ROUTE_GET, handler_status, "settings and counters, summed over all workers", NULL},
+    {"/metrics", ROUTE_GET, handler_metrics, "the counters of /status, for Prometheus", NULL},
     {"/healthz", ROUTE_GET, handler_healthz, "ok, as long as this server answers", NULL},
     {"/readyz", ROUTE_GET, handler_readyz, "ok, and 503 once it was told to stop", NULL},
     {"/fault/", ROUTE_FAULT | ROUTE_PREFIX, handler_fault,

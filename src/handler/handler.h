@@ -54,8 +54,8 @@ int handler_serve(const struct route *route, struct http_exchange *x)
 /* The functions of the rows, each in the file of its name. */
 route_fn handler_block, handler_cache, handler_cpu, handler_db, handler_echo, handler_fanout,
     handler_fault, handler_files, handler_fortunes, handler_healthz, handler_hello, handler_index,
-    handler_json, handler_mix, handler_queries, handler_readyz, handler_sleep, handler_status,
-    handler_stream, handler_updates, handler_whoami;
+    handler_json, handler_metrics, handler_mix, handler_queries, handler_readyz, handler_sleep,
+    handler_status, handler_stream, handler_updates, handler_whoami;
 
 /* No request is to hold a context for hours: what a route with several waits may ask for in all. A
  * context that waits would not even notice that its client has gone. */

@@ -2,11 +2,9 @@
  *
  * GET /status: settings and counters as JSON, summed over all workers.
  *
- * The counters are read while their owners go on counting, each at a moment of
- * its own: a sum is exact once the server is quiet, and never far off. What the
- * master counts (connections that it accepts or closes for a dead worker) is in
- * the sums, but in no row of the list of workers; nor are workers that have ended. For a
- * while after a reload the list has workers of two generations.
+ * What the master counts (connections that it accepts or closes for a dead worker) is in the sums,
+ * but in no row of the list of workers; nor are workers that have ended. For a while after a reload
+ * the list has workers of two generations.
  */
 #include "handler.h"
 
@@ -15,26 +13,7 @@
 #include "server.h"
 #include "settings.h"
 #include "text.h"
-
-struct totals {
-    uint64_t requests;
-    uint64_t responses[6];
-    uint64_t bytes_in, bytes_out;
-    uint64_t stack_peak;
-};
-
-static void totals_add(struct totals *totals, const struct worker_stats *stats)
-{
-    uint64_t stack_peak = stats_get(&stats->stack_peak);
-
-    totals->requests += stats_get(&stats->requests);
-    for (size_t class = 1; class < 6; class ++)
-        totals->responses[class] += stats_get(&stats->responses[class]);
-    totals->bytes_in += stats_get(&stats->bytes_in);
-    totals->bytes_out += stats_get(&stats->bytes_out);
-    if (stack_peak > totals->stack_peak)
-        totals->stack_peak = stack_peak;
-}
+#include "totals.h"
 
 /* "settings":{...}, with values as they are written in a configuration file. */
 static void add_settings(struct text *text, const struct server *server)
@@ -52,17 +31,14 @@ static void add_settings(struct text *text, const struct server *server)
     text_add(text, "},\n");
 }
 
-static void add_connections(struct text *text, const struct server *server)
+static void add_connections(struct text *text, const struct totals *totals)
 {
-    const struct server_shared *shared = server->shared;
-    int32_t open = atomic_load_explicit(&shared->open_connections, memory_order_relaxed);
-    int32_t active = atomic_load_explicit(&shared->contexts, memory_order_relaxed);
-    int32_t peak = atomic_load_explicit(&shared->contexts_peak, memory_order_relaxed);
-    int32_t parked = open > active ? open - active : 0;
+    int32_t parked = totals->open > totals->active ? totals->open - totals->active : 0;
 
-    text_add(text, "\"connections\":{\"open\":%d,\"parked\":%d,\"active\":%d},\n", open, parked,
-             active);
-    text_add(text, "\"contexts\":{\"in_use\":%d,\"peak\":%d},\n", active, peak);
+    text_add(text, "\"connections\":{\"open\":%d,\"parked\":%d,\"active\":%d},\n", totals->open,
+             parked, totals->active);
+    text_add(text, "\"contexts\":{\"in_use\":%d,\"peak\":%d},\n", totals->active,
+             totals->active_peak);
 }
 
 static void add_totals(struct text *text, const struct totals *totals)
@@ -101,17 +77,14 @@ static void add_workers(struct text *text, const struct server *server)
 int handler_status(struct http_exchange *x)
 {
     const struct server *server = x->io->server;
-    struct totals totals = {.requests = 0};
+    struct totals totals;
     struct text text;
     int error;
 
     if (!http_query_check(x, NULL, 0, &error))
         return error;
 
-    for (unsigned i = 0; i < shared_slots(server->shared); i++)
-        totals_add(&totals, &server->shared->workers[i]);
-    totals_add(&totals, &server->shared->master);
-
+    totals = totals_of(server->shared);
     text_init(&text);
     text_add(&text, "{\"model\":");
     text_add_json(&text, x->io->ops->model);
@@ -119,7 +92,7 @@ int handler_status(struct http_exchange *x)
     text_add_json(&text, server_version);
     text_add(&text, ",\n\"uptime_s\":%.3f,\n", (double)(io_now_ms() - server->started_ms) / 1000.0);
     add_settings(&text, server);
-    add_connections(&text, server);
+    add_connections(&text, &totals);
     add_totals(&text, &totals);
     text_add(&text, "\"access_log\":{\"lines_lost\":%" PRIu64 "},\n",
              atomic_load_explicit(&server->shared->log_lines_lost, memory_order_relaxed));

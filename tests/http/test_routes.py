@@ -9,7 +9,7 @@ import pytest
 
 from judge import date_faults
 from support.client import Response, message
-from support.server import Server
+from support.server import Launcher, Server
 from support.waiting import eventually
 
 # Headers that may differ between two answers of one kind.
@@ -39,7 +39,7 @@ def test_head_is_get_without_a_body(server: Server, target: str) -> None:
 
 
 # Their lengths may differ from one answer to the next.
-@pytest.mark.parametrize("target", ["/whoami", "/status"])
+@pytest.mark.parametrize("target", ["/whoami", "/status", "/metrics"])
 def test_head_of_what_varies(server: Server, target: str) -> None:
     with server.connect() as connection:
         got = _facts(connection.get(target))
@@ -74,6 +74,34 @@ def test_whoami(server: Server) -> None:
     assert 0 <= who["worker"] < server.workers
     assert who["requests"] >= 0
     assert who["client"] == "127.0.0.1"
+
+
+def test_metrics_count(launch: Launcher) -> None:
+    """Twenty more requests are twenty more, and four that are held are in progress."""
+    server = launch()
+
+    def metric(name: str) -> int:
+        lines = server.get("/metrics").text.splitlines()
+        return next(int(line.split()[-1]) for line in lines if line.split()[0] == name)
+
+    assert f'server_info{{model="{server.configuration.model}",' in server.get("/metrics").text
+    before = metric("server_requests_total")
+    with server.connect() as connection:
+        for _ in range(20):
+            assert connection.get("/hello").status == 200
+    eventually("all are counted", lambda: metric("server_requests_total"), lambda n: n >= before + 20)
+    held = [server.connect(15) for _ in range(4)]
+    try:
+        for connection in held:
+            connection.send(message("GET", "/sleep?ms=3000"))
+        eventually("they are in progress, and this one", lambda: metric("server_requests_in_progress"),
+                   lambda count: count == 5)  # fmt: skip
+        assert metric("server_connections") >= 5
+        for connection in held:
+            assert connection.read_response().status == 200
+    finally:
+        for connection in held:
+            connection.close()
 
 
 def test_status_says_what_runs(server: Server, site: Any) -> None:
@@ -136,7 +164,8 @@ def test_index_says_what_runs(server: Server) -> None:
     assert text.startswith(f"This is {server.configuration.model}, ")
     assert server.configuration.model in page
     for route in ["/hello", "/json", "/cpu", "/sleep", "/block", "/mix", "/fanout", "/stream",
-                  "/files/", "/echo", "/whoami", "/status", "/healthz", "/readyz"]:
+                  "/files/", "/echo", "/whoami", "/status", "/metrics", "/healthz",
+                  "/readyz"]:
         assert route in page and route in text
     assert 'href="/cpu?n=' in page
     assert "/cpu?n=1000'\n" in text

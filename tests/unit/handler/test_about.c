@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the server says about itself: /whoami, /status, /healthz, /readyz and the page at /
- * (whoami.c, status.c, health.c, index.c), and what of its settings it keeps to itself
- * (settings.c).
+ * What the server says about itself: /whoami, /status, /metrics, /healthz, /readyz and the page at
+ * / (whoami.c, status.c, totals.c, metrics.c, health.c, index.c), and what of its settings it keeps
+ * to itself (settings.c).
  */
 #include "serving.h"
 
@@ -80,6 +80,61 @@ static void test_status_unsettled(void **state)
     fake.server.shared->contexts = 1;
     assert_int_equal(serve(&fake), 0);
     assert_contains(fake.sent, "\"connections\":{\"open\":0,\"parked\":0,\"active\":1}");
+    fake_term(&fake);
+}
+
+static void test_metrics(void **state)
+{
+    struct fake fake;
+    struct server_shared *shared;
+    static const char *const parts[] = {
+        "\n# TYPE server_requests_total counter\nserver_requests_total 12\n",
+        "\nserver_responses_total{class=\"2xx\"} 10\n",
+        "\nserver_responses_total{class=\"5xx\"} 1\n",
+        "\nserver_received_bytes_total 100\n",
+        "\nserver_sent_bytes_total 11\n",
+        "\n# TYPE server_connections gauge\nserver_connections 10\n",
+        "\nserver_requests_in_progress 3\n",
+        "\nserver_access_log_lost_lines_total 6\n",
+        "\nserver_workers 2\n",
+        "server_info{model=\"fake\",version=\"",
+        "\nserver_ready 1\n",
+    };
+
+    (void)state;
+    fake_init(&fake, HTTP_METHOD_GET, "GET", "/metrics", 1);
+    fake.server.workers = 2;
+    shared = fake.server.shared;
+    shared->slots_used = 2;
+    stats_add(&shared->workers[0].requests, 5);
+    stats_add(&shared->workers[1].requests, 7);
+    stats_add(&shared->workers[0].responses[2], 10);
+    stats_add(&shared->workers[1].responses[5], 1);
+    stats_add(&shared->workers[1].bytes_in, 100);
+    stats_add(&shared->master.bytes_out, 11);
+    shared->open_connections = 10;
+    shared->contexts = 3;
+    shared->log_lines_lost = 6;
+    assert_int_equal(serve(&fake), 0);
+    assert_int_equal(fake.status, 200);
+    assert_string_equal(fake.type, "text/plain; version=0.0.4; charset=utf-8");
+    for (size_t i = 0; i < COUNT(parts); i++)
+        assert_contains(fake.sent, parts[i]);
+    fake_term(&fake);
+}
+
+/* A server that stops is not ready; a count that is below zero for a moment is shown as none. */
+static void test_metrics_of_a_lame_duck(void **state)
+{
+    struct fake fake;
+
+    (void)state;
+    fake_init(&fake, HTTP_METHOD_GET, "GET", "/metrics", 1);
+    atomic_store(&fake.server.shared->leaving, true);
+    fake.server.shared->open_connections = -1;
+    assert_int_equal(serve(&fake), 0);
+    assert_contains(fake.sent, "\nserver_ready 0\n");
+    assert_contains(fake.sent, "\nserver_connections 0\n");
     fake_term(&fake);
 }
 
@@ -262,6 +317,8 @@ int main(void)
         cmocka_unit_test(test_whoami),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_status_unsettled),
+        cmocka_unit_test(test_metrics),
+        cmocka_unit_test(test_metrics_of_a_lame_duck),
         cmocka_unit_test(test_health),
         cmocka_unit_test(test_index),
         cmocka_unit_test(test_index_as_text),
