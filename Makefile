@@ -171,12 +171,14 @@ install: server
 	install -D -m 644 share/man/server.1 $(DESTDIR)$(PREFIX)/share/man/man1/server.1
 	install -D -m 644 share/completion/server.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/server
 	install -D -m 644 share/systemd/server.socket $(DESTDIR)$(UNITDIR)/server.socket
-	sed 's|@PREFIX@|$(PREFIX)|' share/systemd/server.service | \
-		install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/server.service
+	for unit in server server@; do \
+		sed 's|@PREFIX@|$(PREFIX)|' share/systemd/$$unit.service | \
+			install -D -m 644 /dev/stdin $(DESTDIR)$(UNITDIR)/$$unit.service; done
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/server $(DESTDIR)$(PREFIX)/share/man/man1/server.1 \
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/server \
-		$(DESTDIR)$(UNITDIR)/server.socket $(DESTDIR)$(UNITDIR)/server.service
+		$(DESTDIR)$(UNITDIR)/server.socket $(DESTDIR)$(UNITDIR)/server.service \
+		$(DESTDIR)$(UNITDIR)/server@.service
 clean:
 	rm -rf build server scripts/load
 

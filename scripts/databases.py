@@ -294,22 +294,27 @@ def redis(address: str, commands: Sequence[Sequence[str]]) -> list[bytes]:
         return answers
 
 
+def postgres_sql() -> str:
+    """What makes both tables anew."""
+    quoted = [(number, text.replace("'", "''")) for number, text in fortunes().items()]
+    values = ",\n    ".join(f"({number}, '{text}')" for number, text in quoted)
+    return f"""BEGIN;
+DROP TABLE IF EXISTS world, fortune;
+CREATE TABLE world (id integer PRIMARY KEY, randomnumber integer NOT NULL);
+INSERT INTO world
+    SELECT id, 1 + floor(random() * {ROWS})::integer FROM generate_series(1, {ROWS}) id;
+CREATE TABLE fortune (id integer PRIMARY KEY, message text NOT NULL);
+INSERT INTO fortune VALUES
+    {values};
+COMMIT;
+ANALYZE world;
+ANALYZE fortune;
+"""
+
+
 def fill_postgres(uri: str) -> None:
     """Makes both tables anew."""
-    quoted = [(number, text.replace("'", "''")) for number, text in fortunes().items()]
-    values = ", ".join(f"({number}, '{text}')" for number, text in quoted)
-    psql(
-        uri,
-        f"""BEGIN;
-        DROP TABLE IF EXISTS world, fortune;
-        CREATE TABLE world (id integer PRIMARY KEY, randomnumber integer NOT NULL);
-        INSERT INTO world
-            SELECT id, 1 + floor(random() * {ROWS})::integer FROM generate_series(1, {ROWS}) id;
-        CREATE TABLE fortune (id integer PRIMARY KEY, message text NOT NULL);
-        INSERT INTO fortune VALUES {values};
-        COMMIT;
-        ANALYZE world; ANALYZE fortune;""",
-    )
+    psql(uri, postgres_sql())
 
 
 def fill_sqlite(path: Path) -> None:

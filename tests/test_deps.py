@@ -33,12 +33,12 @@ def deps(folder: Path, failures: int, words: str) -> tuple[subprocess.CompletedP
     for name, text in programs.items():
         (folder / name).write_text(text)
         (folder / name).chmod(0o755)
-    # With no PostgreSQL in the list nothing is written outside the folder.
+    # With no PostgreSQL and no services in the list nothing is written outside the folder.
     script = folder / "deps"
     script.write_text(
         "".join(
             line for line in (ROOT / "scripts/deps").read_text().splitlines(keepends=True)
-            if not line.startswith("postgresql")
+            if not line.startswith(("postgresql", "haproxy", "nginx"))
         )
     )  # fmt: skip
     done = subprocess.run(
@@ -66,7 +66,7 @@ def test_what_else_is_wrong_is_said_at_once(tmp_path: Path, words: str) -> None:
 COMES_FROM = {
     "wrk": "wrk", "matplotlib": "python3-matplotlib", "numpy": "python3-numpy", "scipy": "python3-scipy",
     "jinja2": "python3-jinja2", "jsonschema": "python3-jsonschema", "rich": "python3-rich",
-    "pytest": "python3-pytest",
+    "pytest": "python3-pytest", "yaml": "python3-yaml",
 }  # fmt: skip
 LINT_STEPS = ("clang-format", "clang-tidy", "cppcheck", "shellcheck", "mypy", "clang", "git")
 
@@ -100,6 +100,7 @@ BUILD = {"gcc", "libc6-dev", "make", "libev-dev", "libhttp-parser-dev", "libpq-d
 CALLED_BY_TESTS = {
     "wrk", "strace", "valgrind", "procps", "nghttp2-client", "slowhttptest", "postgresql", "redis-tools",
     "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "qemu-user", "man-db", "git", "iproute2",
+    "haproxy", "nginx", "ansible-core", "systemd",
 }  # fmt: skip
 
 

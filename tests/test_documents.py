@@ -16,7 +16,7 @@ LINK = re.compile(r"\]\(\s*([^)\s]+)[^)]*\)")
 HEADING = re.compile(r"^#+\s+(.*)$", re.MULTILINE)
 # A path from the root, in text and commands alike; a file's name; one that stands for any.
 PATH = re.compile(
-    r"(?<![\w/.<-])(?:\.ci|examples|models|results|scripts|share|src|tests)/[\w.*/-]*[\w*]"
+    r"(?<![\w/.<-])(?:\.ci|deploy|examples|models|results|scripts|share|src|tests)/[\w.*/-]*[\w*]"
 )
 FILE = re.compile(r"`([\w-]+\.(?:[ch]|py))`")
 ANY = re.compile(r"(?:^|[/_])(?!README)[A-Z]+(?:\.\w+)?$")
@@ -39,7 +39,8 @@ def tracked() -> set[str]:
     return files | {str(parent) for name in files for parent in Path(name).parents}
 
 
-BUILT = {"scripts/load"}  # what make puts beside them
+# What make puts beside them, or who follows a document.
+BUILT = {"scripts/load", "deploy/ansible/server.tar.gz", "deploy/compose/.env"}
 TRACKED = tracked()
 DOCUMENTS = sorted(name for name in TRACKED if name.endswith(".md"))
 WRITTEN = [name for name in DOCUMENTS if not re.match(r"results/.*/", name)]  # by people

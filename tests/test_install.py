@@ -54,10 +54,13 @@ def test_install_and_uninstall(tmp_path: Path) -> None:
         "opt/s/share/man/man1/server.1": 0o644,
         "opt/s/share/bash-completion/completions/server": 0o644,
         "opt/s/lib/systemd/system/server.service": 0o644,
+        "opt/s/lib/systemd/system/server@.service": 0o644,
         "opt/s/lib/systemd/system/server.socket": 0o644,
     }
     unit = (tmp_path / "opt/s/lib/systemd/system/server.service").read_text()
     assert "ExecStart=/opt/s/bin/server\n" in unit
+    template = (tmp_path / "opt/s/lib/systemd/system/server@.service").read_text()
+    assert "ExecStart=/opt/s/bin/server --listen=127.0.0.1:%i\n" in template
     assert "@" not in re.sub("^#.*$", "", unit, flags=re.MULTILINE)
     (tmp_path / "opt/s/bin/other").write_text("somebody else's\n")
     _make("uninstall", f"DESTDIR={tmp_path}", "PREFIX=/opt/s")
@@ -79,16 +82,37 @@ def test_the_units_set_nothing_twice(unit: str) -> None:
     assert len(names) == len(set(names)), names
 
 
+def _set(unit: str) -> dict[str, list[str]]:
+    """What a unit sets: the values of each name."""
+    found: dict[str, list[str]] = {}
+    for line in (ROOT / "share/systemd" / unit).read_text().splitlines():
+        if re.match("[A-Z]", line):
+            found.setdefault(line.partition("=")[0], []).append(line.partition("=")[2])
+    return found
+
+
+def test_an_instance_is_what_the_service_is() -> None:
+    """server@.service differs where an instance must: its port, folders, settings and privileges."""
+    service, instance = _set("server.service"), _set("server@.service")
+    differ = {name for name in service.keys() | instance.keys() if service.get(name) != instance.get(name)}
+    assert differ == {
+        "Description", "Environment", "ExecStart", "EnvironmentFile", "StateDirectory", "RuntimeDirectory",
+        "LogsDirectory", "CapabilityBoundingSet",
+    }
+    assert [len(values) for name, values in instance.items() if name != "EnvironmentFile"] == [1] * (len(instance) - 1)
+    assert all("%i" in instance[name][0] for name in ("ExecStart", "StateDirectory", "RuntimeDirectory"))
+
+
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd-analyze here")
 def test_systemd_accepts_the_units(tmp_path: Path) -> None:
     _make("install", f"PREFIX={tmp_path}", f"UNITDIR={tmp_path}/units")
     done = subprocess.run(
         ["systemd-analyze", "verify", "--man=no",
-         str(tmp_path / "units/server.service"), str(tmp_path / "units/server.socket")],
+         *(str(tmp_path / f"units/{unit}") for unit in ("server.service", "server.socket", "server@8081.service"))],
         capture_output=True, text=True, timeout=patience(30), check=False,
     )
     # It reads the machine's other units too and has its say about them.
-    ours = [line for line in done.stderr.splitlines() if "server.s" in line]
+    ours = [line for line in done.stderr.splitlines() if re.search(r"server(@\w*)?\.s", line)]
     if not ours and done.returncode != 0:
         pytest.skip(f"systemd-analyze does not work here: {done.stderr[:200]}")
     assert not ours, ours
@@ -244,9 +268,9 @@ def test_the_image_is_built_of_what_the_project_needs() -> None:
     needed = {line.split()[0] for line in listed.splitlines() if re.match(r"[a-z0-9+.-]+ {2,}", line)}
     assert _installed(build) <= needed
     users = [line for line in final if line.startswith("USER ")]
-    assert users == ["USER server"]
-    assert final.index("USER server") > max(i for i, line in enumerate(final) if line.startswith("RUN "))
-    assert "useradd --system --no-create-home --shell /usr/sbin/nologin server" in " ".join(final)
+    assert users == ["USER 10001:10001"]  # a number, for Kubernetes' runAsNonRoot
+    assert final.index(users[0]) > max(i for i, line in enumerate(final) if line.startswith("RUN "))
+    assert "useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin server" in " ".join(final)
     ignored = {line for line in (ROOT / ".dockerignore").read_text().splitlines() if line[:1] not in "#"}
     assert {".git", "build", "server"} <= ignored
 
@@ -302,7 +326,7 @@ def test_the_health_check_reads_the_answer(answer: bytes, expected: int) -> None
     with socket.create_server(("127.0.0.1", 0)) as listener:
         check = subprocess.Popen([ROOT / "share/docker/health", str(os.getpid())])
         with listener.accept()[0] as client:
-            assert client.recv(100).startswith(b"GET /hello HTTP/1.")
+            assert client.recv(100).startswith(b"GET /healthz HTTP/1.")
             client.sendall(answer)
         assert check.wait(patience(10)) == expected
 

@@ -1,12 +1,10 @@
 # SPDX-License-Identifier: MIT
 """Histograms as text, against another reader and writer of HdrHistogram's encoding: the npm package
-hdr-histogram-js, at the version and with the hashes of package-lock.json. It is installed below build/, once."""
+hdr-histogram-js."""
 
 from __future__ import annotations
 
-import fcntl
 import random
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -14,11 +12,10 @@ import pytest
 
 from loading import load
 from staged import Staged
+from support.npm import installed
 from support.variant import ROOT
 
 HERE = Path(__file__).resolve().parent
-NPM = ROOT / "build" / "npm"
-PACKAGE = NPM / "node_modules" / "hdr-histogram-js"
 HOUR = 3_600_000_000_000  # ns
 # Ranks of percentiles are whole numbers of so many: rounding them is no reason to differ.
 MANY = 100_000
@@ -27,22 +24,7 @@ MANY = 100_000
 @pytest.fixture(scope="module")
 def javascript() -> list[str]:
     """The command of what does as hdr_steps.c does."""
-    missing = [name for name in ("node", "npm") if shutil.which(name) is None]
-    if missing:
-        pytest.skip(f"no {' and no '.join(missing)} here")
-    NPM.mkdir(parents=True, exist_ok=True)
-    with (NPM / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        files = [HERE / name for name in ("package.json", "package-lock.json")]
-        if not PACKAGE.is_dir() or any(file.read_bytes() != (NPM / file.name).read_bytes() for file in files):
-            for file in files:
-                shutil.copy(file, NPM)
-            done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=NPM,
-                                  capture_output=True, text=True, timeout=300, check=False)  # fmt: skip
-            if done.returncode != 0:
-                shutil.rmtree(NPM / "node_modules", ignore_errors=True)
-                pytest.skip(f"npm could not install hdr-histogram-js: {done.stderr.strip().splitlines()[:1]}")
-    return ["node", str(HERE / "hdr_steps.js"), str(PACKAGE)]
+    return ["node", str(HERE / "hdr_steps.js"), str(installed(HERE) / "hdr-histogram-js")]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""deploy/ansible: the play's syntax, and what its templates make for the example's inventory."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Dict
+
+import pytest
+
+from behind import DEPLOY
+from support.variant import BINARY, ROOT, patience
+
+PLAY = DEPLOY / "ansible"
+
+pytestmark = pytest.mark.skipif(not shutil.which("ansible-playbook"), reason="no ansible here")
+
+
+def ansible(folder: Path, program: str, *words: "str | Path") -> str:
+    """Runs one of ansible's programs, whose files are below the folder; what it says."""
+    environment: Dict[str, str] = {**os.environ, "ANSIBLE_LOCAL_TEMP": str(folder), "ANSIBLE_HOME": str(folder), "HOME": str(folder)}
+    done = subprocess.run([program, "-i", PLAY / "inventory.ini", *words], env=environment, capture_output=True,
+                          text=True, timeout=patience(120), check=False)  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_the_syntax_of_the_play(tmp_path: Path) -> None:
+    said = ansible(tmp_path, "ansible-playbook", "--syntax-check", PLAY / "site.yml")
+    assert "playbook:" in said and "WARNING" not in said
+
+
+def fill_in(folder: Path, host: str, template: str) -> str:
+    """What the template makes on that host of the inventory; nothing is sent there."""
+    play = folder / "play.yml"
+    out = folder / "out"
+    play.write_text(
+        f"- hosts: {host}\n  connection: local\n  gather_facts: false\n  vars_files: [{PLAY}/vars.yml]\n"
+        "  vars: {ansible_python_interpreter: /usr/bin/python3}\n"
+        f"  tasks:\n    - template: {{src: {PLAY}/templates/{template}, dest: {out}}}\n"
+    )
+    ansible(folder, "ansible-playbook", "-e", f"haproxy_cfg={DEPLOY}/haproxy/haproxy.cfg", play)
+    return out.read_text()
+
+
+def test_the_settings_are_accepted_by_the_server(tmp_path: Path) -> None:
+    made = fill_in(tmp_path, "server2", "server.conf.j2")
+    assert "listen = 10.0.0.12:8080\n" in made and 'trusted-proxies = "10.0.0.10"\n' in made
+    done = subprocess.run([BINARY, "--print-config", f"--config={tmp_path}/out"], capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "lame-duck = 5\n" in done.stdout
+
+
+def test_the_balancers_configuration_has_the_servers(tmp_path: Path) -> None:
+    made = fill_in(tmp_path, "balancer1", "haproxy.cfg.j2")
+    assert re.findall(r"^    server (.*)$", made, re.MULTILINE) == [
+        "server1 10.0.0.11:8080", "server2 10.0.0.12:8080", "server3 10.0.0.13:8080",
+    ]  # fmt: skip
+    # But for these lines it is the one beside.
+    kept = re.compile(r"^    server .*\n", re.MULTILINE)
+    assert kept.sub("", made) == kept.sub("", (DEPLOY / "haproxy/haproxy.cfg").read_text())
+    if shutil.which("haproxy"):
+        done = subprocess.run(["haproxy", "-c", "-f", tmp_path / "out"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+
+def test_the_libraries_are_those_of_the_image() -> None:
+    """Both are of Debian 13."""
+    packages = re.search(r"^server_packages: \[(.*)\]$", (PLAY / "vars.yml").read_text(), re.MULTILINE)
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert packages and all(name in dockerfile.partition("FROM debian:13-slim\n")[2] for name in packages[1].split(", "))
