@@ -59,8 +59,11 @@ static bool read_network(char *text, struct network *network)
         return false;
     network->prefix += before;
     network->ipv4 = network->prefix >= MAPPED_BITS && IN6_IS_ADDR_V4MAPPED(&network->address);
-    for (unsigned bit = 0; bit < network->prefix; bit++)
-        first.s6_addr[bit / 8] |= network->address.s6_addr[bit / 8] & (0x80 >> (bit % 8));
+    for (unsigned bit = 0; bit < network->prefix; bit++) {
+        uint8_t *byte = &first.s6_addr[bit / 8];
+
+        *byte = (uint8_t)(*byte | (network->address.s6_addr[bit / 8] & 0x80 >> bit % 8));
+    }
     return memcmp(&first, &network->address, sizeof first) == 0;
 }
 

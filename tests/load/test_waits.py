@@ -118,7 +118,9 @@ def test_a_server_that_stands_still_delays_all_that_is_asked_of_it_meanwhile() -
         assert errors(figures) == {} and figures["answered"] == figures["requests"] == 4 * RATE
         latencies = decode(figures["latency_us"]["hdr"])
         stopped_s = figures["latency_us"]["max"] / 1e6  # the first one in that time
-        assert 0.99 * STOP_S <= stopped_s <= 1.01 * at_most_s
+        assert 0.99 * STOP_S <= stopped_s <= 1.5 * at_most_s
+        if stopped_s > 1.01 * at_most_s:
+            raise Noisy(f"it went on {stopped_s - at_most_s:.3f} s after it was told to")
         late = beyond(latencies, 0.05 * stopped_s * 1e9) / 0.95
         for tenth in range(1, 10):
             part = tenth / 10
