@@ -66,13 +66,19 @@ def beyond(latencies: Mapping[int, int], ns: float) -> int:
 def test_requests_are_made_when_the_schedule_says() -> None:
     """Of those that are never answered the ages at one moment are the times of the schedule, turned round."""
     times = arrivals(100, 1, 5)
-    with Staged(lambda _request: (b"", KEEP)) as server:
-        figures = load("--rate=100", "--duration=1", "--seed=5", "--drain=0", server.url).figures
-    assert errors(figures) == {"unfinished": 100}
-    counted = decode(figures["latency_us"]["hdr"])
-    ages = [age for age in sorted(counted, reverse=True) for _ in range(counted[age])]
-    for age, made in zip(ages, times):  # all were taken at one moment, but for the time that takes
-        assert (ages[0] - age) / 1e9 == pytest.approx(made - times[0], abs=0.02)
+
+    def attempt() -> None:
+        with Staged(lambda _request: (b"", KEEP)) as server:
+            figures = load("--rate=100", "--duration=1", "--seed=5", "--drain=0", server.url).figures
+        assert errors(figures) == {"unfinished": 100}
+        counted = decode(figures["latency_us"]["hdr"])
+        ages = [age for age in sorted(counted, reverse=True) for _ in range(counted[age])]
+        off_s = max(abs((ages[0] - age) / 1e9 - (made - times[0])) for age, made in zip(ages, times))
+        assert off_s <= 0.05
+        if off_s > 0.02:
+            raise Noisy(f"not all were taken at one moment: one {off_s:.3f} s later")
+
+    in_a_quiet_window(attempt)
 
 
 # ---- a server that stands still ----
