@@ -110,6 +110,13 @@ class Fleet:
         assert server.wait(self._lame_duck_s + 20) == 0
         self.start(port)
 
+    def kill(self, port: int) -> int:
+        """As a power cut: the master's process number, which is gone. Its workers go with it."""
+        server = self.servers.pop(port)
+        server.signal(signal.SIGKILL)
+        server.wait(any_status=True)
+        return server.pid
+
     def tell_to_stop(self) -> None:
         """The first signal of two; the launcher sends the other, so that no test waits for a lame duck."""
         for server in self.servers.values():

@@ -16,6 +16,7 @@ from typing import Iterator, List
 import pytest
 
 from behind import COMMANDS, DEPLOY, Balancer, Clients, Fleet, free_port
+from support import processes
 from support.client import fetch
 from support.configurations import only
 from support.server import Launcher
@@ -24,6 +25,7 @@ from support.waiting import eventually
 
 CLAIMED = "203.0.113.9"  # an address that may not be believed, as the client says it itself
 REQUESTS = 200
+IN_FLIGHT = 8
 
 
 @pytest.fixture(params=sorted(COMMANDS))
@@ -103,6 +105,21 @@ def test_no_request_fails_as_servers_are_restarted(balanced: "tuple[Fleet, Balan
     finally:
         clients.stop()
     assert clients.failed == []
+
+
+@only("prefork", "threads", "coro")
+def test_a_server_that_is_killed_loses_its_requests_in_flight_at_most(balanced: "tuple[Fleet, Balancer]") -> None:
+    """A second request of each client would be one that was sent to it after its death."""
+    fleet, balancer = balanced
+    clients = Clients(balancer.address, "/sleep?ms=20", count=IN_FLIGHT)
+    try:
+        clients.wait_for(50)
+        dead = fleet.kill(next(iter(fleet.servers)))
+        clients.wait_for(200)
+    finally:
+        clients.stop()
+    assert not processes.alive(dead)
+    assert len(clients.failed) <= IN_FLIGHT, clients.failed
 
 
 @only("coro")

@@ -136,3 +136,13 @@ def test_an_upgrade_is_refused(contain: Contain) -> None:
     server.signal(signal.SIGHUP)
     eventually("a reload works", lambda: any("reloaded:" in line for line in server.lines()))
     server.stop()
+
+
+def test_a_lame_duck_serves_and_ends_by_a_second_signal(contain: Contain) -> None:
+    """The first one process 1 does not die of, though nobody has asked the kernel for that."""
+    server = contain(before="export SERVER_LAME_DUCK=600; ")
+    assert fetch(server.address, "/readyz").status == 200
+    server.signal(signal.SIGTERM)
+    eventually("it is not ready", lambda: fetch(server.address, "/readyz").status == 503)
+    assert fetch(server.address, "/hello").status == 200
+    server.stop()
