@@ -49,7 +49,7 @@ static bool read_entry(const char *text, struct in6_addr *address)
 
     if (strlen(text) >= sizeof copy)
         return false;
-    strcpy(copy, text);
+    memcpy(copy, text, strlen(text) + 1);
     last = strrchr(copy, ':');
     if (copy[0] == '[') {
         char *bracket = strchr(copy, ']');
