@@ -4,14 +4,13 @@ README.md's table."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Mapping
 
-from ..machine.errors import LabError
 from ..ask.plan import MODELS
 from ..judge import words
 from ..judge.capacity import Promise
+from . import schema
 
 SCHEMA = 1
 FILE = "capacity.json"
@@ -19,13 +18,7 @@ FILE = "capacity.json"
 
 def load(folder: Path) -> dict[str, Any]:
     """Raises LabError."""
-    try:
-        document = json.loads((folder / FILE).read_text())
-    except (OSError, ValueError) as error:
-        raise LabError(f"cannot read {folder / FILE}: {error}") from None
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise LabError(f"{folder / FILE}: not of schema {SCHEMA}")
-    return document
+    return schema.load_version(folder / FILE, SCHEMA)
 
 
 def carries(server: Mapping[str, Any]) -> str:

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Mapping
 
-from ..machine.errors import LabError
 from ..measure import histogram
 from ..measure.wrk import PERCENTILES
 from ..judge import words
-from . import theme
+from . import schema, theme
 
 SCHEMA = 1
 FILE = "omission.json"
@@ -23,13 +21,7 @@ HEIGHT_IN = 1.9
 
 def load(folder: Path) -> dict[str, Any]:
     """Raises LabError."""
-    try:
-        document = json.loads((folder / FILE).read_text())
-    except (OSError, ValueError) as error:
-        raise LabError(f"cannot read {folder / FILE}: {error}") from None
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise LabError(f"{folder / FILE}: not of schema {SCHEMA}")
-    return document
+    return schema.load_version(folder / FILE, SCHEMA)
 
 
 def _latencies(document: Mapping[str, Any]) -> dict[str, dict[str, float | None]]:

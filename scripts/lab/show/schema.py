@@ -120,18 +120,30 @@ def _fields(value: Any, wanted: Mapping[str, Kinds], where: str) -> list[str]:
     return found
 
 
-def load(path: Path) -> dict[str, Any]:
-    """A run's document, checked. path: the file, or its folder. Raises LabError."""
-    file = path / "run.json" if path.is_dir() else path
+def _read(file: Path) -> Any:
     try:
-        document = json.loads(file.read_text())
+        return json.loads(file.read_text())
     except OSError as error:
         raise LabError(f"cannot read {file}: {error.strerror}") from None
     except ValueError as error:
         raise LabError(f"{file} is not JSON: {error}") from None
+
+
+def load(path: Path) -> dict[str, Any]:
+    """A run's document, checked. path: the file, or its folder. Raises LabError."""
+    file = path / "run.json" if path.is_dir() else path
+    document = _read(file)
     wrong = problems(document)
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         raise LabError(f"{file} is not a run this lab can read: {wrong[0]}{more}")
     loaded: dict[str, Any] = document
     return loaded
+
+
+def load_version(file: Path, version: int) -> dict[str, Any]:
+    """Another program's document, of that version of its schema. Raises LabError."""
+    document = _read(file)
+    if not isinstance(document, dict) or document.get("schema") != version:
+        raise LabError(f"{file}: not of schema {version}")
+    return document
