@@ -338,6 +338,29 @@ static inline int rig_end(void **state)
     return 0;
 }
 
+/* The whole rig as one process that has orders from a master: its control is that of worker 0. */
+static inline struct worker_control *rig_control(struct rig *rig)
+{
+    return &rig->workers[0].pool_io.io.stats->control;
+}
+
+static inline struct rig *rig_begin_process(void **state)
+{
+    struct rig *rig;
+
+    rig_begin(state);
+    rig = *state;
+    rig->server.control = rig_control(rig);
+    rig->server.master_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return rig;
+}
+
+static inline int rig_end_process(void **state)
+{
+    close(((struct rig *)*state)->server.master_fd);
+    return rig_end(state);
+}
+
 #define RIG_TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
 
 #endif

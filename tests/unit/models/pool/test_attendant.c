@@ -16,19 +16,10 @@ struct served {
 
 static struct served served;
 
-static struct worker_control *control_of(struct rig *rig)
-{
-    return &rig->workers[0].pool_io.io.stats->control;
-}
-
 static int begin(void **state)
 {
-    struct rig *rig;
+    struct rig *rig = rig_begin_process(state);
 
-    rig_begin(state);
-    rig = *state;
-    rig->server.control = control_of(rig);
-    rig->server.master_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     served.rig = rig;
     assert_int_equal(attendant_init(&served.attendant, &rig->workers[0].pool_io.io, rig->stop_fd),
                      0);
@@ -37,11 +28,8 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-    struct rig *rig = *state;
-
     attendant_term(&served.attendant);
-    close(rig->server.master_fd);
-    return rig_end(state);
+    return rig_end_process(state);
 }
 
 static void *serve(void *arg)
@@ -145,7 +133,7 @@ static void the_order_is_seen_without_a_descriptor(void **state)
     struct rig *rig = *state;
     int client = connect_served(rig);
 
-    atomic_store(&control_of(rig)->draining, true);
+    atomic_store(&rig_control(rig)->draining, true);
     let_pass(client, 100, RIG_KEEPALIVE_MS / 2);
     close(client);
     expect_return(rig);
@@ -159,7 +147,7 @@ static void the_many_look_less_often(void **state)
     assert_int_equal(attendant_look_ms(&served.attendant), 250);
     rig->server.workers = 4000;
     assert_int_equal(attendant_look_ms(&served.attendant), 4000);
-    atomic_store(&control_of(rig)->spent, true);
+    atomic_store(&rig_control(rig)->spent, true);
     assert_int_equal(attendant_look_ms(&served.attendant), 250);
     rig->server.workers = RIG_WORKERS;
 }

@@ -12,19 +12,10 @@
 static struct dedicated *dedicated;
 static pthread_t thread;
 
-static struct worker_control *control_of(struct rig *rig)
-{
-    return &rig->workers[0].pool_io.io.stats->control;
-}
-
 static int begin(void **state)
 {
-    struct rig *rig;
+    struct rig *rig = rig_begin_process(state);
 
-    rig_begin(state);
-    rig = *state;
-    rig->server.control = control_of(rig);
-    rig->server.master_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     dedicated = dedicated_new(&rig->workers[0].pool_io.io, rig->stop_fd);
     assert_non_null(dedicated);
     return 0;
@@ -32,11 +23,8 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-    struct rig *rig = *state;
-
     dedicated_free(dedicated);
-    close(rig->server.master_fd);
-    return rig_end(state);
+    return rig_end_process(state);
 }
 
 static void *work(void *arg)
@@ -133,7 +121,7 @@ static void told_to_finish_it_does(void **state)
     stop(rig);
     rig_expect_end(client);
     rig_expect_silence(late);
-    assert_false(atomic_load(&control_of(rig)->backlog_taken));
+    assert_false(atomic_load(&rig_control(rig)->backlog_taken));
     close(client);
     close(late);
 }
@@ -169,7 +157,7 @@ static void what_waits_is_served_at_the_end(void **state)
         rig_send(clients[i], "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
     }
     atomic_store(&rig->server.shared->open_connections, 1); /* another worker's */
-    atomic_store(&control_of(rig)->take_backlog, true);
+    atomic_store(&rig_control(rig)->take_backlog, true);
     assert_return_code(eventfd_write(rig->stop_fd, 1), errno);
     start();
     for (int i = 0; i < 3; i++) {
@@ -177,7 +165,7 @@ static void what_waits_is_served_at_the_end(void **state)
         close(clients[i]);
     }
     assert_int_equal(pthread_join(thread, NULL), 0);
-    assert_true(atomic_load(&control_of(rig)->backlog_taken));
+    assert_true(atomic_load(&rig_control(rig)->backlog_taken));
     assert_return_code(eventfd_read(rig->server.master_fd, &told), errno);
     assert_int_equal(rig_open(rig), 1);
 }
@@ -190,9 +178,9 @@ static void it_says_when_it_has_served_its_share(void **state)
     rig->config.max_requests = 2;
     start();
     rig_ask(client);
-    assert_false(atomic_load(&control_of(rig)->spent));
+    assert_false(atomic_load(&rig_control(rig)->spent));
     rig_ask(client);
-    rig_wait(atomic_load(&control_of(rig)->spent)); /* its client may go on */
+    rig_wait(atomic_load(&rig_control(rig)->spent)); /* its client may go on */
     rig_ask(client);
     close(client);
     stop(rig);
