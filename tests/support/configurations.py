@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""The ways of running the server that every test is repeated for."""
+"""The ways of running the server that tests are repeated for."""
 
+import os
 from dataclasses import dataclass
 from typing import Any, List, Optional, Tuple
 
@@ -9,14 +10,19 @@ import pytest
 from support.variant import VARIANT
 
 POOL = 8  # workers of a pool under test
+# Every test is repeated for all, not for those that are chosen for this build.
+ALL = os.environ.get("TEST_CONFIGURATIONS") == "all"
+if not ALL and "TEST_CONFIGURATIONS" in os.environ:
+    raise SystemExit(f"TEST_CONFIGURATIONS={os.environ['TEST_CONFIGURATIONS']}: expected all, or unset")
 
 
 @dataclass(frozen=True)
 class Configuration:
-    """One model with its options."""
+    """One model with its options, and with which builds tests that name no configuration run it."""
 
     name: str
     options: Tuple[str, ...]
+    builds: Tuple[str, ...] = ("release", "asan", "tsan")
 
     @property
     def model(self) -> str:
@@ -54,54 +60,47 @@ class Configuration:
 
 
 _POOL = f"--workers={POOL}"
+# The release build runs all. Of what has the same code, or the same memory to get wrong, a sanitizer
+# runs one: a lock around handlers and a second process with a loop of its own add none to what
+# threads and coro have, and the pool of --dispatch=connection is the same for threads as for processes.
 CONFIGURATIONS = (
     Configuration("prefork", ("--model=prefork", _POOL)),
     Configuration("threads", ("--model=threads", _POOL)),
-    Configuration("threads-gil", ("--model=threads", _POOL, "--gil")),
+    Configuration("threads-gil", ("--model=threads", _POOL, "--gil"), ("release",)),
     Configuration("coro", ("--model=coro",)),
-    Configuration("coro-2", ("--model=coro", "--workers=2")),
-    Configuration("prefork-connection", ("--model=prefork", _POOL, "--dispatch=connection")),
-    Configuration("threads-connection", ("--model=threads", _POOL, "--dispatch=connection")),
-    Configuration("coro-connection", ("--model=coro", "--dispatch=connection")),
+    Configuration("coro-2", ("--model=coro", "--workers=2"), ("release",)),
+    Configuration(
+        "prefork-connection", ("--model=prefork", _POOL, "--dispatch=connection"), ("release", "asan")
+    ),
+    Configuration(
+        "threads-connection", ("--model=threads", _POOL, "--dispatch=connection"), ("release", "tsan")
+    ),
+    Configuration("coro-connection", ("--model=coro", "--dispatch=connection"), ("release", "asan")),
 )
 NAMES = tuple(c.name for c in CONFIGURATIONS)
 
 
-def why_not(configuration: Configuration) -> Optional[str]:
-    """Why a configuration is not run in this variant; None: it is.
-
-    ThreadSanitizer follows neither fork() in numbers nor a shared descriptor table.
-    """
-    if VARIANT != "tsan":
-        return None
-    if configuration.model == "prefork":
-        return "prefork does not run under TSan"
-    return "has the threads that coro has" if configuration.name == "coro-connection" else None
-
-
 def supported(configuration: Configuration) -> bool:
-    return why_not(configuration) is None
+    """ThreadSanitizer follows neither fork() in numbers nor a shared descriptor table."""
+    return VARIANT != "tsan" or configuration.model != "prefork"
 
 
 def params(*names: str) -> List[Any]:
-    """Parameters for the configurations of these names; all when none is given."""
+    """Parameters for the configurations of these names; those of this build when none is given."""
     unknown = set(names) - set(NAMES)
     assert not unknown, f"no such configuration: {unknown}"
-    return [
-        pytest.param(
-            c,
-            id=c.name,
-            marks=[pytest.mark.skip(reason=why)] if (why := why_not(c)) else [],
-        )
-        for c in CONFIGURATIONS
-        if not names or c.name in names
-    ]
+    chosen = [c for c in CONFIGURATIONS if (c.name in names if names else ALL or VARIANT in c.builds)]
+    return [pytest.param(c, id=c.name) for c in chosen if supported(c)]
 
 
 def only(*names: str) -> pytest.MarkDecorator:
-    """Restricts a test to some configurations."""
+    """Restricts a test to some configurations, whatever the build."""
     return pytest.mark.parametrize("configuration", params(*names), indirect=True, scope="session")
 
 
 # Where a client that says nothing costs no worker, nor a coroutine: all but --dispatch=connection.
-per_request = only("prefork", "threads", "threads-gil", "coro", "coro-2")
+per_request = pytest.mark.parametrize(
+    "configuration",
+    [param for param in params() if param.values[0].dispatch == "request"],
+    indirect=True, scope="session",
+)
