@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "system/activation.h"
+#include "system/arenas.h"
 #include "system/descriptor_limit.h"
 #include "expect.h"
 #include "io.h"
@@ -209,6 +210,7 @@ int server_open(struct server *server, const struct config *config, const struct
         .master_fd = -1,
     };
     read_trusted_proxies(server);
+    arenas_limit();
     result = descriptor_limit_raise(&server->descriptors);
     if (result < 0)
         snprintf(error, error_size, "cannot raise RLIMIT_NOFILE: %s", strerror(-result));
