@@ -47,7 +47,7 @@ void model_begin_worker(const struct io *io, const char *kind)
     snprintf(name, sizeof name, "%s %u", kind, io->worker);
     if (result == 0)
         result = coro_overflow_register_self(name);
-    if (result < 0)
+    if (result < 0 && result != -ENOENT) /* no /proc, which the master has said for all */
         log_line(LOG_WARN, "%s: a stack overflow will not be reported: %s", name,
                  strerror(-result));
     shared_worker_begins(io->server->shared, io->worker, getpid(), gettid());

@@ -162,7 +162,7 @@ static int open_by_request(struct server *server, const struct model_plan *befor
     descriptors_resolve(server, 1, descriptors_kept(server));
     /* For its workers, whose stack is at the same place: to ask for it opens a file. */
     result = coro_overflow_register_self("the master");
-    if (result < 0)
+    if (result < 0 && result != -ENOENT)
         log_line(LOG_WARN, "the bounds of the stack are not known: %s", strerror(-result));
     return 0;
 }

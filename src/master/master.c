@@ -271,6 +271,15 @@ static void loop(struct master *m)
     generations_end(&m->newest, &m->workers.slots);
 }
 
+/* For all that would each miss it: said once, and nothing of it when a worker starts. */
+static void look_for_proc(void)
+{
+    if (access("/proc/self/fd", F_OK) < 0)
+        log_line(LOG_WARN,
+                 "no /proc: a CPU quota is not seen (see --workers), a process's stack overflow is "
+                 "not reported as one, and what killed workers had just opened stays open");
+}
+
 /* Runs the first generation and what follows it. */
 static int run(struct master *m, struct settings *settings)
 {
@@ -309,6 +318,7 @@ int master_run(const struct command *command, struct settings *settings)
     }
     log_own(STDOUT_FILENO);
     log_own(STDERR_FILENO);
+    look_for_proc();
     m->command = command;
     m->leave_ms = m->end_ms = INT64_MAX;
     m->upgrade.ready_fd = -1;

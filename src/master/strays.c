@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -54,8 +55,10 @@ void strays_init(struct strays *strays)
 
     if (count > 0)
         strays->known_count = (size_t)count;
-    if (count < 0)
-        log_line(LOG_WARN, "no /proc: what killed workers had just opened stays open");
+    if (count < 0 && count != -ENOENT) /* no /proc, which the master has said */
+        log_line(LOG_WARN,
+                 "cannot list /proc/self/fd: %s: what killed workers had just opened stays open",
+                 strerror((int)-count));
 }
 
 void strays_term(struct strays *strays)

@@ -50,8 +50,8 @@ struct strays {
 };
 
 /* Notes what is open, before any worker shares the table; again does nothing. Where that cannot be
- * found out, which is logged, strays_close() does nothing: a leak is better than closing what is in
- * use. */
+ * found out, which is logged (but for a machine without /proc), strays_close() does nothing: a leak
+ * is better than closing what is in use. */
 void strays_init(struct strays *strays);
 void strays_term(struct strays *strays);
 
