@@ -11,7 +11,7 @@ from support.limits import raise_open_files
 from support.server import Launcher, Server, SharedServer
 from support.site import build
 
-pytest_plugins = ["support.database_fixtures"]
+pytest_plugins = ["support.database_fixtures", "support.contained"]
 
 
 def pytest_configure() -> None:

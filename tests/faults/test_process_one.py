@@ -5,81 +5,16 @@ import os
 import signal
 import subprocess
 from functools import partial
-from pathlib import Path
-from typing import Callable, Iterator, List, Tuple
 
 import pytest
 
 from support.client import fetch
 from support.configurations import Configuration
+from support.contained import Contain, Contained
 from support.processes import state
-from support.server import READY
-from support.variant import BINARY, patience
 from support.waiting import eventually
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a process 1")
-
-
-
-class Contained:
-    """A server that is process 1 of a namespace of its own."""
-
-    def __init__(self, log: Path, *options: str, before: str = "") -> None:
-        self._log = log
-        with log.open("w") as stderr:
-            self._process = subprocess.Popen(
-                ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child=KILL",
-                 "sh", "-c", f'{before}exec "$@"', "sh", BINARY, *options, "--listen=127.0.0.1:0"],
-                stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=stderr)
-        listen, pid = eventually("it is ready", self._ready, within=10)
-        assert pid == "1"
-        host, port = listen.rsplit(":", 1)
-        self.address = host, int(port)
-        self.pid = self._children(self._process.pid)[0]
-
-    def _ready(self) -> Tuple[str, ...]:
-        """Where it listens and its number, once it says so."""
-        found = [READY.match(line) for line in self.lines()]
-        return next((match.group(3, 4) for match in found if match), ())
-
-    @staticmethod
-    def _children(pid: int) -> List[int]:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-    def lines(self) -> List[str]:
-        return self._log.read_text().splitlines()
-
-    def children(self) -> List[int]:
-        """Zombies too."""
-        return self._children(self.pid)
-
-    def signal(self, number: int) -> None:
-        os.kill(self.pid, number)
-
-    def stop(self) -> None:
-        self.signal(signal.SIGTERM)
-        assert self._process.wait(patience(15)) == 0, self.lines()
-
-    def kill(self) -> None:
-        if self._process.poll() is None:
-            self._process.kill()
-            self._process.wait()
-
-
-Contain = Callable[..., Contained]
-
-
-@pytest.fixture
-def contain(configuration: Configuration, tmp_path: Path) -> Iterator[Contain]:
-    started: List[Contained] = []
-
-    def start(**keywords: str) -> Contained:
-        started.append(Contained(tmp_path / "log", *configuration.options, **keywords))
-        return started[-1]
-
-    yield start
-    for one in started:
-        one.kill()
 
 
 def _adopt(server: Contained, script: str) -> None:

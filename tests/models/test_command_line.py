@@ -5,16 +5,15 @@ import os
 import re
 import socket
 import subprocess
-import time
 from pathlib import Path
 from typing import Dict, Optional
 
 import pytest
 
 from support.configurations import Configuration, only
+from support.limits import quota_of_one_core
 from support.server import Launcher, Server
 from support.variant import BINARY, patience
-from support.waiting import eventually
 
 
 
@@ -112,51 +111,16 @@ def test_workers_go_by_the_cores_that_may_be_used(configuration: Configuration) 
         server.kill()
 
 
-def _quota_cgroup() -> Path:
-    """A cgroup that may use one core, made by root; skips where there can be none."""
-    name = f"test-{os.getpid()}-{time.monotonic_ns()}"
-    for mount, limits in ((Path("/sys/fs/cgroup"), {"cpu.max": "90000 100000"}),
-                          (Path("/sys/fs/cgroup/cpu"),
-                           {"cpu.cfs_period_us": "100000", "cpu.cfs_quota_us": "90000"})):
-        folder = mount / name
-        try:
-            folder.mkdir()
-        except OSError:
-            continue
-        try:
-            for file, value in limits.items():
-                descriptor = os.open(folder / file, os.O_WRONLY)
-                os.write(descriptor, value.encode())
-                os.close(descriptor)
-            return folder
-        except OSError:
-            folder.rmdir()
-    pytest.skip("no cgroup with a CPU quota can be made here")
-
-
 @only("threads")
 def test_workers_go_by_the_quota(configuration: Configuration) -> None:
-    if len(os.sched_getaffinity(0)) < 2:
-        pytest.skip("one core is all there is")
-    folder = _quota_cgroup()
-    join = ["sh", "-c", f'echo $$ >{folder}/cgroup.procs && exec "$@"', "sh"]
-    try:
-        server = Server(configuration, model_options=["--model=threads"], prefix=join)
+    with quota_of_one_core() as join:
+        server = Server(configuration, model_options=["--model=threads"],
+                        prefix=["sh", "-c", f'{join} && exec "$@"', "sh"])
         try:
             assert server.workers == 16
             server.stop()
         finally:
             server.kill()
-    finally:
-        eventually("all have left it", lambda: _removed(folder))
-
-
-def _removed(folder: Path) -> bool:
-    try:
-        folder.rmdir()
-    except OSError:
-        return False
-    return True
 
 
 def test_precedence(tmp_path: Path) -> None:
