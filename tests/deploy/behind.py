@@ -18,6 +18,8 @@ from support.waiting import eventually
 
 DEPLOY = ROOT / "deploy"
 LAME_DUCK_S = 4  # longer than HAProxy takes to see a 503 twice
+# Users, folders and sockets of the system, which the tests leave alone.
+SYSTEMS = re.compile(r"^ *(user|group|chroot|stats socket) .*\n", re.MULTILINE)
 SERVERS = re.compile(r"(?s)(?<=# BEGIN servers\n).*?(?=^ *# END servers)", re.MULTILINE)
 
 
@@ -28,7 +30,8 @@ def free_port() -> int:
 
 def haproxy(port: int, servers: Sequence[int]) -> str:
     """deploy/haproxy/haproxy.cfg on that port, with servers on those."""
-    text = (DEPLOY / "haproxy/haproxy.cfg").read_text()
+    text, replaced = SYSTEMS.subn("", (DEPLOY / "haproxy/haproxy.cfg").read_text())
+    assert replaced == 4
     lines = "".join(f"    server s{each} 127.0.0.1:{each}\n" for each in servers)
     text, replaced = SERVERS.subn(lines, text)
     assert replaced == 1 and text.count("bind :80\n") == 1
@@ -37,7 +40,8 @@ def haproxy(port: int, servers: Sequence[int]) -> str:
 
 def nginx(port: int, servers: Sequence[int], folder: Path) -> str:
     """deploy/nginx/nginx.conf on that port, with servers on those and its files below folder."""
-    text = (DEPLOY / "nginx/nginx.conf").read_text()
+    text, replaced = SYSTEMS.subn("", (DEPLOY / "nginx/nginx.conf").read_text())
+    assert replaced == 1
     lines = "".join(f"        server 127.0.0.1:{each} max_fails=2 fail_timeout=2s;\n" for each in servers)
     text, replaced = SERVERS.subn(lines, text)
     assert replaced == 1 and text.count("listen 80;") == 1 and text.count("pid /run/nginx.pid;") == 1
