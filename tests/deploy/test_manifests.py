@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import copy
 import json
+import os
 import re
 import shutil
 import subprocess
+import textwrap
 from pathlib import Path
 from typing import Any, Dict, List
 
@@ -25,7 +27,9 @@ from support.variant import BINARY, ROOT, patience
 
 HERE = Path(__file__).resolve().parent
 KUBERNETES = DEPLOY / "kubernetes"
+REQUESTS = KUBERNETES / "requests-in-progress"
 COMPOSE = DEPLOY / "compose"
+PODS = {"app.kubernetes.io/name": "server", "app.kubernetes.io/instance": "server"}
 Manifest = Dict[str, Any]
 
 
@@ -63,7 +67,7 @@ def complaints(manifests: List[Manifest], folder: Path) -> str:
     lines = []
     for i, manifest in enumerate(manifests):
         version = manifest["apiVersion"]
-        path = f"core/{version}" if "/" not in version else version
+        path = f"core/{version}" if "/" not in version else version.replace(".k8s.io", "")
         lines.append(f'import type {{ {manifest["kind"]} as Kind{i} }} from "kubernetes-types/{path}";')
         lines.append(f"export const manifest{i}: Kind{i} = {json.dumps(manifest)};")
     (folder / "manifests.ts").write_text("\n".join(lines))
@@ -90,19 +94,47 @@ def test_a_misspelt_field_is_seen(tmp_path: Path) -> None:
     assert "periodSecond" in said and "does not exist in type 'Probe'" in said
 
 
-def test_kustomize_builds_them() -> None:
+def kustomize(folder: Path) -> List[Manifest]:
+    """What it makes of the folder; skips where it is not installed."""
     command = next((c for c in (["kustomize", "build"], ["kubectl", "kustomize"]) if shutil.which(c[0])), None)
     if command is None:
         pytest.skip("no kustomize and no kubectl here")
-    done = subprocess.run([*command, KUBERNETES], capture_output=True, text=True, timeout=patience(60), check=False)
+    done = subprocess.run([*command, folder], capture_output=True, text=True, timeout=patience(60), check=False)
     assert done.returncode == 0, done.stderr
-    built = {each["kind"]: each for each in yaml.safe_load_all(done.stdout)}
+    return list(yaml.safe_load_all(done.stdout))
+
+
+def test_kustomize_builds_them() -> None:
+    built = {each["kind"]: each for each in kustomize(KUBERNETES)}
     assert set(built) == {*resources(), "ConfigMap"}
     assert built["ConfigMap"]["data"] == ENVIRONMENT
     pod = built["Deployment"]["spec"]["template"]["spec"]["containers"][0]
     assert pod["envFrom"][0]["configMapRef"]["name"] == built["ConfigMap"]["metadata"]["name"]
     image = read(KUBERNETES / "kustomization.yaml")["images"][0]
     assert pod["image"] == f"{image['newName']}:{image['newTag']}"
+    for manifest in (*built.values(), built["Deployment"]["spec"]["template"]):
+        labels = manifest["metadata"]["labels"]
+        assert labels.items() >= {**PODS, "app.kubernetes.io/version": image["newTag"]}.items()
+
+
+def test_an_environment_of_ones_own(tmp_path: Path) -> None:
+    """The one that the page shows."""
+    text = (KUBERNETES / "README.md").read_text()
+    (shown,) = re.findall(r"^    namespace: shop\n(?:    .*\n)+", text, re.MULTILINE)
+    here = os.path.relpath(KUBERNETES, tmp_path.resolve())
+    (tmp_path / "kustomization.yaml").write_text(textwrap.dedent(shown).replace("../deploy/kubernetes", here))
+    (tmp_path / "database.env").write_text("SERVER_DB=postgresql://x:y@postgresql/world\n")
+    built = {each["kind"]: each for each in kustomize(tmp_path)}
+    assert complaints(list(built.values()), tmp_path) == ""
+    assert {each["metadata"]["namespace"] for each in built.values()} == {"shop"}
+    pod = built["Deployment"]["spec"]["template"]["spec"]["containers"][0]
+    assert pod["image"] == "registry.shop.example/server:0.1.1" and "env" not in pod
+    assert [name["name"] for each in pod["envFrom"] for name in each.values()] == [
+        built["ConfigMap"]["metadata"]["name"], built["Secret"]["metadata"]["name"],
+    ]  # fmt: skip
+    assert built["ConfigMap"]["data"].items() >= {**ENVIRONMENT, "SERVER_MODEL": "threads"}.items()
+    assert len(built["NetworkPolicy"]["spec"]["egress"]) == 2
+    assert [metric["type"] for metric in built["HorizontalPodAutoscaler"]["spec"]["metrics"]] == ["Resource", "Pods"]
 
 
 def test_what_refers_to_the_pods_finds_them() -> None:
@@ -112,10 +144,11 @@ def test_what_refers_to_the_pods_finds_them() -> None:
         found["Deployment"]["spec"]["selector"]["matchLabels"],
         found["Service"]["spec"]["selector"],
         found["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"],
+        found["NetworkPolicy"]["spec"]["podSelector"]["matchLabels"],
         *(each["labelSelector"]["matchLabels"]
           for each in found["Deployment"]["spec"]["template"]["spec"]["topologySpreadConstraints"]),
     ]  # fmt: skip
-    assert all(selector and selector.items() <= pods.items() for selector in selectors)
+    assert pods == PODS and all(selector == PODS for selector in selectors)
     target = found["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
     assert (target["apiVersion"], target["kind"], target["name"]) == (
         found["Deployment"]["apiVersion"], "Deployment", found["Deployment"]["metadata"]["name"],
@@ -130,6 +163,7 @@ def test_ports_are_where_the_server_listens() -> None:
     ports = container()["ports"]
     assert [(each["name"], each["containerPort"]) for each in ports] == [("http", port)]
     assert [each["targetPort"] for each in resources()["Service"]["spec"]["ports"]] == ["http"]
+    assert resources()["NetworkPolicy"]["spec"]["ingress"] == [{"ports": [{"port": "http", "protocol": "TCP"}]}]
     annotations = resources()["Deployment"]["spec"]["template"]["metadata"]["annotations"]
     assert (annotations["prometheus.io/port"], annotations["prometheus.io/path"]) == (str(port), "/metrics")
 
@@ -192,9 +226,10 @@ def test_the_server_accepts_the_settings() -> None:
 
 
 def test_the_metric_that_scales_is_one_of_the_servers() -> None:
-    metrics = resources()["HorizontalPodAutoscaler"]["spec"]["metrics"]
-    (name,) = [each["pods"]["metric"]["name"] for each in metrics if each["type"] == "Pods"]
-    (rule,) = read(KUBERNETES / "adapter-rules.yaml")["rules"]["custom"]
+    (patch,) = read(REQUESTS / "kustomization.yaml")["patches"]
+    (added,) = yaml.safe_load(patch["patch"])
+    name = added["value"]["pods"]["metric"]["name"]
+    (rule,) = read(REQUESTS / "adapter-rules.yaml")["rules"]["custom"]
     assert rule["seriesQuery"].startswith(name + "{")
     assert name in _metrics()
 
