@@ -61,7 +61,7 @@ def test_install_and_uninstall(tmp_path: Path) -> None:
     assert "ExecStart=/opt/s/bin/server\n" in unit
     template = (tmp_path / "opt/s/lib/systemd/system/server@.service").read_text()
     assert "ExecStart=/opt/s/bin/server --listen=127.0.0.1:%i\n" in template
-    assert "@" not in re.sub("^#.*$", "", unit, flags=re.MULTILINE)
+    assert not re.search("@[A-Z]+@", unit + template)
     (tmp_path / "opt/s/bin/other").write_text("somebody else's\n")
     _make("uninstall", f"DESTDIR={tmp_path}", "PREFIX=/opt/s")
     assert list(_files(tmp_path)) == ["opt/s/bin/other"]

@@ -6,15 +6,19 @@ from __future__ import annotations
 import errno
 import os
 import platform
+import re
 import shutil
+import signal
 import subprocess
 import sys
-from typing import Dict, List, Tuple
+from pathlib import Path
+from typing import Dict, List, Set, Tuple
 
 import pytest
 
 from support.configurations import only
 from support.server import Launcher
+from support.tracing import can_trace
 from support.variant import BINARY, ROOT, patience
 
 # On each machine: to change a thread's time slice; the one that a server needs to start.
@@ -48,14 +52,47 @@ def test_without_sched_setattr_it_serves(launch: Launcher) -> None:
     assert [line for line in server.lines if not line.startswith("ready ")] == []
 
 
-def test_systemds_set_has_it() -> None:
+def systemds_set(name: str) -> Set[str]:
+    """The calls of a set such as @system-service; skips where that cannot be asked."""
     if shutil.which("systemd-analyze") is None:
         pytest.skip("no systemd-analyze here")
     done = subprocess.run(
-        ["systemd-analyze", "syscall-filter", "@resources", "@system-service"],
-        capture_output=True, text=True, timeout=patience(20), check=False, env={**os.environ, "SYSTEMD_COLORS": "0"},
+        ["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, timeout=patience(20), check=False,
+        env={**os.environ, "SYSTEMD_COLORS": "0"},
     )  # fmt: skip
     if done.returncode != 0:
         pytest.skip(f"systemd-analyze does not work here: {done.stderr[:200]}")
-    resources, _, service = done.stdout.partition("@system-service")
-    assert "sched_setattr" in resources and "@resources" in service
+    found = set()
+    for line in done.stdout.splitlines()[1:]:
+        word = line.strip()
+        found |= systemds_set(word) if word.startswith("@") else {word}
+    return found
+
+
+ROUTES = ("/", "/cpu?n=10", "/sleep?ms=1", "/block?ms=1&offload=1", "/fanout?n=3&ms=1", "/stream?chunks=2&ms=1", "/files/",
+          "/status", "/metrics", "/db", "/queries?n=2", "/updates?n=2", "/cache")  # fmt: skip
+
+
+@pytest.mark.skipif(not can_trace(), reason="strace cannot follow a server here")
+@only("prefork", "threads", "coro")
+def test_the_units_let_through_what_is_called(launch: Launcher, tmp_path: Path) -> None:
+    """From the start over a reload and a worker's death to the end; systemd kills for what they do not name."""
+    (named,) = re.findall(r"^SystemCallFilter=(.*)$", (ROOT / "share/systemd/server.service").read_text(), re.MULTILINE)
+    allowed: Set[str] = set()
+    for word in named.split():
+        allowed |= systemds_set(word) if word.startswith("@") else {word}
+    trace = tmp_path / "trace"
+    server = launch(f"--root={tmp_path}", f"--access-log={tmp_path}/log", "--lame-duck=0.1", expected=["worker"],
+                    prefix=["strace", "-D", "-f", "-qq", "-o", str(trace)], within=30)  # fmt: skip
+    for target in ROUTES:
+        server.get(target, timeout=20)
+    server.signal(signal.SIGHUP)
+    server.wait_for_line("reloaded:", within=20)
+    before = server.wait_for_workers()
+    os.kill(before[0], signal.SIGKILL)
+    server.wait_for_workers(but=before[:1])
+    assert server.get("/hello", timeout=20).status == 200
+    server.stop()
+    called = set(re.findall(r"^\d+ +(\w+)\(", trace.read_text(), re.MULTILINE))
+    assert {"accept4", "execve"} < called
+    assert called - allowed == set()

@@ -7,8 +7,6 @@ Neither may it spin meanwhile, nor die, nor answer anybody wrongly.
 import os
 import re
 import resource
-import shutil
-import subprocess
 import time
 from pathlib import Path
 from typing import List
@@ -21,6 +19,7 @@ from support.configurations import only, per_request
 from support.load import crowd, disperse
 from support.rounds import repeat
 from support.server import Launcher, Server
+from support.tracing import can_trace
 from support.variant import VARIANT, patience
 from support.waiting import eventually
 
@@ -175,15 +174,8 @@ def test_descriptors_run_out_under_load(launch: Launcher) -> None:
     assert server.worker_pids() == workers, "a worker died of it"
 
 
-def _can_trace() -> bool:
-    if VARIANT != "release" or shutil.which("strace") is None:
-        return False
-    done = subprocess.run(["strace", "-qq", "-e", "trace=none", "true"], capture_output=True, check=False)
-    return done.returncode == 0
-
-
 @pytest.mark.parametrize("error", ["ENFILE", "ENOBUFS", "ENOMEM"])
-@pytest.mark.skipif(not _can_trace(), reason="strace cannot inject errors here")
+@pytest.mark.skipif(not can_trace(), reason="strace cannot inject errors here")
 @only("prefork", "threads", "coro", "prefork-connection")
 def test_accept_fails(launch: Launcher, tmp_path: Path, error: str) -> None:
     """The system is short of something: accept fails a few times, then goes on."""
