@@ -106,6 +106,15 @@ def test_a_turn_of_two_stand_ins(
     (tmp_path / site.NAME).mkdir()
     plan = replace(made.plan((CELL,)), warmup_s=0.2)
     configuration = replace(CORO, server_cpus=(0,), load_cpus=(0,))
+    third: list[subprocess.Popen[bytes]] = []
+    start = Children.start
+
+    def started(self: Children, argv: Any, *rest: Any, **more: Any) -> subprocess.Popen[bytes]:
+        child = start(self, argv, *rest, **more)
+        third.extend([child] if argv == duet.COMPUTING else [])
+        return child
+
+    monkeypatch.setattr(Children, "start", started)
     with Children() as children:
         one = Bench(children, Programs(FAKE, tmp_path), plan)
         benches = [one, replace(one)]
@@ -114,11 +123,22 @@ def test_a_turn_of_two_stand_ins(
                 duet.turn(benches, Step(0, CELL, configuration))
             return
         both = duet.turn(benches, Step(3, CELL, configuration))
+        (computing,) = third  # that takes its share of the core
+        assert computing.poll() is not None
     assert [sample.order for sample in both] == [1, 0]
     for sample in both:
         assert sample.load is not None and sample.load.requests > 0
         assert sample.block == 3 and sample.exit_status == 0 and not sample.pids_changed
         assert duet.cpu_us(sample, 1) > 0
+
+
+@pytest.mark.parametrize(
+    "given, connections",
+    [([], 256), (["--connections=8"], 8), (["--workloads=cpu"], 16), (["--floor", "--workloads=hello"], 64)],
+)
+def test_connections_without_work_are_many(given: list[str], connections: int) -> None:
+    listed = bench("--against=HEAD", "--workloads=hello", "--models=coro", *given, "--list").stdout
+    assert f", {connections} connections, coro\n" in listed
 
 
 @pytest.mark.parametrize(
@@ -167,7 +187,7 @@ def test_a_server_against_itself(tmp_path: Path) -> None:
     done = bench("--against", server, "--models=coro", "--workloads=hello", "--budget=0.1", "--warmup=0.1",
                  f"--results={tmp_path}")  # fmt: skip
     assert done.returncode == compare.UNDECIDED, done.stderr
-    assert "hello, 64 connections, coro: CPU per request " in done.stdout
+    assert "hello, 256 connections, coro: CPU per request " in done.stdout
     (folder,) = tmp_path.iterdir()
     document = json.loads((folder / "against.json").read_text())
     (only,) = document["lines"]

@@ -5,6 +5,10 @@ What else the machine does then happens to both, and the ratio of their CPU time
 keeps still where runs one after the other differ by a multiple of what is looked for. A turn starts
 both anew and loads them for a window, every other turn the other one first. Windows of one start are
 more alike than starts, so a turn is one pair however long it lasts.
+
+A third program, which only computes, takes its share of each core, so that these are the limit and
+not wrk's: a server that waits for wrk finds fewer requests when it wakes up, each of which then costs
+more, and of two the quicker one would wait more often.
 """
 
 from __future__ import annotations
@@ -22,6 +26,7 @@ from .measurement import Bench
 from .sample import Sample
 
 WINDOW_S = 2.0
+COMPUTING = ("sh", "-c", "while :; do :; done")
 
 
 def turn(benches: Sequence[Bench], step: Step) -> list[Sample]:
@@ -39,6 +44,9 @@ def turn(benches: Sequence[Bench], step: Step) -> list[Sample]:
             problem = bench.problem(workload, configuration, server.port)
             if problem:
                 raise LabError(f"{configuration.label} of {bench.programs.server}: {problem}")
+        for cpu in configuration.server_cpus:
+            third = benches[0].children.start(COMPUTING, (cpu,), benches[0].programs.folder)
+            stack.callback(benches[0].children.kill, third)
         with ThreadPoolExecutor(2, initializer=priority.lead, initargs=(plan.nice,)) as pool:
             _window(pool, benches, step, servers, plan.warmup_s)
             samples = _window(pool, benches, step, servers, WINDOW_S)

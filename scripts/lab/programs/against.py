@@ -33,6 +33,7 @@ SCHEMA = 2  # of against.json
 BUDGET_S = 20.0  # for each line
 NOISE = 0.01  # farther from 1 than a server is from itself
 LEAST = 4  # turns, before a line is done
+FULL = 256  # connections of a request without work, so that no server runs out of requests
 BUILD_TIMEOUT_S = 600
 
 
@@ -134,13 +135,14 @@ def plan_for(options: argparse.Namespace, notes: list[str]) -> tuple[Plan, list[
             raise UsageError(f"--{name} does not go with --against")
     if options.budget is not None and options.budget <= 0:
         raise UsageError("--budget: more than 0 s")
+    chosen = options.preset != "quick" or options.connections
     if options.preset == "quick":
         options.models, options.workloads = options.models or MODELS, options.workloads or WORKLOADS
     options.no_aa, options.label = True, options.label or "against"
     plan = choosing.make_plan(options, notes)
     cells = [
         replace(cell, configurations=tuple(c for c in cell.configurations if not (c.floor or c.peer)))
-        for cell in plan.cells
+        for cell in (plan.cells if chosen else map(_filled, plan.cells))
         if cell.workload.kind is Kind.LOAD
     ]
     plan = replace(plan, cells=tuple(cells), steps=())
@@ -151,6 +153,10 @@ def plan_for(options: argparse.Namespace, notes: list[str]) -> tuple[Plan, list[
     for text in options.fail_if:
         compare.conditions(text, [replace(line.compared, ratios=ones) for line in lines])
     return plan, lines
+
+
+def _filled(cell: Cell) -> Cell:
+    return replace(cell, connections=max(cell.connections, FULL)) if cell.workload.floor else cell
 
 
 def measure(
