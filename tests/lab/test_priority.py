@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Iterator, List
+from typing import Any, ClassVar, Iterator, List, Tuple
 
 import made  # first: it makes the lab importable
 
@@ -17,7 +19,7 @@ from lab.machine import priority
 from lab.machine.children import Children
 from lab.machine.errors import LabError
 from lab.ask.plan import Step
-from lab.ask.workloads import WORKLOADS
+from lab.ask.workloads import WORKLOADS, Workload
 from lab.judge import analysis
 from lab.measure import measurement, offered
 from lab.show import reading, table
@@ -87,17 +89,20 @@ def test_what_asks_a_database_competes_as_the_database_does() -> None:
     assert replace(plan, nice=LOWERED).nice_for(WORKLOADS["db"]) == LOWERED
 
 
+@dataclass
 class Asked:
-    """A load that notes the nice value it would begin with."""
+    """A load that notes the nice value it would begin with, and as what."""
 
-    workload, rate, ramp_s = WORKLOADS["db"], 1.0, 0.0
-    begun: List[int] = []
+    prefix: Tuple[str, ...] = ()
+    workload: ClassVar[Workload] = WORKLOADS["db"]
+    rate, ramp_s = 1.0, 0.0
+    begun: ClassVar[List[Tuple[int, Tuple[str, ...]]]] = []
 
     def argv(self, _server: str, _folder: str) -> List[str]:
         return []
 
     def run(self, children: Any, _server: str) -> Any:
-        self.begun.append(children.nice)
+        self.begun.append((children.nice, self.prefix))
         return SimpleNamespace(answered=0)
 
 
@@ -116,10 +121,24 @@ def test_a_generator_goes_before_the_database_beside_it(monkeypatch: pytest.Monk
 
     bench.start = start
     monkeypatch.setattr(measurement, "command_lines", lambda *_: ("", ""))
+    monkeypatch.setattr(priority, "real_time", lambda: ("first",))
     asked: Any = Asked()
     offered.measure(bench, Step(0, plan.cells[0], made.CORO), asked)
     offered.elsewhere(bench, "http://127.0.0.1:1", asked)
-    assert asked.begun == [-20, -20]
+    assert asked.begun == [(-20, ("first",)), (-20, ())]
+
+
+def test_a_real_time_task_where_that_is_allowed() -> None:
+    prefix = priority.real_time()
+    if not prefix:
+        pytest.skip("real-time tasks are not allowed here")
+    asking = [*prefix, sys.executable, "-c", "import os; print(os.sched_getscheduler(0))"]
+    assert subprocess.check_output(asking, text=True) == f"{os.SCHED_FIFO}\n"
+
+
+def test_no_real_time_task_where_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=1))
+    assert priority.real_time() == ()
 
 
 @pytest.mark.parametrize("asked", ["-21", "20"])

@@ -9,13 +9,15 @@ sessions first and nice only within one. All that are compared get the same, and
 between them: among tasks of one weight the scheduler decides as it would at nice 0.
 
 A database is not raised, as PostgreSQL opens a session for each of its processes, and so with
-one behind the handler the server is not, nor wrk. A generator of requests at set times is: it would
-measure how long it waits for the core that it shares with the database.
+one behind the handler the server is not, nor wrk. A generator of requests at set times would measure
+how long it waits for the core that it shares with the database, whose many sessions each weigh as much
+as one: it is a real-time task, where that is allowed.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -64,6 +66,13 @@ def take(nice: int) -> None:
             if left == 0:
                 raise
             time.sleep(AUTOGROUP_PAUSE_S)
+
+
+def real_time() -> tuple[str, ...]:
+    """What the command of a real-time task begins with; nothing where that is not allowed."""
+    prefix = ("chrt", "--fifo", "1")
+    tried = subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL, check=False)
+    return prefix if tried.returncode == 0 else ()
 
 
 def lead(nice: int) -> None:

@@ -11,7 +11,7 @@ import shlex
 import time
 from dataclasses import dataclass, replace
 
-from ..machine import procfs
+from ..machine import priority, procfs
 from ..machine.procfs import Usage
 from ..ask.plan import Step
 from ..server import servers
@@ -50,6 +50,7 @@ def measure(bench: Bench, step: Step, asked: Command) -> Offered:
     workload, configuration = step.cell.workload, step.configuration
     if workload.database:
         bench.programs.backend.refill(workload, configuration.load_cpus)
+        asked = replace(asked, prefix=priority.real_time())
     with bench.start(configuration, workload) as server:
         where = f"http://127.0.0.1:{server.port}"
         commands = measurement.command_lines(bench, step, server, asked.argv(where, "."))
@@ -57,7 +58,7 @@ def measure(bench: Bench, step: Step, asked: Command) -> Offered:
         if problem:
             return Offered(None, problem, commands=commands)
         pids = server.worker_pids()
-        bench.children.nice = bench.plan.nice  # before a database, too: see machine/priority
+        bench.children.nice = bench.plan.nice
         before_s, machine_before = procfs.cpu_seconds(pids), procfs.machine(configuration.server_cpus)
         begun = time.monotonic()
         load = asked.run(bench.children, where)
