@@ -212,6 +212,7 @@ enum ref_result ref_trailers(const uint8_t *data, size_t size, size_t *used)
 {
     struct cursor c = {data, data + size}, found;
     struct ref_text name, value;
+    unsigned count = 0;
 
     *used = 0;
     while (line(&c, &found)) {
@@ -219,7 +220,7 @@ enum ref_result ref_trailers(const uint8_t *data, size_t size, size_t *used)
             *used = (size_t)(c.at - data);
             return REF_WHOLE;
         }
-        if (!field_line(found, &name, &value))
+        if (!field_line(found, &name, &value) || ++count > REF_MAX_TRAILERS)
             return REF_WRONG;
     }
     return REF_PARTIAL;

@@ -20,7 +20,10 @@ struct ref_text {
     size_t length;
 };
 
-enum { REF_MAX_FIELDS = 256 };
+enum {
+    REF_MAX_FIELDS = 256,
+    REF_MAX_TRAILERS = 100, /* the server's bound */
+};
 
 struct ref_request {
     struct ref_text method, target;
@@ -67,7 +70,7 @@ bool ref_query(struct ref_text target, unsigned *value);
 bool ref_accept(const struct ref_text *lists, unsigned count, const char *type, const char *subtype,
                 unsigned *weight, bool *named);
 
-/* Reads a trailer section, with the empty line at its end. */
+/* Reads a trailer section, with the empty line at its end; more than REF_MAX_TRAILERS are wrong. */
 enum ref_result ref_trailers(const uint8_t *data, size_t size, size_t *used);
 
 #endif
