@@ -181,10 +181,14 @@ def test_the_mean_wait_is_that_of_queueing_theory(utilisation: float) -> None:
         with fixed_service() as (server, url):
             before_s = waited_s(server.pid)
             figures = finish(start(*arguments, url, preferred=True)).figures
-            need_quiet(figures, waited_s(server.pid) - before_s, 0.02 * of_theory)
+            server_waited_s = waited_s(server.pid) - before_s
+        need_quiet(figures, server_waited_s, 0.02 * of_theory)
         assert errors(figures) == {} and figures["answered"] == round(rate * SECONDS)
         wait = figures["latency_us"]["mean"] / 1e6 - SERVICE_S
-        assert wait == pytest.approx(of_schedule, rel=0.1)
-        assert wait == pytest.approx(of_theory, rel=0.1)
+        near = [wait == pytest.approx(mean, rel=0.1) for mean in (of_schedule, of_theory)]
+        if not all(near):  # a service that takes 1 % longer makes waits (2 - u) / (1 - u) % longer
+            explains_s = 0.05 * SERVICE_S * (1 - utilisation) / (2 - utilisation)
+            need_quiet(figures, server_waited_s, explains_s)
+        assert all(near), (wait, of_schedule, of_theory)
 
     in_a_quiet_window(attempt)
