@@ -121,7 +121,7 @@ def test_a_generator_goes_before_the_database_beside_it(monkeypatch: pytest.Monk
 
     bench.start = start
     monkeypatch.setattr(measurement, "command_lines", lambda *_: ("", ""))
-    monkeypatch.setattr(priority, "real_time", lambda: ("first",))
+    monkeypatch.setattr(priority, "real_time", lambda nice: ("first",) if nice == -20 else ())
     asked: Any = Asked()
     offered.measure(bench, Step(0, plan.cells[0], made.CORO), asked)
     offered.elsewhere(bench, "http://127.0.0.1:1", asked)
@@ -129,7 +129,7 @@ def test_a_generator_goes_before_the_database_beside_it(monkeypatch: pytest.Monk
 
 
 def test_a_real_time_task_where_that_is_allowed() -> None:
-    prefix = priority.real_time()
+    prefix = priority.real_time(priority.RAISED)
     if not prefix:
         pytest.skip("real-time tasks are not allowed here")
     asking = [*prefix, sys.executable, "-c", "import os; print(os.sched_getscheduler(0))"]
@@ -138,7 +138,11 @@ def test_a_real_time_task_where_that_is_allowed() -> None:
 
 def test_no_real_time_task_where_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=1))
-    assert priority.real_time() == ()
+    assert priority.real_time(priority.RAISED) == ()
+
+
+def test_no_real_time_task_beside_what_is_to_compete() -> None:
+    assert priority.real_time(priority.NORMAL) == ()
 
 
 @pytest.mark.parametrize("asked", ["-21", "20"])

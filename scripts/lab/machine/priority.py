@@ -68,9 +68,12 @@ def take(nice: int) -> None:
             time.sleep(AUTOGROUP_PAUSE_S)
 
 
-def real_time() -> tuple[str, ...]:
-    """What the command of a real-time task begins with; nothing where that is not allowed."""
+def real_time(nice: int) -> tuple[str, ...]:
+    """What the command of a real-time task begins with, where others are raised to that nice value;
+    nothing where they are not, or where it is not allowed."""
     prefix = ("chrt", "--fifo", "1")
+    if nice >= NORMAL:
+        return ()
     tried = subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL, check=False)
     return prefix if tried.returncode == 0 else ()
 
