@@ -123,9 +123,11 @@ def test_a_generator_goes_before_the_database_beside_it(monkeypatch: pytest.Monk
     monkeypatch.setattr(measurement, "command_lines", lambda *_: ("", ""))
     monkeypatch.setattr(priority, "real_time", lambda nice: ("first",) if nice == -20 else ())
     asked: Any = Asked()
-    offered.measure(bench, Step(0, plan.cells[0], made.CORO), asked)
+    apart = replace(made.CORO, server_cpus=(0,), load_cpus=(1,))
+    offered.measure(bench, Step(0, plan.cells[0], apart), asked)
+    offered.measure(bench, Step(0, plan.cells[0], replace(apart, load_cpus=(0,))), asked)
     offered.elsewhere(bench, "http://127.0.0.1:1", asked)
-    assert asked.begun == [(-20, ("first",)), (-20, ())]
+    assert asked.begun == [(-20, ("first",)), (-20, ()), (-20, ())]
 
 
 def test_a_real_time_task_where_that_is_allowed() -> None:

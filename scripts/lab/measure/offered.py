@@ -50,7 +50,8 @@ def measure(bench: Bench, step: Step, asked: Command) -> Offered:
     workload, configuration = step.cell.workload, step.configuration
     if workload.database:
         bench.programs.backend.refill(workload, configuration.load_cpus)
-        asked = replace(asked, prefix=priority.real_time(bench.plan.nice))
+        if not configuration.shares_cores:  # where it would keep the server from running
+            asked = replace(asked, prefix=priority.real_time(bench.plan.nice))
     with bench.start(configuration, workload) as server:
         where = f"http://127.0.0.1:{server.port}"
         commands = measurement.command_lines(bench, step, server, asked.argv(where, "."))
