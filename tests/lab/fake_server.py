@@ -23,6 +23,8 @@ from email.utils import formatdate
 from urllib.parse import parse_qs, urlsplit
 
 FAULT = os.environ.get("FAKE_FAULT", "")
+ANEW_US = 2000  # of CPU time, of each process that is made for a request
+POOL_NONE = "--pool=none" in sys.argv[1:]
 UNDER_LOAD = 20  # requests after which the faults of a loaded server begin
 
 
@@ -64,6 +66,12 @@ class Worker:
                 head = await reader.readuntil(b"\r\n\r\n")
                 body = await self.answer(head.split()[1].decode())
                 self.requests += 1
+                if POOL_NONE:
+                    pid = os.fork()
+                    if pid == 0:
+                        spin(ANEW_US)
+                        os._exit(0)
+                    os.waitpid(pid, 0)
                 status = b"200 OK"
                 if self.requests > UNDER_LOAD:
                     if FAULT == "status":
@@ -102,6 +110,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", default="coro")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--pool", default="before")
     parser.add_argument("--listen", default="127.0.0.1:0")
     parser.add_argument("--version", action="version", version="fake 1")
     options = parser.parse_args()

@@ -23,6 +23,7 @@ from lab.show import document
 HOSTILE = "<script>alert(1)</script>&\"'"
 NGINX = Configuration("nginx", 1, *made.OWN)
 GIL = replace(made.THREADS, gil=True)
+ANEW = Configuration("prefork", 64, *made.OWN, anew=True, dispatch="connection")
 ENVIRONMENT = {
     "kernel": "6.1.0", "cpu": "A Processor", "cores": 2, "governor": None,
     "sysctl": {"net.core.somaxconn": "4096"}, "open_files_limit": (20000, 20000),
@@ -129,7 +130,7 @@ def everything(counts: Sequence[int] = (16, 256)) -> list[Cell]:
     cells = [Cell(WORKLOADS["hello"], count, (*three, made.AGAIN, made.FLOOR)) for count in counts]
     cells += [Cell(WORKLOADS["sleep"], count, three) for count in counts[:-1]]
     cells.append(Cell(WORKLOADS["sleep"], 256, (*pools(16, 64), made.CORO, NGINX)))
-    cells.append(Cell(WORKLOADS["cpu"], 16, (*three, GIL, made.SHARED)))
+    cells.append(Cell(WORKLOADS["cpu"], 16, (*three, GIL, ANEW, made.SHARED)))
     for name in ("idle", "interference", "crash", "drain"):
         cells.append(Cell(WORKLOADS[name], WORKLOADS[name].connections, three))
     cells.append(opened("mix", made.THREADS, made.CORO))

@@ -22,6 +22,7 @@ from lab.measure import measurement, wrk
 from lab.show import schema
 from support.waiting import eventually
 
+ANEW_US = 2000  # of the stand-in, with --pool=none
 BENCH = str(ROOT / "scripts/bench")
 SHORT = ["--duration=0.2", "--warmup=0", "--blocks=1", "--no-aa"]
 SHORT += ["--workers=4", "--server", FAKE]
@@ -259,6 +260,18 @@ def test_wrk_says_how_long_it_only_connected(name: str, measured: bool) -> None:
         assert load.connecting_s is not None and 10e-6 < load.connecting_s < 0.5
     else:
         assert load.connecting_s is None
+
+
+@needs_wrk
+def test_the_work_of_processes_that_have_ended_counts(tmp_path: Path) -> None:
+    done = bench(*SHORT, "--workloads=sleep", "--connections=4", "--models=prefork:4+none",
+                 f"--results={tmp_path}")  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    (folder,) = tmp_path.glob("*-quick")
+    (sample,) = json.loads((folder / "run.json").read_text())["samples"]
+    assert sample["gates"] == []  # such as that processes have changed
+    assert sample["derived"]["cpu_us_per_request"] > 0.75 * ANEW_US
+    assert "prefork(4)+none" in done.stdout
 
 
 @needs_wrk

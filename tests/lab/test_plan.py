@@ -25,6 +25,8 @@ def labels(text: str, pools: tuple[int, ...] = (64,), cores: plan.Cores = TWO) -
         ("threads,coro", (4, 16), ["threads(4)", "threads(16)", "coro"]),
         ("threads:2+gil,prefork:4+connection", (64,), ["threads(2)+gil", "prefork(4)+connection"]),
         ("coro,coro", (64,), ["coro"]),
+        ("prefork+none,threads:4+none+connection", (64,), ["prefork(64)+none", "threads(4)+none+connection"]),
+        ("coro+connection,stealing,stealing:2", (64,), ["coro+connection", "stealing", "stealing(2)"]),
     ],
 )
 def test_models_with_their_pools(text: str, pools: Any, expected: Any) -> None:
@@ -44,6 +46,8 @@ def test_one_loop_a_core_shares_the_only_two_cores_with_wrk() -> None:
     [
         ("treads", "did you mean threads"),
         ("coro+gil", "does not go with coro"),
+        ("coro+none", "prefork, threads: .none"),
+        ("stealing+connection", "does not go with stealing"),
         ("nginx+connection", "does not go with nginx"),
         ("coro:x", "whole number"),
         ("coro:0", "whole number"),
@@ -60,6 +64,11 @@ def test_the_command_asks_for_what_the_ready_line_must_say() -> None:
     config = plan.parse_models("threads:2+gil", [64], TWO)[0]
     assert config.arguments() == ["--model=threads", "--workers=2", "--gil", "--listen=127.0.0.1:0"]
     assert config.expected_ready() == {"model": "threads", "workers": "2"}
+    anew = plan.parse_models("prefork:2+none+connection", [64], TWO)[0]
+    assert anew.arguments()[:-1] == [
+        "--model=prefork", "--workers=2", "--pool=none", "--dispatch=connection",
+    ]  # fmt: skip
+    assert anew.contexts(64, WORKLOADS["hello"]) == 2  # at a time, as of a pool
 
 
 @pytest.mark.parametrize(

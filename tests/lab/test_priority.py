@@ -18,6 +18,7 @@ import pytest
 from lab.machine import priority
 from lab.machine.children import Children
 from lab.machine.errors import LabError
+from lab.machine.procfs import Usage
 from lab.ask.plan import Step
 from lab.ask.workloads import WORKLOADS, Workload
 from lab.judge import analysis
@@ -109,7 +110,7 @@ class Asked:
 def test_a_generator_goes_before_the_database_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
     plan = replace(made.plan((made.cell("db"),)), nice=-20)
     server = SimpleNamespace(
-        port=1, worker_pids=lambda: [os.getpid()], memory=lambda: (0, 0), alive=lambda: True
+        port=1, lasting_pids=lambda: [os.getpid()], usage=Usage, memory=lambda: (0, 0), alive=lambda: True
     )  # fmt: skip
     bench: Any = SimpleNamespace(plan=plan, children=SimpleNamespace(nice=None), problem=lambda *_: None)
     bench.programs = SimpleNamespace(backend=SimpleNamespace(refill=lambda *_: None))

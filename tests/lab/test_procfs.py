@@ -153,3 +153,4 @@ def test_children_that_have_ended_are_not_forgotten() -> None:
     subprocess.run([sys.executable, "-S", "-c", burn], check=True)
     assert procfs.reaped_seconds(os.getpid()) - before >= 0.08  # ticks of 10 ms
     assert procfs.reaped_seconds(0) == 0.0
+    assert procfs.spent_seconds([os.getpid()]) - before >= 0.08 and procfs.spent_seconds([0]) == 0.0

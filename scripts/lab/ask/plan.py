@@ -15,7 +15,11 @@ from .kinds import Kind
 from .workloads import Workload
 
 POOLS = ("prefork", "threads")
-MODELS = (*POOLS, "coro")
+MODELS = (*POOLS, "coro")  # the three that every reference run compares
+OURS = (*MODELS, "stealing")
+ANEW = "none"  # as --pool has it
+# What can be said of a configuration beside its size, and of which models.
+FLAGS = {"gil": ("threads",), ANEW: POOLS, "connection": MODELS, "request": MODELS}
 FLOOR = "floor"  # scripts/floor.c
 # Other servers (see peers): a pool's worker is taken for a request or connection; a loop's not.
 PEER_POOLS = (
@@ -57,6 +61,7 @@ class Configuration:
     server_cpus: tuple[int, ...]
     load_cpus: tuple[int, ...]
     gil: bool = False
+    anew: bool = False  # workers are made for each request or connection: at most so many at a time
     dispatch: str | None = None
     suffix: str = ""  # tells apart what would have the same label
     offered: float | None = None
@@ -67,6 +72,7 @@ class Configuration:
         if self.pooled or self.workers != 1:
             name += f"({self.workers})"
         name += "+gil" if self.gil else ""
+        name += f"+{ANEW}" if self.anew else ""
         name += f"+{self.dispatch}" if self.dispatch else ""
         name += f" at {self.offered * 100:g} %" if self.offered else ""
         return name + self.suffix
@@ -132,6 +138,7 @@ class Configuration:
             return ["--listen=127.0.0.1:0", *(["--close"] if close else [])]
         arguments = [f"--model={self.model}", f"--workers={self.workers}"]
         arguments += ["--gil"] if self.gil else []
+        arguments += [f"--pool={ANEW}"] if self.anew else []
         arguments += [f"--dispatch={self.dispatch}"] if self.dispatch else []
         arguments += [f"--root={root}"] if root else []
         return arguments + ["--listen=127.0.0.1:0"]
@@ -260,30 +267,25 @@ def parse_list(text: str, names: Collection[str], what: str) -> list[str]:
 
 
 def parse_models(text: str, pool_sizes: Sequence[int], cores: Cores) -> list[Configuration]:
-    """Configurations named as MODEL[:WORKERS][+gil][+connection|+request].
+    """Configurations named as MODEL[:WORKERS] and any of FLAGS, each after a +.
 
     WORKERS is a number, or the word cores: one each on every core; a pool without it comes
-    once for each of pool_sizes, coro without it has one loop. One loop a core takes all
+    once for each of pool_sizes, coro and stealing without it have one loop. One loop a core takes all
     cores where the server's share of them is only one; it then shares them with wrk.
     """
     found: list[Configuration] = []
     for spec in split_list(text):
         match = SPEC.fullmatch(spec)
         if match is None:
-            raise UsageError(f"model {spec!r}: expected MODEL[:WORKERS][+gil][+connection], where "
+            raise UsageError(f"model {spec!r}: expected MODEL[:WORKERS][+FLAG]..., where "
                              "WORKERS is a whole number from 1 or the word cores")  # fmt: skip
         model, count, flags = match.groups()
-        config = Configuration(known(model, (*MODELS, *PEERS), "model"), 1, cores.server, cores.load)
+        config = Configuration(known(model, (*OURS, *PEERS), "model"), 1, cores.server, cores.load)
         for flag in flags.split("+")[1:]:
-            if flag == "gil" and model == "threads":
-                config = replace(config, gil=True)
-            elif flag in ("connection", "request") and model in MODELS:
-                config = replace(config, dispatch=flag)
-            else:
-                raise UsageError(
-                    f"model {spec!r}: {flag!r} does not go with {model} "
-                    "(threads: +gil; each of our models: +connection)"
-                )
+            if model not in FLAGS.get(flag, ()):
+                there_are = "; ".join(f"{', '.join(models)}: +{name}" for name, models in FLAGS.items())
+                raise UsageError(f"model {spec!r}: {flag!r} does not go with {model} ({there_are})")
+            config = with_flag(config, flag)
         if count == "cores":
             if len(cores.server) == 1:
                 every = cores.together
@@ -295,12 +297,19 @@ def parse_models(text: str, pool_sizes: Sequence[int], cores: Cores) -> list[Con
             sizes = list(pool_sizes) if config.pooled else [1]
         found += [replace(config, workers=size) for size in sizes]
     if not found:
-        raise UsageError(f"no model given: there are {', '.join(MODELS)}")
+        raise UsageError(f"no model given: there are {', '.join(OURS)}")
     by_label: dict[str, Configuration] = {}
     for config in found:
         if by_label.setdefault(config.label, config) != config:
             raise UsageError(f"{config.label} is asked for twice, on different cores")
     return list(by_label.values())
+
+
+def with_flag(config: Configuration, flag: str) -> Configuration:
+    """flag: one of FLAGS."""
+    if flag == "gil":
+        return replace(config, gil=True)
+    return replace(config, anew=True) if flag == ANEW else replace(config, dispatch=flag)
 
 
 def cells_for(

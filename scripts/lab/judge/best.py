@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Iterable, Mapping
 
 from ..ask.kinds import Kind
-from ..ask.plan import MODELS
+from ..ask.plan import OURS
 from .analysis import CPU, P99, RPS, CellResult, Figure, Row, pairs
 from .stats import Comparison
 
@@ -59,12 +59,12 @@ def ranked(rows: Iterable[Row], figure: Figure) -> list[Row]:
 
 
 def contenders(result: CellResult) -> dict[str, list[Row]]:
-    """The rows of each of the three models, without textbook switches; where there are not two of
+    """The rows of each of our models, without textbook switches; where there are not two of
     them, every configuration by itself. Of all only those with cores of their own, if any count."""
     found: dict[str, list[Row]] = {}
     for row in result.models:
         how = row.configuration
-        if how.model in MODELS and not how.gil and how.dispatch != "connection":
+        if how.model in OURS and not (how.gil or how.anew) and how.dispatch != "connection":
             found.setdefault(how.model, []).append(row)
     if len(found) < 2:
         found = {row.label: [row] for row in result.models}

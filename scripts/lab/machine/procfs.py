@@ -4,8 +4,8 @@
 A server is a tree: a master, below it worker processes, in each some threads. The files
 at /proc/PID/schedstat and /proc/PID/status cover a process's first thread only, so usage
 is summed over /proc/PID/task/*. The CPU time of a thread that ended between two readings
-is lost; sets of process ids are compared by the caller, who must not trust a sample in
-which they changed.
+is lost, but to spent_seconds(); sets of process ids are compared by the caller, who must not
+trust a sample in which they changed.
 """
 
 from __future__ import annotations
@@ -113,6 +113,15 @@ def cpu_seconds(pids: Sequence[int]) -> float:
         with suppress(OSError):
             cpu_ns += int((thread / "schedstat").read_text().split()[0])
     return cpu_ns / 1e9
+
+
+def spent_seconds(pids: Sequence[int]) -> float:
+    """CPU time of these processes, with their threads and children that have ended, to a tick of each."""
+    ticks = 0
+    for pid in pids:
+        with suppress(OSError):
+            ticks += sum(map(int, _stat_fields(pid)[11:15]))
+    return ticks / TICKS_PER_S
 
 
 def reaped_seconds(pid: int) -> float:

@@ -62,8 +62,8 @@ def _window(
     """servers: in the order in which they are loaded. Counters are read before the first request
     and after the last, of both."""
     asked = {index: measurement.command(step, seconds, servers[index].port) for index in servers}
-    pids = {index: server.worker_pids() for index, server in servers.items()}
-    before = {index: procfs.usage(pids[index]) for index in servers}
+    pids = {index: server.lasting_pids() for index, server in servers.items()}
+    before = {index: server.usage() for index, server in servers.items()}
     opened = procfs.machine(()).passive_opens
     loads = {index: pool.submit(asked[index].run, benches[index].children) for index in servers}
     finished = {index: load.result() for index, load in loads.items()}
@@ -74,8 +74,8 @@ def _window(
         samples.append(measurement.sample_of(
             step, list(servers).index(index), measurement.command_lines(bench, step, server, asked[index].argv),
             load=finished[index], window_s=seconds, warmup_s=bench.plan.warmup_s,
-            usage=procfs.usage(pids[index]) - before[index],
-            pids_changed=server.worker_pids() != pids[index],
+            usage=server.usage() - before[index],
+            pids_changed=server.lasting_pids() != pids[index],
             connections_made=procfs.machine(()).passive_opens - opened,
         ))  # fmt: skip
     return samples

@@ -90,7 +90,7 @@ class Bench:
         self.children.nice = self.plan.nice_for(workload)  # also of the load that follows
         if configuration.peer:
             return peers.start(self.children, configuration, self.programs.folder)
-        return servers.start(
+        server = servers.start(
             self.children,
             self.programs.argv(configuration, workload),
             configuration.server_cpus,
@@ -98,6 +98,8 @@ class Bench:
             servers.ready_line(configuration.expected_ready()),
             limit,
         )
+        server.makes_anew = configuration.anew
+        return server
 
     def problem(self, workload: Workload, configuration: Configuration, port: int) -> str | None:
         """What is wrong with one answer; None where nothing is."""
@@ -184,7 +186,7 @@ def _measure(bench: Bench, step: Step, order: int, limit: Memory | None) -> Samp
         sample = sample_of(step, order, command_lines(bench, step, server, client))
         sample.answer_problem = bench.problem(workload, configuration, port)
         if sample.answer_problem is None:
-            if workload.compute_target and not configuration.peer:
+            if workload.compute_target and not (configuration.peer or configuration.anew):
                 sample.single_cpu_us = _single_cpu(server, port, workload)
             if workload.database and step.block < SERVICE_BLOCKS:
                 sample.extras["service_us"] = _service(bench, step, port)
@@ -329,19 +331,19 @@ def _read_through(bench: Bench, workload: Workload, limit: Memory) -> None:
 def _load(bench: Bench, step: Step, server: Server, sample: Sample, asked: wrk.Command) -> None:
     """The measured load, reading every counter right before and right after."""
     workload, configuration = step.cell.workload, step.configuration
-    pids = server.worker_pids()
+    pids, lasting = server.worker_pids(), server.lasting_pids()
     sample.memory_before_bytes, _ = server.memory()
     cpus = {*configuration.server_cpus, *configuration.load_cpus}
     ends = configuration.server_cpus[0], configuration.load_cpus[-1]
     with _beside(bench, step, server, sample) as beside, apart.watched(ends, bench.children.nice) as trips:
         machine_before = procfs.machine(cpus)
-        usage_before, beside_before = procfs.usage(pids), beside.cpu_s()
+        usage_before, beside_before = server.usage(), beside.cpu_s()
         begun = time.monotonic()
 
         load = asked.run(bench.children)
 
         sample.window_s = time.monotonic() - begun
-        sample.usage = procfs.usage(pids) - usage_before
+        sample.usage = server.usage() - usage_before
         machine = procfs.machine(cpus) - machine_before
         beside_s = max(0.0, beside.cpu_s() - beside_before)
         if workload.database:
@@ -351,7 +353,7 @@ def _load(bench: Bench, step: Step, server: Server, sample: Sample, asked: wrk.C
             whole = workload.set_files * work.SET_FILE_BYTES
             sample.extras["cached_share"] = server.limit.cached_bytes() / whole
         sample.memory_bytes, sample.master_bytes = server.memory()
-        sample.pids_changed = server.worker_pids() != pids
+        sample.pids_changed = server.lasting_pids() != lasting
     sample.load = _without(load, beside)
     sample.apart_ns = tuple(trips)
     sample.processes = len(pids)

@@ -58,18 +58,18 @@ def measure(bench: Bench, step: Step, asked: Command) -> Offered:
         problem = bench.problem(workload, configuration, server.port)
         if problem:
             return Offered(None, problem, commands=commands)
-        pids = server.worker_pids()
+        pids = server.lasting_pids()
         bench.children.nice = bench.plan.nice
-        before_s, machine_before = procfs.cpu_seconds(pids), procfs.machine(configuration.server_cpus)
+        before_s, machine_before = server.usage().cpu_s, procfs.machine(configuration.server_cpus)
         begun = time.monotonic()
         load = asked.run(bench.children, where)
         seconds = time.monotonic() - begun
-        used_s = procfs.cpu_seconds(pids) - before_s
+        used_s = server.usage().cpu_s - before_s
         machine = procfs.machine(configuration.server_cpus) - machine_before
         memory_bytes, _ = server.memory()
         if not server.alive():
             problem = f"the server ended: {servers.last_words(server.log())}"
-        elif server.worker_pids() != pids:
+        elif server.lasting_pids() != pids:
             problem = "the server's worker processes changed"
     answered = load.answered + asked.ramp_s * asked.rate / 2  # those of the ramp too
     cpu_us = used_s * 1e6 / answered if answered else None

@@ -17,7 +17,7 @@ from typing import Any, Mapping, Sequence
 
 from ..machine.errors import LabError, UsageError
 from ..machine.program import Parser, say
-from ..ask.plan import MODELS, PEERS
+from ..ask.plan import OURS, PEERS
 from ..ask.workloads import WORKLOADS
 from ..judge import conclusions
 from ..judge.analysis import CellResult
@@ -42,7 +42,7 @@ def main(argv: Sequence[str]) -> int:
     earlier, server = taken_up(parser, options) if options.resume else (None, options.server)
     plan = earlier.plan if earlier else choosing.make_plan(options, notes)
     if options.list:
-        lines = [f"models: {', '.join(MODELS)}; peers: {', '.join(PEERS)}; workloads:"]
+        lines = [f"models: {', '.join(OURS)}; peers: {', '.join(PEERS)}; workloads:"]
         lines += [f"  {w.name:18}{w.target:30}{w.shape}" for w in WORKLOADS.values()]
         lines += [choosing.describe(plan) + "".join(f"{note}\n" for note in notes)]
         say(sys.stdout, "\n".join(lines))

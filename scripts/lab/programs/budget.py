@@ -29,7 +29,7 @@ def seconds_planned(plan: Plan) -> float:
     for cell in plan.cells:
         for configuration in cell.configurations:
             load_s = plan.duration_of(cell, configuration) + cell.workload.kind.overhead_s
-            start_s = OVERHEAD_S + STARTING_S * configuration.workers**2
+            start_s = OVERHEAD_S + (0.0 if configuration.anew else STARTING_S * configuration.workers**2)
             found += plan.blocks * (start_s + plan.warmup_s + load_s)
             if plan.steady:
                 found += STEADY_S - plan.warmup_s + (plan.blocks - 1) * NEEDED_S

@@ -14,6 +14,7 @@ from ..machine import procfs
 from ..machine.cgroup import Memory
 from ..machine.children import Children
 from ..machine.errors import LabError
+from ..machine.procfs import Usage
 
 READY_TIMEOUT_S = 60.0  # thousands of workers on a busy machine
 STOP_TIMEOUT_S = 15.0
@@ -43,6 +44,7 @@ class Server:
     """A running server. A context manager: leaving it ends the server, drained if it will."""
 
     serves_itself = False  # what it has below it are helpers, not workers
+    makes_anew = False  # workers end when they have served
     port = 0  # where it serves, once it is ready
     exit_status: int | None = None
 
@@ -86,6 +88,17 @@ class Server:
         if self.serves_itself:
             return [self.pid]
         return procfs.descendants(self.pid) or [self.pid]
+
+    def lasting_pids(self) -> list[int]:
+        """Of these, those directly below the master: what they start may come and go."""
+        return [pid for pid in self.worker_pids() if procfs.parent_of(pid) == self.pid]
+
+    def usage(self) -> Usage:
+        """Of all workers so far. Those made anew have ended before they could be looked at: of them,
+        only CPU time is known."""
+        if self.makes_anew:
+            return Usage(cpu_s=procfs.spent_seconds(procfs.descendants(self.pid)))
+        return procfs.usage(self.worker_pids())
 
     def memory(self) -> tuple[int, int]:
         """(PSS of the workers, PSS of the master), in bytes; a lone process is a worker."""

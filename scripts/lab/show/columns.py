@@ -44,6 +44,11 @@ def _extra(name: str, form: Callable[[float], str]) -> Callable[[Row], str]:
     return lambda row: form(row.extras[name]) if name in row.extras else words.NONE
 
 
+def _unless_anew(text: Text) -> Text:
+    """What is lost with a thread or process that ends."""
+    return lambda row: words.NONE if row.configuration.anew else text(row)
+
+
 def _lag(row: Row) -> str:
     known = [us for s in row.samples if s.open and (us := s.open.lag.percentiles_us["p99"]) is not None]
     return words.duration_text(statistics.median(known)) if known else words.NONE
@@ -85,11 +90,11 @@ LONGEST = Column(
 RUN_QUEUE = Column(
     "run queue", "workers and threads of the server that were ready to run and had no core, on average; "
     "divided by req/s, how long each request was",
-    lambda r: f"{r.run_queue:.1f}", 3,
+    _unless_anew(lambda r: f"{r.run_queue:.1f}"), 3,
 )  # fmt: skip
 SWITCHES = Column(
     "switches", "context switches per request, voluntary and not",
-    lambda r: f"{r.switches:.2f}", 6,
+    _unless_anew(lambda r: f"{r.switches:.2f}"), 6,
 )  # fmt: skip
 CALLS = Column("syscalls", "per request, counted in a run of their own", _calls, 7)
 MEMORY = Column(

@@ -15,7 +15,7 @@ from typing import Any, Mapping, Type, TypeVar, cast
 
 from ..machine.errors import LabError
 from ..machine.procfs import Usage
-from ..ask.plan import AGAIN, Cell, Configuration, Cores, Plan, Step
+from ..ask.plan import AGAIN, Cell, Configuration, Cores, Plan, Step, with_flag
 from ..ask.kinds import Kind
 from ..ask.workloads import Workload
 from ..measure.sample import Count, Sample
@@ -29,7 +29,6 @@ T = TypeVar("T")
 _LABEL = re.compile(
     r"(?P<model>.*?)(?:\((?P<workers>\d+)\))?(?P<flags>(?:\+\w+)*)(?: at (?P<percent>[\d.]+) %)?", re.DOTALL
 )
-_DISPATCHES = ("connection", "request")
 
 
 def read(path: Path) -> Run:
@@ -53,17 +52,16 @@ def configuration(row: Mapping[str, Any]) -> Configuration:
     if match is None:
         raise ValueError(f"configuration {label!r}")
     flags = match["flags"].split("+")[1:]
-    dispatches = [flag for flag in flags if flag in _DISPATCHES]
     made = Configuration(
         match["model"],
         int(match["workers"] or 1),
         tuple(row["server_cpus"]),
         tuple(row["load_cpus"]),
-        gil="gil" in flags,
-        dispatch=dispatches[0] if dispatches else None,
         suffix=AGAIN if row["is_again"] else "",
         offered=float(match["percent"]) / 100 if match["percent"] else None,
     )
+    for flag in flags:
+        made = with_flag(made, flag)
     if made.label != label:
         raise ValueError(f"configuration {label!r} is read as {made.label!r}")
     return made
