@@ -8,13 +8,16 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import made
 from made import FAKE, ROOT, needs_wrk
 from lab.machine import procfs
 from lab.machine.children import Children
 from lab.machine.errors import LabError
+from lab.ask.plan import Step
 from lab.ask.workloads import WORKLOADS
 from lab.server import servers
 from lab.server.client import BadAnswer, Client
@@ -260,6 +263,32 @@ def test_wrk_says_how_long_it_only_connected(name: str, measured: bool) -> None:
         assert load.connecting_s is not None and 10e-6 < load.connecting_s < 0.5
     else:
         assert load.connecting_s is None
+
+
+@needs_wrk
+def test_users_who_think_are_no_closed_loop() -> None:
+    workload, cpus = WORKLOADS["skew"], sorted(os.sched_getaffinity(0))
+    with Children() as children, start(children) as server:
+        load = wrk.Command(workload, 8, cpus, 0.5, server.port).run(children)
+    assert 0 < load.requests < 10 * 8 * 0.5 / (workload.think_ms / 1e3)
+
+
+def test_what_is_beside_a_load_thinks_by_itself() -> None:
+    started: list[Any] = []
+
+    def begin(argv: list[str], *_: Any) -> Any:
+        started.append(argv)
+        return SimpleNamespace(pid=0)
+
+    children = SimpleNamespace(start=begin, kill=lambda process: None)
+    server: Any = SimpleNamespace(port=1)
+    workload = WORKLOADS["skew"]
+    step = Step(0, made.cell("skew", made.CORO), made.CORO)
+    bench_: Any = SimpleNamespace(children=children, plan=SimpleNamespace(warmup_s=0.0))
+    with measurement._beside(bench_, step, server, measurement.sample_of(step, 0)):
+        ((*_, script, url, _mark, think),) = started
+    assert script == wrk.THINK_SCRIPT and url.endswith(workload.slow_target or "?")
+    assert float(think) == workload.slow_think_ms
 
 
 @needs_wrk

@@ -11,7 +11,7 @@ from lab.ask import plan, workloads
 from lab.ask.plan import Configuration
 from lab.ask.workloads import WORKLOADS, with_query
 from lab.measure import environment, steady
-from lab.judge import gates
+from lab.judge import ceilings, gates
 
 
 def check(workload: str, configuration: Configuration = made.CORO, **fields: Any) -> list[str]:
@@ -120,6 +120,16 @@ def test_a_long_queue_gets_a_long_run() -> None:
     few = made.cell("sleep", connections=64)
     assert found.duration_of(few, made.CORO) == 1.0
     assert found.duration_of(cell, made.THREADS) == pytest.approx(3 * 4096 / 64 * 0.02)
+
+
+def test_users_who_think_make_no_full_load() -> None:
+    think = {"mean_us": 300.0, "mean_square_us2": 300.0**2}
+    assert check("skew", rps=400.0, connections=64, load_fields=think) == []
+    assert check("hello", rps=400.0, connections=64, load_fields=think) != []
+    result = made.result(WORKLOADS["skew"], 64, {made.CORO: {"rps": 400.0, "load_fields": think}})
+    assert result.rows[0].limiter == ceilings.OFFERED
+    found = plan.Plan((), 1, 0.5, 0.0, 1, "x", plan.Cores((0,), (1,)))
+    assert found.duration_of(result.cell, made.CORO) == 1500 * 0.160 / 64  # for a p99
 
 
 def test_a_window_holds_many_waits() -> None:

@@ -58,7 +58,7 @@ def test_quick_takes_about_a_minute() -> None:
 
 def test_full_has_what_was_promised_in_under_an_hour() -> None:
     found = planned("--full")
-    assert {cell.workload.name for cell in found.cells} == set(WORKLOADS)
+    assert {cell.workload.name for cell in found.cells} == set(WORKLOADS) - {"skew", "unequal"}
     for workload in ("hello", "sleep"):
         counts = {c.connections for c in found.cells if c.workload.name == workload}
         assert counts == {1, 4, 16, 64, 256, 1024, 4096}

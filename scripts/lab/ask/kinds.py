@@ -41,5 +41,5 @@ class Kind(StrEnum):
 
     @property
     def overhead_s(self) -> float:
-        """Beside the load: connections to be parked, faults to recover from."""
-        return {Kind.PARKED: 2.0, Kind.BESIDE: 0.3, Kind.CRASH: 0.7, Kind.DRAIN: 0.5}.get(self, 0.0)
+        """Beside the load: faults to recover from."""
+        return {Kind.BESIDE: 0.3, Kind.CRASH: 0.7, Kind.DRAIN: 0.5}.get(self, 0.0)

@@ -44,6 +44,7 @@ LONGEST = 4
 ALL_TURNS_S = 2.0
 # How long a process keeps the right to a database connection that others want; src/db/permits.h.
 TENURE_S = 0.25
+ENOUGH_FOR_P99 = 1500  # requests, of connections that think: a thousand make one, and not all windows are alike
 CONNECT_TURNS = 0.0005  # seconds of load for each connection: wrk's time includes connecting
 AGAIN = " again"  # suffix of the label of the second half of the A/A pair
 SPEC = re.compile(r"([^:+]*)(?::([1-9]\d*|cores))?((?:\+[^+]*)*)")  # of a configuration
@@ -226,6 +227,7 @@ class Plan:
             self.duration_s * workload.duration_factor,
             connections * CONNECT_TURNS,
             waits_s * (LONGEST if many else LONGER if contexts < connections else 1),
+            ENOUGH_FOR_P99 * workload.think_ms / 1e3 / connections,
             ALL_TURNS_S if many else 0.0,
             QUEUE_TURNS * connections * a_request_s,
             QUEUE_TURNS * borrowers * TENURE_S if borrows else 0.0,

@@ -65,7 +65,7 @@ class Maker:
 
 
 def full(make: Maker) -> Preset:
-    """every workload; 1 to 4096 connections on hello and sleep; pools of 4, 16, 64 and 256; keep-alive
+    """every workload but skew and unequal; 1 to 4096 connections on hello and sleep; pools of 4, 16, 64 and 256; keep-alive
     and not; both dispatches; --gil; 10 blocks, system calls counted apart: about an hour, 75 minutes
     with --peers"""
     three = "prefork,threads,coro"

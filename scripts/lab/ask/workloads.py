@@ -22,6 +22,7 @@ DB_CONNECTIONS = 16  # of all workers together: the default of --db-connections
 # 128 MB of files, and beside them 64 MB for a server and what belongs to its connections.
 SET_FILES, SET_FILE_BYTES = 2048, 64 << 10
 SET_MEMORY = 192 << 20
+PARKING_S = 0.0002  # a connection
 FILE_SIZES = {"1k": 1 << 10, "100k": 100 << 10, "1m": 1 << 20}
 
 
@@ -54,6 +55,8 @@ class Workload:
     memory_bytes: int = 0  # all that the server and the files it serves may use; 0: no limit
     slow_target: str | None = None
     slow_connections: int = 0
+    think_ms: float = 0.0  # between an answer and the next request of a connection, on average
+    slow_think_ms: float = 0.0  # of those beside
     same_bytes: bool = True  # the answer does not name the model
 
     @property
@@ -64,6 +67,11 @@ class Workload:
     def route(self) -> str:
         """What a server must offer: the first part of the path."""
         return self.target.split("?")[0].split("/")[1]
+
+    @property
+    def overhead_s(self) -> float:
+        """Beside the load, of its kind, and to park connections."""
+        return self.kind.overhead_s + self.parked * PARKING_S
 
     @property
     def computes_only(self) -> bool:
@@ -167,6 +175,15 @@ WORKLOADS = {
         _hello(
             "interference-wait", "beside 64 requests that wait 50 ms", 64, kind=Kind.BESIDE,
             slow_target="/sleep?ms=50", slow_connections=64, duration_factor=1.5,
+        ),
+        _hello(
+            "skew", "of all requests one in 100 computes 20 ms; figures are of the others", 64,
+            kind=Kind.BESIDE, think_ms=160, slow_target="/cpu?n=20000", slow_connections=4,
+            slow_think_ms=980,
+        ),
+        Workload(
+            "unequal", "/cpu?n=400", "beside a tenth of the connections that ask 10 times as often", 58,
+            kind=Kind.BESIDE, think_ms=30, slow_target="/cpu?n=400", slow_connections=6, slow_think_ms=2,
         ),
         Workload(
             "crash", "/sleep?ms=2", "a worker is killed under load", 32, b"slept 2\n",

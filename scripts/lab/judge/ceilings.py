@@ -27,7 +27,7 @@ ROUND_TRIPS = "round trips"
 SMALL = "small load on purpose"
 LOCK, CPYTHON_LOCK = "the lock (--gil)", "CPython's lock"
 LOOP_CORE, SERVER_CPU = "one loop's core", "server CPU"
-OFFERED = "the rate offered"
+OFFERED = "the rate offered"  # by an open loop, or users who think
 OVERLOAD = "overload"  # of an open load: more is offered than is answered
 
 
@@ -200,7 +200,7 @@ def limiter(
     """
     if workload.kind.counted:
         return SMALL
-    if configuration.offered:
+    if configuration.offered or workload.think_ms:
         return OFFERED
     if backend_cores and not configuration.shares_cores:
         if backend_cores + load_cores >= FULL * len(configuration.load_cpus):  # that the two share

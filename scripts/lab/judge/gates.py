@@ -18,8 +18,8 @@ the law hold for a short run of a real load generator, and one allowance:
   it was not measured, so much is allowed for it.
 * where each request has a connection of its own, connecting is in no latency: again only the
   upper bound is checked. So it is where a connection had fewer than TURNS answers: what is cut
-  off at the end is then more of the sum than the tolerance. With pipelining a batch is in
-  progress as one.
+  off at the end is then more of the sum than the tolerance, and where users think. With
+  pipelining a batch is in progress as one.
 
 Under an open load nothing keeps requests in progress: there the generator says itself when it cannot
 be believed, and what it could not offer.
@@ -142,7 +142,7 @@ def _arithmetic(
     if connecting_s is None:
         connecting_s = CONNECTING_S + CONNECTING_EACH_S * sample.connections
     lowest = 1 - LITTLE_TOLERANCE - connecting_s / load.duration_s
-    lasting = not (workload.close or configuration.closes)
+    lasting = not (workload.close or configuration.closes or workload.think_ms)
     lasting &= load.samples >= TURNS * sample.connections
     if load.runnable_share >= BUSY_WRK:
         lowest -= load.runnable_share

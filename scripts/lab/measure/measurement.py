@@ -297,7 +297,7 @@ def _beside(bench: Bench, step: Step, server: Server, sample: Sample) -> Iterato
             }
             yield _Beside(workload.parked, workload.parked - answered)
     elif workload.slow_target:
-        slow = replace(workload, target=workload.slow_target)
+        slow = replace(workload, target=workload.slow_target, think_ms=workload.slow_think_ms)
         cpus = step.configuration.load_cpus
         argv = wrk.Command(slow, workload.slow_connections, cpus, SLOW_S, port).argv
         process = bench.children.start(argv, cpus, ROOT)

@@ -38,6 +38,7 @@ from .environment import ROOT
 SCRIPT = "scripts/wrk/report.lua"
 POST_SCRIPT = "scripts/wrk/post.lua"
 WAIT_SCRIPT = "scripts/wrk/wait.lua"
+THINK_SCRIPT = "scripts/wrk/think.lua"
 PIPELINE_SCRIPT = "scripts/wrk/pipeline.lua"
 SET_SCRIPT = "scripts/wrk/set.lua"
 TIMEOUT_S = 8  # an answer later than this is dropped by wrk and voids the sample
@@ -205,6 +206,8 @@ class Command:
             script, arguments = PIPELINE_SCRIPT, ["--", str(workload.pipeline)]
         elif workload.set_files:
             script, arguments = SET_SCRIPT, ["--", str(workload.set_files)]
+        elif workload.think_ms:
+            script, arguments = THINK_SCRIPT, ["--", f"{workload.think_ms:g}"]
         elif workload.wait_ms > 0:
             script = WAIT_SCRIPT
         # Without the blank wrk takes no notice of the field, and says nothing.

@@ -28,7 +28,7 @@ def seconds_planned(plan: Plan) -> float:
     found = 0.0
     for cell in plan.cells:
         for configuration in cell.configurations:
-            load_s = plan.duration_of(cell, configuration) + cell.workload.kind.overhead_s
+            load_s = plan.duration_of(cell, configuration) + cell.workload.overhead_s
             start_s = OVERHEAD_S + (0.0 if configuration.anew else STARTING_S * configuration.workers**2)
             found += plan.blocks * (start_s + plan.warmup_s + load_s)
             if plan.steady:
