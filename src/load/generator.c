@@ -11,7 +11,6 @@
 
 enum {
     TICK_MS = 10,
-    SPIN_NS = 100000, /* before a request is due, and after one; wake-ups from a sleep take less */
     TURN_MOST_NS = 20000, /* a turn in vain takes 1 us; in a longer one the core was not its own */
     LATE_MS = 1000,    /* so long after the window what was due in it is taken up; its lag tells */
     QUEUE_BATCH = 256, /* requests that begin to wait in one turn of the loop */
@@ -70,8 +69,8 @@ static void on_wake(struct coro_loop *loop, struct coro_timer *timer)
 /* There is time to sleep, which would not make an answer late that is likely to come soon. */
 static bool can_sleep(const struct generator *g, int64_t now_ns, int64_t due_ns)
 {
-    return due_ns - now_ns > SPIN_NS &&
-           (now_ns - g->sent_ns > SPIN_NS || !requests_pending(&g->requests));
+    return due_ns - now_ns > g->spin_ns &&
+           (now_ns - g->sent_ns > g->spin_ns || !requests_pending(&g->requests));
 }
 
 /* Lets the loop have its turn, or sleep, until something is due. Returns the time. */
@@ -81,7 +80,7 @@ static int64_t wait(struct generator *g, int64_t now_ns, int64_t due_ns)
     int64_t then_ns;
 
     if (can_sleep(g, now_ns, due_ns)) {
-        coro_timer_start_at(g->loop, &g->wake, due_ns - SPIN_NS);
+        coro_timer_start_at(g->loop, &g->wake, due_ns - g->spin_ns);
         (void)!coro_park(CORO_FOREVER); /* who calls looks at what has become of it */
         return coro_now_ns();
     }
@@ -198,6 +197,7 @@ static int begin(struct generator *g)
     g->end_ns = g->window_ns + ns_of(options->duration_s);
     g->late_ns = g->end_ns + coro_ms_to_ns(LATE_MS);
     g->second_ns = g->window_ns + ns_of(1);
+    g->spin_ns = ns_of(options->spin_us / 1e6);
     result = requests_init(&g->requests, &plan, g->start_ns, g->figures);
     if (result < 0)
         return result;

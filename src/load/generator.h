@@ -57,6 +57,7 @@ struct generator {
     struct connections all;
     int64_t window_ns, end_ns; /* of the window */
     int64_t late_ns;           /* what is due in the window is taken up until then */
+    int64_t spin_ns;           /* before a request is due, and after one */
     int64_t second_ns;         /* when the next second of the window ends */
     struct cpu_time before;    /* the window */
     int64_t sent_ns;           /* when the last request was taken up */

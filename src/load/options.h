@@ -23,6 +23,7 @@ struct options {
     double duration_s, ramp_s;
     double timeout_s; /* from the intended time of a request */
     double drain_s;   /* after the window */
+    double spin_us;   /* before a request is due, and after one; more than a wake-up takes */
     double give_up_s; /* age of the oldest request at which the run ends; 0: never */
     double start_at;  /* Unix time; 0: at once */
     uint64_t seed;

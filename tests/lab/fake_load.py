@@ -34,7 +34,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(allow_abbrev=False)
     for name in ("rate", "duration"):
         parser.add_argument(f"--{name}", type=float, required=True)
-    for name in ("ramp", "connections", "threads", "give-up", "body"):
+    for name in ("ramp", "connections", "threads", "give-up", "body", "spin"):
         parser.add_argument(f"--{name}")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", required=True)

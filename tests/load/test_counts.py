@@ -295,3 +295,15 @@ def test_a_json_that_cannot_be_written_loses_no_figures() -> None:
     assert done.returncode == NOTHING
     assert "load: --json=/dev/full: " in done.stderr
     assert "answered" in done.stdout
+
+
+@pytest.mark.skipif(VARIANT != "release", reason="a sanitizer takes more time than there is to spin")
+def test_it_spins_for_as_long_as_it_is_told() -> None:
+    def used_s(spin_us: int) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        with Staged() as server:
+            load(*ASKED, f"--spin={spin_us}", server.url)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert used_s(0) < used_s(4000) / 2

@@ -182,6 +182,8 @@ class Command:
             given["--seed"] = str(self.seed)
         if workload.post_bytes:
             given["--body"] = f"@{folder}/body"
+        if workload.database:  # its core is the database's, too
+            given["--spin"] = "0"
         close = ["--close"] if workload.close else []
         options = [f"{name}={value}" for name, value in given.items()]
         return [*self.prefix, PROGRAM, *options, *close, server + workload.target]

@@ -32,6 +32,7 @@ static void what_is_not_given_has_its_default(void **state)
     assert_string_equal(o.url, URL);
     assert_true(o.rate == 5 && o.duration_s == 10 && o.ramp_s == 0);
     assert_true(o.timeout_s == 10 && o.drain_s == 1 && o.give_up_s == 0 && o.start_at == 0);
+    assert_true(o.spin_us == 100);
     assert_int_equal(o.connections, 1000);
     assert_int_equal(o.threads, 1);
     assert_int_equal(o.share, 0);
@@ -52,12 +53,12 @@ static void each_option_sets_its_field(void **state)
     assert_int_equal(PARSE(&o, "--rate=0.5", "--duration", "20.5", "--ramp=3", "--connections=7",
                            "--spacing=constant", "--seed=18446744073709551615", "--threads=2",
                            "--path=/a*b", "--path=/c?d*1.5", "--body=text", "--close",
-                           "--unix=/tmp/s", "--timeout=0.5", "--give-up=2", "--json=-",
+                           "--unix=/tmp/s", "--timeout=0.5", "--give-up=2", "--json=-", "--spin=0",
                            "--share=1/3", "--start-at=1000000000.25", "--", URL),
                      0);
     assert_true(o.rate == 0.5 && o.duration_s == 20.5 && o.ramp_s == 3);
     assert_true(o.timeout_s == 0.5 && o.drain_s == 0.5 && o.give_up_s == 2);
-    assert_true(o.start_at == 1000000000.25);
+    assert_true(o.start_at == 1000000000.25 && o.spin_us == 0);
     assert_int_equal(o.connections, 7);
     assert_int_equal(o.spacing, ARRIVALS_CONSTANT);
     assert_true(o.seed == UINT64_MAX);
@@ -192,9 +193,9 @@ static void no_more_threads_than_connections(void **state)
 static void help_names_every_option(void **state)
 {
     static const char *const names[] = {
-        "rate",    "duration", "ramp",  "connections", "spacing",  "seed",  "threads",
-        "path",    "body",     "close", "unix",        "timeout",  "drain", "json",
-        "give-up", "agents",   "agent", "share",       "start-at", "help",  "version"};
+        "rate",   "duration", "ramp",  "connections", "spacing", "seed",   "threads", "path",
+        "body",   "close",    "unix",  "timeout",     "drain",   "json",   "spin",    "give-up",
+        "agents", "agent",    "share", "start-at",    "help",    "version"};
     static char text[8192];
     FILE *file = fmemopen(text, sizeof text, "w");
 
