@@ -166,6 +166,8 @@ def main() -> int:
     raise_open_files()
     if OTHER_CORES:
         os.sched_setaffinity(0, OTHER_CORES)  # for the servers and the balancer too
+    # This program itself gives way to them at once: whoever restarts servers does it from elsewhere.
+    os.sched_setscheduler(0, os.SCHED_IDLE | os.SCHED_RESET_ON_FORK, os.sched_param(0))
     launcher = Launcher(next(c for c in CONFIGURATIONS if c.name == given.model))
     with tempfile.TemporaryDirectory(prefix="rollouts-") as name:
         try:
