@@ -17,6 +17,8 @@ import pytest
 from hdr import decode, highest_ns, percentile_ns
 from loading import BAD_USAGE, NOTHING, VOID, errors, finish, load, refused, start
 from staged import Staged
+from support import namespaces
+from support.namespaces import ADDRESS
 from support.variant import BINARY, LOAD, patience
 from support.waiting import eventually
 
@@ -190,61 +192,26 @@ def test_an_agent_without_who_asked_is_one_line() -> None:
 
 # ---- network namespaces --------------------------------------------------------------------------
 
-ADDRESS = "10.213.0.1"  # the server's, on its loopback; agent i has 10.213.i.2
-
-
-def ip(*words: object) -> None:
-    done = subprocess.run(["ip", *map(str, words)], capture_output=True, text=True, timeout=30, check=False)
-    if done.returncode != 0:
-        pytest.skip(f"ip {' '.join(map(str, words))}: {done.stderr.strip()}")
-
-
 @pytest.fixture
-def namespaces() -> Iterator[list[str]]:
-    """Four of them: a server's, and three that each have a cable to it and nothing else."""
-    if os.geteuid() != 0:
-        pytest.skip("making network namespaces needs root")
-    names = [f"load{os.getpid()}-{i}" for i in range(4)]
-    try:
-        for name in names:
-            ip("netns", "add", name)
-            ip("-n", name, "link", "set", "lo", "up")
-        ip("-n", names[0], "address", "add", f"{ADDRESS}/32", "dev", "lo")
-        for i, name in enumerate(names[1:], start=1):
-            ip("link", "add", "cable", "netns", name, "type", "veth", "peer", "name", f"cable{i}", "netns", names[0])
-            ip("-n", name, "address", "add", f"10.213.{i}.2/24", "dev", "cable")
-            ip("-n", names[0], "address", "add", f"10.213.{i}.1/24", "dev", f"cable{i}")
-            ip("-n", names[0], "link", "set", f"cable{i}", "up")
-            ip("-n", name, "link", "set", "cable", "up")
-            ip("-n", name, "route", "add", f"{ADDRESS}/32", "via", f"10.213.{i}.1")
+def hosts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """A server's, and three that reach it."""
+    monkeypatch.setenv("LOAD_SSH", namespaces.shell(tmp_path))
+    with namespaces.joined(3) as names:
         yield names
-    finally:
-        for name in names:
-            subprocess.run(["ip", "netns", "delete", name], capture_output=True, timeout=30, check=False)
 
 
-@pytest.fixture
-def enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A remote shell whose hosts are namespaces."""
-    script = tmp_path / "enter"
-    script.write_text('#!/bin/sh\nexec ip netns exec "$1" sh -c "$2"\n')
-    script.chmod(0o755)
-    monkeypatch.setenv("LOAD_SSH", str(script))
-
-
-@pytest.mark.usefixtures("enter")
-def test_three_hosts_are_one_to_a_step(namespaces: list[str]) -> None:
-    home, *hosts = namespaces
+def test_three_hosts_are_one_to_a_step(hosts: list[str]) -> None:
+    home, *others = hosts
     command = ["ip", "netns", "exec", home, BINARY, "--model=coro", f"--listen={ADDRESS}:8080", "--allow-root"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
         try:
             assert server.stdout is not None
             assert server.stdout.readline().startswith("ready ")
-            figures = load("--rate=1500", "--duration=2", f"--agents={','.join(hosts)}",
+            figures = load("--rate=1500", "--duration=2", f"--agents={','.join(others)}",
                            f"http://{ADDRESS}:8080/hello").figures  # fmt: skip
         finally:
             server.terminate()
-    assert [agent["host"] for agent in figures["agents"]] == hosts
+    assert [agent["host"] for agent in figures["agents"]] == others
     assert [agent["requests"] for agent in figures["agents"]] == [1000, 1000, 1000]
     assert (figures["answered"], figures["statuses"], errors(figures)) == (3000, {"200": 3000}, {})
     assert figures["latency_us"]["p99"] is not None
