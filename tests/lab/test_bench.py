@@ -7,10 +7,12 @@ import pty
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import made
 import pytest
 import made
 from made import FAKE, ROOT, needs_wrk
@@ -225,7 +227,7 @@ def test_a_request_alone_costs_the_least_of_warm_batches(
     sent = []
 
     class Stub(Client):
-        def __init__(self, port: int) -> None:
+        def __init__(self, port: int, address: str = "") -> None:
             pass
 
         def close(self) -> None:
@@ -240,7 +242,8 @@ def test_a_request_alone_costs_the_least_of_warm_batches(
     monkeypatch.setattr(measurement, "Client", Stub)
     monkeypatch.setattr(procfs, "cpu_seconds", lambda pids: next(readings))
     with Children() as children, start(children) as server:
-        found = measurement._single_cpu(server, server.port, WORKLOADS[name])
+        one = measurement.Bench(children, measurement.Programs(FAKE, ROOT), made.plan(()))
+        found = measurement._single_cpu(one, server, WORKLOADS[name])
     assert sent == [at_once] * len(spent)
     assert found == pytest.approx(16_000 / at_once)
 
@@ -280,12 +283,12 @@ def test_what_is_beside_a_load_thinks_by_itself() -> None:
         started.append(argv)
         return SimpleNamespace(pid=0)
 
-    children = SimpleNamespace(start=begin, kill=lambda process: None)
+    children: Any = SimpleNamespace(start=begin, kill=lambda process: None)
     server: Any = SimpleNamespace(port=1)
     workload = WORKLOADS["skew"]
     step = Step(0, made.cell("skew", made.CORO), made.CORO)
-    bench_: Any = SimpleNamespace(children=children, plan=SimpleNamespace(warmup_s=0.0))
-    with measurement._beside(bench_, step, server, measurement.sample_of(step, 0)):
+    one = measurement.Bench(children, measurement.Programs(FAKE, ROOT), replace(made.plan(()), warmup_s=0.0))
+    with measurement._beside(one, step, server, measurement.sample_of(step, 0)):
         ((*_, script, url, _mark, think),) = started
     assert script == wrk.THINK_SCRIPT and url.endswith(workload.slow_target or "?")
     assert float(think) == workload.slow_think_ms

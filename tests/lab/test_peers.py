@@ -85,7 +85,7 @@ def test_an_installed_peer_answers_as_we_do_and_ends(name: str, tmp_path: Path) 
         pytest.skip(f"{name} is not installed")
     tmp_path.chmod(0o755)
     with site.folder() as folder, Children() as children:
-        configuration = Configuration(name, 1 if name == "gunicorn-gevent" else 4, *vars(CORES).values())
+        configuration = Configuration(name, 1 if name == "gunicorn-gevent" else 4, CORES.server, CORES.load)
         with peers.start(children, configuration, folder) as server:
             with Client(server.port, 30.0) as client:
                 assert client.get("/hello").body == b"Hello, World!"

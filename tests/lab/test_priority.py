@@ -18,11 +18,13 @@ import pytest
 from lab.machine import priority
 from lab.machine.children import Children
 from lab.machine.errors import LabError
+from lab.machine.hosts import Hosts
 from lab.machine.procfs import Usage
 from lab.ask.plan import Step
 from lab.ask.workloads import WORKLOADS, Workload
 from lab.judge import analysis
 from lab.measure import measurement, offered
+from lab.measure.measurement import Bench
 from lab.show import reading, table
 from lab.show.document import Run, to_json
 from lab.programs import options
@@ -112,15 +114,18 @@ def test_a_generator_goes_before_the_database_beside_it(monkeypatch: pytest.Monk
     server = SimpleNamespace(
         port=1, lasting_pids=lambda: [os.getpid()], usage=Usage, memory=lambda: (0, 0), alive=lambda: True
     )  # fmt: skip
-    bench: Any = SimpleNamespace(plan=plan, children=SimpleNamespace(nice=None), problem=lambda *_: None)
-    bench.programs = SimpleNamespace(backend=SimpleNamespace(refill=lambda *_: None))
+    programs: Any = SimpleNamespace(backend=SimpleNamespace(refill=lambda *_: None), hosts=Hosts())
+    children: Any = SimpleNamespace(nice=None)
+    monkeypatch.setattr(priority, "lead", lambda nice: None)
+    bench = Bench(children, programs, plan)
+    monkeypatch.setattr(bench, "problem", lambda *_: None)
 
     @contextmanager
     def start(_configuration: Any, workload: Any) -> Iterator[Any]:
-        bench.children.nice = plan.nice_for(workload)
+        children.nice = plan.nice_for(workload)
         yield server
 
-    bench.start = start
+    monkeypatch.setattr(bench, "start", start)
     monkeypatch.setattr(measurement, "command_lines", lambda *_: ("", ""))
     monkeypatch.setattr(priority, "real_time", lambda nice: ("first",) if nice == -20 else ())
     asked: Any = Asked()

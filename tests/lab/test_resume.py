@@ -23,7 +23,8 @@ def stored(folder: Path, command: str) -> Path:
 
 def read(folder: Path, *words: str) -> tuple[Run, str]:
     parser = options.parser()
-    return bench.taken_up(parser, parser.parse_args([f"--resume={folder}", *words]))
+    run, given = bench.taken_up(parser, parser.parse_args([f"--resume={folder}", *words]))
+    return run, given.server
 
 
 def test_it_has_the_runs_plan_and_server_and_a_budget_of_its_own(tmp_path: Path) -> None:

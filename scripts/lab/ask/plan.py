@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Collection, Iterable, Mapping, Sequence
 
 from ..machine import priority
+from ..machine.hosts import LOOPBACK
 from ..machine.errors import UsageError, known
 from ..machine.program import split_list
 from .kinds import Kind
@@ -66,6 +67,7 @@ class Configuration:
     dispatch: str | None = None
     suffix: str = ""  # tells apart what would have the same label
     offered: float | None = None
+    two_machines: bool = False  # one for each: cores of the same number are two
 
     @property
     def label(self) -> str:
@@ -101,7 +103,7 @@ class Configuration:
 
     @property
     def shares_cores(self) -> bool:
-        return bool(set(self.server_cpus) & set(self.load_cpus))
+        return not self.two_machines and bool(set(self.server_cpus) & set(self.load_cpus))
 
     @property
     def usable_cores(self) -> int:
@@ -133,16 +135,17 @@ class Configuration:
         """Inside one request: a coroutine runs gathered waits at once, others cannot."""
         return workload.wait_ms * (workload.gathered if self.pooled else 1)
 
-    def arguments(self, root: str | None = None, close: bool = False) -> list[str]:
+    def arguments(self, root: str | None = None, close: bool = False, address: str = LOOPBACK) -> list[str]:
         """root: the folder of files to serve. close: the floor has to be told."""
         if self.floor:
-            return ["--listen=127.0.0.1:0", *(["--close"] if close else [])]
+            return [f"--listen={address}:0", *(["--close"] if close else [])]
         arguments = [f"--model={self.model}", f"--workers={self.workers}"]
         arguments += ["--gil"] if self.gil else []
         arguments += [f"--pool={ANEW}"] if self.anew else []
         arguments += [f"--dispatch={self.dispatch}"] if self.dispatch else []
         arguments += [f"--root={root}"] if root else []
-        return arguments + ["--listen=127.0.0.1:0"]
+        arguments += [] if address == LOOPBACK else ["--allow-root"]  # beyond loopback it asks for that
+        return [*arguments, f"--listen={address}:0"]
 
     def expected_ready(self) -> dict[str, str]:
         return {"model": self.model, "workers": str(self.workers)}
@@ -152,10 +155,13 @@ class Configuration:
 class Cores:
     server: tuple[int, ...]
     load: tuple[int, ...]
+    two_machines: bool = False
 
     @property
-    def together(self) -> tuple[int, ...]:
-        return tuple(sorted({*self.server, *self.load}))
+    def wide(self) -> Cores:
+        """All cores for both, as far as they have the same."""
+        both = tuple(sorted({*self.server, *self.load}))
+        return self if self.two_machines else Cores(both, both)
 
 
 @dataclass(frozen=True)
@@ -290,8 +296,7 @@ def parse_models(text: str, pool_sizes: Sequence[int], cores: Cores) -> list[Con
             config = with_flag(config, flag)
         if count == "cores":
             if len(cores.server) == 1:
-                every = cores.together
-                config = replace(config, server_cpus=every, load_cpus=every)
+                config = replace(config, server_cpus=cores.wide.server, load_cpus=cores.wide.load)
             sizes = [len(config.server_cpus)]
         elif count:
             sizes = [int(count)]
@@ -344,6 +349,14 @@ def with_aa(cell: Cell) -> Cell:
     configurations = list(cell.configurations)
     configurations.insert(len(ours), replace(again, suffix=AGAIN))
     return replace(cell, configurations=tuple(configurations))
+
+
+def on_two_machines(cells: Iterable[Cell]) -> tuple[Cell, ...]:
+    """The same, with the server on one and the load on another."""
+    return tuple(
+        replace(cell, configurations=tuple(replace(c, two_machines=True) for c in cell.configurations))
+        for cell in cells
+    )
 
 
 def with_shares(cell: Cell, shares: Sequence[float]) -> Cell:

@@ -140,12 +140,12 @@ IDLE_STEPS = (16, 256, 512, 1536)
 
 def external(make: Maker) -> Preset:
     """published results, reproduced in shape: about 10 minutes"""
-    both = make.cores.together
+    cores = make.cores.wide
 
     def wide(model: str, workers: int) -> Configuration:
-        return Configuration(model, workers, both, both)
+        return Configuration(model, workers, cores.server, cores.load)
 
-    loops = [wide("coro", len(both)), *(wide("threads", size) for size in (10, 20, 40, 150))]
+    loops = [wide("coro", len(cores.server)), *(wide("threads", size) for size in (10, 20, 40, 150))]
     cells = [
         *make.cells("sleep", "prefork,threads,coro", [256]),
         *planning.cells_for([SLOW_QUERIES], loops, [50, 500], make.cores),

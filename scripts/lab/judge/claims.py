@@ -50,7 +50,7 @@ ByWorkload = Mapping[str, CellResult]
 
 def wide(cores: Cores) -> Cores:
     """Several cores for the server: where its share is only one, all, shared with the load."""
-    return cores if len(cores.server) > 1 else Cores(cores.together, cores.together)
+    return cores if len(cores.server) > 1 else cores.wide
 
 
 def computing(cores: Cores) -> list[tuple[str, Configuration, Configuration, float, bool]]:

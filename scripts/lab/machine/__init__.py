@@ -8,4 +8,5 @@
     priority    servers and load before other programs
     cgroup      a server with a limit of memory
     children    child processes: started on their cores, none left behind
+    agent, hosts   the same on other hosts, over ssh
 """

@@ -30,6 +30,9 @@ class Counters:
         pairs = zip(dataclasses.astuple(self), dataclasses.astuple(earlier))
         return type(self)(*(after - before for after, before in pairs))
 
+    def __add__(self, other: Self) -> Self:
+        return type(self)(*map(sum, zip(dataclasses.astuple(self), dataclasses.astuple(other))))
+
 
 @dataclass(frozen=True)
 class Usage(Counters):

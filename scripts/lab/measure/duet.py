@@ -18,12 +18,14 @@ from contextlib import ExitStack
 from typing import Sequence
 
 from ..machine import priority, procfs
+from ..machine.children import Children
 from ..machine.errors import LabError
 from ..ask.plan import Step
 from ..server.servers import Server
-from . import measurement
+from . import measurement, wrk
 from .measurement import Bench
 from .sample import Sample
+from .wrk import Load
 
 WINDOW_S = 2.0
 COMPUTING = ("sh", "-c", "while :; do :; done")
@@ -44,39 +46,45 @@ def turn(benches: Sequence[Bench], step: Step) -> list[Sample]:
             problem = bench.problem(workload, configuration, server.port)
             if problem:
                 raise LabError(f"{configuration.label} of {bench.programs.server}: {problem}")
+        children = benches[0].server_children
         for cpu in configuration.server_cpus:
-            third = benches[0].children.start(COMPUTING, (cpu,), benches[0].programs.folder)
-            stack.callback(benches[0].children.kill, third)
-        with ThreadPoolExecutor(2, initializer=priority.lead, initargs=(plan.nice,)) as pool:
-            _window(pool, benches, step, servers, plan.warmup_s)
-            samples = _window(pool, benches, step, servers, WINDOW_S)
+            third = children.start(COMPUTING, (cpu,), benches[0].programs.folder)
+            stack.callback(children.kill, third)
+        _window(benches, step, servers, plan.warmup_s)
+        samples = _window(benches, step, servers, WINDOW_S)
     for index, sample in enumerate(samples):
         sample.exit_status = servers[index].exit_status
     return samples
 
 
+def together(commands: Sequence[wrk.Command], children: Children, nice: int) -> list[Load]:
+    """All at the same time, begun in that order. Raises LabError."""
+    with ThreadPoolExecutor(len(commands), initializer=priority.lead, initargs=(nice,)) as pool:
+        return [load.result() for load in [pool.submit(each.run, children) for each in commands]]
+
+
 def _window(
-    pool: ThreadPoolExecutor, benches: Sequence[Bench], step: Step, servers: dict[int, Server],
-    seconds: float,
-) -> list[Sample]:  # fmt: skip
+    benches: Sequence[Bench], step: Step, servers: dict[int, Server], seconds: float
+) -> list[Sample]:
     """servers: in the order in which they are loaded. Counters are read before the first request
     and after the last, of both."""
-    asked = {index: measurement.command(step, seconds, servers[index].port) for index in servers}
+    one = benches[0]
+    asked = {index: measurement.command(one, step, seconds, servers[index].port) for index in servers}
     pids = {index: server.lasting_pids() for index, server in servers.items()}
     before = {index: server.usage() for index, server in servers.items()}
-    opened = procfs.machine(()).passive_opens
-    loads = {index: pool.submit(asked[index].run, benches[index].children) for index in servers}
-    finished = {index: load.result() for index, load in loads.items()}
+    opened = one.at_server(procfs.machine, ()).passive_opens
+    loads = one.at_load(together, list(asked.values()), one.load_children, one.plan.nice)
+    finished = dict(zip(asked, loads))
     samples = []
     for index, bench in enumerate(benches):
         server = servers[index]
-        measurement.settle(server.port)
+        one.at_server(measurement.settle, server.port)
         samples.append(measurement.sample_of(
             step, list(servers).index(index), measurement.command_lines(bench, step, server, asked[index].argv),
             load=finished[index], window_s=seconds, warmup_s=bench.plan.warmup_s,
             usage=server.usage() - before[index],
             pids_changed=server.lasting_pids() != pids[index],
-            connections_made=procfs.machine(()).passive_opens - opened,
+            connections_made=one.at_server(procfs.machine, ()).passive_opens - opened,
         ))  # fmt: skip
     return samples
 

@@ -10,10 +10,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from ..machine import agent
 from ..ask.plan import Plan
 from ..server import peers
 
-ROOT = Path(__file__).resolve().parents[3]
+ROOT = agent.ROOT
 SYSCTLS = (
     "net/core/somaxconn",
     "net/ipv4/tcp_max_syn_backlog",
@@ -28,13 +29,31 @@ SYSCTLS = (
 )
 SPARE_DESCRIPTORS = 100  # of a process, for other things than its connections
 PACING = ("bbr", "bbr2", "bbr3")
+TWO_HOSTS = (
+    "servers and load ran on two hosts: latencies are those that the load's host saw, the network between them "
+    "included; how far apart their cores are nobody can see, so CPU per request is not corrected for it"
+)
 
 
 def record(server: str, wrk: str, plan: Plan) -> dict[str, Any]:
     """What cannot be read is None. server: as given, relative to ROOT. wrk: its version."""
-    memory = _value("/proc/meminfo", "MemTotal")
     others = {c.model for cell in plan.cells for c in cell.configurations if c.peer}
     changes = _ran(["git", "--no-optional-locks", "status", "--porcelain"])
+    return {
+        **machine(),
+        "server_version": version(server),
+        "commit": _output(["git", "rev-parse", "HEAD"]),
+        "tree_dirty": bool(changes.stdout.strip()) if changes else None,
+        "compiler": _output(["cc", "--version"]),
+        "flags": _read(str(ROOT / "build/release/flags")),  # the compiler's, as make noted them
+        "wrk": wrk,
+        "peers": {name: _output(peers.version_command(name)) for name in sorted(others)},
+        "python": platform.python_version(),
+    }
+
+
+def machine() -> dict[str, Any]:
+    memory = _value("/proc/meminfo", "MemTotal")
     return {
         "kernel": platform.release(),
         "machine": platform.machine(),
@@ -47,14 +66,6 @@ def record(server: str, wrk: str, plan: Plan) -> dict[str, Any]:
         "open_files_limit": resource.getrlimit(resource.RLIMIT_NOFILE),
         "sysctl": {name.replace("/", "."): _read(f"/proc/sys/{name}") for name in SYSCTLS},
         "load_average": os.getloadavg()[0],
-        "server_version": version(server),
-        "commit": _output(["git", "rev-parse", "HEAD"]),
-        "tree_dirty": bool(changes.stdout.strip()) if changes else None,
-        "compiler": _output(["cc", "--version"]),
-        "flags": _read(str(ROOT / "build/release/flags")),  # the compiler's, as make noted them
-        "wrk": wrk,
-        "peers": {name: _output(peers.version_command(name)) for name in sorted(others)},
-        "python": platform.python_version(),
     }
 
 
@@ -64,11 +75,13 @@ def version(server: str) -> str | None:
 
 def notes(recorded: dict[str, Any], plan: Plan) -> list[str]:
     """What of the machine must be known to read the results."""
+    said = [TWO_HOSTS] if "load_host" in recorded else []
     control = recorded["sysctl"].get("net.ipv4.tcp_congestion_control")
     large = [c.workload.name for c in plan.cells if c.workload.files or c.workload.post_bytes]
     if control not in PACING or not large:
-        return []
+        return said
     return [
+        *said,
         f"TCP's congestion control here is {control}, which paces what is sent, on loopback too: "
         f"timers of the kernel, not the models, decide most of what large bodies cost; "
         "net.ipv4.tcp_congestion_control=cubic does without"

@@ -3,21 +3,25 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import shlex
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Callable, Iterator, Sequence
+from typing import Any, Callable, Iterator, ParamSpec, Sequence, TypeVar
 
 from ..machine import cgroup, priority, procfs, sockets
 from ..machine.cgroup import NO_ROOM, Memory
 from ..machine.children import Children
 from ..machine.errors import LabError
+from ..machine.hosts import Hosts
+from ..machine.procfs import Machine
 from ..ask import workloads as work
 from ..ask.plan import Configuration, Plan, Step
 from ..ask.workloads import Workload
-from ..server import peers, servers, site
+from ..server import client, peers, servers, site
 from ..server.backend import Backend
 from ..server.client import BadAnswer, Client
 from ..server.servers import Server
@@ -42,22 +46,27 @@ SLOW_S = 3600.0  # longer than anything it goes on beside
 SERVICE_S = 0.3  # of requests one at a time, to see how long one takes; and of /hello as long
 SITE_SHOWN = "SITE"  # for the temporary folder, in the command lines that are recorded
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class Programs:
     """Paths relative to ROOT are shown as they are; nothing absolute is recorded.
 
-    folder: the lab's temporary folder with the site in it (see site.folder).
+    folder: the lab's temporary folder with the site in it (see site.folder), where the server runs.
     """
 
     server: str
     folder: Path
     backend: Backend = Backend(wanted=False)
+    hosts: Hosts = Hosts()
 
     def argv(self, configuration: Configuration, workload: Workload) -> list[str]:
         program = FLOOR if configuration.floor else self.server
         files = str(self.folder / site.NAME / "files") if workload.files else None
-        return [program, *configuration.arguments(files, workload.close), *self.backend.options(workload)]
+        arguments = configuration.arguments(files, workload.close, self.hosts.address)
+        return [program, *arguments, *self.backend.options(workload)]
 
     def shown(self, argv: Sequence[str]) -> list[str]:
         return [self.backend.shown(word.replace(str(self.folder), SITE_SHOWN)) for word in argv]
@@ -72,6 +81,7 @@ def post_body(workload: Workload) -> bytes | None:
 class Bench:
     """What one measurement after the other needs: the programs, and what was learnt.
 
+    children: of this machine; at_server() and at_load() have those where it runs.
     answers: the first that was seen to each target, and whose; other servers must give the same bytes.
     """
 
@@ -82,16 +92,40 @@ class Bench:
     warm_ups: dict[tuple[str, int, str], WarmUp] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        priority.lead(self.plan.nice)
+        for host in self.programs.hosts.each:
+            host.call(priority.lead, self.plan.nice)
+
+    def at_server(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Calls it on the server's host."""
+        return self.programs.hosts.server.call(function, *args, **kwargs)
+
+    def at_load(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.programs.hosts.load.call(function, *args, **kwargs)
+
+    @property
+    def address(self) -> str:
+        """Where the load finds the server."""
+        return self.programs.hosts.address
+
+    @property
+    def server_children(self) -> Children:
+        return self.programs.hosts.server.children or self.children
+
+    @property
+    def load_children(self) -> Children:
+        return self.programs.hosts.load.children or self.children
 
     def start(
         self, configuration: Configuration, workload: Workload, limit: Memory | None = None
     ) -> Server:
-        self.children.nice = self.plan.nice_for(workload)  # also of the load that follows
+        for children in (self.server_children, self.load_children):  # also of the load that follows
+            children.nice = self.plan.nice_for(workload)
+        folder = self.programs.folder
         if configuration.peer:
-            return peers.start(self.children, configuration, self.programs.folder)
-        server = servers.start(
-            self.children,
+            return self.at_server(peers.start, self.server_children, configuration, folder, self.address)
+        server = self.at_server(
+            servers.start,
+            self.server_children,
             self.programs.argv(configuration, workload),
             configuration.server_cpus,
             ROOT,
@@ -106,8 +140,7 @@ class Bench:
         request = f"{workload.method} {workload.target}"
         post = post_body(workload)
         try:
-            with Client(port) as client:
-                answer = client.get(workload.target, post)
+            answer = self.at_load(client.one, port, self.address, workload.target, post)
         except BadAnswer as error:
             return str(error)
         if answer.status != 200:
@@ -127,11 +160,11 @@ class Bench:
         return None if whole == seen else f"{request}: not the bytes that {first} answers"
 
 
-def command(step: Step, duration_s: float, port: int) -> wrk.Command:
+def command(bench: Bench, step: Step, duration_s: float, port: int) -> wrk.Command:
     """The load of a step."""
-    cell = step.cell
+    cell, address = step.cell, bench.address
     cpus = step.configuration.load_cpus
-    return wrk.Command(cell.workload, cell.connections, cpus, duration_s, port)
+    return wrk.Command(cell.workload, cell.connections, cpus, duration_s, port, address)
 
 
 def command_lines(bench: Bench, step: Step, server: Server, client: Sequence[str]) -> tuple[str, str]:
@@ -160,7 +193,7 @@ def failed(step: Step, order: int, reason: str) -> Sample:
 
 def measure(bench: Bench, step: Step, order: int) -> Sample:
     """Raises LabError when the server does not start or wrk does not run."""
-    with cgroup.limited(step.cell.workload.memory_bytes) as limit:
+    with bench.at_server(cgroup.limited, step.cell.workload.memory_bytes) as limit:
         try:
             sample = _measure(bench, step, order, limit)
         except LabError:
@@ -178,16 +211,16 @@ def _measure(bench: Bench, step: Step, order: int, limit: Memory | None) -> Samp
     if workload.database:
         programs.backend.refill(workload, configuration.load_cpus)
     if workload.set_files:
-        site.forget(programs.folder, workload)
+        bench.at_server(site.forget, programs.folder, workload)
     with bench.start(configuration, workload, limit) as server:
         port = server.port
-        load = command(step, bench.plan.duration_of(cell, configuration), port)
-        client = ["lab-client"] if workload.kind.counted else load.argv
-        sample = sample_of(step, order, command_lines(bench, step, server, client))
+        load = command(bench, step, bench.plan.duration_of(cell, configuration), port)
+        shown = ["lab-client"] if workload.kind.counted else load.argv
+        sample = sample_of(step, order, command_lines(bench, step, server, shown))
         sample.answer_problem = bench.problem(workload, configuration, port)
         if sample.answer_problem is None:
             if workload.compute_target and not (configuration.peer or configuration.anew):
-                sample.single_cpu_us = _single_cpu(server, port, workload)
+                sample.single_cpu_us = _single_cpu(bench, server, workload)
             if workload.database and step.block < SERVICE_BLOCKS:
                 sample.extras["service_us"] = _service(bench, step, port)
             if workload.kind.counted:
@@ -213,20 +246,20 @@ def settle(port: int) -> None:
         time.sleep(0.005)
 
 
-def _single_cpu(server: Server, port: int, workload: Workload) -> float:
+def _single_cpu(bench: Bench, server: Server, workload: Workload) -> float:
     """CPU microseconds of one request with no other beside it: what the computing itself takes."""
     target, post = workload.compute_target or workload.target, post_body(workload)
     at_once = SINGLES if SINGLES * len(post or b"") <= MOST_SENT_AT_ONCE else 1
     pids = server.worker_pids()
     try:
-        with Client(port) as client:
+        with bench.at_load(Client, server.port, address=bench.address) as asking:
             spent = []
             for _ in range(1 + SINGLE_TIMES):
-                before = procfs.cpu_seconds(pids)
-                client.send(target, post, at_once)
+                before = bench.at_server(procfs.cpu_seconds, pids)
+                asking.send(target, post, at_once)
                 for _ in range(at_once):
-                    client.receive(target)
-                spent.append(procfs.cpu_seconds(pids) - before)
+                    asking.receive(target)
+                spent.append(bench.at_server(procfs.cpu_seconds, pids) - before)
             return min(spent[1:]) * 1e6 / at_once
     except BadAnswer as error:
         raise LabError(f"{workload.method} {target}: {error}") from None
@@ -249,8 +282,8 @@ def _warm_up(bench: Bench, step: Step, sample: Sample, port: int) -> None:
     was needed then."""
 
     def window(seconds: float) -> float:
-        load = command(step, seconds, port).run(bench.children)
-        settle(port)
+        load = bench.at_load(command(bench, step, seconds, port).run, bench.load_children)
+        bench.at_server(settle, port)
         return load.rps
 
     key = (step.cell.workload.name, step.cell.connections, step.configuration.label)
@@ -284,7 +317,8 @@ def _beside(bench: Bench, step: Step, server: Server, sample: Sample) -> Iterato
     workload, port = step.cell.workload, server.port
     if workload.parked:
         before, _ = server.memory()
-        with Parked(port, workload.parked, workload.parked_target or workload.target) as parked:
+        target, address = workload.parked_target or workload.target, bench.address
+        with bench.at_load(Parked, port, workload.parked, target, address=address) as parked:
             if server.limit:
                 _read_through(bench, workload, server.limit)
             after, master = server.memory()
@@ -297,17 +331,19 @@ def _beside(bench: Bench, step: Step, server: Server, sample: Sample) -> Iterato
             }
             yield _Beside(workload.parked, workload.parked - answered)
     elif workload.slow_target:
-        slow = replace(workload, target=workload.slow_target, think_ms=workload.slow_think_ms)
-        cpus = step.configuration.load_cpus
-        argv = wrk.Command(slow, workload.slow_connections, cpus, SLOW_S, port).argv
-        process = bench.children.start(argv, cpus, ROOT)
+        slow = replace(
+            command(bench, step, SLOW_S, port), connections=workload.slow_connections,
+            workload=replace(workload, target=workload.slow_target, think_ms=workload.slow_think_ms),
+        )  # fmt: skip
+        process = bench.load_children.start(slow.argv, slow.cpus, ROOT)
+        pids = [process.pid]
         try:
             time.sleep(bench.plan.warmup_s)  # it has to be under way; nothing is measured yet
             yield _Beside(
-                workload.slow_connections, cpu_s=lambda: procfs.cpu_seconds([process.pid])
+                workload.slow_connections, cpu_s=lambda: bench.at_load(procfs.cpu_seconds, pids)
             )
         finally:
-            bench.children.kill(process)
+            bench.load_children.kill(process)
     elif workload.database:
         yield _Beside(cpu_s=bench.programs.backend.cpu_s)
     else:
@@ -317,13 +353,13 @@ def _beside(bench: Bench, step: Step, server: Server, sample: Sample) -> Iterato
 def _read_through(bench: Bench, workload: Workload, limit: Memory) -> None:
     """All files once, inside the cgroup: in memory is then what has room there."""
     paths = site.set_files(bench.programs.folder, workload)
-    reader = bench.children.start(
-        ["cat", *map(str, paths)], bench.plan.cores.load, ROOT, memory=limit
+    reader = bench.server_children.start(
+        ["cat", *map(str, paths)], bench.plan.cores.server, ROOT, memory=limit
     )
     try:
         status = reader.wait()
     finally:
-        bench.children.kill(reader)
+        bench.server_children.kill(reader)
     if status != 0:
         raise LabError(f"the files could not be read through (cat: exit {status})")
 
@@ -333,18 +369,19 @@ def _load(bench: Bench, step: Step, server: Server, sample: Sample, asked: wrk.C
     workload, configuration = step.cell.workload, step.configuration
     pids, lasting = server.worker_pids(), server.lasting_pids()
     sample.memory_before_bytes, _ = server.memory()
-    cpus = {*configuration.server_cpus, *configuration.load_cpus}
-    ends = configuration.server_cpus[0], configuration.load_cpus[-1]
+    # Between cores of two hosts there is no memory to hand a byte over in.
+    first = configuration.server_cpus[0]
+    ends = first, first if bench.programs.hosts.two else configuration.load_cpus[-1]
     with _beside(bench, step, server, sample) as beside, apart.watched(ends, bench.children.nice) as trips:
-        machine_before = procfs.machine(cpus)
+        machines_before = _machines(bench, configuration)
         usage_before, beside_before = server.usage(), beside.cpu_s()
         begun = time.monotonic()
 
-        load = asked.run(bench.children)
+        load = bench.at_load(asked.run, bench.load_children)
 
         sample.window_s = time.monotonic() - begun
         sample.usage = server.usage() - usage_before
-        machine = procfs.machine(cpus) - machine_before
+        machines = [after - before for after, before in zip(_machines(bench, configuration), machines_before)]
         beside_s = max(0.0, beside.cpu_s() - beside_before)
         if workload.database:
             sample.extras["backend_cores"] = beside_s / sample.window_s
@@ -357,12 +394,25 @@ def _load(bench: Bench, step: Step, server: Server, sample: Sample, asked: wrk.C
     sample.load = _without(load, beside)
     sample.apart_ns = tuple(trips)
     sample.processes = len(pids)
-    sample.threads = len(procfs.threads(pids))
+    sample.threads = len(bench.at_server(procfs.threads, pids))
+    machine = functools.reduce(operator.add, machines)
+    if bench.programs.hosts.two:
+        sample.hosts = dict(zip(("server", "load"), machines))
     sample.steal_s, sample.cpu_total_s = machine.steal_s, machine.total_s
     ours = sample.usage.cpu_s + load.cpu_share * load.cpus * sample.window_s + beside_s
     sample.others_cores = max(0.0, (machine.busy_s - ours) / sample.window_s)
     sample.cpu_pressure_share = machine.cpu_pressure_s / sample.window_s
-    sample.connections_made = machine.passive_opens
+    sample.connections_made = machines[0].passive_opens
+
+
+def _machines(bench: Bench, configuration: Configuration) -> list[Machine]:
+    """Of the server's host and of the load's, each for its cores; or of this one for both."""
+    if bench.programs.hosts.two:
+        return [
+            bench.at_server(procfs.machine, configuration.server_cpus),
+            bench.at_load(procfs.machine, configuration.load_cpus),
+        ]
+    return [procfs.machine({*configuration.server_cpus, *configuration.load_cpus})]
 
 
 def _without(load: Load, beside: _Beside) -> Load:

@@ -53,19 +53,20 @@ def measure(bench: Bench, step: Step, asked: Command) -> Offered:
         if not configuration.shares_cores:  # where it would keep the server from running
             asked = replace(asked, prefix=priority.real_time(bench.plan.nice))
     with bench.start(configuration, workload) as server:
-        where = f"http://127.0.0.1:{server.port}"
+        where = f"http://{bench.address}:{server.port}"
         commands = measurement.command_lines(bench, step, server, asked.argv(where, "."))
         problem = bench.problem(workload, configuration, server.port)
         if problem:
             return Offered(None, problem, commands=commands)
         pids = server.lasting_pids()
-        bench.children.nice = bench.plan.nice
-        before_s, machine_before = server.usage().cpu_s, procfs.machine(configuration.server_cpus)
+        bench.load_children.nice = bench.plan.nice
+        before_s = server.usage().cpu_s
+        machine_before = bench.at_server(procfs.machine, configuration.server_cpus)
         begun = time.monotonic()
-        load = asked.run(bench.children, where)
+        load = bench.at_load(asked.run, bench.load_children, where)
         seconds = time.monotonic() - begun
         used_s = server.usage().cpu_s - before_s
-        machine = procfs.machine(configuration.server_cpus) - machine_before
+        machine = bench.at_server(procfs.machine, configuration.server_cpus) - machine_before
         memory_bytes, _ = server.memory()
         if not server.alive():
             problem = f"the server ended: {servers.last_words(server.log())}"

@@ -12,6 +12,7 @@ import time
 from typing import Sequence
 
 from ..machine.errors import LabError
+from ..machine.hosts import LOOPBACK
 from ..server.client import ended
 
 BATCH = 200  # connections being opened at a time: less than any backlog
@@ -24,11 +25,11 @@ class Parked:
     """A context manager: leaving it closes the connections."""
 
     def __init__(
-        self, port: int, count: int, target: str, sources: Sequence[str] = ()
+        self, port: int, count: int, target: str, sources: Sequence[str] = (), address: str = LOOPBACK
     ) -> None:
         """sources: addresses to connect from, as many from each, where one has too few ports."""
-        self._port = port
-        self._request = f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode("ascii")
+        self._server = address, port
+        self._request = f"GET {target} HTTP/1.1\r\nHost: {address}\r\n\r\n".encode("ascii")
         self._sockets: list[socket.socket] = []
         self._count = count
         self._sources = sources
@@ -67,7 +68,7 @@ class Parked:
             if self._sources:
                 made.setsockopt(socket.IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1)
                 made.bind((self._sources[len(self._sockets) % len(self._sources)], 0))
-            made.connect(("127.0.0.1", self._port))
+            made.connect(self._server)
         except OSError:
             made.close()
             raise

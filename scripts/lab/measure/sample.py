@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Mapping
 
-from ..machine.procfs import Usage
+from ..machine.procfs import Machine, Usage
 from .load import OpenLoad
 from .wrk import Load
 
@@ -38,7 +38,8 @@ class Sample:
     others_cores: float = 0.0
     cpu_pressure_share: float = 0.0
     apart_ns: tuple[int, ...] = ()  # from the server's core to wrk's and back, again and again, see apart
-    connections_made: int = 0  # on the whole machine
+    connections_made: int = 0  # on the server's whole machine
+    hosts: dict[str, Machine] = field(default_factory=dict)  # of the server and of the load, where they are two
     pids_changed: bool = False
     exit_status: int | None = None
     answer_problem: str | None = None

@@ -51,7 +51,7 @@ def count(bench: Bench, cell: Cell, configuration: Configuration) -> Count | Non
                 if not _attached(server, tracer):
                     return None
                 step = Step(0, cell, configuration)
-                load = measurement.command(step, DURATION_S, server.port).run(bench.children)
+                load = measurement.command(bench, step, DURATION_S, server.port).run(bench.children)
                 tracer.send_signal(signal.SIGINT)
                 tracer.wait(ATTACH_S)
             except (LabError, subprocess.TimeoutExpired):

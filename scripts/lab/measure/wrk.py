@@ -32,6 +32,7 @@ from typing import Mapping, Sequence
 from ..machine import procfs, sockets
 from ..machine.children import Children
 from ..machine.errors import LabError
+from ..machine.hosts import LOOPBACK
 from ..ask.workloads import Workload
 from .environment import ROOT
 
@@ -183,13 +184,14 @@ def parse(output: str, connections: int) -> Load:
 
 @dataclass(frozen=True)
 class Command:
-    """One run of wrk, on these cores, against the server at a port of this machine."""
+    """One run of wrk, on these cores, against the server at this address and port."""
 
     workload: Workload
     connections: int
     cpus: Sequence[int]
     duration_s: float
     port: int
+    address: str = LOOPBACK
 
     @property
     def threads(self) -> int:
@@ -221,7 +223,7 @@ class Command:
             f"--timeout={TIMEOUT_S}s",
             *close,
             "-s", script,
-            f"http://127.0.0.1:{self.port}{workload.target}",
+            f"http://{self.address}:{self.port}{workload.target}",
             *arguments,
         ]  # fmt: skip
 

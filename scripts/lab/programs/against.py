@@ -14,6 +14,7 @@ from typing import Any, Callable, Sequence
 
 from ..machine.children import Children
 from ..machine.errors import LabError, UsageError
+from ..machine.hosts import Hosts
 from ..machine.program import say
 from ..ask.kinds import Kind
 from ..ask.plan import Cell, Configuration, Plan, Step
@@ -128,7 +129,7 @@ class Line:
         )
 
 
-def plan_for(options: argparse.Namespace, notes: list[str]) -> tuple[Plan, list[Line]]:
+def plan_for(options: argparse.Namespace, notes: list[str], hosts: Hosts = Hosts()) -> tuple[Plan, list[Line]]:
     """Raises UsageError for what cannot be compared so."""
     for name in ("blocks", "duration", "peers", "syscalls", "resume"):
         if getattr(options, name):
@@ -139,7 +140,7 @@ def plan_for(options: argparse.Namespace, notes: list[str]) -> tuple[Plan, list[
     if options.preset == "quick":
         options.models, options.workloads = options.models or MODELS, options.workloads or WORKLOADS
     options.no_aa, options.label = True, options.label or "against"
-    plan = choosing.make_plan(options, notes)
+    plan = choosing.make_plan(options, notes, hosts)
     cells = [
         replace(cell, configurations=tuple(c for c in cell.configurations if not (c.floor or c.peer)))
         for cell in (plan.cells if chosen else map(_filled, plan.cells))
@@ -193,20 +194,21 @@ def document(run: Run, lines: Sequence[Line], other: dict[str, str | None]) -> d
     }  # fmt: skip
 
 
-def against(options: argparse.Namespace, argv: Sequence[str]) -> int:
+def against(options: argparse.Namespace, argv: Sequence[str], hosts: Hosts) -> int:
     """0: every line decided, or no condition of --fail-if met. 1: one met. 3: undecided."""
     notes: list[str] = []
-    plan, lines = plan_for(options, notes)
+    plan, lines = plan_for(options, notes, hosts)
     given = options.against
     budget_s = options.budget or BUDGET_S * len(lines)
     if options.list:
         say(sys.stdout, "".join(f"{line.compared.place}\n" for line in lines) + f"at most {budget_s:g} s\n")
         return 0
-    with running.prepared(choosing.PROGRAM, argv, plan, options.server, options.results) as (run, programs):
+    ready = running.prepared(choosing.PROGRAM, argv, plan, options.server, options.results, hosts)
+    with ready as (run, programs):
         run.notes[:0] = notes
         say(sys.stderr, "".join(f"{note}\n" for note in run.notes))
-        theirs = other_server(given, programs.folder)
-        version = environment.version(theirs)
+        theirs = hosts.server.call(other_server, given, programs.folder)
+        version = hosts.server.call(environment.version, theirs)
         with running.measuring(run), Children() as children:
             mine = Bench(children, programs, plan)
             other = replace(mine, programs=replace(programs, server=theirs), answers={})

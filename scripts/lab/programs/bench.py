@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Mapping, Sequence
 
 from ..machine.errors import LabError, UsageError
+from ..machine.hosts import Hosts
 from ..machine.program import Parser, say
 from ..ask.plan import OURS, PEERS
 from ..ask.workloads import WORKLOADS
@@ -34,13 +35,20 @@ SAME = ("cpu", "cores", "kernel", "server_version")  # or the blocks would not b
 def main(argv: Sequence[str]) -> int:
     parser = choosing.parser()
     options = parser.parse_args(argv)
-    if options.against:
-        return against.against(options, argv)
-    if options.fail_if:
+    if options.fail_if and not options.against:
         raise UsageError("--fail-if goes with --against only")
+    earlier, given = taken_up(parser, options) if options.resume and not options.against else (None, options)
+    with choosing.hosts(given) as hosts:
+        if options.against:
+            return against.against(options, argv, hosts)
+        return _bench(options, argv, earlier, given.server, hosts)
+
+
+def _bench(
+    options: argparse.Namespace, argv: Sequence[str], earlier: Run | None, server: str, hosts: Hosts
+) -> int:
     notes: list[str] = []
-    earlier, server = taken_up(parser, options) if options.resume else (None, options.server)
-    plan = earlier.plan if earlier else choosing.make_plan(options, notes)
+    plan = earlier.plan if earlier else choosing.make_plan(options, notes, hosts)
     if options.list:
         lines = [f"models: {', '.join(OURS)}; peers: {', '.join(PEERS)}; workloads:"]
         lines += [f"  {w.name:18}{w.target:30}{w.shape}" for w in WORKLOADS.values()]
@@ -49,7 +57,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     folder = Path(options.resume).resolve() if earlier else None
     directory = folder.parent if folder else options.results
-    with running.prepared(PROGRAM, argv, plan, server, directory) as (run, programs):
+    with running.prepared(PROGRAM, argv, plan, server, directory, hosts) as (run, programs):
         if earlier:
             check_same(earlier, run.environment)
             run = earlier
@@ -75,8 +83,8 @@ def _width() -> int:
 # --- a run that was stopped, or gets a further budget ------------------------------------------
 
 
-def taken_up(parser: Parser, options: argparse.Namespace) -> tuple[Run, str]:
-    """The run that --resume goes on with, as it was left, and its server as given there. Raises LabError."""
+def taken_up(parser: Parser, options: argparse.Namespace) -> tuple[Run, argparse.Namespace]:
+    """The run that --resume goes on with, as it was left, and the options given there. Raises LabError."""
     defaults = vars(parser.parse_args([]))
     for name, value in vars(options).items():
         if value != defaults[name] and name not in BESIDE:
@@ -90,7 +98,7 @@ def taken_up(parser: Parser, options: argparse.Namespace) -> tuple[Run, str]:
         run.plan = replace(run.plan, budget_s=options.budget)
     run.notes.append(f"taken up again at {utc('%Y-%m-%dT%H:%M:%SZ')}, after {len(run.samples)} runs")
     run.complete, run.stopped_by, run.counts = False, None, []
-    return run, str(parser.parse_args(words).server)
+    return run, parser.parse_args(words)
 
 
 def check_same(run: Run, here: Mapping[str, Any]) -> None:
@@ -99,3 +107,7 @@ def check_same(run: Run, here: Mapping[str, Any]) -> None:
         was, now = run.environment.get(name), here.get(name)
         if was != now:
             raise LabError(f"--resume: {name.replace('_', ' ')} was {was}, and is {now} here")
+    for name in SAME[:-1]:
+        was, now = (each.get("load_host", {}).get(name) for each in (run.environment, here))
+        if was != now:
+            raise LabError(f"--resume: the load's {name} was {was}, and is {now}")

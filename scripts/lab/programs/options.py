@@ -7,16 +7,19 @@ import argparse
 import os
 import re
 import secrets
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Sequence
+from typing import Callable, Sequence
 
-from ..machine import cgroup, priority
+from ..machine import cgroup, hosts as hosting, priority
 from ..machine.errors import LabError, UsageError
+from ..machine.hosts import Hosts
 from ..machine.program import Parser, number, parse_numbers, split_list
 from ..ask import plan as planning, presets, workloads as work
 from ..ask.plan import PEERS, Cell, Configuration, Cores, Plan
 from ..ask.presets import Preset
+from ..ask.workloads import Workload
 from ..server import peers
 from ..measure import environment
 from ..measure.environment import ROOT
@@ -83,8 +86,15 @@ def parser() -> Parser:
     add("--precision", type=number(float, 0.01, 100), metavar="P", default=2.0,
         help="how wide a ratio may be, in percent to both sides (%(default)g)")
     add("--warmup", type=number(float, 0, 60), metavar="S", help="seconds of load before it (0.2)")
-    add("--cpus-server", type=cpus, metavar="LIST", help="cores of the server (the first half of all)")
-    add("--cpus-load", type=cpus, metavar="LIST", help="cores of wrk (the other half)")
+    add("--cpus-server", metavar="LIST", help="cores of the server (the first half of all; on a host of its own, all)")
+    add("--cpus-load", metavar="LIST", help="cores of wrk (the other half; the same)")
+    add("--server-host", metavar="HOST", default=hosting.LOCAL,
+        help="start the servers there, over ssh, in a checkout of this version that is built (%(default)s: here)")
+    add("--load-host", metavar="HOST", default=hosting.LOCAL,
+        help="start wrk and scripts/load there, in the same way (%(default)s)")
+    add("--server-address", metavar="ADDRESS",
+        help="by which the load reaches the servers, and where they listen (what HOST is called)")
+    add("--checkout", type=Path, metavar="DIR", default=ROOT, help="the repository on those hosts (its path here)")
     add("--resume", metavar="DIR",
         help="go on with the run in this folder that was stopped, by its own plan; with --budget "
         "also with one that was not")
@@ -100,6 +110,25 @@ def parser() -> Parser:
 
 def cpus(text: str) -> tuple[int, ...]:
     return planning.parse_cpus(text, os.sched_getaffinity(0))
+
+
+def hosts(options: argparse.Namespace) -> AbstractContextManager[Hosts]:
+    return hosting.opened(options.server_host, options.load_host, options.server_address, options.checkout)
+
+
+def cores_of(options: argparse.Namespace, there: Hosts) -> Cores:
+    """Of hosts with cores of their own, all; else half of them for each. Raises UsageError."""
+    allowed = [host.call(os.sched_getaffinity, 0) for host in (there.server, there.load)]
+    half = planning.split_cores(allowed[0] & allowed[1] or allowed[0])
+    usual = [tuple(sorted(each)) for each in allowed] if there.two_machines else [half.server, half.load]
+    given = {"--cpus-server": options.cpus_server, "--cpus-load": options.cpus_load}
+    chosen = []
+    for name, usable, otherwise in zip(given, allowed, usual):
+        try:
+            chosen.append(planning.parse_cpus(given[name], usable) if given[name] else otherwise)
+        except UsageError as error:
+            raise UsageError(f"argument {name}: {error}") from None
+    return Cores(chosen[0], chosen[1], there.two_machines)
 
 
 def peer_names(text: str) -> list[str]:
@@ -141,25 +170,24 @@ def kept(made: Parser, name: str | None, results: Path | None) -> None:
 
 
 def peer_configurations(
-    options: argparse.Namespace, cores: Cores, notes: list[str]
+    options: argparse.Namespace, cores: Cores, notes: list[str], there: Hosts = Hosts()
 ) -> list[Configuration]:
     """Those asked for that are installed; notes says which are not."""
     names = options.peers
     if options.preset == "floor":
         names = names or [name for name in PEERS if not name.startswith("gunicorn")]
-    absent = peers.missing(names)
+    absent = there.server.call(peers.missing, names)
     if absent:
         notes.append(f"peers {peers.absent_message(absent)}")
     return peers.configurations([name for name in names if name not in absent], cores)
 
 
-def make_plan(options: argparse.Namespace, notes: list[str]) -> Plan:
+def make_plan(options: argparse.Namespace, notes: list[str], there: Hosts = Hosts()) -> Plan:
     """Raises LabError for what cannot be run. notes: gets what the results must mention."""
-    if options.nice is not None and not priority.may(options.nice):
+    if options.nice is not None and not all(host.call(priority.may, options.nice) for host in there.each):
         raise UsageError(f"--nice {options.nice}: not allowed; root may")
-    half = planning.split_cores(os.sched_getaffinity(0))
-    cores = Cores(options.cpus_server or half.server, options.cpus_load or half.load)
-    beside = peer_configurations(options, cores, notes)
+    cores = cores_of(options, there)
+    beside = peer_configurations(options, cores, notes, there)
     if options.offered and options.preset != "load":
         raise UsageError("--offered goes with --load only")
     if options.preset == "quick":
@@ -167,7 +195,9 @@ def make_plan(options: argparse.Namespace, notes: list[str]) -> Plan:
     else:
         preset = presets.NAMED[options.preset](presets.Maker(cores, beside))
         preset = replace(preset, cells=_chosen(preset.cells, options, cores))
-    cells = _possible(preset.cells, options, notes)
+    cells = _possible(preset.cells, options, there, notes)
+    if cores.two_machines:
+        cells = planning.on_two_machines(cells)
     if options.no_aa:
         cells = tuple(
             replace(cell, configurations=tuple(c for c in cell.configurations if not c.again))
@@ -178,7 +208,7 @@ def make_plan(options: argparse.Namespace, notes: list[str]) -> Plan:
         options.label or options.preset, cores, preset=options.preset,
         steady=preset.steady and options.warmup is None,
         syscalls=preset.syscalls or options.syscalls,
-        nice=priority.usual(),
+        nice=max(host.call(priority.usual) for host in there.each),
         budget_s=QUICK_BUDGET_S if options.preset == "quick" and options.blocks is None else 0.0,
         precision=options.precision / 100,
     )  # fmt: skip
@@ -203,11 +233,12 @@ def plan_of(
 
 
 def _possible(
-    cells: tuple[Cell, ...], options: argparse.Namespace, notes: list[str]
+    cells: tuple[Cell, ...], options: argparse.Namespace, there: Hosts, notes: list[str]
 ) -> tuple[Cell, ...]:
-    """Without those of more connections than can be had here, and those that limit a server's memory
-    where this cannot be done; notes says so. Raises LabError for what was asked for by name."""
-    most, limit = environment.most_connections()
+    """Without those of more connections than can be had there, those that limit a server's memory
+    where this cannot be done, and those that take one host where there are two; notes says so. Raises
+    LabError for what was asked for by name."""
+    most, limit = min(host.call(environment.most_connections) for host in there.each)
     largest = max(cell.connections for cell in cells)
     if largest > most:
         if options.connections:
@@ -215,13 +246,27 @@ def _possible(
         notes.append(f"cells of more than {most:,} connections are left out: limited {limit}")
         cells = tuple(cell for cell in cells if cell.connections <= most)
     limited = any(cell.workload.memory_bytes for cell in cells)
-    reason = cgroup.problem() if limited else None
+    reason = there.server.call(cgroup.problem) if limited else None
     if reason:
-        notes.append(f"workloads that limit memory are left out: {reason}")
-        cells = tuple(cell for cell in cells if not cell.workload.memory_bytes)
-        if not cells:
-            raise LabError(reason)
+        cells = _left(cells, notes, "workloads that limit memory", reason, lambda w: not w.memory_bytes)
+    if there.two:
+        cells = _left(
+            cells, notes, "databases and what follows each request (crash, drain)", "they take server and load on one host",
+            lambda w: not (w.database or w.kind.counted),
+        )  # fmt: skip
     return cells
+
+
+def _left(
+    cells: tuple[Cell, ...], notes: list[str], what: str, reason: str, wanted: Callable[[Workload], bool]
+) -> tuple[Cell, ...]:
+    """The cells that are wanted; notes says which are not. Raises LabError where none is."""
+    kept = tuple(cell for cell in cells if wanted(cell.workload))
+    if kept != cells:
+        notes.append(f"{what} are left out: {reason}")
+    if not kept:
+        raise LabError(reason)
+    return kept
 
 
 def _quick(
@@ -302,10 +347,7 @@ def describe(plan: Plan) -> str:
         names = ", ".join(c.label for c in cell.configurations)
         lines.append(f"  {cell.name}: {names}")
     lines.append(estimate(plan))
-    lines.append(
-        f"server on core {table.cores_text(plan.cores.server)}, "
-        f"wrk on core {table.cores_text(plan.cores.load)}"
-    )
+    lines.append(table.where(plan.cores))
     return "\n".join(lines) + "\n"
 
 

@@ -86,11 +86,12 @@ def how(run: Run) -> str:
     words = [
         f"`{run.command}` at {run.started}, seed {plan.seed}:",
         f"{plan.blocks} blocks of {plan.duration_s:g} s a configuration,",
-        f"server on core {table.cores_text(plan.cores.server)},",
-        f"wrk on core {table.cores_text(plan.cores.load)};",
+        f"{table.where(plan.cores)};",
         f"{env.get('cpu') or 'unknown CPU'}, {env.get('cores')} cores,",
         f"Linux {env.get('kernel')}, {env.get('server_version') or 'server of unknown version'}.",
     ]
+    if load := env.get("load_host"):
+        words.append(f"Their load was on {load['cpu']}, {load['cores']} cores, Linux {load['kernel']}.")
     if not run.complete:
         words.append(f"**Incomplete: stopped by {run.stopped_by or 'an error'}.**")
     return " ".join(words)

@@ -13,6 +13,7 @@ from typing import Callable, Iterator, Mapping, NamedTuple, Sequence
 
 from ..machine.children import Children
 from ..machine.errors import LabError
+from ..machine.hosts import Hosts
 from ..machine.program import EX_INTERRUPTED, STOPPING, say
 from ..ask import plan as planning
 from ..ask.plan import Plan, Step
@@ -31,15 +32,19 @@ from .progress import Progress
 MOST_FAILURES = 5
 
 
-def find_programs(plan: Plan, server: str, folder: Path, backend: Backend) -> Programs:
+def find_programs(plan: Plan, server: str, hosts: Hosts) -> None:
     """Raises LabError for the first program that is not there."""
-    if not os.access(ROOT / server, os.X_OK):
-        raise LabError(f"no server at {server}: build it with make, or give --server=PATH")
-    if any(c.floor for cell in plan.cells for c in cell.configurations) and not os.access(ROOT / FLOOR, os.X_OK):
-        raise LabError(f"no floor server at {FLOOR}: build it with make")
-    if any(c.offered for cell in plan.cells for c in cell.configurations) and not os.access(ROOT / LOAD, os.X_OK):
-        raise LabError(f"no load generator at {LOAD}: build it with make")
-    return Programs(server, folder, backend)
+    every = [c for cell in plan.cells for c in cell.configurations]
+    hosts.server.call(_find, server, "server", ", or give --server=PATH")
+    if any(c.floor for c in every):
+        hosts.server.call(_find, FLOOR, "floor server")
+    if any(c.offered for c in every):
+        hosts.load.call(_find, LOAD, "load generator")
+
+
+def _find(program: str, what: str, otherwise: str = "") -> None:
+    if not os.access(ROOT / program, os.X_OK):
+        raise LabError(f"no {what} at {program}: build it with make{otherwise}")
 
 
 def shown(path: Path, base: Path) -> str:
@@ -50,20 +55,24 @@ def shown(path: Path, base: Path) -> str:
 
 @contextmanager
 def prepared(
-    program: str, argv: Sequence[str], plan: Plan, server: str, directory: Path | None
+    program: str, argv: Sequence[str], plan: Plan, server: str, directory: Path | None, hosts: Hosts = Hosts()
 ) -> Iterator[tuple[Run, Programs]]:
     """All that a plan needs, for as long as it is performed. Raises LabError where it cannot be had.
 
     program, argv: as called. server: as given there. directory: where the results' folder goes."""
     if directory:
         check_writable(directory)
-    wrk_version, server = wrk.version(), os.path.join(".", shown(Path(server), ROOT))
+    wrk_version, server = hosts.load.call(wrk.version), os.path.join(".", shown(Path(server), ROOT))
     asks = any(cell.workload.database for cell in plan.cells)
-    with site.folder() as folder, Backend(asks) as backend:
-        programs = find_programs(plan, server, folder, backend)
-        environment.raise_open_files()
-        recorded = environment.record(server, wrk_version, plan)
+    find_programs(plan, server, hosts)
+    for host in hosts.each:
+        host.call(environment.raise_open_files)
+    with hosts.server.call(site.folder) as folder, Backend(asks) as backend:
+        recorded = hosts.server.call(environment.record, server, wrk_version, plan)
+        if hosts.two:
+            recorded["load_host"] = hosts.load.call(environment.machine)
         notes, started = environment.notes(recorded, plan), utc("%Y-%m-%dT%H:%M:%SZ")
+        programs = Programs(server, folder, backend, hosts)
         yield Run(plan, recorded, command_line(program, argv), started, notes=notes), programs
 
 
@@ -127,7 +136,9 @@ def perform(run: Run, programs: Programs) -> None:
     with measuring(run), closing(progress), Children() as children:
         bench = Bench(children, programs, plan)
         execute(bench, run, progress)
-        if plan.syscalls:  # after everything that is timed
+        if plan.syscalls and programs.hosts.two:
+            run.notes.append("system calls were not counted: the servers ran on another host than their load")
+        elif plan.syscalls:  # after everything that is timed
             progress.say("counting system calls")
             found = (
                 syscalls.count(bench, cell, configuration)

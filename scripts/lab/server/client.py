@@ -10,6 +10,8 @@ import re
 import socket
 from dataclasses import dataclass
 
+from ..machine.hosts import LOOPBACK
+
 _STATUS = re.compile(rb"HTTP/1\.1 (\d+) ")
 _DATE = re.compile(rb"(\r\nDate: )[^\r\n]*", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\nTransfer-Encoding: *chunked", re.IGNORECASE)
@@ -45,10 +47,10 @@ class Answer:
 class Client:
     """One keep-alive connection."""
 
-    def __init__(self, port: int, timeout_s: float = 5.0) -> None:
-        self._host = f"127.0.0.1:{port}"
+    def __init__(self, port: int, timeout_s: float = 5.0, address: str = LOOPBACK) -> None:
+        self._host = f"{address}:{port}"
         try:
-            self._socket = socket.create_connection(("127.0.0.1", port), timeout_s)
+            self._socket = socket.create_connection((address, port), timeout_s)
         except OSError as error:
             raise BadAnswer(f"cannot connect to {self._host}: {error}") from None
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -124,3 +126,9 @@ class Client:
         if len(data) < count:
             raise BadAnswer(f"connection closed after {len(data)} of {count} bytes")
         return data
+
+
+def one(port: int, address: str, target: str, post: bytes | None) -> Answer:
+    """The answer to a single request. Raises BadAnswer."""
+    with Client(port, address=address) as client:
+        return client.get(target, post)

@@ -2,7 +2,7 @@
 """Other servers beside ours: which are installed, what they offer, how they are started.
 
 They run from the configurations in peer_conf/, filled in and written into a temporary folder, never
-as the distribution's services: on a free port of 127.0.0.1, in the foreground, without logs, with all
+as the distribution's services: on a free port of 127.0.0.1 (or where the load's host finds them), in the foreground, without logs, with all
 their files in that folder. None of them says when it is ready: it is when it answers.
 """
 
@@ -21,6 +21,7 @@ from typing import Sequence
 from ..machine import procfs
 from ..machine.children import Children
 from ..machine.errors import LabError
+from ..machine.hosts import LOOPBACK
 from ..ask.plan import PEER_POOLS, Configuration, Cores
 from ..ask.presets import POOL
 from . import servers, site
@@ -93,17 +94,18 @@ def configurations(names: Sequence[str], cores: Cores) -> list[Configuration]:
     return made
 
 
-def _free_port() -> int:
+def _free_port(address: str) -> int:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         return int(probe.getsockname()[1])
 
 
-def configuration_text(name: str, folder: Path, port: int, workers: int) -> str:
+def configuration_text(name: str, folder: Path, port: int, workers: int, address: str = LOOPBACK) -> str:
     """folder: with the site and all of the server's own files below it."""
     family, _, flavour = name.partition("-")
     return Template((CONFIGURATIONS / f"{family}.conf").read_text()).substitute(
         folder=folder,
+        address=address,
         port=port,
         as_root="" if os.geteuid() == 0 else "# ",  # as whom most refuse to serve
         flavour=flavour,
@@ -119,14 +121,14 @@ def configuration_text(name: str, folder: Path, port: int, workers: int) -> str:
     )
 
 
-def command(configuration: Configuration, folder: Path, port: int) -> list[str]:
+def command(configuration: Configuration, folder: Path, port: int, address: str = LOOPBACK) -> list[str]:
     """Writes the configuration below folder and returns how to start the server on it."""
     name = configuration.model
     program = _program(kind(name).program)
     if program is None:
         raise LabError(f"{name} is not installed: scripts/deps --peers installs it")
     file = folder / "conf.py"  # gunicorn insists on the suffix
-    file.write_text(configuration_text(name, folder, port, configuration.workers))
+    file.write_text(configuration_text(name, folder, port, configuration.workers, address))
     shutil.copyfile(Path(__file__).with_name("peer_app.py"), folder / f"{APPLICATION}.py")
     words = [Template(word) for word in kind(name).arguments.split()]
     return [program, *(word.substitute(folder=folder, file=file) for word in words)]
@@ -140,32 +142,34 @@ def _folder_for(root: Path) -> Path:
     return folder
 
 
-def start(children: Children, configuration: Configuration, root: Path) -> Server:
+def start(
+    children: Children, configuration: Configuration, root: Path, address: str = LOOPBACK
+) -> Server:
     """A peer that answers. root: the lab's temporary folder. Raises LabError."""
     for tries_left in reversed(range(PORT_TRIES)):
         try:
-            return _start(children, configuration, root)
+            return _start(children, configuration, root, address)
         except LabError as error:  # a port that was free may be taken when it is wanted
             if tries_left == 0 or "in use" not in str(error):
                 raise LabError(f"{configuration.label}: {error}") from None
     raise AssertionError("PORT_TRIES is 0")
 
 
-def _start(children: Children, configuration: Configuration, root: Path) -> Server:
-    folder, port = _folder_for(root), _free_port()
+def _start(children: Children, configuration: Configuration, root: Path, address: str) -> Server:
+    folder, port = _folder_for(root), _free_port(address)
     many = configuration.model.endswith(("prefork", "sync"))
     processes = configuration.workers if many else 0
 
     def port_that_answers(server: Server) -> int | None:
         """Once all its processes are there."""
         try:
-            with Client(port, 2.0) as client:
+            with Client(port, 2.0, address) as client:
                 client.get("/hello")
         except BadAnswer:
             return None
         return port if len(procfs.descendants(server.pid)) >= processes else None
 
-    argv = command(configuration, folder, port)
+    argv = command(configuration, folder, port, address)
     server = servers.start(children, argv, configuration.server_cpus, folder, port_that_answers)
     server.serves_itself = configuration.model == "h2o"
     return server

@@ -7,6 +7,7 @@ import re
 import subprocess
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Callable, Mapping, Sequence
 
@@ -151,19 +152,19 @@ def start(
 def ready_line(expected: Mapping[str, str]) -> Callable[[Server], int | None]:
     """For start(): our own servers say where they serve, and what they are, which must be what is
     expected; with the right pid, port 0 having been asked for, it is the one that was started."""
+    return partial(_said_port, expected)
 
-    def port(server: Server) -> int | None:
-        complete, _, _ = server.log().rpartition("\n")
-        line = next((each for each in complete.splitlines() if each.startswith("ready ")), None)
-        if line is None:
-            return None
-        fields = parse_ready(line)
-        for name, value in {**expected, "pid": str(server.pid)}.items():
-            got = fields.get(name, "nothing")
-            if got != value:
-                raise LabError(
-                    f"{' '.join(server.argv)}: the ready line says {name}={got}, asked for was {value}"
-                )
-        return int(fields["listen"].rpartition(":")[2])
 
-    return port
+def _said_port(expected: Mapping[str, str], server: Server) -> int | None:
+    complete, _, _ = server.log().rpartition("\n")
+    line = next((each for each in complete.splitlines() if each.startswith("ready ")), None)
+    if line is None:
+        return None
+    fields = parse_ready(line)
+    for name, value in {**expected, "pid": str(server.pid)}.items():
+        got = fields.get(name, "nothing")
+        if got != value:
+            raise LabError(
+                f"{' '.join(server.argv)}: the ready line says {name}={got}, asked for was {value}"
+            )
+    return int(fields["listen"].rpartition(":")[2])

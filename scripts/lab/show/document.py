@@ -88,6 +88,7 @@ def to_json(run: Run, results: Sequence[CellResult]) -> dict[str, Any]:
             "syscalls_wanted": plan.syscalls,
             "server_cpus": plan.cores.server,
             "load_cpus": plan.cores.load,
+            "two_machines": plan.cores.two_machines,
             "order": [
                 [s.block, s.cell.workload.name, s.cell.connections, s.configuration.label]
                 for s in plan.steps

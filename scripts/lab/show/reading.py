@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Mapping, Type, TypeVar, cast
 
 from ..machine.errors import LabError
-from ..machine.procfs import Usage
+from ..machine.procfs import Machine, Usage
 from ..ask.plan import AGAIN, Cell, Configuration, Cores, Plan, Step, with_flag
 from ..ask.kinds import Kind
 from ..ask.workloads import Workload
@@ -44,7 +44,7 @@ def from_json(document: Mapping[str, Any]) -> Run:
         raise LabError(f"the run cannot be put together again: {error!r}") from None
 
 
-def configuration(row: Mapping[str, Any]) -> Configuration:
+def configuration(row: Mapping[str, Any], two_machines: bool = False) -> Configuration:
     """From its label and cores, as they stand in a row of a cell."""
     label: str = row["configuration"]
     once = label[: -len(AGAIN)] if row["is_again"] else label
@@ -59,6 +59,7 @@ def configuration(row: Mapping[str, Any]) -> Configuration:
         tuple(row["load_cpus"]),
         suffix=AGAIN if row["is_again"] else "",
         offered=float(match["percent"]) / 100 if match["percent"] else None,
+        two_machines=two_machines,
     )
     for flag in flags:
         made = with_flag(made, flag)
@@ -89,6 +90,7 @@ def _sample(data: Mapping[str, Any]) -> Sample:
         open=_open(data["open"]) if data.get("open") else None,
         warmup_windows=tuple(data.get("warmup_windows", ())),
         apart_ns=tuple(data.get("apart_ns", ())),
+        hosts={name: _fields(Machine, machine) for name, machine in data.get("hosts", {}).items()},
     )
 
 
@@ -100,11 +102,12 @@ def _open(data: Mapping[str, Any]) -> OpenLoad:
 
 def _plan(document: Mapping[str, Any]) -> Plan:
     data = document["plan"]
+    two_machines = data.get("two_machines", False)
     cells = tuple(
         Cell(
             _workload(cell["workload"]),
             cell["connections"],
-            tuple(configuration(row) for row in cell["rows"]),
+            tuple(configuration(row, two_machines) for row in cell["rows"]),
         )
         for cell in document["cells"]
     )
@@ -121,7 +124,7 @@ def _plan(document: Mapping[str, Any]) -> Plan:
         data,
         cells=cells,
         steps=steps,
-        cores=Cores(tuple(data["server_cpus"]), tuple(data["load_cpus"])),
+        cores=Cores(tuple(data["server_cpus"]), tuple(data["load_cpus"]), two_machines),
         steady=data["steady_looked_for"],
         syscalls=data.get("syscalls_wanted", bool(document["syscalls"])),
     )

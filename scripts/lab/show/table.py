@@ -10,7 +10,7 @@ import textwrap
 from typing import Sequence
 
 from ..machine import priority
-from ..ask.plan import Plan
+from ..ask.plan import Cores, Plan
 from ..measure.wrk import PERCENTILES
 from ..judge import analysis, stats, verdict, words
 from ..judge.analysis import CellResult, Row
@@ -81,6 +81,11 @@ def interval_line(blocks: int) -> str:
         f"n = {blocks} blocks, less those left out: brackets are 95 % intervals of ratios within blocks "
         "(Student's t on logarithms), each by itself: of 20 pairs of equals one may look different"
     )
+
+
+def where(cores: Cores) -> str:
+    far = " of another machine" if cores.two_machines else ""
+    return f"server on core {cores_text(cores.server)}, wrk on core {cores_text(cores.load)}{far}"
 
 
 def cores_text(cpus: Sequence[int]) -> str:
