@@ -29,9 +29,28 @@ def ansible(folder: Path, program: str, *words: "str | Path") -> str:
     return done.stdout + done.stderr
 
 
-def test_the_syntax_of_the_play(tmp_path: Path) -> None:
-    said = ansible(tmp_path, "ansible-playbook", "--syntax-check", PLAY / "site.yml")
+@pytest.mark.parametrize("play", ["site.yml", "lab.yml"])
+def test_the_syntax_of_the_plays(tmp_path: Path, play: str) -> None:
+    said = ansible(tmp_path, "ansible-playbook", "-i", PLAY / "lab.ini", "--syntax-check", PLAY / play)
     assert "playbook:" in said and "WARNING" not in said
+
+
+def test_the_lab_is_started_for_each_pair(tmp_path: Path) -> None:
+    """By a stand-in, which the lab's own parser then understands."""
+    bench, said = tmp_path / "bench", tmp_path / "said"
+    bench.write_text(f'#!/bin/sh\necho "$*" >>{said}\n')
+    bench.chmod(0o755)
+    ansible(tmp_path, "ansible-playbook", "-i", PLAY / "lab.ini", "--tags=measure", "-e", f"lab_bench={bench}",
+            "-e", "ansible_user=me", PLAY / "lab.yml")  # fmt: skip
+    lines = sorted(said.read_text().splitlines())
+    assert [line.split()[:2] for line in lines] == [
+        ["--server-host=me@10.0.0.21", "--load-host=me@10.0.0.22"],
+        ["--server-host=me@10.0.0.23", "--load-host=me@10.0.0.24"],
+    ]
+    nowhere = {**os.environ, "LOAD_SSH": "/nonexistent/shell"}
+    done = subprocess.run([ROOT / "scripts/bench", *lines[0].split()], env=nowhere, capture_output=True, text=True,
+                          timeout=patience(60), check=False)  # fmt: skip
+    assert done.stderr == "scripts/bench: me@10.0.0.21: /nonexistent/shell: No such file or directory\n"
 
 
 def fill_in(folder: Path, host: str, template: str) -> str:
