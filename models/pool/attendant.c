@@ -78,21 +78,28 @@ static enum conn_next wait_parked(struct attendant *a, struct conn *conn)
     }
 }
 
+void attendant_attend(struct attendant *a, struct conn *conn)
+{
+    struct server *server = a->io->server;
+    enum conn_next next;
+
+    shared_context_enter(server->shared, a->io->stats);
+    next = connection_serve(conn, a->io);
+    while (next == CONN_PARK) {
+        worker_look_spent(server, a->io->worker, 1);
+        next = wait_parked(a, conn);
+    }
+    worker_look_spent(server, a->io->worker, 1);
+    shared_context_leave(server->shared, a->io->stats);
+}
+
 void attendant_serve(struct attendant *a, int fd, const struct in6_addr *client)
 {
     struct server *server = a->io->server;
     struct conn conn;
-    enum conn_next next;
 
     connection_init(&conn, fd, client, a->spill, server->config);
-    shared_context_enter(server->shared, a->io->stats);
-    next = connection_serve(&conn, a->io);
-    while (next == CONN_PARK) {
-        worker_look_spent(server, a->io->worker, 1);
-        next = wait_parked(a, &conn);
-    }
-    worker_look_spent(server, a->io->worker, 1);
-    shared_context_leave(server->shared, a->io->stats);
+    attendant_attend(a, &conn);
     close(fd);
     shared_connection_closed(server->shared, a->io->stats);
 }

@@ -13,6 +13,7 @@
 
 #include "io.h"
 
+struct conn;
 struct in6_addr;
 
 struct attendant {
@@ -36,5 +37,9 @@ int attendant_look_ms(const struct attendant *a);
 /* Serves a connection that has been counted as open until its end, closes it and counts that: fd
  * and client as listen_accept() has them. Told to finish meanwhile, as connection_drain() says. */
 void attendant_serve(struct attendant *a, int fd, const struct in6_addr *client);
+
+/* The same for who has such a connection with a record and a spill of its own, needs no
+ * attendant_init(), and closes it afterwards. */
+void attendant_attend(struct attendant *a, struct conn *conn);
 
 #endif

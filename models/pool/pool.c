@@ -15,6 +15,7 @@
 #include "log.h"
 #include "shortage.h"
 #include "system/cores.h"
+#include "system/kept.h"
 #include "system/listen.h"
 #include "system/slice.h"
 #include "worker.h"
@@ -50,7 +51,7 @@ struct pool *pool_new(struct server *server, int stop_fd)
     leaders_init(pool->leaders, server->shared, SHARED_SLOTS, cores_available());
     pool->leaders->work_fd = lot->epoll_fd;
     if (slow_clients_init(pool->slow_clients, server->workers, lot->epoll_fd) == 0 &&
-        epoll_ctl(lot->epoll_fd, EPOLL_CTL_ADD, stop_fd, &stop) == 0 &&
+        (stop_fd < 0 || epoll_ctl(lot->epoll_fd, EPOLL_CTL_ADD, stop_fd, &stop) == 0) &&
         epoll_ctl(lot->epoll_fd, EPOLL_CTL_ADD, pool->listen_fd, &listener) == 0)
         return pool;
     pool_free(pool);
@@ -67,9 +68,18 @@ void pool_free(struct pool *pool)
     errno = saved;
 }
 
+void pool_keep(const struct pool *pool, struct kept *kept)
+{
+    kept_add(kept, pool->lot->epoll_fd);
+    slow_clients_keep(pool->slow_clients, kept);
+}
+
 bool pool_owns(const struct pool *pool, int fd)
 {
-    return lot_owns(pool->lot, fd) || slow_clients_own(pool->slow_clients, fd);
+    struct kept own = {.count = 0};
+
+    pool_keep(pool, &own);
+    return lot_owns(pool->lot, fd) || kept_has(&own, fd);
 }
 
 /* --- putting back ----------------------------------------------------------------- */
@@ -195,16 +205,13 @@ static void park_waiting(struct pool *pool, bool any, struct io *io)
 }
 
 /*
- * Takes one connection, lets another worker take the next, and serves it.
- *
  * The listening socket has one place in the kernel's queue of what is ready, however many wait
  * behind it, and each connection has one, too. So when some connections have been served since the
  * last newcomer, all who wait are let in, behind the requests that wait already, and then it is
  * whoever came first again: else all connections would be served once for each newcomer.
  */
-static void accept_one(struct pool *pool, struct io *io)
+struct lot_record *pool_accept(struct pool *pool, bool all, struct io *io)
 {
-    bool served = atomic_exchange_explicit(&pool->served_since, false, memory_order_relaxed);
     struct lot_record *record = open_record(pool, io);
 
     if (record == NULL) {
@@ -214,9 +221,9 @@ static void accept_one(struct pool *pool, struct io *io)
             pause_accepting(pool); /* the next close or sweep resumes */
         else if (failure != ACCEPT_SHUT)
             arm_listener(pool);
-        return;
+        return NULL;
     }
-    if (served)
+    if (all)
         park_waiting(pool, false, io);
     if (server_is_full(io->server)) {
         pause_accepting(pool);
@@ -224,7 +231,17 @@ static void accept_one(struct pool *pool, struct io *io)
     } else {
         arm_listener(pool);
     }
-    serve(pool, record, io);
+    return record;
+}
+
+/* Takes one connection, lets another worker take the next, and serves it. */
+static void accept_one(struct pool *pool, struct io *io)
+{
+    bool served = atomic_exchange_explicit(&pool->served_since, false, memory_order_relaxed);
+    struct lot_record *record = pool_accept(pool, served, io);
+
+    if (record != NULL)
+        serve(pool, record, io);
 }
 
 void pool_retire(struct pool *pool)

@@ -31,6 +31,8 @@
 #include "models/pool/slow_clients.h"
 #include "server.h"
 
+struct kept;
+
 /* Lies in memory that the workers share. */
 struct pool {
     struct lot *lot;
@@ -51,8 +53,8 @@ struct pool {
 
 /*
  * Makes a pool whose memory forked and cloned processes share, for workers 0 to SHARED_SLOTS - 1.
- * stop_fd stays the caller's. server->descriptors may be fewer afterwards: see descriptors_map().
- * Returns NULL with errno set.
+ * stop_fd stays the caller's; -1: nobody is going to wait in pool_work(). server->descriptors may
+ * be fewer afterwards: see descriptors_map(). Returns NULL with errno set.
  */
 struct pool *pool_new(struct server *server, int stop_fd);
 void pool_free(struct pool *pool);
@@ -61,12 +63,19 @@ void pool_free(struct pool *pool);
  * dismissed (leaders_dismiss()). */
 void pool_work(struct pool *pool, struct io *io);
 
+/* Accepts a connection, the caller's, and watches for the next; all: and parks the others who wait
+ * to be accepted. NULL: none came. */
+struct lot_record *pool_accept(struct pool *pool, bool all, struct io *io);
+
 /* Accepts nothing more from the pool's listening socket, which another attends. A worker may be
  * accepting one more connection right now. */
 void pool_retire(struct pool *pool);
 
 /* When draining begins: accepts what waits to be and parks it. */
 void pool_take_backlog(struct pool *pool, struct io *io);
+
+/* Adds the descriptors that a worker needs beside its connection's. */
+void pool_keep(const struct pool *pool, struct kept *kept);
 
 /* True when fd is the pool's, or a record names it, or it is beyond the records. Not of what the
  * caller of pool_new() gave. */

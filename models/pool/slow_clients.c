@@ -41,12 +41,9 @@ void slow_clients_set_workers(struct slow_clients *slow, unsigned workers)
     slow->limit = workers - reserve;
 }
 
-bool slow_clients_own(const struct slow_clients *slow, int fd)
+void slow_clients_keep(const struct slow_clients *slow, struct kept *kept)
 {
-    struct kept bells = {.count = 0};
-
-    bells_keep(&slow->bells, &bells);
-    return kept_has(&bells, fd);
+    bells_keep(&slow->bells, kept);
 }
 
 void slow_clients_died(struct slow_clients *slow, unsigned worker)

@@ -18,6 +18,8 @@
 #include "system/bells.h"
 #include "io.h"
 
+struct kept;
+
 /* Nobody is given up before it was waited for so long: more than most round trips, so that an
  * upload is not held against a client for its distance; and short enough that a quarter of a pool
  * of 64 takes a hundred new slow clients a second. */
@@ -52,8 +54,8 @@ void slow_clients_term(struct slow_clients *slow);
 /* From now on so many workers serve at a time. */
 void slow_clients_set_workers(struct slow_clients *slow, unsigned workers);
 
-/* True when fd is one of the descriptors of these. */
-bool slow_clients_own(const struct slow_clients *slow, int fd);
+/* Adds the descriptors of these. */
+void slow_clients_keep(const struct slow_clients *slow, struct kept *kept);
 
 /* io_ops.wait_client for one worker of the pool; worker is its index. */
 int slow_clients_wait(struct slow_clients *slow, unsigned worker, int fd, int events,
