@@ -68,9 +68,13 @@ class Process:
         except OSError:
             return False
 
+    def status(self, name: str) -> int:
+        """A number in /status."""
+        return int(re.findall(rf'"{name}":(\d+)', fetch(self.address, "/status").text)[0])
+
     def lost(self) -> int:
-        """Lines of the access log, as /status says."""
-        return int(re.findall(r'"lines_lost":(\d+)', fetch(self.address, "/status").text)[0])
+        """Lines of the access log."""
+        return self.status("lines_lost")
 
     def __enter__(self) -> "Process":
         return self
@@ -133,6 +137,9 @@ def test_many_workers_fill_it(configuration: Configuration, sink: Sink) -> None:
             stdout=subprocess.PIPE, text=True,
         ) as load:
             assert " 20000 succeeded" in load.communicate(timeout=patience(60))[0]
+        # A terminal takes a part of a line, and the rest once somebody reads. Whoever wrote meanwhile, after
+        # his answer, would write into that line.
+        eventually("all have written", partial(server.status, "in_use"), lambda contexts: contexts == 1)
         got = b""
 
         def count() -> int:
