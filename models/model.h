@@ -119,6 +119,7 @@ struct shared_pool_ops {
 struct model_plan {
     unsigned processes;                   /* worker processes to keep running */
     unsigned slots_each;                  /* workers in each: itself, or its threads too */
+    unsigned serving_each;                /* processes that serve: itself (1), or those it makes */
     const struct shared_pool_ops *shared; /* NULL: each process has its descriptors to itself */
     void *arg; /* the model's own; the same in two generations that share their connections */
 };

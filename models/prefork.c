@@ -10,6 +10,9 @@
  * was serving. The price is what the operating system charges for processes:
  * address spaces to switch between, and pages to touch in each.
  *
+ * --pool=none has no pool: a process is made for each request, or connection, as CGI has it
+ * (pool/spawner.h). It shows what forking before is worth.
+ *
  * A descriptor table that is shared outlives a killed process with all that it
  * had open, so the master closes on its behalf: what the records say it owned at
  * once (pool_release), and what it had opened but not yet recorded a little later
@@ -17,7 +20,8 @@
  *
  * Read this with pool/lot.h (who may touch a connection), pool/pool.c (one worker's turn),
  * pool/leaders.h (which workers look for work) and pool/pool_io.c (how they wait); for deaths and
- * reloads pool/shared_pool.c and pool/sweep.c; for --dispatch=connection pool/dedicated.c.
+ * reloads pool/shared_pool.c and pool/sweep.c; for --dispatch=connection pool/dedicated.c; for
+ * --pool=none pool/spawner.h and pool/forked.c.
  */
 #include <errno.h>
 #include <sched.h>
@@ -35,6 +39,7 @@
 #include "log.h"
 #include "http/context.h"
 #include "models/pool/dedicated.h"
+#include "models/pool/forked.h"
 #include "models/model.h"
 #include "models/pool/pool_io.h"
 #include "models/pool/shared_pool.h"
@@ -125,6 +130,8 @@ static unsigned descriptors_kept(const struct server *server)
 
 static int work(struct server *server, const struct worker_process *self, void *arg)
 {
+    if (server->config->pool == POOL_NONE)
+        return spawner_work(server, self, &forked_processes);
     return server->config->dispatch == DISPATCH_REQUEST ? work_by_request(server, self, arg)
                                                         : work_by_connection(server, self);
 }
@@ -167,9 +174,20 @@ static int open_by_request(struct server *server, const struct model_plan *befor
     return 0;
 }
 
+static int plan_spawner(struct server *server, struct model_plan *plan)
+{
+    descriptors_resolve(server, 1, server->workers);
+    plan->processes = 1;
+    plan->slots_each = server->workers + 1; /* the spawner's as well */
+    plan->serving_each = server->workers;
+    return 0;
+}
+
 static int prefork_open(struct server *server, const struct model_plan *before,
                         struct model_plan *plan)
 {
+    if (server->config->pool == POOL_NONE)
+        return plan_spawner(server, plan);
     if (server->config->dispatch == DISPATCH_REQUEST)
         return open_by_request(server, before, plan);
     descriptors_resolve(server, 1, 0);

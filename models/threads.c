@@ -9,12 +9,16 @@
  * master, which replaces it when that happens; its first thread serves nothing,
  * it looks for parked connections whose time is over, and for the order to stop.
  *
+ * --pool=none has no pool: a thread is made for each request, or connection, by that first thread
+ * (pool/spawner.h). It shows what making them before is worth.
+ *
  * --gil puts one lock around handler code (gil.h), as a thread pool in CPython
  * has it: waiting overlaps, computing does not.
  *
  * Read this with pool/lot.h (who may touch a connection), pool/pool.c (one worker's turn),
  * pool/leaders.h (which workers look for work) and pool/pool_io.c (how they wait); for --gil
- * pool/gil.h, for --dispatch=connection pool/dedicated.c.
+ * pool/gil.h, for --dispatch=connection pool/dedicated.c, for what the first thread does
+ * pool/timekeeper.h.
  */
 #include <errno.h>
 #include <poll.h>
@@ -32,6 +36,8 @@
 #include "models/pool/gil.h"
 #include "models/model.h"
 #include "models/pool/pool_io.h"
+#include "models/pool/spawner.h"
+#include "models/pool/timekeeper.h"
 #include "server.h"
 #include "system/latch.h"
 #include "shortage.h"
@@ -39,8 +45,6 @@
 
 enum {
     THREAD_STACK = 256 * 1024, /* bytes of address space; a handler uses a few pages of it */
-    TICK_MS = 250,
-    DRAIN_TICK_MS = 20,
     JOIN_LOOK_MS = 1,
 };
 
@@ -65,16 +69,14 @@ struct team {
     unsigned count; /* threads started */
 };
 
-static void choose_ops(struct team *team)
+static void choose_ops(struct io_ops *ops, const struct config *config)
 {
-    struct io_ops *ops = &team->ops;
-
     *ops = (struct io_ops){.model = "threads", .context_is = "thread", .blocks = pool_io_blocks};
-    if (team->pool != NULL) {
+    if (config->dispatch == DISPATCH_REQUEST) {
         ops->wait_client = pool_io_wait_client;
         ops->give_way = pool_io_give_way;
     }
-    if (team->server->config->gil) {
+    if (config->gil) {
         ops->goes_on = pool_io_goes_on;
         ops->begin = pool_io_begin;
         ops->end = pool_io_end;
@@ -105,7 +107,7 @@ static int start_threads(struct team *team)
     pthread_attr_t attributes;
     int result = 0;
 
-    choose_ops(team);
+    choose_ops(&team->ops, team->server->config);
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, THREAD_STACK);
     while (result == 0 && team->count < team->server->workers) {
@@ -131,51 +133,6 @@ static int start_threads(struct team *team)
         log_line(LOG_ERROR, "cannot start thread %u of %u: %s", team->count + 1,
                  team->server->workers, shortage_of_tasks(-result));
     return result;
-}
-
-/* True once fd is readable; waits for it at most timeout_ms. */
-static bool wait_for(int fd, int timeout_ms)
-{
-    struct pollfd poll_fd = {.fd = fd, .events = POLLIN};
-
-    return poll(&poll_fd, 1, timeout_ms) > 0;
-}
-
-/* What the first thread does several times a second. */
-static void tick(const struct team *team, struct io *io)
-{
-    atomic_store(&team->server->control->beat_ms, io_now_ms());
-    if (team->pool != NULL)
-        pool_sweep(team->pool, io);
-    worker_look_spent(team->server, team->first, team->count);
-}
-
-/* The first thread's work, until its process has drained or its time is up: false then. */
-static bool tick_until_drained(const struct team *team, const struct worker_process *self,
-                               struct io *io)
-{
-    const struct worker_control *control = team->server->control;
-    bool stopping = false;
-
-    do
-        tick(team, io);
-    while (!server_told_to_finish(team->server) && !wait_for(self->stop_fd, TICK_MS));
-    if (team->pool == NULL)
-        return true;
-    pool_retire(team->pool);
-    for (;;) {
-        if (!stopping && atomic_load(&control->take_backlog)) {
-            stopping = true;
-            pool_take_backlog(team->pool, io);
-            worker_backlog_taken(team->server);
-        }
-        if (pool_drain(team->pool, io))
-            return true;
-        if (io_now_ms() >= server_drain_deadline(team->server))
-            return false;
-        poll(NULL, 0, DRAIN_TICK_MS);
-        tick(team, io);
-    }
 }
 
 /* Waits for all threads to end, at most until the drain deadline, which may come nearer
@@ -209,11 +166,12 @@ static void free_team(struct team *team, struct io *io)
     gil_term(&team->gil);
 }
 
-/* Each thread may have a file open that it sends; with --dispatch=connection it has an epoll set.
- */
+/* Each thread may have a file open that it sends; of a pool with --dispatch=connection it has an
+ * epoll set. */
 static void resolve_connections(struct server *server)
 {
-    unsigned each = server->config->dispatch == DISPATCH_CONNECTION ? 2 : 1;
+    const struct config *config = server->config;
+    unsigned each = config->dispatch == DISPATCH_CONNECTION && config->pool == POOL_BEFORE ? 2 : 1;
 
     descriptors_resolve(server, 1, server->workers * each);
 }
@@ -240,13 +198,70 @@ static int open_team(struct team *team, struct io *io)
     return result;
 }
 
+/* --- --pool=none --------------------------------------------------------------------- */
+
+static void *serve_once(void *arg)
+{
+    struct spawned *self = arg;
+    int ended_fd = self->spawner->ended_fd;
+
+    model_begin_worker(&self->pool_io.io, "thread");
+    self->next = spawned_serve(self);
+    atomic_store(&self->ended, true);
+    latch_set(ended_fd); /* self may be another thread's by now */
+    return NULL;
+}
+
+static int open_latch(struct spawner *spawner)
+{
+    (void)spawner;
+    return latch_new();
+}
+
+static int start_thread(struct spawned *worker)
+{
+    pthread_attr_t attributes;
+    int result;
+
+    atomic_store(&worker->ended, false);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, THREAD_STACK);
+    result = pthread_create(&worker->thread, &attributes, serve_once, worker);
+    pthread_attr_destroy(&attributes);
+    return -result;
+}
+
+static void join_ended(struct spawner *spawner)
+{
+    latch_unset(spawner->ended_fd); /* before the look: who ends later sets it again */
+    for (unsigned i = 0; i < spawner->server->workers; i++) {
+        struct spawned *worker = &spawner->each[i];
+
+        if (worker->record != NULL && atomic_load(&worker->ended)) {
+            pthread_join(worker->thread, NULL);
+            spawned_ended(worker, worker->next);
+        }
+    }
+}
+
+static const struct spawner_kind SPAWNED_THREADS = {
+    .choose_ops = choose_ops,
+    .open = open_latch,
+    .start = start_thread,
+    .reap = join_ended,
+};
+
 static int work(struct server *server, const struct worker_process *self, void *arg)
 {
     struct team team = {.server = server, .first = self->first};
     struct io io; /* the first thread's: never waits */
-    int result = open_team(&team, &io);
+    struct timekeeper keeper = {.io = &io, .first = self->first, .slots = server->workers};
+    int result;
 
     (void)arg;
+    if (server->config->pool == POOL_NONE)
+        return spawner_work(server, self, &SPAWNED_THREADS);
+    result = open_team(&team, &io);
     if (result < 0) {
         log_line(LOG_ERROR, "cannot make the pool: %s", strerror(-result));
         free_team(&team, &io);
@@ -257,7 +272,8 @@ static int work(struct server *server, const struct worker_process *self, void *
     pthread_barrier_wait(&team.started);
     worker_ready(server, self);
     pthread_barrier_wait(&team.started);
-    if (!tick_until_drained(&team, self, &io))
+    keeper.pool = team.pool;
+    if (!timekeeper_run(&keeper, self))
         _exit(EXIT_SUCCESS); /* threads still serve: their requests are cut off */
     latch_set(team.stop_fd);
     if (!join_threads(&team))

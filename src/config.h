@@ -16,6 +16,7 @@
 
 enum { CONFIG_MAX_WORKERS = 10000 };
 enum config_dispatch { DISPATCH_REQUEST, DISPATCH_CONNECTION };
+enum config_pool { POOL_BEFORE, POOL_NONE };
 
 /* What the process was asked to do; everything but RUN prints and exits. */
 enum config_action {
@@ -32,6 +33,7 @@ struct config {
     const char *listen; /* as given: "ADDR:PORT", "[ADDR]:PORT", "unix:/path" */
     unsigned workers;   /* at most CONFIG_MAX_WORKERS; 0: the model's default */
     enum config_dispatch dispatch;
+    enum config_pool pool;
     bool gil;
     const char *root;         /* NULL: no files are served */
     unsigned max_connections; /* 0: as many as descriptors allow */

@@ -2,11 +2,11 @@
 """Fixtures: the configurations, the server each is tested with, servers of a test's own."""
 
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, List
 
 import pytest
 
-from support.configurations import Configuration, params
+from support.configurations import ALL, Configuration, params
 from support.limits import raise_open_files
 from support.server import Launcher, Server, SharedServer
 from support.site import build
@@ -16,6 +16,18 @@ pytest_plugins = ["support.database_fixtures", "support.contained"]
 
 def pytest_configure() -> None:
     raise_open_files()
+
+
+def _is_run(item: pytest.Item) -> bool:
+    callspec = getattr(item, "callspec", None)
+    found = callspec and callspec.params.get("configuration")
+    folders = found.folders if isinstance(found, Configuration) and not ALL else ()
+    return not folders or item.path.parent.name in folders
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
+    config.hook.pytest_deselected(items=[item for item in items if not _is_run(item)])
+    items[:] = [item for item in items if _is_run(item)]
 
 
 @pytest.fixture(scope="session", params=params())

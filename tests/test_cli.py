@@ -24,8 +24,8 @@ from support.variant import BINARY, ROOT, VARIANT, patience
 CORO = Configuration("coro", ("--model=coro",))
 MODELS = ("prefork", "threads", "coro")
 SETTINGS = (
-    "model listen listen-mode workers dispatch gil root max-connections header-timeout body-timeout"
-    " write-timeout keepalive-timeout shutdown-timeout lame-duck max-header max-body stack-size slice"
+    "model listen listen-mode workers dispatch pool gil root max-connections header-timeout"
+    " body-timeout write-timeout keepalive-timeout shutdown-timeout lame-duck max-header max-body stack-size slice"
     " db redis db-connections db-timeout offload show-settings enable-fault-routes access-log"
     " trusted-proxies"
     " user group allow-root pid-file"
@@ -94,6 +94,8 @@ def settings(text: str) -> dict[str, str]:
         (["--workers", "-1"], ['"-1"', "--workers"]),
         (["--workers"], ["no value for --workers", "1 to 10000"]),
         (["--dispatch=requst"], ["requst", "--dispatch", "did you mean request?"]),
+        (["--pool=befor"], ["befor", "--pool", "did you mean before?"]),
+        (["--model=coro", "--pool=none"], ["--pool=none", "processes and threads"]),
         (["--gil=maybe"], ["maybe", "--gil", "on or off"]),
         (["--max-connections=many"], ["many", "--max-connections"]),
         (["--header-timeout=0"], ["--header-timeout", "0.001"]),
@@ -223,7 +225,7 @@ def test_a_printed_configuration_reads_back(tmp_path: Path, arguments: list[str]
 # A value of each setting that is not its default, and what it needs beside it.
 OTHER_VALUES = {
     "model": "prefork", "listen": "[::1]:0", "listen-mode": "0640", "workers": "7",
-    "dispatch": "connection", "gil": "on", "root": '/a b/"c"\\#', "max-connections": "12",
+    "dispatch": "connection", "pool": "none", "gil": "on", "root": '/a b/"c"\\#', "max-connections": "12",
     "header-timeout": "0.25", "body-timeout": "31", "write-timeout": "1.001",
     "keepalive-timeout": "86400", "shutdown-timeout": "0.001", "max-header": "20k",
     "max-body": "1000001", "stack-size": "1M", "slice": "2", "enable-fault-routes": "on",
@@ -234,7 +236,7 @@ OTHER_VALUES = {
     "start-timeout": "20", "stopped-timeout": "0.7", "lame-duck": "12.5",
     "trusted-proxies": "10.0.0.0/8,::1,unix",
 }
-NEEDS = {"gil": ["--model=threads"], "group": ["--user=nobody"]}
+NEEDS = {"gil": ["--model=threads"], "pool": ["--model=threads"], "group": ["--user=nobody"]}
 
 
 def all_settings() -> list[str]:

@@ -217,6 +217,7 @@ def test_completion_knows_every_option() -> None:
         (["--model", "="], ["prefork", "threads", "coro"]),
         (["--model", "t"], ["threads"]),
         (["--dispatch", "=", "c"], ["connection"]),
+        (["--pool", "=", ""], ["before", "none"]),
         (["--gil", "=", "o"], ["on", "off"]),
         (["--model", "=", "threads", "--wor"], ["--workers="]),
         (["--workers", "=", "3"], []),

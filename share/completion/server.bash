@@ -24,6 +24,9 @@ _server() {
     --dispatch)
         mapfile -t COMPREPLY < <(compgen -W 'request connection' -- "$current")
         ;;
+    --pool)
+        mapfile -t COMPREPLY < <(compgen -W 'before none' -- "$current")
+        ;;
     --gil | --offload | --allow-root | --show-settings | --enable-fault-routes)
         mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current")
         ;;

@@ -36,6 +36,12 @@ static const char *const dispatch_names[] = {
     NULL,
 };
 
+static const char *const pool_names[] = {
+    [POOL_BEFORE] = "before",
+    [POOL_NONE] = "none",
+    NULL,
+};
+
 const struct config_option config_options[] = {
     {.name = "model",
      CONFIG_TEXT(model, KIND_TEXT, "NAME"),
@@ -60,6 +66,13 @@ const struct config_option config_options[] = {
      .initial = "request",
      .metavar = "UNIT",
      .help = "what a process, thread or coroutine is taken for"},
+    {.name = "pool",
+     CONFIG_FIELD(pool),
+     .kind = KIND_CHOICE,
+     .choices = pool_names,
+     .initial = "before",
+     .metavar = "WHEN",
+     .help = "none: workers are made anew for each, --workers at most at a time"},
     {.name = "gil",
      CONFIG_FLAG(gil),
      .initial = "off",

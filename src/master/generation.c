@@ -79,12 +79,14 @@ static int open_workers(struct generation *g, const struct generation *running, 
 
     if (result >= 0)
         result = g->stop_fd = latch_new();
-    g->plan = (struct model_plan){.processes = g->server.workers, .slots_each = 1};
+    g->plan =
+        (struct model_plan){.processes = g->server.workers, .slots_each = 1, .serving_each = 1};
     descriptors_resolve(&g->server, g->plan.processes, 0);
     if (result >= 0 && model->open != NULL)
         result = model->open(&g->server, plan_before(g, running), &g->plan);
     if (result >= 0)
-        result = db_new(&g->server.db, &g->settings.config, g->plan.processes);
+        result =
+            db_new(&g->server.db, &g->settings.config, g->plan.processes * g->plan.serving_each);
     if (result >= 0)
         result = places_init(&g->places, g->plan.processes, g->plan.slots_each, slots);
     return result;

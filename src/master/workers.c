@@ -71,7 +71,8 @@ static void worker_ended(struct workers *w, struct generation *g, struct process
     int pause_ms = process_ended(p);
     bool late = p->retiring && io_now_ms() >= p->end_ms && WIFSIGNALED(status);
 
-    db_process_died(g->server.db, p->number);
+    for (unsigned i = 0; i < g->plan.serving_each; i++)
+        db_process_died(g->server.db, p->number * g->plan.serving_each + i);
     generation_note_death(g, p, WIFSIGNALED(status));
     /* One that finishes in good order, or was killed because it did not, needs no line of its own.
      */

@@ -22,7 +22,7 @@ def _die(server: Server, kind: str) -> None:
     eventually(
         "the worker is replaced",
         server.worker_pids,
-        lambda pids: len(pids) == len(workers) and set(pids) != set(workers),
+        lambda pids: len(pids) == len(workers) and (set(pids) != set(workers)) != server.configuration.forks,
     )
     assert server.get("/hello").status == 200
 

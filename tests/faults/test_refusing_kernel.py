@@ -16,7 +16,7 @@ import pytest
 
 from support import processes
 from support.client import Connection
-from support.configurations import CONFIGURATIONS, Configuration, only, per_request, supported
+from support.configurations import CONFIGURATIONS, NONE, POOL, Configuration, only, per_request, supported
 from support.server import Launcher, Server
 from support.variant import BINARY, ROOT, VARIANT, patience
 from support.waiting import eventually
@@ -190,3 +190,29 @@ def test_a_byte_that_comes_as_the_deadline_passes(launch: Launcher, kernel: Kern
     kernel.allow("poll_late")
     eventually("every place is free again", server.open_connections, lambda count: count == 0)
     eventually("the workers rest", partial(_is_quiet, server, server.worker_pids), lambda quiet: quiet, within=20)
+
+
+@only(*NONE)
+def test_who_gets_no_worker_waits(launch: Launcher, kernel: Kernel) -> None:
+    """While fork() or pthread_create() fails nobody is lost, the log says so, and the CPU rests."""
+    server = launch(environment=kernel.environment)
+    old = server.connect(patience(20))
+    if server.configuration.dispatch == "connection":
+        assert _is_answered(old)  # it keeps its worker
+    kernel.refuse("tasks", errno.EAGAIN)
+    clients = [server.connect(patience(20)) for _ in range(POOL - 1)]
+    for client in clients:
+        client.send(GET)
+    server.wait_for_line("making a worker: .*; connections wait until it can be done", within=10)
+    used = server.cpu()
+    time.sleep(1)  # the length of the trial
+    assert server.cpu() - used < 0.2
+    if server.configuration.dispatch == "connection":
+        assert _is_answered(old)
+    kernel.allow("tasks")
+    for client in [old, *clients]:
+        if client is old:
+            client.send(GET)
+        assert client.read_response().status == 200
+        client.close()
+    eventually("every place is free again", server.open_connections, lambda count: count == 0)

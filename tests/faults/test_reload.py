@@ -12,7 +12,7 @@ import pytest
 
 from support import processes
 from support.client import Closed, message
-from support.configurations import only, per_request
+from support.configurations import NONE, only, per_request
 from support.flood import clients_of, flood
 from support.load import IDLE, Load
 from support.server import Launcher, Server
@@ -145,7 +145,7 @@ def test_parked_connections_survive(launch: Launcher, tmp_path: Path) -> None:
             connection.close()
 
 
-@only("threads", "coro", "coro-2", "prefork-connection", "threads-connection", "coro-connection")
+@only("threads", "coro", "coro-2", "prefork-connection", "threads-connection", "coro-connection", *NONE)
 def test_idle_connections_may_ask_once_more(launch: Launcher) -> None:
     """By the workers they are with; the answer says that it is the last."""
     server = launch()
@@ -164,7 +164,7 @@ def test_idle_connections_may_ask_once_more(launch: Launcher) -> None:
             connection.close()
 
 
-@only("threads", "coro", "coro-2", "prefork-connection", "threads-connection", "coro-connection")
+@only("threads", "coro", "coro-2", "prefork-connection", "threads-connection", "coro-connection", *NONE)
 def test_idle_connections_are_closed_in_the_end(launch: Launcher) -> None:
     server = launch("--shutdown-timeout=1")
     workers = server.wait_for_workers()
@@ -234,7 +234,7 @@ def test_no_worker_keeps_what_is_others(launch: Launcher, tmp_path: Path) -> Non
     ends for its client when that closes it, whatever processes have been made meanwhile."""
     file = tmp_path / "server.conf"
     hide = 'mount -t tmpfs tmpfs /proc && exec "$@"'
-    for model in ("coro", "threads", "prefork\ndispatch = connection"):
+    for model in ("coro", "threads", "prefork\ndispatch = connection", "prefork\npool = none"):
         file.write_text("model = prefork\nworkers = 4\n")
         server = launch(f"--config={file}", "--shutdown-timeout=1", model_options=[],
                         prefix=["unshare", "--mount", "sh", "-c", hide, "sh"])

@@ -82,7 +82,8 @@ def rounds_of(launch: Launcher, fault: str, *options: str) -> None:
                 victim = choose.choice(workers)
                 os.kill(victim, getattr(signal, fault))
             longest = max(longest, serves_again(server, since))
-            eventually("the worker is replaced", partial(_are_others, server, workers))
+            if fault != "segv" or not server.configuration.forks:
+                eventually("the worker is replaced", partial(_are_others, server, workers))
             wanted = kept.answers + 10, fresh.answers + 10
             eventually("all go on", lambda: (kept.answers, fresh.answers),
                        partial(_exceeds, wanted), within=10)

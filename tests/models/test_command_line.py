@@ -87,8 +87,8 @@ def test_print_and_exit(option: str) -> None:
         for model in ("prefork", "threads", "coro"):
             assert model in done.stdout
     if option == "--help":
-        for name in ("--model", "--listen", "--workers", "--dispatch", "--gil", "--root",
-                     "--max-connections", "--header-timeout", "--body-timeout", "--write-timeout",
+        for name in ("--model", "--listen", "--workers", "--dispatch", "--pool", "--gil",
+                     "--root", "--max-connections", "--header-timeout", "--body-timeout", "--write-timeout",
                      "--keepalive-timeout", "--shutdown-timeout", "--max-header", "--max-body",
                      "--stack-size", "--access-log", "--config", "--check-config"):
             assert name in done.stdout

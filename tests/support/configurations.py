@@ -23,6 +23,7 @@ class Configuration:
     name: str
     options: Tuple[str, ...]
     builds: Tuple[str, ...] = ("release", "asan", "tsan")
+    folders: Tuple[str, ...] = ()  # below tests, those whose tests run it; none: all
 
     @property
     def model(self) -> str:
@@ -32,6 +33,16 @@ class Configuration:
     def pool(self) -> bool:
         """Workers are blocked while they serve."""
         return self.model != "coro"
+
+    @property
+    def anew(self) -> bool:
+        """Workers are made for each request or connection."""
+        return "-none" in self.name
+
+    @property
+    def forks(self) -> bool:
+        """It is a process below the master that has the workers below it, and outlives each."""
+        return self.anew and self.model == "prefork"
 
     @property
     def dispatch(self) -> str:
@@ -45,7 +56,7 @@ class Configuration:
     @property
     def worker_processes(self) -> int:
         """How many processes the master has below it."""
-        if self.model == "prefork":
+        if self.model == "prefork" and not self.forks:
             return POOL
         return 2 if self.name == "coro-2" else 1
 
@@ -60,9 +71,12 @@ class Configuration:
 
 
 _POOL = f"--workers={POOL}"
+# Where tests are about how a request is served, and not about its answer.
+_HOW = ("models", "faults", "hostile")
 # The release build runs all. Of what has the same code, or the same memory to get wrong, a sanitizer
 # runs one: a lock around handlers and a second process with a loop of its own add none to what
-# threads and coro have, and the pool of --dispatch=connection is the same for threads as for processes.
+# threads and coro have, the pool of --dispatch=connection is the same for threads as for processes, and so
+# is who makes workers for --pool=none.
 CONFIGURATIONS = (
     Configuration("prefork", ("--model=prefork", _POOL)),
     Configuration("threads", ("--model=threads", _POOL)),
@@ -74,6 +88,20 @@ CONFIGURATIONS = (
     ),
     Configuration(
         "threads-connection", ("--model=threads", _POOL, "--dispatch=connection"), ("release", "tsan")
+    ),
+    Configuration("prefork-none", ("--model=prefork", _POOL, "--pool=none"), ("release", "asan")),
+    Configuration(
+        "prefork-none-connection",
+        ("--model=prefork", _POOL, "--pool=none", "--dispatch=connection"),
+        ("release",),
+        _HOW,
+    ),
+    Configuration("threads-none", ("--model=threads", _POOL, "--pool=none"), ("release",), _HOW),
+    Configuration(
+        "threads-none-connection",
+        ("--model=threads", _POOL, "--pool=none", "--dispatch=connection"),
+        ("release", "tsan"),
+        _HOW,
     ),
     Configuration("coro-connection", ("--model=coro", "--dispatch=connection"), ("release", "asan")),
 )
@@ -97,6 +125,10 @@ def only(*names: str) -> pytest.MarkDecorator:
     """Restricts a test to some configurations, whatever the build."""
     return pytest.mark.parametrize("configuration", params(*names), indirect=True, scope="session")
 
+
+# Where workers are made anew; of these, for a connection.
+NONE = ("prefork-none", "threads-none", "prefork-none-connection", "threads-none-connection")
+NONE_CONNECTION = NONE[2:]
 
 # Where a client that says nothing costs no worker, nor a coroutine: all but --dispatch=connection.
 per_request = pytest.mark.parametrize(

@@ -5,6 +5,7 @@
  *
  *   epoll_add   holds the errno with which a descriptor is kept out of every epoll set
  *   accept      the errno with which no connection is accepted
+ *   tasks       the errno with which no process is forked and no thread made
  *   poll_late   milliseconds that a poll() which has timed out takes longer, as on a busy machine
  *
  * and without the file all is as ever. What is in an epoll set already stays there.
@@ -13,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +25,10 @@
 #include <unistd.h>
 
 enum { ARGUMENTS = 6 };
+
+typedef pid_t fork_fn(void);
+typedef int create_fn(pthread_t *thread, const pthread_attr_t *attributes, void *run(void *),
+                      void *arg);
 
 typedef long syscall_fn(long number, ...);
 
@@ -95,4 +101,29 @@ int poll(struct pollfd *fds, nfds_t count, int timeout_ms)
     if (late_ms > 0)
         nanosleep(&late, NULL);
     return ready;
+}
+
+pid_t fork(void)
+{
+    static fork_fn *real;
+    int refused = wanted("tasks");
+
+    if (real == NULL)
+        real = (fork_fn *)dlsym(RTLD_NEXT, "fork");
+    if (refused == 0)
+        return real();
+    errno = refused;
+    return -1;
+}
+
+/* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name) */
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *run(void *),
+                   void *arg)
+{
+    static create_fn *real;
+    int refused = wanted("tasks");
+
+    if (real == NULL)
+        real = (create_fn *)dlsym(RTLD_NEXT, "pthread_create");
+    return refused != 0 ? refused : real(thread, attributes, run, arg);
 }

@@ -19,6 +19,7 @@ static void defaults_are_those_of_the_contract(void **state)
     assert_string_equal(config->listen, "127.0.0.1:8080");
     assert_int_equal(config->workers, 0);
     assert_int_equal(config->dispatch, DISPATCH_REQUEST);
+    assert_int_equal(config->pool, POOL_BEFORE);
     assert_false(config->gil);
     assert_null(config->root);
     assert_int_equal(config->max_connections, 0);
@@ -114,6 +115,9 @@ static const struct {
     {"dispatch", "connection", "connection"},
     {"dispatch", "Request", NULL},
     {"dispatch", "", NULL},
+    {"pool", "before", "before"},
+    {"pool", "none", "none"},
+    {"pool", "None", NULL},
     {"gil", "on", "on"},
     {"gil", "off", "off"},
     {"gil", "true", "on"},

@@ -47,7 +47,7 @@ static int planned_begin(void **state)
     p->server.listen_fd = listen_open("127.0.0.1:0", NULL, p->server.listen_name,
                                       sizeof p->server.listen_name, error, sizeof error);
     assert_true(p->server.listen_fd >= 0);
-    p->plan = (struct model_plan){.processes = PLANNED_WORKERS, .slots_each = 1};
+    p->plan = (struct model_plan){.processes = PLANNED_WORKERS, .slots_each = 1, .serving_each = 1};
     return 0;
 }
 

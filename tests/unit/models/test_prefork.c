@@ -76,6 +76,22 @@ static void a_process_to_a_connection_shares_nothing(void **state)
     prefork_model.close(&pool);
 }
 
+/* One that makes the others, which have a slot and what they ask databases with each. */
+static void without_a_pool_one_process_is_started(void **state)
+{
+    struct model_plan plan = planned.plan;
+
+    (void)state;
+    planned.config.pool = POOL_NONE;
+    planned_takes(&prefork_model, &planned.config);
+    assert_int_equal(prefork_model.open(&planned.server, NULL, &plan), 0);
+    assert_int_equal(plan.processes, 1);
+    assert_int_equal(plan.slots_each, PLANNED_WORKERS + 1);
+    assert_int_equal(plan.serving_each, PLANNED_WORKERS);
+    assert_true(plan.shared == NULL && plan.arg == NULL);
+    prefork_model.close(&plan);
+}
+
 /* Descriptors that workers keep beside connections are of one table, and so is the limit. */
 static void its_descriptors_are_those_of_one_process(void **state)
 {
@@ -94,6 +110,7 @@ int main(void)
         PLANNED_TEST(a_pool_goes_on_until_its_last_generation_ends),
         PLANNED_TEST(heads_of_another_size_need_a_pool_of_their_own),
         PLANNED_TEST(a_process_to_a_connection_shares_nothing),
+        PLANNED_TEST(without_a_pool_one_process_is_started),
         PLANNED_TEST(its_descriptors_are_those_of_one_process),
     };
 

@@ -25,6 +25,23 @@ static void threads_are_of_one_process(void **state)
     assert_int_equal(planned.server.max_connections, planned.server.process_connections);
 }
 
+/* As with a pool, but that no thread needs an epoll set. */
+static void without_a_pool_they_are_too(void **state)
+{
+    unsigned before;
+
+    (void)state;
+    planned.config.dispatch = DISPATCH_CONNECTION;
+    assert_int_equal(threads_model.open(&planned.server, NULL, &planned.plan), 0);
+    before = planned.server.max_connections;
+    planned.config.pool = POOL_NONE;
+    planned_takes(&threads_model, &planned.config);
+    assert_int_equal(threads_model.open(&planned.server, NULL, &planned.plan), 0);
+    assert_int_equal(planned.plan.processes, 1);
+    assert_int_equal(planned.plan.slots_each, PLANNED_WORKERS + 1);
+    assert_int_equal(planned.server.max_connections, before + PLANNED_WORKERS);
+}
+
 static void coro_refuses_what_threads_share(void **state)
 {
     (void)state;
@@ -35,6 +52,9 @@ static void coro_refuses_what_threads_share(void **state)
     planned.config.gil = true;
     planned_refuses(&coro_model, &planned.config, "--gil: ");
     planned.config.gil = false;
+    planned.config.pool = POOL_NONE;
+    planned_refuses(&coro_model, &planned.config, "--pool=none: ");
+    planned.config.pool = POOL_BEFORE;
     planned.config.dispatch = DISPATCH_CONNECTION;
     planned_takes(&coro_model, &planned.config);
 }
@@ -61,6 +81,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         PLANNED_TEST(threads_are_of_one_process),
+        PLANNED_TEST(without_a_pool_they_are_too),
         PLANNED_TEST(coro_refuses_what_threads_share),
         PLANNED_TEST(coro_refuses_stacks_too_small_for_the_database),
         PLANNED_TEST(coro_changes_nothing_of_a_plan),
