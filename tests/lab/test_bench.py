@@ -4,9 +4,12 @@
 import json
 import os
 import pty
+import select
 import signal
+import socket
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +17,6 @@ from typing import Any
 
 import made
 import pytest
-import made
 from made import FAKE, ROOT, needs_wrk
 from lab.machine import procfs
 from lab.machine.children import Children
@@ -274,6 +276,32 @@ def test_users_who_think_are_no_closed_loop() -> None:
     with Children() as children, start(children) as server:
         load = wrk.Command(workload, 8, cpus, 0.5, server.port).run(children)
     assert 0 < load.requests < 10 * 8 * 0.5 / (workload.think_ms / 1e3)
+
+
+@needs_wrk
+def test_users_of_two_threads_do_not_think_alike() -> None:
+    """Were each thread's times the same, the k-th requests of both connections would come together."""
+    came: dict[socket.socket, list[float]] = {}
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+    workload = replace(WORKLOADS["skew"], think_ms=30)
+    with socket.create_server(("127.0.0.1", 0)) as listener, Children() as children:
+        command = wrk.Command(workload, 2, (0, 1), 60.0, listener.getsockname()[1])
+        assert command.threads == 2
+        process = children.start(command.argv, sorted(os.sched_getaffinity(0)), ROOT)
+        while sum(len(times) >= 8 for times in came.values()) < 2:
+            for user in select.select([listener, *came], [], [])[0]:
+                if user is listener:
+                    came[listener.accept()[0]] = []
+                elif user.recv(4096):
+                    came[user].append(time.monotonic())
+                    user.sendall(answer)
+                else:  # wrk first looks whether anybody is there
+                    del came[user]
+                    user.close()
+        children.kill(process)
+        for user in came:
+            user.close()
+    assert any(abs(one - other) > 0.01 for one, other in zip(*came.values()))
 
 
 def test_what_is_beside_a_load_thinks_by_itself() -> None:
