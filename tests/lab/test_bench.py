@@ -431,6 +431,7 @@ def test_mistakes_get_one_clear_line(arguments: Any, code: Any, words: str) -> N
         ("results", ["--chek"], 64, "--chek"),
         ("bench-coro", ["--rounds=1"], 64, "--rounds: '1': expected a whole number from 3"),
         ("idle-connections", ["--count=0"], 64, "--count"),
+        ("idle-connections", ["--workload=hello,cpu"], 64, "hello,cpu: expected one workload"),
     ],
 )
 def test_all_programs_tell_bad_options_alike(
