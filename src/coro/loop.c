@@ -209,6 +209,22 @@ static void on_wait(struct ev_loop *ev)
 
     if (ev_pending_count(ev) != 0)
         coro_clock_set(&loop->clock, 1);
+    if (loop->hook != NULL)
+        loop->hook(loop->hook_arg, true);
+}
+
+static void on_waited(struct ev_loop *ev)
+{
+    struct coro_loop *loop = ev_userdata(ev);
+
+    loop->hook(loop->hook_arg, false);
+}
+
+void coro_loop_on_wait(struct coro_loop *loop, coro_wait_hook *fn, void *arg)
+{
+    loop->hook = fn;
+    loop->hook_arg = arg;
+    ev_set_loop_release_cb(loop->ev, on_wait, on_waited);
 }
 
 int coro_loop_open(struct coro_loop *loop)

@@ -50,6 +50,12 @@ bool coro_watch_active(const struct coro_watch *watch);
 
 /* ---- for what stands on the loop ------------------------------------------------------- */
 
+/* Has fn called whenever the loop is about to ask the kernel what is ready, which may be to wait
+ * for it (waits: true), and when it has been told (false): for who must know whether this thread
+ * moves. It may call nothing of the loop. */
+typedef void coro_wait_hook(void *arg, bool waits);
+void coro_loop_on_wait(struct coro_loop *loop, coro_wait_hook *fn, void *arg);
+
 struct coro_offload;
 struct coro_scheduler;
 struct coro_timer;
@@ -59,6 +65,8 @@ struct coro_loop {
     size_t active; /* watches, timers and jobs that can still wake somebody */
     struct coro_clock clock;
     struct coro_watch on_clock;
+    coro_wait_hook *hook; /* NULL: nobody asked */
+    void *hook_arg;
     /* Where those who stand on it have their own; loop.c looks at none of them. */
     struct coro_timer *timers;        /* root of the heap of active ones */
     struct coro_list soon;            /* done callbacks of completed futures */

@@ -37,6 +37,27 @@ static int set_up(void **state)
     return 0;
 }
 
+/* How often it began to wait, and had waited. */
+static void note_wait(void *arg, bool waits)
+{
+    ((unsigned *)arg)[waits]++;
+}
+
+static void test_a_loop_tells_when_it_waits(void **state)
+{
+    struct coro_loop loop = {.active = 0};
+    unsigned waits[2] = {0, 0};
+
+    (void)state;
+    assert_int_equal(coro_loop_open(&loop), 0);
+    coro_loop_on_wait(&loop, note_wait, waits);
+    (void)coro_loop_turn(&loop, 0);
+    (void)coro_loop_turn(&loop, 1);
+    assert_int_equal(waits[true], 2);
+    assert_int_equal(waits[false], 2);
+    coro_loop_close(&loop);
+}
+
 static void test_a_loop_needs_room_for_itself(void **state)
 {
     (void)state;
@@ -231,6 +252,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_a_loop_needs_room_for_itself, set_up),
+        cmocka_unit_test_setup(test_a_loop_tells_when_it_waits, set_up),
         cmocka_unit_test_setup(test_a_turn_ends_at_an_event_or_at_its_time, set_up),
         cmocka_unit_test_setup(test_another_thread_ends_a_turn, set_up),
         cmocka_unit_test_setup(test_a_watch_that_failed_can_be_started_again, set_up),
