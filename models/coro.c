@@ -27,7 +27,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "db/db.h"
 #include "descriptors.h"
 #include "http/connection.h"
 #include "expect.h"
@@ -46,87 +45,7 @@ enum {
     MAX_GATHERED = 16384, /* coroutines beside those that serve connections */
 };
 
-/* ---- serving ---------------------------------------------------------------------------- */
-
-/* Serves what is ready on x's connection, which is parked then, closed, or kept by x. */
-static void serve_job(struct loop_process *p, struct loop_context *x)
-{
-    struct loop_conn *c = x->job;
-    enum conn_next next;
-
-    if (c->keeper == NULL)
-        shared_context_enter(p->server->shared, p->stats);
-    next = connection_serve(&c->conn, &x->io);
-    c->keeper = next == CONN_PARK && p->keeps && !p->stopping ? x : NULL;
-    x->job = NULL;
-    if (c->keeper == NULL)
-        shared_context_leave(p->server->shared, p->stats);
-    loop_put_back(p, c, next);
-}
-
-/* A coroutine of the pool: serves one connection after another, or one time and again, until it is
- * resumed without one. */
-static void *run(void *arg)
-{
-    struct loop_context *x = arg;
-    struct loop_process *p = x->process;
-
-    while (x->job != NULL) {
-        struct loop_conn *c = x->job;
-
-        serve_job(p, x);
-        if (c->keeper != x) {
-            x->job = p->queue != NULL ? loop_next_job(p) : NULL;
-            if (x->job != NULL) {
-                x->job->busy = x;
-                continue;
-            }
-            if (p->stopping)
-                break; /* nothing is looked up in `idle` any more */
-            loop_keep_context(x);
-        }
-        if (coro_park(CORO_FOREVER) < 0)
-            break;
-    }
-    loop_free_context(x);
-    return NULL;
-}
-
-/* Switches to x, which is to serve c; back when that is done or waits. */
-static inline void switch_to(struct loop_context *x, struct loop_conn *c)
-{
-    expect(c->busy == NULL, "descriptor %d is to be served by coroutine %u, but is by %u",
-           c->conn.fd, x->io.context, c->busy->io.context);
-    x->job = c;
-    c->busy = x;
-    coro_resume_now(x->task);
-}
-
-/* c, which is open and nobody serves, is served: by the coroutine that keeps it, by another, or it
- * stands in line for want of one. */
-static void serve(struct loop_process *p, struct loop_conn *c)
-{
-    struct loop_context *x = NULL;
-
-    if (!p->stopping)
-        x = c->keeper != NULL ? c->keeper : loop_take_context(p);
-    if (x != NULL)
-        switch_to(x, c);
-    else
-        loop_enqueue(p, c);
-}
-
-/* Those in line, when no coroutine is busy that would take them on. */
-static void serve_queue(struct loop_process *p)
-{
-    while (p->queue != NULL && !p->stopping) {
-        struct loop_context *x = loop_take_context(p);
-
-        if (x == NULL)
-            return;
-        switch_to(x, loop_next_job(p));
-    }
-}
+/* ---- connections ------------------------------------------------------------------------ */
 
 static void on_readable(struct coro_loop *loop, struct coro_watch *watch, int events)
 {
@@ -136,7 +55,7 @@ static void on_readable(struct coro_loop *loop, struct coro_watch *watch, int ev
     if (events == 0)
         shortage_report(p->server, "epoll", ENOSPC);
     if (c->busy == NULL && events != 0)
-        serve(p, c);
+        loop_serve(p, c);
     else if (c->busy == NULL)
         return; /* parked without a watch: the sweep looks */
     else if (c->waiting)
@@ -151,7 +70,7 @@ static void admit(struct loop_process *p, int fd, const struct in6_addr *client,
 
     coro_watch_init(&c->watch, fd, CORO_READ, on_readable, p);
     if (at_once)
-        serve(p, c); /* the request is often there already */
+        loop_serve(p, c); /* the request is often there already */
     else
         coro_watch_start(p->loop, &c->watch);
 }
@@ -182,8 +101,8 @@ static void on_tick(struct coro_loop *loop, struct coro_timer *timer)
     struct loop_process *p = timer->data;
 
     atomic_store_explicit(&p->control->beat_ms, io_now_ms(), memory_order_relaxed);
-    loop_sweep(p, serve);
-    serve_queue(p);
+    loop_sweep(p, loop_serve);
+    loop_serve_queue(p);
     loop_trim_contexts(p);
     atomic_store_explicit(&p->stats->stack_peak, coro_loop_stack_peak(loop), memory_order_relaxed);
     worker_look_spent(p->server, p->worker, 1);
@@ -192,12 +111,8 @@ static void on_tick(struct coro_loop *loop, struct coro_timer *timer)
     else if (p->draining)
         take_backlog(p);
     if (p->draining && !p->stopping &&
-        (p->open == 0 || io_now_ms() >= server_drain_deadline(p->server))) {
-        p->stopping = true; /* what has not finished by now is cancelled */
-        p->idle = NULL;
-        p->idle_count = p->idle_least = 0;
-        coro_loop_stop(loop, 2 * DRAIN_TICK_MS);
-    }
+        (p->open == 0 || io_now_ms() >= server_drain_deadline(p->server)))
+        loop_stop(p, 2 * DRAIN_TICK_MS); /* what has not finished by now is cancelled */
 }
 
 static void on_stop(struct coro_loop *loop, struct coro_watch *watch, int events)
@@ -220,7 +135,10 @@ static int open_process(struct loop_process *p, const struct worker_process *sel
     p->worker = self->first;
     p->stats = &p->server->shared->workers[self->first];
     p->control = p->server->control;
-    p->run = run;
+    p->run = loop_run_context;
+    p->ops = &loop_io_ops;
+    p->put_back = loop_put_back;
+    p->fair = p->server->workers > 1;
     p->keeps = p->server->config->dispatch == DISPATCH_CONNECTION;
     p->queue_end = &p->queue;
     coro_sem_init(&p->movers, 1);
@@ -271,32 +189,11 @@ static int work(struct server *server, const struct worker_process *self, void *
     return result == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-static int coro_check(const struct config *config, char *error, size_t error_size)
-{
-    if (config->gil) {
-        snprintf(error, error_size, "--gil: only --model=threads has a lock to share, not coro");
-        return -EINVAL;
-    }
-    if (config->pool == POOL_NONE) {
-        snprintf(error, error_size,
-                 "--pool=none: only processes and threads are made anew, coroutines are not");
-        return -EINVAL;
-    }
-    if (config->stack_size < db_stack_bytes(config)) {
-        snprintf(error, error_size,
-                 "--stack-size=%zu: expected %zuk or more, as the library for --db needs with%s "
-                 "--no-offload",
-                 config->stack_size, db_stack_bytes(config) / 1024, config->offload ? "out" : "");
-        return -EINVAL;
-    }
-    return 0;
-}
-
 const struct model coro_model = {
     .name = "coro",
     .summary = "a pool of coroutines on an event loop: one is taken for each request and suspends "
                "while it waits",
     .workers_per_core = 0,
     .work = work,
-    .check = coro_check,
+    .check = model_check_coroutines,
 };

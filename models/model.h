@@ -165,6 +165,9 @@ const struct model *model_find(const char *name);
 /* A check() for models whose workers have their time slices from the kernel: refuses --slice. */
 int model_check_slice(const struct config *config, char *error, size_t error_size);
 
+/* A check() for models of coroutines: refuses --gil, and stacks too small for --db. */
+int model_check_coroutines(const struct config *config, char *error, size_t error_size);
+
 /* The calling process or thread begins as the worker of io: it is known by its number from now on,
  * and a stack overflow of it, or of a generator it runs, is reported as such before it ends the
  * process, under that name: kind ("process", "thread", "loop") and number. */

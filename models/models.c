@@ -12,6 +12,7 @@
 
 #include "config.h"
 #include "coro/overflow.h"
+#include "db/db.h"
 #include "io.h"
 #include "log.h"
 #include "server.h"
@@ -37,6 +38,28 @@ int model_check_slice(const struct config *config, char *error, size_t error_siz
              "have the kernel's time slices",
              config->slice_ms);
     return -EINVAL;
+}
+
+int model_check_coroutines(const struct config *config, char *error, size_t error_size)
+{
+    if (config->gil) {
+        snprintf(error, error_size, "--gil: only --model=threads has a lock to share, not %s",
+                 config->model);
+        return -EINVAL;
+    }
+    if (config->pool == POOL_NONE) {
+        snprintf(error, error_size,
+                 "--pool=none: only processes and threads are made anew, coroutines are not");
+        return -EINVAL;
+    }
+    if (config->stack_size < db_stack_bytes(config)) {
+        snprintf(error, error_size,
+                 "--stack-size=%zu: expected %zuk or more, as the library for --db needs with%s "
+                 "--no-offload",
+                 config->stack_size, db_stack_bytes(config) / 1024, config->offload ? "out" : "");
+        return -EINVAL;
+    }
+    return 0;
 }
 
 void model_begin_worker(const struct io *io, const char *kind)

@@ -73,7 +73,7 @@ static unsigned accept_share(struct loop_process *p, bool late)
     bool over = p->left_since_ms != 0 && io_now_ms() - p->left_since_ms >= HEAD_START_MS;
     uint64_t share = UINT64_MAX; /* connections this loop may hold */
 
-    if (p->server->workers == 1)
+    if (!p->fair)
         return most_now;
     for (unsigned i = 0; i < shared_slots(p->server->shared); i++) {
         uint64_t open = open_at(&p->server->shared->workers[i]);

@@ -30,7 +30,7 @@ struct loop_context *loop_new_context(struct loop_process *p)
         return NULL;
     x->process = p;
     x->io = p->loop_io;
-    x->io.ops = &loop_io_ops;
+    x->io.ops = p->ops;
     x->io.context = ++p->contexts;
     coro_sem_init(&x->resumed, 0);
     x->io.in = malloc(x->io.in_size);

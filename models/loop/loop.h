@@ -23,8 +23,12 @@
 #include "http/rush.h"
 #include "server.h"
 
+struct loop_conn;
 struct loop_context;
 struct loop_process;
+
+/* c was served: it is parked or closed, and may be another thread's by the time this returns. */
+typedef void loop_put_back_fn(struct loop_process *p, struct loop_conn *c, enum conn_next next);
 
 /* at_once: what has come on it is served before this returns. */
 typedef void loop_admit(struct loop_process *p, int fd, const struct in6_addr *client,
@@ -49,10 +53,10 @@ struct loop_context {
     struct io io; /* first: the io functions below are given this */
     struct loop_process *process;
     struct coro_task *task;
-    struct coro_sem resumed;   /* what io_suspend() waits for */
-    struct loop_conn *job;     /* NULL when idle */
-    struct loop_context *next; /* in loop_process.idle */
-    int64_t slice_from_ns;     /* with --slice: when its handler began, or last gave way */
+    struct coro_sem resumed;    /* what io_suspend() waits for */
+    struct loop_conn *job;      /* NULL when idle */
+    struct loop_context *next;  /* in loop_process.idle */
+    int64_t slice_from_ns;      /* with --slice: when its handler began, or last gave way */
 };
 
 /* What is known here of another loop. */
@@ -78,6 +82,8 @@ struct loop_process {
     unsigned idle_count, idle_least; /* now, and the fewest since the last trim */
     unsigned contexts;               /* numbered so far */
     void *(*run)(void *context);     /* what they run */
+    const struct io_ops *ops;        /* how they wait */
+    loop_put_back_fn *put_back;      /* what becomes of what they have served */
     bool keeps;                      /* one that has served a connection stays with it */
     struct loop_conn *queue, **queue_end;         /* readable, but no coroutine can be had */
     struct loop_conn *unwatched, **unwatched_end; /* see leave_unwatched() */
@@ -92,6 +98,7 @@ struct loop_process {
 
     /* accept.c's own: */
     loop_admit *admit;
+    bool fair; /* loops end up with equal shares: who has more leaves newcomers to others */
     struct coro_watch listener;
     struct coro_timer retry;
     bool blocked;          /* it has stopped for want of room: closing a connection may make some */
@@ -123,8 +130,7 @@ void loop_close_lot(struct loop_process *p);
 /* The record of a socket just accepted, and counted; its watch is the caller's to make. */
 struct loop_conn *loop_open_conn(struct loop_process *p, int fd, const struct in6_addr *client);
 
-/* After serving c: it is parked or closed. */
-void loop_put_back(struct loop_process *p, struct loop_conn *c, enum conn_next next);
+loop_put_back_fn loop_put_back;
 
 /* Ends what has expired; while draining also what is idle. Has served what cannot be watched. */
 void loop_sweep(struct loop_process *p, void (*serve)(struct loop_process *p, struct loop_conn *c));
@@ -167,6 +173,23 @@ void loop_trim_contexts(struct loop_process *p);
 /* No coroutine can be had: c waits for one in line. The first in line, or NULL. */
 void loop_enqueue(struct loop_process *p, struct loop_conn *c);
 struct loop_conn *loop_next_job(struct loop_process *p);
+
+/* ---- serve.c ---- */
+
+/* c, which is open and nobody serves, is served until that is done or waits: by the coroutine that
+ * keeps it, or by another; for want of one it stands in line. On the loop's stack. */
+void loop_serve(struct loop_process *p, struct loop_conn *c);
+
+/* The same for those in line, when no coroutine is busy that would take them on. */
+void loop_serve_queue(struct loop_process *p);
+
+/* What coroutines of the pool run, arg: the context. They serve one connection after another, or
+ * one time and again, until one is resumed without one. One that begins without one waits for it.
+ */
+void *loop_run_context(void *arg);
+
+/* Cancels all that has not finished, and ends the loop within grace_ms. */
+void loop_stop(struct loop_process *p, int64_t grace_ms);
 
 /* ---- io.c ---- */
 

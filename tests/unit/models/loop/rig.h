@@ -69,6 +69,7 @@ static inline int rig_begin(void **state)
     p->server = &rig.server;
     p->stats = &rig.server.shared->workers[0];
     p->queue_end = &p->queue;
+    p->ops = &loop_io_ops;
     p->loop = coro_loop_new(NULL);
     assert_non_null(p->loop);
     assert_int_equal(context_init(&p->loop_io, &context_never_waits, &rig.server, 0), 0);

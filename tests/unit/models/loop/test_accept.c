@@ -87,6 +87,7 @@ static struct worker_stats *have_rival(struct rig *rig, unsigned fewer)
     struct worker_stats *other = &rig->server.shared->workers[1];
 
     rig->server.workers = 2;
+    rig->process.fair = true;
     atomic_store(&rig->server.shared->slots_used, 2);
     shared_worker_begins(rig->server.shared, 1, getpid(), gettid());
     other->looks = 1;
