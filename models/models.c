@@ -17,9 +17,10 @@
 #include "log.h"
 #include "server.h"
 
-extern const struct model prefork_model, threads_model, coro_model;
+extern const struct model prefork_model, threads_model, coro_model, stealing_model;
 
-const struct model *const models[] = {&prefork_model, &threads_model, &coro_model, NULL};
+const struct model *const models[] = {&prefork_model, &threads_model, &coro_model, &stealing_model,
+                                      NULL};
 
 const struct model *model_find(const char *name)
 {
@@ -34,8 +35,8 @@ int model_check_slice(const struct config *config, char *error, size_t error_siz
     if (config->slice_ms == 0)
         return 0;
     snprintf(error, error_size,
-             "--slice=%u: only --model=coro has coroutines that give way; processes and threads "
-             "have the kernel's time slices",
+             "--slice=%u: only --model=coro and stealing have coroutines that give way; processes "
+             "and threads have the kernel's time slices",
              config->slice_ms);
     return -EINVAL;
 }

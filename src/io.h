@@ -45,7 +45,7 @@ struct io_sharing {
 
 /* What a model supplies. Any function may be NULL, for what is said at it. */
 struct io_ops {
-    const char *model;      /* "prefork", "threads", "coro" */
+    const char *model;      /* "prefork", "threads", "coro", "stealing" */
     const char *context_is; /* "process", "thread" or "coroutine" */
     const char *gather_how; /* of gather; NULL: "one after another" */
 

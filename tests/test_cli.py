@@ -22,7 +22,7 @@ from support.server import SANITIZER, Server
 from support.variant import BINARY, ROOT, VARIANT, patience
 
 CORO = Configuration("coro", ("--model=coro",))
-MODELS = ("prefork", "threads", "coro")
+MODELS = ("prefork", "threads", "coro", "stealing")
 SETTINGS = (
     "model listen listen-mode workers dispatch pool gil root max-connections header-timeout"
     " body-timeout write-timeout keepalive-timeout shutdown-timeout lame-duck max-header max-body stack-size slice"
@@ -114,6 +114,8 @@ def settings(text: str) -> dict[str, str]:
         # Combinations that only a model can judge.
         (["--model=coro", "--gil"], ["gil", "threads"]),
         (["--model=prefork", "--gil"], ["gil", "threads"]),
+        (["--model=stealing", "--gil"], ["gil", "threads"]),
+        (["--model=stealing", "--dispatch=connection"], ["--dispatch=connection", "stealing", "request"]),
         (["--model=prefork", "--slice=2"], ["--slice=2", "coro", "processes"]),
         (["--model=threads", "--slice=2"], ["--slice=2", "coro", "threads"]),
         (["--slice=0"], ["--slice", "0", "1 to 1000"]),

@@ -214,7 +214,7 @@ def test_completion_knows_every_option() -> None:
         (["--mod"], ["--model="]),
         (["--dis"], ["--dispatch="]),
         (["--model", "=", "pre"], ["prefork"]),
-        (["--model", "="], ["prefork", "threads", "coro"]),
+        (["--model", "="], ["prefork", "threads", "coro", "stealing"]),
         (["--model", "t"], ["threads"]),
         (["--dispatch", "=", "c"], ["connection"]),
         (["--pool", "=", ""], ["before", "none"]),

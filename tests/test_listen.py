@@ -40,7 +40,7 @@ def _left_behind(path: Path) -> None:
     assert path.is_socket()
 
 
-@only("prefork", "threads", "coro", "coro-2", "prefork-connection")
+@only("prefork", "threads", "coro", "stealing", "coro-2", "prefork-connection")
 def test_a_stale_socket_is_replaced_and_removed(launch: Launcher, tmp_path: Path) -> None:
     path = tmp_path / "socket"
     _left_behind(path)

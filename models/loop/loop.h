@@ -57,6 +57,7 @@ struct loop_context {
     struct loop_conn *job;      /* NULL when idle */
     struct loop_context *next;  /* in loop_process.idle */
     int64_t slice_from_ns;      /* with --slice: when its handler began, or last gave way */
+    struct coro_link suspended; /* stealing.c's own: in its thread's list */
 };
 
 /* What is known here of another loop. */

@@ -68,7 +68,7 @@ class Writers:
             self._error.append(error)
 
 
-@only("prefork", "threads", "coro", "coro-2", "prefork-connection")
+@only("prefork", "threads", "coro", "stealing", "coro-2", "prefork-connection")
 def test_sqlite_survives(launch: Launcher, sqlite: str) -> None:
     """Writers in every worker while workers are killed: the file stays sound, no lock stays held."""
     server = launch(f"--db={sqlite}", expected=EXPECTED)

@@ -110,7 +110,7 @@ def test_deadlines(launch: Launcher, postgres: Any, configuration: Configuration
             connection.close()
 
 
-@only("prefork", "threads", "threads-gil", "coro")
+@only("prefork", "threads", "threads-gil", "coro", "stealing")
 def test_stopped_in_a_question(launch: Launcher, postgres: Any) -> None:
     """A server told to stop does not wait for a database that does not answer."""
     server = launch(f"--db={postgres.uri}", "--db-timeout=60", "--shutdown-timeout=1")

@@ -30,7 +30,7 @@ def _is_held_up(connection: Connection) -> bool:
     return False
 
 
-@only("prefork", "threads", "coro")
+@only("prefork", "threads", "coro", "stealing")
 @pytest.mark.parametrize("offload", ["on", "off"])
 def test_who_waits(
     launch: Launcher, sqlite: str, offload: str, configuration: Configuration

@@ -246,7 +246,7 @@ def test_no_memory_to_be_had(launch: Launcher) -> None:
 
 
 @release_only
-@only("coro", "coro-2", "coro-connection")
+@only("coro", "stealing", "coro-2", "coro-connection")
 def test_no_coroutine_to_be_had(launch: Launcher) -> None:
     """More requests that wait than there is memory for coroutines: the rest have to wait."""
     server = launch(expected=["."])

@@ -8,7 +8,7 @@ from support.server import Launcher, Server
 from support.variant import VARIANT
 from support.waiting import eventually
 
-STACKS = {"prefork": "process", "threads": "thread", "coro": "coroutine"}
+STACKS = {"prefork": "process", "threads": "thread", "coro": "coroutine", "stealing": "coroutine"}
 
 # Sanitizers report these deaths themselves, in words of their own.
 pytestmark = pytest.mark.skipif(VARIANT != "release", reason="judged in the release build")

@@ -21,7 +21,7 @@ from support.waiting import eventually
 PAGES = 4
 LINE = re.compile(
     r'127\.0\.0\.1 - - \[\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d \+0000\] "[A-Z]+ /\S* HTTP/1\.[01]"'
-    r' \d{3} \d+ "-" "-" \d+\.\d{6} w\d+ (prefork|threads|coro)'
+    r' \d{3} \d+ "-" "-" \d+\.\d{6} w\d+ (prefork|threads|coro|stealing)'
 )
 
 

@@ -88,7 +88,7 @@ def test_the_second_signal_drains_and_the_third_stops_at_once(launch: Launcher) 
             pass
 
 
-@only("prefork", "threads", "coro", "prefork-connection")
+@only("prefork", "threads", "coro", "stealing", "prefork-connection")
 def test_no_request_is_lost_of_clients_that_follow_readyz(launch: Launcher) -> None:
     """Who goes elsewhere once it is told to, as a load balancer does, sees no failure at all."""
     server = launch(LONG)
@@ -123,7 +123,7 @@ def test_no_request_is_lost_of_clients_that_follow_readyz(launch: Launcher) -> N
     assert server.wait() == 0
 
 
-@only("prefork", "threads", "coro")
+@only("prefork", "threads", "coro", "stealing")
 def test_a_worker_that_dies_is_replaced(launch: Launcher) -> None:
     server = launch(LONG)
     before = server.wait_for_workers()

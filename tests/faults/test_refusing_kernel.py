@@ -110,7 +110,7 @@ def test_connections_that_cannot_be_watched_expire(launch: Launcher, kernel: Ker
     eventually("every place is free again", server.open_connections, lambda count: count == 0)
 
 
-@only("coro", "coro-2")
+@only("coro", "stealing", "coro-2")
 def test_a_loop_without_room_serves_all_the_same(launch: Launcher, kernel: Kernel, tmp_path: Path) -> None:
     """Newcomers and whatever waits in their requests: bodies both ways, a database, gathered waits."""
     (tmp_path / "large").write_bytes(b"x" * 8_000_000)

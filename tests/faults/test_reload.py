@@ -145,7 +145,7 @@ def test_parked_connections_survive(launch: Launcher, tmp_path: Path) -> None:
             connection.close()
 
 
-@only("threads", "coro", "coro-2", "prefork-connection", "threads-connection", "coro-connection", *NONE)
+@only("threads", "coro", "stealing", "coro-2", "prefork-connection", "threads-connection", "coro-connection", *NONE)
 def test_idle_connections_may_ask_once_more(launch: Launcher) -> None:
     """By the workers they are with; the answer says that it is the last."""
     server = launch()
@@ -164,7 +164,7 @@ def test_idle_connections_may_ask_once_more(launch: Launcher) -> None:
             connection.close()
 
 
-@only("threads", "coro", "coro-2", "prefork-connection", "threads-connection", "coro-connection", *NONE)
+@only("threads", "coro", "stealing", "coro-2", "prefork-connection", "threads-connection", "coro-connection", *NONE)
 def test_idle_connections_are_closed_in_the_end(launch: Launcher) -> None:
     server = launch("--shutdown-timeout=1")
     workers = server.wait_for_workers()

@@ -244,7 +244,7 @@ def test_requests_in_flight_at_a_stop(launch: Launcher) -> None:
     assert server.wait() == 0
 
 
-@only("coro", "coro-2", "coro-connection")
+@only("coro", "stealing", "coro-2", "coro-connection")
 def test_cancelled_at_the_deadline(launch: Launcher) -> None:
     """What has not finished is cancelled in its wait and unwinds: each answers 503."""
     server = launch("--shutdown-timeout=1")

@@ -99,7 +99,7 @@ def test_all_die_at_once(launch: Launcher, tmp_path: Path) -> None:
     assert names[:last_clone].count("epoll_ctl") < 10, "armed before all were replaced"
 
 
-@only("threads", "coro")
+@only("threads", "coro", "stealing")
 def test_the_only_process_dies(launch: Launcher) -> None:
     """All its connections are closed, at once and not by a timeout; its successor serves."""
     server = launch(expected=EXPECTED)
@@ -253,6 +253,6 @@ def test_hundred_workers_of_prefork(launch: Launcher) -> None:
     assert _leak_test(launch, kills) <= kills
 
 
-@only("prefork-connection", "threads", "coro", "coro-2", "coro-connection")
+@only("prefork-connection", "threads", "coro", "stealing", "coro-2", "coro-connection")
 def test_many_workers(launch: Launcher) -> None:
     _leak_test(launch, fewer(KILLS))

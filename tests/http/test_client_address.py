@@ -13,7 +13,7 @@ from support.configurations import only
 from support.server import Launcher
 from support.waiting import eventually
 
-MODELS = ("prefork", "threads", "coro")
+MODELS = ("prefork", "threads", "coro", "stealing")
 TRUSTING = "--trusted-proxies=127.0.0.1,10.0.0.0/8"
 
 

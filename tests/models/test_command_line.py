@@ -84,7 +84,7 @@ def test_print_and_exit(option: str) -> None:
     assert done.stdout
     assert done.stderr == ""
     if option in ("--list-models", "--help"):
-        for model in ("prefork", "threads", "coro"):
+        for model in ("prefork", "threads", "coro", "stealing"):
             assert model in done.stdout
     if option == "--help":
         for name in ("--model", "--listen", "--workers", "--dispatch", "--pool", "--gil",
@@ -158,7 +158,7 @@ def test_root_that_is_not_there(tmp_path: Path) -> None:
     assert f"{tmp_path}/nothing" in done.stderr
 
 
-@only("prefork", "threads", "coro", "coro-2", "prefork-connection")
+@only("prefork", "threads", "coro", "stealing", "coro-2", "prefork-connection")
 def test_unix_socket(launch: Launcher, tmp_path: Path) -> None:
     path = tmp_path / "server.sock"
     server = launch(listen=f"unix:{path}")

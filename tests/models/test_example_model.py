@@ -38,8 +38,8 @@ def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("example")
     build = ROOT / "build" / VARIANT
     table = (ROOT / "models" / "models.c").read_text(encoding="utf-8")
-    table = table.replace("coro_model;", "coro_model, example_model;")
-    table = table.replace("&coro_model,", "&coro_model, &example_model,")
+    table = table.replace("stealing_model;", "stealing_model, example_model;")
+    table = table.replace("&stealing_model,", "&stealing_model, &example_model,")
     (folder / "models.c").write_text(table, encoding="utf-8")
     (folder / "example.c").write_text(_example(), encoding="utf-8")
     libraries = re.search(r"^LIBS +:= (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)

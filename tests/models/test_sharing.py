@@ -17,7 +17,7 @@ from support.waiting import eventually
 from support.variant import patience
 
 
-@only("prefork", "threads", "coro")
+@only("prefork", "threads", "coro", "stealing")
 def test_more_connections_than_workers(server: Server) -> None:
     """256 keep-alive connections on 8 workers: every one is served, none waits a second."""
     with Load(server.address, 256, pause=0.005) as load:
@@ -66,7 +66,7 @@ def test_a_crowd_of_newcomers_waits_a_few_rounds(server: Server) -> None:
     assert rounds < 7
 
 
-@only("prefork", "threads", "coro", "coro-2")
+@only("prefork", "threads", "coro", "stealing", "coro-2")
 def test_a_few_who_compute_for_long_do_not_keep_a_crowd_out(server: Server) -> None:
     hogs = 2 * POOL
     with Load(server.address, hogs, message("GET", "/cpu?n=10000"), pause=0.001) as load:
@@ -94,7 +94,7 @@ def _answers_waiting(connected: socket.socket) -> int:
         count += data.count(b"HTTP/1.1 200 ")
 
 
-@only("prefork", "threads", "coro", "coro-2")
+@only("prefork", "threads", "coro", "stealing", "coro-2")
 def test_pipelines_do_not_keep_newcomers_out(server: Server) -> None:
     """Three times as many as workers, who never wait for an answer before they ask again."""
     asked = 400

@@ -58,12 +58,12 @@ def test_sleeps_take_turns_in_a_pool(server: Server) -> None:
     assert _together(server, "/sleep?ms=200", 9) >= 0.4
 
 
-@only("coro", "coro-2", "coro-connection")
+@only("coro", "stealing", "coro-2", "coro-connection")
 def test_sleeps_by_the_hundred(server: Server) -> None:
     assert 0.3 <= _together(server, "/sleep?ms=300", 300) < patience(1.5)
 
 
-@only("coro", "coro-2")
+@only("coro", "stealing", "coro-2")
 def test_fanout_at_once(server: Server) -> None:
     with server.connect() as connection:
         connection.get("/hello")
@@ -109,17 +109,17 @@ def _not_held_up(server: Server, target: str, times: int) -> None:
         assert busy.read_response().status == 200
 
 
-@only("coro", "coro-2", "threads-gil")
+@only("coro", "stealing", "coro-2", "threads-gil")
 def test_offloaded_block_stalls_nobody(server: Server) -> None:
     _not_held_up(server, "/block?ms=1000&offload=1", 20)
 
 
-@only("prefork", "threads", "prefork-connection", "threads-connection")
+@only("prefork", "threads", "stealing", "prefork-connection", "threads-connection")
 def test_block_holds_one_worker_of_a_pool(server: Server) -> None:
     _not_held_up(server, "/block?ms=1000", 20)
 
 
-@only("prefork", "threads", "threads-gil")
+@only("prefork", "threads", "stealing", "threads-gil")
 def test_computing_stalls_nobody(server: Server) -> None:
     """With --gil because the one who computes offers the lock every few milliseconds."""
     _not_held_up(server, "/cpu?n=1500000" if VARIANT == "release" else "/cpu?n=500000", 5)

@@ -32,7 +32,7 @@ class Configuration:
     @property
     def pool(self) -> bool:
         """Workers are blocked while they serve."""
-        return self.model != "coro"
+        return self.model not in ("coro", "stealing")
 
     @property
     def anew(self) -> bool:
@@ -76,13 +76,14 @@ _HOW = ("models", "faults", "hostile")
 # The release build runs all. Of what has the same code, or the same memory to get wrong, a sanitizer
 # runs one: a lock around handlers and a second process with a loop of its own add none to what
 # threads and coro have, the pool of --dispatch=connection is the same for threads as for processes, and so
-# is who makes workers for --pool=none.
+# is who makes workers for --pool=none. Of stealing the threads are new, the coroutines are coro's.
 CONFIGURATIONS = (
     Configuration("prefork", ("--model=prefork", _POOL)),
     Configuration("threads", ("--model=threads", _POOL)),
     Configuration("threads-gil", ("--model=threads", _POOL, "--gil"), ("release",)),
     Configuration("coro", ("--model=coro",)),
     Configuration("coro-2", ("--model=coro", "--workers=2"), ("release",)),
+    Configuration("stealing", ("--model=stealing", "--workers=4"), ("release", "tsan")),
     Configuration(
         "prefork-connection", ("--model=prefork", _POOL, "--dispatch=connection"), ("release", "asan")
     ),

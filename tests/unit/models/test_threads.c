@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * threads.c and coro.c, before they have workers: which settings they refuse, and what they plan.
- * What it is like to be served by them is for tests/http and tests/models.
+ * threads.c, coro.c and stealing.c, before they have workers: which settings they refuse, and what
+ * they plan. What it is like to be served by them is for tests/http and tests/models.
  */
 #include "planned.h"
 
 #include "db/db.h"
 
-extern const struct model threads_model, coro_model;
+extern const struct model threads_model, coro_model, stealing_model;
 
 static void threads_are_of_one_process(void **state)
 {
@@ -77,6 +77,27 @@ static void coro_changes_nothing_of_a_plan(void **state)
     assert_null(coro_model.close);
 }
 
+static void stealing_is_of_one_process(void **state)
+{
+    (void)state;
+    planned.config.db = "redis://host";
+    planned.config.stack_size = db_stack_bytes(&planned.config);
+    planned.config.slice_ms = 2;
+    planned_takes(&stealing_model, &planned.config);
+    assert_int_equal(stealing_model.open(&planned.server, NULL, &planned.plan), 0);
+    assert_int_equal(planned.plan.processes, 1);
+    assert_int_equal(planned.plan.slots_each, PLANNED_WORKERS + 1); /* the watch's as well */
+    assert_int_equal(planned.server.max_connections, planned.server.process_connections);
+    planned.config.gil = true;
+    planned_refuses(&stealing_model, &planned.config, "--gil: ");
+    planned.config.gil = false;
+    planned.config.pool = POOL_NONE;
+    planned_refuses(&stealing_model, &planned.config, "--pool=none: ");
+    planned.config.pool = POOL_BEFORE;
+    planned.config.dispatch = DISPATCH_CONNECTION;
+    planned_refuses(&stealing_model, &planned.config, "--dispatch=connection: ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -85,6 +106,7 @@ int main(void)
         PLANNED_TEST(coro_refuses_what_threads_share),
         PLANNED_TEST(coro_refuses_stacks_too_small_for_the_database),
         PLANNED_TEST(coro_changes_nothing_of_a_plan),
+        PLANNED_TEST(stealing_is_of_one_process),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
