@@ -423,7 +423,7 @@ def test_mistakes_get_one_clear_line(arguments: Any, code: Any, words: str) -> N
         ("advise", ["--cpu-ms=0", "--wait-ms=0", "--concurrency=1"], 64, "--cpu-ms: 0, or at least 0.001"),
         ("advise", ["--cpu-ms=1", "--wait-ms=1", "--concurrency=1", "--cores=4096"], 64, "4096 cores"),
         ("advise", ["--cpu-ms=1"], 64, "--wait-ms"),
-        ("claims", ["--only=9"], 64, "unknown claim '9'"),
+        ("claims", ["--only=99"], 64, "unknown claim '99'"),
         ("claims", ["--duration=0"], 64, "--duration"),
         ("compare", ["a", "b", "--metrics=speed"], 64, "--metrics: unknown metric 'speed'"),
         ("compare", ["a"], 64, "B"),

@@ -18,7 +18,7 @@ from lab.judge.analysis import CellResult
 from lab.judge.goals import Judged
 from lab.judge.stats import Comparison
 from lab.show import document
-from lab.programs import claims as program
+from lab.programs import budget, claims as program, options as choosing
 from lab.programs.run import write
 
 CORES = plan.Cores((0,), (1,))
@@ -124,7 +124,7 @@ def test_cells_are_those_of_the_claims_asked_for_and_never_two_of_one_name() -> 
     for n in (2, 4, 8):
         cores = plan.split_cores(range(n))
         found = claims.cells(cores, EVERY)
-        assert len({cell.name for cell in found}) == len(found) == 3 + len(claims.NAMES)
+        assert len({cell.name for cell in found}) == len(found) == 5 + len(claims.NAMES)
         for cell in found:
             assert len({c.label for c in cell.configurations}) == len(cell.configurations)
         pool = claims.cells(cores, ("1",))[0].configurations[1]
@@ -330,6 +330,36 @@ def test_a_model_that_cannot_be_believed_leaves_its_workload_undecided() -> None
     assert tops == () and "void      prefork(16): 3 read errors" in line
 
 
+# --- claims 9 and 10 ---------------------------------------------------------------------
+
+
+def rungs(changed: dict[str, float]) -> claims.Measured:
+    """By WORKLOAD/CONFIGURATION, in the figure that is compared there."""
+    values = {f"close/{m}(64)+none{d}": 90.0 for m in ("prefork", "threads") for d in ("", "+connection")}
+    values |= {"idle:500/prefork(504)+none+connection": 3e5, "idle:500/threads(504)+none+connection": 4e4}
+    values |= {"idle:500/coro+connection": 9e3}
+    figures: dict[str, dict[str, Any]] = {}
+    for place, value in {**values, **changed}.items():
+        idle = place.startswith("idle")
+        figures[place] = {"extras": {"bytes_a_connection": value}} if idle else {"cpu_us": value}
+    return measured(results=results(figures, ("9", "10")))
+
+
+@pytest.mark.parametrize(
+    "changed, failed",
+    [
+        ({}, ""),
+        ({"close/threads(64)+none+connection": 20.0}, "9"),
+        ({"idle:500/threads(504)+none+connection": 9e3}, "10"),
+    ],
+)
+def test_rungs_of_the_ladder(changed: dict[str, float], failed: str) -> None:
+    found = rungs(changed)
+    for number in ("9", "10"):
+        assert state(number, found) == ("FAIL" if number == failed else "PASS")
+        assert state(number, measured()) == "VOID"
+
+
 def eight(winners: dict[str, str], gates_of: Sequence[str] = ()) -> claims.Claim:
     """By workload: the model that is ahead of the others by half, or none, for a tie."""
     figures: dict[str, dict[str, Any]] = {}
@@ -426,12 +456,19 @@ def test_help_names_every_claim_and_bad_options_are_refused() -> None:
     for number in claims.CLAIMS:
         assert f" {number} " in words
     assert claims_program("--nonsense").returncode == 64
-    for wrong in (("--only", "9"), ("--blocks", "0"), ("--duration", "0"), ("--label", "a/b")):
+    for wrong in (("--only", "11"), ("--blocks", "0"), ("--duration", "0"), ("--label", "a/b")):
         refused = claims_program(*wrong, "--list")
         assert refused.returncode == 64 and len(refused.stderr.splitlines()) == 1, wrong
     listed = claims_program("--only", "1", "--list")
     assert listed.returncode == 0 and "a process pool" in listed.stdout
     assert "8 " not in listed.stdout.splitlines()[0]
+
+
+def test_all_claims_take_a_quarter_of_an_hour_as_the_help_says() -> None:
+    options = program._parser().parse_args([])
+    found = choosing.plan_of(options, "claims", claims.cells(CORES, EVERY), CORES, 0.2)
+    beside_s = BLOCKS * (program.SWITCH_S + program.MEMORY_S)
+    assert options.blocks == BLOCKS and budget.seconds_planned(found) + beside_s < 17 * 60
 
 
 @pytest.mark.parametrize(

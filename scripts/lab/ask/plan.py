@@ -163,6 +163,11 @@ class Cores:
         both = tuple(sorted({*self.server, *self.load}))
         return self if self.two_machines else Cores(both, both)
 
+    @property
+    def several(self) -> Cores:
+        """Several cores for the server: where its share is only one, all, shared with the load."""
+        return self if len(self.server) > 1 else self.wide
+
 
 @dataclass(frozen=True)
 class Cell:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Eight textbook claims about processes, threads and coroutines: what is run, what follows.
+"""Ten textbook claims about processes, threads and coroutines: what is run, what follows.
 
 A claim has parts; each part is a ratio, taken in pairs within blocks or rounds, with its
 interval, and is judged as goals are: PASS, FAIL or VOID (see goals). A claim fails with any of
@@ -8,14 +8,15 @@ its parts, and is void when none fails but one is. All of this is pure; programs
 
 from __future__ import annotations
 
+import re
 import statistics
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Callable, Mapping, Sequence
 
-from ..ask.plan import MODELS, POOLS, Cell, Configuration, Cores
-from ..ask.workloads import WORKLOADS, Workload, with_query
+from ..ask.plan import MODELS, POOLS, Cell, Configuration, Cores, parse_models
+from ..ask.workloads import WORKLOADS, Workload, parse, with_query
 from . import best, goals, stats, verdict, words
-from .analysis import RPS, CellResult
+from .analysis import CPU, RPS, CellResult, Figure
 from .goals import FAIL, PASS, VOID, Judged
 
 CLAIMS = {
@@ -27,6 +28,8 @@ CLAIMS = {
     "6": "awaiting lets other coroutines go on: C waits of 20 ms take 20 ms",
     "7": "coroutines with a process pool use all cores",
     "8": "coroutines with processes are usually the best of the three",
+    "9": "workers made before cost less than one made for each",
+    "10": "a process a connection takes more memory than a thread, that more than a coroutine a connection",
 }
 OF_A_CORE = 0.9  # of each core, for "uses all cores"
 ONE_CORE = 1.1  # times one core, at the most, for "cannot use several"
@@ -44,19 +47,15 @@ NAMES = (
     "hello", "cpu", "sleep", "block", "block-offload", "mix", "fanout", "stream", "files-100k",
     "interference", "crash",
 )  # fmt: skip
+(IDLE,) = parse("idle:500")
 Round = Mapping[str, float]
 ByWorkload = Mapping[str, CellResult]
-
-
-def wide(cores: Cores) -> Cores:
-    """Several cores for the server: where its share is only one, all, shared with the load."""
-    return cores if len(cores.server) > 1 else cores.wide
 
 
 def computing(cores: Cores) -> list[tuple[str, Configuration, Configuration, float, bool]]:
     """What several cores make of computing: of which claim, what is compared with what, and the goal
     for the ratio of their throughputs; True: at least, False: at most."""
-    server, load = wide(cores).server, wide(cores).load
+    server, load = cores.several.server, cores.several.load
     n = len(server)
 
     def on_all(model: str, workers: int = 1, gil: bool = False) -> Configuration:
@@ -74,7 +73,7 @@ def computing(cores: Cores) -> list[tuple[str, Configuration, Configuration, flo
 
 def cells(cores: Cores, asked: Sequence[str]) -> list[Cell]:
     """What has to be run under wrk for the claims asked for."""
-    found, every = [], wide(cores)
+    found, every = [], cores.several
     pairs = [(one, other) for number, other, one, _, _ in computing(cores) if number in asked]
     if pairs and len(every.server) > 1:
         chosen = tuple(dict.fromkeys(configuration for pair in pairs for configuration in pair))
@@ -84,10 +83,21 @@ def cells(cores: Cores, asked: Sequence[str]) -> list[Cell]:
         found.append(Cell(WAIT, WAITS, (one_loop,)))
     if "6" in asked:
         found.append(Cell(GATHER, 1, (one_loop,)))
-    pools = [Configuration(model, size, every.server, every.load) for model in POOLS for size in POOL_SIZES]
-    three = (*pools, Configuration("coro", len(every.server), every.server, every.load))
-    names = NAMES if "8" in asked else ()
-    return found + [Cell(WORKLOADS[name], WORKLOADS[name].connections, three) for name in names]
+    if "9" in asked:
+        found.append(_cell(WORKLOADS["close"], ANEW_AND_BEFORE, cores, WORKLOADS["close"].connections))
+    if "10" in asked:
+        found.append(_cell(IDLE, A_CONNECTION, cores, IDLE.parked + IDLE.connections))
+    pools = [f"{model}:{size}" for model in POOLS for size in POOL_SIZES]
+    three = ",".join([*pools, f"coro:{len(every.server)}"])
+    return found + [_cell(WORKLOADS[name], three, every, 0) for name in (NAMES if "8" in asked else ())]
+
+
+ANEW_AND_BEFORE = ",".join(f"{m}{how}{d}" for m in POOLS for d in ("", "+connection") for how in ("", "+none"))
+A_CONNECTION = "prefork+none+connection,threads+none+connection,coro+connection"
+
+
+def _cell(workload: Workload, models: str, cores: Cores, workers: int) -> Cell:
+    return Cell(workload, workload.connections, tuple(parse_models(models, [workers], cores)))
 
 
 # --- verdicts ---------------------------------------------------------------------------
@@ -145,6 +155,42 @@ def _waits(measured: ByWorkload, workload: Workload, what: str, one_thread: bool
     if one_thread and any((s.processes, s.threads) != (1, 1) for s in row.valid):
         found, why = None, "it did not run in one thread of one process"
     return Judged(text, found, WAITING, False, f"run.json, {result.cell.name}", why)
+
+
+# --- claims 9 and 10: rungs of the ladder -------------------------------------------
+
+
+def rung(configuration: Configuration) -> str:
+    """A configuration without its size, but whether there are several loops: prefork+none, coro:N."""
+    loops = not configuration.pooled and configuration.workers > 1
+    return re.sub(r"\(\d+\)", ":N" if loops else "", configuration.label)
+
+
+# Of which claim, in which workload, what is compared with what, in what, and the goal for the ratio;
+# True: at least, False: at most.
+RUNGS: tuple[tuple[str, str, str, str, Figure, float, bool], ...] = (
+    *(
+        ("9", "close", f"{model}+none{dispatch}", f"{model}{dispatch}", CPU, MORE, True)
+        for model in POOLS for dispatch in ("", "+connection")
+    ),
+    ("10", "idle", "prefork+none+connection", "threads+none+connection", best.BYTES, MORE, True),
+    ("10", "idle", "threads+none+connection", "coro+connection", best.BYTES, MORE, True),
+)  # fmt: skip
+
+
+def _rungs(
+    results: Sequence[CellResult], _claim: str, workload: str, first: str, second: str, figure: Figure, goal: float,
+    at_least: bool,
+) -> Judged:  # fmt: skip
+    """In the cell of that name in which both were run."""
+    text = f"{first} × {second}, {figure.name} of {workload}"
+    for result in results:
+        rows = {rung(row.configuration): row for row in result.models}
+        one, other = rows.get(first), rows.get(second)
+        if result.cell.workload.name.partition(":")[0] == workload and one and other:
+            found = result.compare(one, other, figure)
+            return Judged(text, found, goal, at_least, f"run.json, {result.cell.name}", goals.why(one, other))
+    return Judged(text, None, goal, at_least, "", "not measured")
 
 
 # --- claims 2 and 3: measured directly ----------------------------------------------------
@@ -213,8 +259,8 @@ def judge_best(results: Sequence[CellResult]) -> Claim:
     ranked = [rank(result) for result in results if result.cell.workload.name in NAMES]
     decided = [tops for tops, _ in ranked if tops]
     lines = [line for _, line in ranked]
-    if len(decided) * 2 <= len(NAMES):
-        lines.append(f"only {len(decided)} of {len(NAMES)} workloads can be believed")
+    if len(decided) * 2 <= len(ranked):
+        lines.append(f"only {len(decided)} of {len(ranked)} workloads can be believed")
         return Claim("8", VOID, table=tuple(lines), evidence="run.json, cells")
     alone = {model: sum(tops == (model,) for tops in decided) for model in MODELS}
     top = sum("coro" in tops for tops in decided)
@@ -226,6 +272,15 @@ def judge_best(results: Sequence[CellResult]) -> Claim:
         f"top: {', '.join(f'{m} {n}' for m, n in others.items())}"
     )
     return Claim("8", PASS if passed else FAIL, table=tuple(lines), evidence="run.json, cells")
+
+
+def judge_results(asked: Sequence[str], results: Sequence[CellResult]) -> list[Claim]:
+    """Claims 8 to 10, which any run decides that has their cells."""
+    found = []
+    for number in asked:
+        parts = tuple(_rungs(results, *part) for part in RUNGS if part[0] == number)
+        found.append(Claim(number, combine(parts), parts) if parts else judge_best(results))
+    return found
 
 
 @dataclass(frozen=True)
@@ -258,5 +313,6 @@ def judge(asked: Sequence[str], found: Measured) -> list[Claim]:
         judged = _compare(measured, first.label, second.label, goal, at_least)
         parts.setdefault(number, []).append(judged)
     claims = {number: Claim(number, combine(each), tuple(each)) for number, each in parts.items()}
-    claims["8"] = judge_best(found.results)
+    more = [number for number in asked if number not in claims]
+    claims |= {claim.number: claim for claim in judge_results(more, found.results)}
     return [claims[number] for number in CLAIMS if number in asked]

@@ -3,7 +3,8 @@
 
 Each is printed with PASS, FAIL or VOID, its figures with their intervals, and the place of the
 evidence, a folder below results/. A claim is a hypothesis: one that fails is a finding. VOID
-is what could not be measured, or so that it could be believed, or leaves the claim undecided.
+is what could not be measured, or so that it could be believed, or leaves the claim undecided. All
+of them take 15 minutes.
 
 Exit status: 0 when all was measured, whatever came out; 1 when a claim is void or something could
 not be run; 64 for a bad option; 130 when interrupted.
@@ -87,7 +88,7 @@ def to_json(run: Run, found: Measured, judged: Sequence[Claim]) -> dict[str, Any
         ],
         "switches": [judging.with_net(each) for each in found.switches],
         "memory": [dict(each) for each in found.memory],
-        "server_cores": len(judging.wide(found.cores).server),
+        "server_cores": len(found.cores.several.server),
         "not_run": dict(found.why),
     }
 
@@ -108,7 +109,7 @@ def main(argv: Sequence[str]) -> int:
     asked, cores = options.only, planning.split_cores(os.sched_getaffinity(0))
     plan = choosing.plan_of(options, "claims", judging.cells(cores, asked), cores, 0.2)
     if options.list:
-        named = "".join(f"{number} {CLAIMS[number]}\n" for number in sorted(asked))
+        named = "".join(f"{number} {CLAIMS[number]}\n" for number in sorted(asked, key=int))
         say(sys.stdout, named + choosing.describe(plan))
         return 0
     beside_s = SWITCH_S * ("2" in asked) + MEMORY_S * ("3" in asked)
