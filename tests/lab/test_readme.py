@@ -127,14 +127,15 @@ def test_a_readme_without_its_markers_is_left_alone(tmp_path: Path, text: str) -
 
 def test_what_is_committed_is_what_is_generated() -> None:
     made_now = readme.generated(made.ROOT / "results")
-    assert len(made_now) == 3
+    assert len(made_now) == 4
     for path, text in made_now.items():
         assert path.read_text() == text, f"{path.name} differs: run scripts/results"
 
 
-def test_the_reference_run_is_what_its_run_json_makes() -> None:
+@pytest.mark.parametrize("newest", [readme.newest, readme.newest_ladder])
+def test_the_reference_run_is_what_its_run_json_makes(newest: Any) -> None:
     """Plots are left out: another matplotlib draws them a little differently."""
-    folder = readme.newest(made.ROOT / "results")
+    folder = newest(made.ROOT / "results")
     if folder is None:
         pytest.skip("no reference run is committed yet")
     run = reading.read(folder)

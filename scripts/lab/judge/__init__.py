@@ -15,4 +15,5 @@
     crossover, external   where one model overtakes another; published shapes
     conclusions what a preset was run for
     claims      what textbooks say of processes, threads and coroutines
+    ladder      the ways to get a worker, in a table, and the claims that they decide
 """

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Any, Callable, Sequence
 
 from ..ask.plan import Plan
-from . import crossover, external, goals
+from . import crossover, external, goals, ladder
 from .analysis import CellResult
 
 Drawn = tuple[dict[str, Any], list[str]]
@@ -15,6 +15,7 @@ _BY_PRESET: dict[str, Callable[[Sequence[CellResult]], Drawn]] = {
     "floor": goals.draw,
     "crossover": crossover.draw,
     "external": external.draw,
+    "ladder": ladder.draw,
 }
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""scripts/results: the results in README.md and results/README.md, from the newest reference run, and those
-in results/LOOPS.md, from the newest run of scripts/omission. What the models carry, in README.md's table,
+"""scripts/results: the results in README.md and results/README.md, from the newest reference run, those in
+results/LOOPS.md, from the newest run of scripts/omission, and those in results/LADDER.md, from the newest
+results/<UTC time>-ladder-reference/, of scripts/bench --ladder. What the models carry, in README.md's table,
 is from the newest results/<UTC time>-capacity-reference/, of scripts/capacity.
 
 A reference run is a folder results/<UTC time>-reference*/. Nothing of it is typed: both texts
@@ -21,12 +22,13 @@ from ..machine.errors import LabError
 from ..machine.program import Parser, say
 from ..ask.plan import MODELS
 from ..measure.environment import ROOT
-from ..judge import verdict, words
-from ..show import capacities, omission, overview, reading
+from ..judge import ladder, stats, verdict, words
+from ..show import capacities, omission, overview, reading, table
 from . import report
 
-README, LOOPS = "README.md", "LOOPS.md"
+README, LOOPS, LADDER = "README.md", "LOOPS.md", "LADDER.md"
 REFERENCE = "reference"
+LADDER_REFERENCE = "ladder-reference"
 BEGIN = "<!-- results: written by scripts/results, never by hand -->"
 END = "<!-- end of results -->"
 NOTHING = "No reference run is kept here yet: `scripts/bench --full --label reference` makes one."
@@ -48,6 +50,12 @@ def newest_omission(directory: Path) -> Path | None:
     return max((path.parent for path in directory.glob(f"*/{omission.FILE}")), default=None)
 
 
+def newest_ladder(directory: Path) -> Path | None:
+    """The folder of the newest reference run of --ladder below results/."""
+    found = directory.glob(f"*-{LADDER_REFERENCE}/run.json")
+    return max((path.parent for path in found), default=None)
+
+
 def newest_capacity(directory: Path) -> Path | None:
     """The folder of the newest reference run of scripts/capacity below results/."""
     found = directory.glob(f"*-capacity-{REFERENCE}/{capacities.FILE}")
@@ -63,9 +71,29 @@ def loops_text(directory: Path) -> str:
     return "\n".join([*omission.lines(omission.load(folder)), "", *plots])
 
 
+def ladder_text(directory: Path) -> str:
+    """What stands in LADDER.md between its markers. Raises LabError."""
+    folder = newest_ladder(directory)
+    if folder is None:
+        return f"Nothing was measured yet: `scripts/bench --ladder --peers --label {LADDER_REFERENCE}` does it."
+    run = reading.read(folder)
+    results = run.results()
+    place = folder.name
+    verdicts = []
+    for head, *rest in (claim.lines(place) for claim in ladder.judge(results)):
+        verdicts += [f"- {head}", *(f"  - {line.strip()}" for line in rest)]
+    return "\n".join([
+        f"{report.how(run)} All of it: [page]({place}/report.html), [tables]({place}/table.md).", "",
+        *_markdown(ladder.table(results)), "",
+        f"{table.interval_line(run.plan.blocks)}. In each column: {ladder.BEST}, {ladder.EQUAL} equal to "
+        f"it within ±{words.percent(stats.WITHIN)}, {ladder.UNDECIDED} undecided; all else is behind.", "",
+        *verdicts,
+    ])  # fmt: skip
+
+
 def _markdown(rows: Sequence[Sequence[str]]) -> list[str]:
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
-    marks = ["---:" if name in (overview.CONNECTIONS, *MODELS) else "---" for name in rows[0]]
+    marks = ["---:" if name in (overview.CONNECTIONS, *MODELS) or ": " in name else "---" for name in rows[0]]
     return [lines[0], "| " + " | ".join(marks) + " |", *lines[1:]]
 
 
@@ -113,10 +141,10 @@ def replaced(readme: str, made: str) -> str:
 
 
 def generated(directory: Path) -> dict[Path, str]:
-    """results/README.md, the README.md above it and results/LOOPS.md as they should be, where they have
-    the markers. Raises LabError."""
+    """results/README.md, the README.md above it, results/LOOPS.md and LADDER.md as they should be, where they
+    have the markers. Raises LabError."""
     found = {}
-    for path in (directory / README, directory.parent / README, directory / LOOPS):
+    for path in (directory / README, directory.parent / README, directory / LOOPS, directory / LADDER):
         try:
             now = path.read_text()
         except FileNotFoundError:
@@ -124,7 +152,8 @@ def generated(directory: Path) -> dict[Path, str]:
         except OSError as error:
             raise LabError(f"cannot read {path}: {error.strerror}") from None
         if BEGIN in now:
-            made = loops_text(directory) if path.name == LOOPS else text(directory, path)
+            of_a_page = {LOOPS: loops_text, LADDER: ladder_text}.get(path.name)
+            made = of_a_page(directory) if of_a_page else text(directory, path)
             found[path] = replaced(now, made)
     return found
 

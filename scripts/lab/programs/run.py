@@ -221,6 +221,6 @@ def write(
     newest such. Raises LabError where one cannot be written."""
     report.write(folder, {"run.json": report.json_text(to_json(run, results)), **more})
     report.write_run(run, results, folder)
-    if run.plan.label.startswith(documents.REFERENCE):
+    if run.plan.label.startswith((documents.REFERENCE, documents.LADDER_REFERENCE)):
         for path, text in documents.generated(folder.resolve().parent).items():
             report.write(path.parent, {path.name: text})
