@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 
 import made  # noqa: F401  makes the lab importable
+import pytest
 from lab.machine import procfs, sockets
 from lab.machine.procfs import Usage
 
@@ -65,6 +66,7 @@ def test_what_has_ended_reads_as_nothing() -> None:
     child.wait()
     assert procfs.parent_of(child.pid) is None
     assert procfs.usage([child.pid]) == Usage()
+    assert procfs.spent_seconds([child.pid]) == 0.0
     assert procfs.pss_bytes(child.pid) == 0
 
 
@@ -147,10 +149,27 @@ def test_the_kernel_times_what_is_in_progress() -> None:
             each.close()
 
 
+def test_a_process_that_has_spent_less_than_a_tick_counts() -> None:
+    before = time.process_time()
+    spent = procfs.spent_seconds([os.getpid()]) - procfs.reaped_seconds(os.getpid())
+    assert before - 1e-9 <= spent <= time.process_time() + 1e-9
+
+
+def test_who_is_waited_for_while_cpu_time_is_read_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child is there, then what it spent is its parent's, then all is still."""
+    seen = iter([[2, 3], [2], [2], [2]])
+    monkeypatch.setattr(procfs, "descendants", lambda root: next(seen, [2]))
+    monkeypatch.setattr(procfs, "spent_seconds", lambda pids: 0.5 if 3 in pids else 2.0)
+    assert procfs.spent_below(1) == 2.0
+    turns = iter(range(1000))
+    monkeypatch.setattr(procfs, "descendants", lambda root: [next(turns)])
+    assert procfs.spent_below(1) == 2.0  # it gives up in the end
+
+
 def test_children_that_have_ended_are_not_forgotten() -> None:
     before = procfs.reaped_seconds(os.getpid())
     burn = "import time\nwhile time.process_time() < 0.1: pass"
     subprocess.run([sys.executable, "-S", "-c", burn], check=True)
     assert procfs.reaped_seconds(os.getpid()) - before >= 0.08  # ticks of 10 ms
     assert procfs.reaped_seconds(0) == 0.0
-    assert procfs.spent_seconds([os.getpid()]) - before >= 0.08 and procfs.spent_seconds([0]) == 0.0
+    assert procfs.spent_seconds([os.getpid()]) - before >= 0.08

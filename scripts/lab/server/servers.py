@@ -98,7 +98,7 @@ class Server:
         """Of all workers so far. Those made anew have ended before they could be looked at: of them,
         only CPU time is known."""
         if self.makes_anew:
-            return Usage(cpu_s=procfs.spent_seconds(procfs.descendants(self.pid)))
+            return Usage(cpu_s=procfs.spent_below(self.pid))
         return procfs.usage(self.worker_pids())
 
     def memory(self) -> tuple[int, int]:
