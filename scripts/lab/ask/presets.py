@@ -174,20 +174,21 @@ def load(make: Maker) -> Preset:
 LADDER = (
     "prefork+none", "prefork+none+connection", "prefork", "prefork+connection",
     "threads+none", "threads+none+connection", "threads", "threads+connection",
-    "coro", "coro+connection", "coro:N",
+    "coro", "coro+connection", "coro:N", "stealing:N",
 )  # fmt: skip
 LADDER_PEERS = {  # that are built so
     "apache-prefork": "prefork+connection", "gunicorn-sync": "prefork+connection",
     "apache-event": "threads", "gunicorn-gthread": "threads", "apache-worker": "threads+connection",
     "gunicorn-gevent": "coro+connection",
 }  # fmt: skip
-SKEWED = "prefork:2,threads:2,coro:2"
+SKEWED = "prefork:2,threads:2,coro:2,stealing:2"
 LADDER_PARKED = 500  # where each has a worker of its own
 
 
 def ladder(make: Maker) -> Preset:
     """processes, threads and coroutines, made before or anew, taken for a request or a connection;
-    coroutines also on N loops of a process each: what each costs, and what uneven work does to it: about 24 minutes, 28 with --peers"""
+    coroutines on N loops of a process each, and on N threads that steal work: what each costs, and
+    what uneven work does to it: about 27 minutes, 31 with --peers"""
     loops = max(2, len(make.cores.server))
     rungs = ",".join(LADDER).replace(":N", f":{loops}")
     make = replace(make, peers=[c for c in make.peers if c.model in LADDER_PEERS])
@@ -202,7 +203,7 @@ def ladder(make: Maker) -> Preset:
     cells = [replace(c, workload=replace(c.workload, duration_factor=c.workload.duration_factor * 5 / 3))
              if c.workload.slow_target else c for c in cells]  # fmt: skip
     cells += make.cells(f"idle:{LADDER_PARKED}", rungs, pools=[LADDER_PARKED + 4])
-    cells += make.cells("idle", f"prefork,threads,coro,coro:{loops}")
+    cells += make.cells("idle", f"prefork,threads,coro,coro:{loops},stealing:{loops}")
     cells += replace(make, cores=make.cores.several).cells("skew,unequal", SKEWED)
     return Preset(tuple(cells), 10, 0.5, 0.15, steady=False, syscalls=False)
 

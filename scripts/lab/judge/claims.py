@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Ten textbook claims about processes, threads and coroutines: what is run, what follows.
+"""Twelve textbook claims about processes, threads and coroutines: what is run, what follows.
 
 A claim has parts; each part is a ratio, taken in pairs within blocks or rounds, with its
 interval, and is judged as goals are: PASS, FAIL or VOID (see goals). A claim fails with any of
@@ -13,10 +13,10 @@ import statistics
 from dataclasses import dataclass, replace
 from typing import Callable, Mapping, Sequence
 
-from ..ask.plan import MODELS, POOLS, Cell, Configuration, Cores, parse_models
+from ..ask.plan import POOLS, Cell, Configuration, Cores, parse_models
 from ..ask.workloads import WORKLOADS, Workload, parse, with_query
 from . import best, goals, stats, verdict, words
-from .analysis import CPU, RPS, CellResult, Figure
+from .analysis import CPU, P99, RPS, CellResult, Figure
 from .goals import FAIL, PASS, VOID, Judged
 
 CLAIMS = {
@@ -30,6 +30,8 @@ CLAIMS = {
     "8": "coroutines with processes are usually the best of the three",
     "9": "workers made before cost less than one made for each",
     "10": "a process a connection takes more memory than a thread, that more than a coroutine a connection",
+    "11": "coroutines with processes are usually at least as good as with threads that steal work",
+    "12": "stealing helps where work is uneven, and costs little where it is even",
 }
 OF_A_CORE = 0.9  # of each core, for "uses all cores"
 ONE_CORE = 1.1  # times one core, at the most, for "cannot use several"
@@ -47,6 +49,9 @@ NAMES = (
     "hello", "cpu", "sleep", "block", "block-offload", "mix", "fanout", "stream", "files-100k",
     "interference", "crash",
 )  # fmt: skip
+UNEVEN = ("skew", "unequal")
+HALF = 2.0  # the percentile, where one in a hundred requests computes long
+A_TENTH = 1.1  # more CPU, at the most, where there is nothing to steal
 (IDLE,) = parse("idle:500")
 Round = Mapping[str, float]
 ByWorkload = Mapping[str, CellResult]
@@ -87,9 +92,7 @@ def cells(cores: Cores, asked: Sequence[str]) -> list[Cell]:
         found.append(_cell(WORKLOADS["close"], ANEW_AND_BEFORE, cores, WORKLOADS["close"].connections))
     if "10" in asked:
         found.append(_cell(IDLE, A_CONNECTION, cores, IDLE.parked + IDLE.connections))
-    pools = [f"{model}:{size}" for model in POOLS for size in POOL_SIZES]
-    three = ",".join([*pools, f"coro:{len(every.server)}"])
-    return found + [_cell(WORKLOADS[name], three, every, 0) for name in (NAMES if "8" in asked else ())]
+    return found + _on_all(every, asked)
 
 
 ANEW_AND_BEFORE = ",".join(f"{m}{how}{d}" for m in POOLS for d in ("", "+connection") for how in ("", "+none"))
@@ -98,6 +101,21 @@ A_CONNECTION = "prefork+none+connection,threads+none+connection,coro+connection"
 
 def _cell(workload: Workload, models: str, cores: Cores, workers: int) -> Cell:
     return Cell(workload, workload.connections, tuple(parse_models(models, [workers], cores)))
+
+
+def _on_all(cores: Cores, asked: Sequence[str]) -> list[Cell]:
+    """Of claims 8, 11 and 12, on all cores: a workload that several ask for is run once."""
+    pools = [f"{model}:{size}" for model in POOLS for size in POOL_SIZES]
+    wanted: dict[str, list[str]] = {}
+    for number, names, models in (
+        ("8", NAMES, [*pools, "coro"]),
+        ("11", (*NAMES, *UNEVEN), ["coro", "stealing"]),
+        ("12", ("hello", "cpu", *UNEVEN), ["coro", "stealing"]),
+    ):  # fmt: skip
+        for name in names if number in asked else ():
+            loops = 2 if name in UNEVEN else len(cores.server)  # these load two, no more
+            wanted.setdefault(name, []).extend(m if m in pools else f"{m}:{loops}" for m in models)
+    return [_cell(WORKLOADS[name], ",".join(models), cores, 0) for name, models in wanted.items()]
 
 
 # --- verdicts ---------------------------------------------------------------------------
@@ -157,7 +175,7 @@ def _waits(measured: ByWorkload, workload: Workload, what: str, one_thread: bool
     return Judged(text, found, WAITING, False, f"run.json, {result.cell.name}", why)
 
 
-# --- claims 9 and 10: rungs of the ladder -------------------------------------------
+# --- claims 9, 10 and 12: rungs of the ladder -------------------------------------------
 
 
 def rung(configuration: Configuration) -> str:
@@ -175,6 +193,10 @@ RUNGS: tuple[tuple[str, str, str, str, Figure, float, bool], ...] = (
     ),
     ("10", "idle", "prefork+none+connection", "threads+none+connection", best.BYTES, MORE, True),
     ("10", "idle", "threads+none+connection", "coro+connection", best.BYTES, MORE, True),
+    ("12", "skew", "coro:N", "stealing:N", P99, HALF, True),
+    ("12", "unequal", "coro:N", "stealing:N", P99, MORE, True),
+    ("12", "hello", "stealing:N", "coro:N", CPU, A_TENTH, False),
+    ("12", "cpu", "stealing:N", "coro:N", CPU, A_TENTH, False),
 )  # fmt: skip
 
 
@@ -232,13 +254,30 @@ def _rounds(
     return Judged(text, stats.paired(pairs), MORE, True, evidence, why)
 
 
-# --- claim 8 --------------------------------------------------------------------------------
+# --- claims 8 and 11 --------------------------------------------------------------------------------
+
+
+# Coroutines have a loop on every core, the pools two sizes to choose from, and all share the same cores.
+CONTESTS = {
+    "8": (NAMES, ("prefork", "threads", "coro", "coro:N")),
+    "11": ((*NAMES, *UNEVEN), ("coro:N", "stealing:N")),
+}
+
+
+def contest(number: str, results: Sequence[CellResult]) -> list[CellResult]:
+    """The cells in which all that contend were run, with these alone."""
+    (names, rungs), found = CONTESTS[number], []
+    models = {each.partition(":")[0] for each in rungs}
+    for result in (each for each in results if each.cell.workload.name in names):
+        rows = tuple(row for row in result.models if rung(row.configuration) in rungs)
+        if {row.configuration.model for row in rows} == models:
+            found.append(replace(result, rows=rows))
+    return found
 
 
 def rank(result: CellResult) -> tuple[tuple[str, ...], str]:
     """The best model and those that tie with it, none where one of them is not known; and a line of
-    text. Coroutines have a loop process on every core, the pools two sizes to choose from, and all
-    share the same cores; where models tie, the memory of each is named."""
+    text. Where models tie, the memory of each is named."""
     found, head = best.standing(result), f"{result.cell.workload.name:14}"
     for model, rows in best.contenders(result).items():
         if found is None or model not in found.bests:
@@ -253,33 +292,37 @@ def rank(result: CellResult) -> tuple[tuple[str, ...], str]:
     return found.level, f"{head} {word:9} {'; '.join([text, *verdict.ratios(result, found)])}"
 
 
-def judge_best(results: Sequence[CellResult]) -> Claim:
-    """PASS: at the top of most workloads, ties included, and alone at the top of more than
-    either of the other two. VOID where half of the workloads decide nothing."""
-    ranked = [rank(result) for result in results if result.cell.workload.name in NAMES]
+def judge_best(number: str, results: Sequence[CellResult]) -> Claim:
+    """PASS: at the top of most workloads, ties included, and alone at the top of more than any
+    other, or as many where "at least as good" is claimed. VOID where half of the workloads decide nothing."""
+    ranked = [rank(result) for result in contest(number, results)]
     decided = [tops for tops, _ in ranked if tops]
     lines = [line for _, line in ranked]
     if len(decided) * 2 <= len(ranked):
         lines.append(f"only {len(decided)} of {len(ranked)} workloads can be believed")
-        return Claim("8", VOID, table=tuple(lines), evidence="run.json, cells")
-    alone = {model: sum(tops == (model,) for tops in decided) for model in MODELS}
+        return Claim(number, VOID, table=tuple(lines), evidence="run.json, cells")
+    models = dict.fromkeys(each.partition(":")[0] for each in CONTESTS[number][1])
+    alone = {model: sum(tops == (model,) for tops in decided) for model in models}
     top = sum("coro" in tops for tops in decided)
     others = {m: n for m, n in alone.items() if m != "coro"}
-    passed = top * 2 > len(decided) and alone["coro"] > max(others.values())
+    passed = top * 2 > len(decided) and alone["coro"] + (number == "11") > max(others.values())
     lines.append(
         f"coroutines with processes: best in {alone['coro']} of {len(decided)} workloads, level "
         f"with the best in {top - alone['coro']}, behind in {len(decided) - top}; alone at the "
         f"top: {', '.join(f'{m} {n}' for m, n in others.items())}"
     )
-    return Claim("8", PASS if passed else FAIL, table=tuple(lines), evidence="run.json, cells")
+    return Claim(number, PASS if passed else FAIL, table=tuple(lines), evidence="run.json, cells")
 
 
 def judge_results(asked: Sequence[str], results: Sequence[CellResult]) -> list[Claim]:
-    """Claims 8 to 10, which any run decides that has their cells."""
+    """Claims 8 to 12, which any run decides that has their cells."""
     found = []
     for number in asked:
-        parts = tuple(_rungs(results, *part) for part in RUNGS if part[0] == number)
-        found.append(Claim(number, combine(parts), parts) if parts else judge_best(results))
+        if number in CONTESTS:
+            found.append(judge_best(number, results))
+        else:
+            parts = tuple(_rungs(results, *part) for part in RUNGS if part[0] == number)
+            found.append(Claim(number, combine(parts), parts))
     return found
 
 

@@ -15,9 +15,9 @@ from . import best, claims, goals, stats, words
 from .analysis import CPU, P99, RPS, CellResult, Figure, Row
 from .claims import rung
 
-CLAIMS = ("9", "10")
+CLAIMS = ("9", "10", "11", "12")
 BEST, EQUAL, UNDECIDED = "best", "=", "?"
-_TAKEN = {"prefork": "a process", "threads": "a thread", "coro": "a coroutine"}
+_TAKEN = {"prefork": "a process", "threads": "a thread", "coro": "a coroutine", "stealing": "a coroutine"}
 # By the workload, in what it is shown, in the order of the columns.
 COLUMNS: tuple[tuple[str, Figure], ...] = (
     ("hello", CPU), ("close", CPU), ("cpu", CPU), ("sleep", CPU), ("mix", CPU), ("block", RPS),
@@ -31,7 +31,7 @@ def said(name: str) -> str:
     model, _, flags = name.partition(":")[0].partition("+")
     made = "anew" if ANEW in flags else "before"
     taken = "connection" if "connection" in flags else "request"
-    where = ", N loops in processes" if name == "coro:N" else ""
+    where = {"coro:N": ", N loops in processes", "stealing:N": ", N threads that steal"}.get(name, "")
     return f"{_TAKEN[model]}, made {made}, for a {taken}{where}"
 
 

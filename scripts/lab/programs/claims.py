@@ -4,7 +4,7 @@
 Each is printed with PASS, FAIL or VOID, its figures with their intervals, and the place of the
 evidence, a folder below results/. A claim is a hypothesis: one that fails is a finding. VOID
 is what could not be measured, or so that it could be believed, or leaves the claim undecided. All
-of them take 15 minutes.
+of them take 20 minutes.
 
 Exit status: 0 when all was measured, whatever came out; 1 when a claim is void or something could
 not be run; 64 for a bad option; 130 when interrupted.
