@@ -74,7 +74,7 @@ class Balancer:
             return False
 
     def stop(self) -> None:
-        self.process.kill()
+        self.process.terminate()  # nginx's workers would survive it if it were killed
         self.process.wait(patience(10))
 
 
