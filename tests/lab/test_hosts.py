@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import re
 import shutil
 import signal
 import subprocess
@@ -18,16 +19,16 @@ from typing import Any, Iterator
 import made
 import pytest
 from made import CORO, FAKE, ROOT, needs_wrk
-from lab.ask.plan import Step
+from lab.ask.plan import Step, parse_cpus
 from lab.ask.workloads import WORKLOADS
 from lab.machine import agent, hosts, procfs
 from lab.machine.children import Children
 from lab.machine.errors import LabError, UsageError
-from lab.machine.hosts import Answers, Far, Hosts
+from lab.machine.hosts import Answers, Far, Host, Hosts
 from lab.measure import duet, offered
 from lab.measure.load import Command
 from lab.measure.measurement import Bench, Programs
-from lab.programs import options
+from lab.programs import capacity, options
 from lab.server import site
 from lab.server.client import BadAnswer, one
 from lab.show import reading
@@ -90,7 +91,7 @@ def test_nothing_is_left_there_by_who_leaves_in_the_middle(shell: str) -> None:
 @pytest.mark.parametrize(
     "asked, kind, words",
     [
-        ((options.cpus, "4095"), UsageError, "^one: cores '4095'"),
+        ((parse_cpus, "4095", {0}), UsageError, "^one: cores '4095'"),
         ((one, 1, "127.0.0.1", "/", None), BadAnswer, "^cannot connect to 127.0.0.1:1"),
         ((os.open, "/nowhere", 0), LabError, "^one: FileNotFoundError: "),
     ],
@@ -161,7 +162,7 @@ def test_an_interrupted_answer_is_not_taken_for_the_next_one(shell: str) -> None
 @pytest.mark.parametrize(
     "asked, kind, words",
     [
-        (("a", "a", None), UsageError, "server and load both on a: run scripts/bench there"),
+        (("a", "a", None), UsageError, "server and load both on a: run this program there"),
         (("-oProxyCommand=x", "local", None), UsageError, "'-oProxyCommand=x': expected a name for ssh"),
         (("", "local", None), UsageError, "host '': expected a name for ssh"),
         (("local", "a", None), UsageError, "--server-address: which of this machine's"),
@@ -210,6 +211,11 @@ def test_two_machines_have_cores_of_their_own() -> None:
     assert (plan.cores.server, plan.cores.load) == (cores, cores)
     assert options.describe(plan).endswith(" of another machine\n")
     assert not any(c.shares_cores for cell in plan.cells for c in cell.configurations)
+    asked = capacity.parser().parse_args(["--p99=50ms", "hello,db", "--models=coro,coro:cores"])
+    notes: list[str] = []
+    (cell,) = capacity.make_plan(asked, notes, replace(Hosts(), load=Host(), two_machines=True)).cells
+    assert [c.label for c in cell.configurations if c.model == "coro"] == ["coro", f"coro({len(cores)})"][:len(cores)]
+    assert cell.configurations[0].load_cpus == cores and [note.partition(" ")[0] for note in notes] == ["databases"]
     alone = options.make_plan(given, [])
     assert alone.cores.server != cores or len(cores) == 1
     row = {"configuration": "coro", "is_again": False, "server_cpus": [0], "load_cpus": [0]}
@@ -242,9 +248,12 @@ def test_requests_are_offered_from_there(two: Programs, monkeypatch: pytest.Monk
     monkeypatch.setattr(Children, "start", None)
     configuration = replace(CORO, server_cpus=(0,), load_cpus=(0,))
     cell = made.cell("hello", configuration, connections=8)
-    asked = Command(WORKLOADS["hello"], 200.0, 0.5, (0,), 8)
-    found = offered.measure(Bench(Children(), two, made.plan((cell,))), Step(0, cell, configuration), asked)
+    asked, mine = Command(WORKLOADS["hello"], 200.0, 0.5, (0,), 8), Bench(Children(), two, made.plan((cell,)))
+    found = offered.measure(mine, Step(0, cell, configuration), asked)
     assert found.load is not None and found.load.answered > 0 and found.cpu_us and found.problem is None
+    with mine.start(configuration, cell.workload) as server:
+        at_url = offered.elsewhere(mine, f"http://127.0.0.1:{server.port}", asked)
+    assert at_url.load is not None and at_url.load.answered > 0
 
 
 def run_json(folder: Path) -> Any:
@@ -319,3 +328,35 @@ def test_two_network_namespaces_are_two_hosts(tmp_path: Path) -> None:
         assert (sample["answer_problem"], sample["exit_status"], sum(sample["load"]["errors"].values())) == (None, 0, 0)
         assert f"http://{namespaces.ADDRESS}:" in sample["wrk_command"]
         assert sample["load"]["established"] == sample["connections"]
+
+
+@needs_wrk
+def test_a_capacity_of_two_network_namespaces(tmp_path: Path) -> None:
+    with namespaces.joined(1) as (server, load):
+        done = subprocess.run(
+            [sys.executable, ROOT / "scripts/capacity", "--p99=50ms", "/sleep?ms=2", "--models=threads:4",
+             f"--server-host={server}", f"--load-host={load}", f"--server-address={namespaces.ADDRESS}",
+             "--budget=2", f"--results={tmp_path}"],
+            capture_output=True, text=True, timeout=120, env={**os.environ, "LOAD_SSH": namespaces.shell(tmp_path)},
+        )  # fmt: skip
+    assert done.returncode == 3, done.stdout  # there was no time to decide
+    (path,) = tmp_path.glob("*/capacity.json")
+    found = json.loads(path.read_text())
+    assert "load_host" in found["environment"] and "servers and load ran on two hosts" in " ".join(found["notes"])
+    (asked,) = found["servers"]
+    assert asked["problem"] is None and asked["alone_us"] > 2000
+    for window in asked["windows"]:
+        assert window["load"]["answered"] > 0 and f"http://{namespaces.ADDRESS}:" in window["commands"][1]
+
+
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        (["--server-host=a"], "--server-host: only servers at a URL are asked, so none is started there"),
+        (["--server-host=a", "--models=coro", "--load-host=a"], "server and load both on a: run this program there"),
+        (["--models=coro", "--load-host=a"], "--server-address: which of this machine's has the load to ask?"),
+    ],
+)
+def test_a_capacity_of_hosts_that_cannot_be_meant(given: list[str], words: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(words)):
+        capacity.main(["--p99=50ms", "/hello", "--url=http://127.0.0.1:1", *given])

@@ -218,7 +218,7 @@ def opened(server: str, load: str, address: str | None, checkout: Path) -> Itera
         if not name or name.startswith("-"):
             raise UsageError(f"host {name!r}: expected a name for ssh, or {LOCAL}")
     if server == load:
-        raise UsageError(f"server and load both on {server}: run scripts/bench there")
+        raise UsageError(f"server and load both on {server}: run this program there")
     if server == LOCAL and not address:
         raise UsageError("--server-address: which of this machine's has the load to ask?")
     with ExitStack() as stack:

@@ -81,9 +81,9 @@ def measure(bench: Bench, step: Step, asked: Command) -> Offered:
 def elsewhere(bench: Bench, server: str, asked: Command) -> Offered:
     """The same of a server that the lab has not started, at a URL without a path, which may be on another
     machine. Raises LabError when the generator does not run."""
-    bench.children.nice = bench.plan.nice
+    bench.load_children.nice = bench.plan.nice
     line = shlex.join(asked.argv(server, "."))
-    return Offered(asked.run(bench.children, server), commands=("", line))
+    return Offered(bench.at_load(asked.run, bench.load_children, server), commands=("", line))
 
 
 def sample(bench: Bench, step: Step, order: int) -> Sample:

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import argparse
 import math
-import os
 import re
 import statistics
 import sys
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Sequence
 from urllib.parse import urlsplit
 
-from ..machine import priority
+from ..machine import hosts as hosting, priority
 from ..machine.children import Children
 from ..machine.errors import LabError, UsageError
+from ..machine.hosts import Hosts
 from ..machine.program import Parser, number, parse_numbers, say
 from ..ask import plan as planning, presets, workloads as work
 from ..ask.plan import PEERS, Cell, Cores, Plan
@@ -30,7 +30,7 @@ from ..ask.workloads import WORKLOADS, Workload
 from ..judge import capacity, words
 from ..judge.capacity import Promise
 from ..judge.verdict import NOTED_CORES
-from ..measure import environment, load
+from ..measure import load
 from ..measure.environment import ROOT
 from ..measure.measurement import Bench
 from ..measure.offered import Offered
@@ -51,6 +51,7 @@ examples:
   scripts/capacity --p99 50ms '/mix?cpu=200&wait=5&rounds=2'
   scripts/capacity --p99 10ms hello,sleep --models threads:16,threads:64,coro
   scripts/capacity --p999 200ms /index.html --url http://127.0.0.1:8080
+  scripts/capacity --p99 50ms hello --server-host h1 --load-host h2    started by ssh, as scripts/bench does it
 
 exit status:
   0 every capacity was found, 3 one is undecided, 1 something failed, 64 a wrong option
@@ -106,8 +107,7 @@ def parser() -> Parser:
         f"({GIVE_UP_TIMES} times the promise, at least {GIVE_UP_S:g})")
     add("--connections", type=number(int, 1), metavar="N", default=CONNECTIONS,
         help="open at most so many (%(default)s)")
-    add("--cpus-server", type=choosing.cpus, metavar="LIST", help="cores of the server (the first half of all)")
-    add("--cpus-load", type=choosing.cpus, metavar="LIST", help="cores of the generator (the other half)")
+    choosing.across(made, "the generator")
     choosing.kept(made, "capacity", ROOT / "results")
     made.set_defaults(preset="capacity")
     return made
@@ -137,35 +137,42 @@ def promise_of(options: argparse.Namespace) -> Promise:
     return Promise(name, getattr(options, name))
 
 
-def make_plan(options: argparse.Namespace, notes: list[str]) -> Plan:
+def make_plan(options: argparse.Namespace, notes: list[str], there: Hosts = Hosts()) -> Plan:
     """Raises LabError for what cannot be run. notes: gets what the results must mention."""
-    half = planning.split_cores(os.sched_getaffinity(0))
-    cores = Cores(options.cpus_server or half.server, options.cpus_load or half.load)
-    ours = bool(options.models or not options.url)
-    asked = workloads_of(options.workloads, ours or bool(options.peers))
+    cores = choosing.cores_of(options, there)
+    asked = workloads_of(options.workloads, started(options))
     for workload in asked:
         if reason := load.why_not(workload):
             raise UsageError(f"workload {workload.name}: {reason}, so no rate of it can be offered")
-    most, limit = environment.most_connections()
-    if options.connections > most:
-        raise UsageError(f"--connections {options.connections}: at most {most:,} here, {limit}")
-    chosen = choosing.peer_configurations(options, cores, notes)
-    if ours:
+    chosen = choosing.peer_configurations(options, cores, notes, there)
+    if options.models or not options.url:
         models = planning.parse_models(
             options.models or presets.QUICK_MODELS, options.workers or [presets.QUICK_POOL], cores
         )
-        shared = [one.label for one in models if one.shares_cores]
-        if shared:
-            notes.append(f"left out, as the generator needs cores of its own: {words.listed(shared)}")
-        chosen = [*(one for one in models if not one.shares_cores), *chosen]
+        chosen = [*models, *chosen]
     if chosen:
-        cells = planning.cells_for(asked, chosen, [options.connections], cores)
-    else:
-        cells = [Cell(workload, options.connections, ()) for workload in asked]
+        cells = tuple(planning.cells_for(asked, chosen, [options.connections], cores))
+    else:  # such a server has a database of its own
+        cells = tuple(Cell(replace(workload, database=False), options.connections, ()) for workload in asked)
+    cells = choosing.possible(cells, options, there, notes)
+    if cores.two_machines:
+        cells = planning.on_two_machines(cells)
+    shared = dict.fromkeys(one.label for cell in cells for one in cell.configurations if one.shares_cores)
+    if shared:
+        notes.append(f"left out, as the generator needs cores of its own: {words.listed(list(shared))}")
+    cells = tuple(
+        replace(cell, configurations=tuple(one for one in cell.configurations if not one.shares_cores))
+        for cell in cells
+    )
     return Plan(
-        tuple(cells), 1, options.duration, 0.0, options.seed, options.label, cores, preset="capacity",
-        nice=priority.usual(), precision=options.precision / 100,
+        cells, 1, options.duration, 0.0, options.seed, options.label, cores, preset="capacity",
+        nice=max(host.call(priority.usual) for host in there.each), precision=options.precision / 100,
     )  # fmt: skip
+
+
+def started(options: argparse.Namespace) -> bool:
+    """Whether servers are, beside those that are found at a URL."""
+    return bool(options.models or options.peers or not options.url)
 
 
 def asked_of(options: argparse.Namespace) -> Asked:
@@ -293,8 +300,17 @@ def _window(seen: Offered) -> dict[str, Any]:
 
 def main(argv: Sequence[str]) -> int:
     options = parser().parse_args(argv)
+    if not started(options):
+        if options.server_host != hosting.LOCAL:
+            raise UsageError("--server-host: only servers at a URL are asked, so none is started there")
+        options.server_address = options.server_address or hosting.LOOPBACK
+    with choosing.hosts(options) as hosts:
+        return _capacity(options, argv, hosts)
+
+
+def _capacity(options: argparse.Namespace, argv: Sequence[str], hosts: Hosts) -> int:
     notes: list[str] = []
-    plan = make_plan(options, notes)
+    plan = make_plan(options, notes, hosts)
     seekers = seekers_of(plan, options.url, asked_of(options))
     budget_s = options.budget or BUDGET_S * len(seekers)
     if not seekers:
@@ -303,7 +319,7 @@ def main(argv: Sequence[str]) -> int:
         names = "".join(f"{seeker.cell.workload.name}: {seeker.label}\n" for seeker in seekers)
         say(sys.stdout, f"{names}at most {budget_s:g} s\n")
         return 0
-    with running.prepared(PROGRAM, argv, plan, options.server, options.results) as (run, programs):
+    with running.prepared(PROGRAM, argv, plan, options.server, options.results, hosts) as (run, programs):
         run.notes[:0] = notes
         say(sys.stderr, "".join(f"{note}\n" for note in run.notes))
         line = Line(sys.stderr)

@@ -86,15 +86,7 @@ def parser() -> Parser:
     add("--precision", type=number(float, 0.01, 100), metavar="P", default=2.0,
         help="how wide a ratio may be, in percent to both sides (%(default)g)")
     add("--warmup", type=number(float, 0, 60), metavar="S", help="seconds of load before it (0.2)")
-    add("--cpus-server", metavar="LIST", help="cores of the server (the first half of all; on a host of its own, all)")
-    add("--cpus-load", metavar="LIST", help="cores of wrk (the other half; the same)")
-    add("--server-host", metavar="HOST", default=hosting.LOCAL,
-        help="start the servers there, over ssh, in a checkout of this version that is built (%(default)s: here)")
-    add("--load-host", metavar="HOST", default=hosting.LOCAL,
-        help="start wrk and scripts/load there, in the same way (%(default)s)")
-    add("--server-address", metavar="ADDRESS",
-        help="by which the load reaches the servers, and where they listen (what HOST is called)")
-    add("--checkout", type=Path, metavar="DIR", default=ROOT, help="the repository on those hosts (its path here)")
+    across(made, "wrk and scripts/load")
     add("--resume", metavar="DIR",
         help="go on with the run in this folder that was stopped, by its own plan; with --budget "
         "also with one that was not")
@@ -108,8 +100,17 @@ def parser() -> Parser:
     return made
 
 
-def cpus(text: str) -> tuple[int, ...]:
-    return planning.parse_cpus(text, os.sched_getaffinity(0))
+def across(made: Parser, load: str) -> None:
+    """What all take that can have the server on one host and its load, made by that program, on another."""
+    add = made.add_argument
+    add("--cpus-server", metavar="LIST", help="cores of the server (the first half of all; on a host of its own, all)")
+    add("--cpus-load", metavar="LIST", help=f"cores of {load} (the other half; the same)")
+    add("--server-host", metavar="HOST", default=hosting.LOCAL,
+        help="start the servers there, over ssh, in a checkout of this version that is built (%(default)s: here)")
+    add("--load-host", metavar="HOST", default=hosting.LOCAL, help=f"start {load} there, in the same way (%(default)s)")
+    add("--server-address", metavar="ADDRESS",
+        help="by which the load reaches the servers, and where they listen (what HOST is called)")
+    add("--checkout", type=Path, metavar="DIR", default=ROOT, help="the repository on those hosts (its path here)")
 
 
 def hosts(options: argparse.Namespace) -> AbstractContextManager[Hosts]:
@@ -195,7 +196,7 @@ def make_plan(options: argparse.Namespace, notes: list[str], there: Hosts = Host
     else:
         preset = presets.NAMED[options.preset](presets.Maker(cores, beside))
         preset = replace(preset, cells=_chosen(preset.cells, options, cores))
-    cells = _possible(preset.cells, options, there, notes)
+    cells = possible(preset.cells, options, there, notes)
     if cores.two_machines:
         cells = planning.on_two_machines(cells)
     if options.no_aa:
@@ -232,7 +233,7 @@ def plan_of(
     )  # fmt: skip
 
 
-def _possible(
+def possible(
     cells: tuple[Cell, ...], options: argparse.Namespace, there: Hosts, notes: list[str]
 ) -> tuple[Cell, ...]:
     """Without those of more connections than can be had there, those that limit a server's memory
