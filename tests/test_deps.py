@@ -38,7 +38,7 @@ def deps(folder: Path, failures: int, words: str) -> tuple[subprocess.CompletedP
     script.write_text(
         "".join(
             line for line in (ROOT / "scripts/deps").read_text().splitlines(keepends=True)
-            if not line.startswith(("postgresql", "haproxy", "nginx"))
+            if not line.startswith(("postgresql", "haproxy", "nginx", "openssh-server"))
         )
     )  # fmt: skip
     done = subprocess.run(
@@ -100,7 +100,7 @@ BUILD = {"gcc", "libc6-dev", "make", "libev-dev", "libhttp-parser-dev", "libpq-d
 CALLED_BY_TESTS = {
     "wrk", "strace", "valgrind", "procps", "nghttp2-client", "slowhttptest", "postgresql", "redis-tools",
     "gcc-aarch64-linux-gnu", "libc6-dev-arm64-cross", "qemu-user", "man-db", "git", "iproute2",
-    "haproxy", "nginx", "ansible-core", "systemd",
+    "haproxy", "nginx", "ansible-core", "systemd", "openssh-server",
 }  # fmt: skip
 
 

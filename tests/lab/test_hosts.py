@@ -32,7 +32,7 @@ from lab.programs import capacity, options
 from lab.server import site
 from lab.server.client import BadAnswer, one
 from lab.show import reading
-from support import namespaces
+from support import namespaces, sshd
 from support.waiting import eventually
 from test_bench import BENCH, below, bench
 
@@ -199,6 +199,22 @@ def test_a_host_that_does_not_answer(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("LOAD_SSH", "/nonexistent/shell")
     with pytest.raises(LabError, match="^a: /nonexistent/shell: No such file"), Far("a", ROOT):
         pass
+
+
+def test_openssh_is_such_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And whom it does not let in is told why in its words; what it was at ends with it."""
+    with sshd.shells(tmp_path) as shells:
+        for name, words in (("unknown", "Host key verification failed."), ("refused", "Permission denied (publickey).")):
+            monkeypatch.setenv("LOAD_SSH", shells[name])
+            with pytest.raises(LabError, match=rf"^one: (\S+: )?{re.escape(words)}$"), Far("one", ROOT):
+                pass
+        monkeypatch.setenv("LOAD_SSH", shells["good"])
+        with Far("one", ROOT) as host:
+            assert host.children is not None and host.call(hosts.booted) == hosts.booted()
+            pid = host.children.start(["sleep", "600"], sorted(os.sched_getaffinity(0)), ROOT).pid
+            assert procfs.parent_of(pid) == host.call(os.getpid)
+            host._process.kill()  # as a connection that is cut
+            eventually("nothing left", lambda: not procfs.parent_of(pid), within=30)
 
 
 # --- what is planned and kept -------------------------------------------------------------------

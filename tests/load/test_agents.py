@@ -17,7 +17,7 @@ import pytest
 from hdr import decode, highest_ns, percentile_ns
 from loading import BAD_USAGE, NOTHING, VOID, errors, finish, load, refused, start
 from staged import Staged
-from support import namespaces
+from support import namespaces, sshd
 from support.namespaces import ADDRESS
 from support.variant import BINARY, LOAD, patience
 from support.waiting import eventually
@@ -181,6 +181,18 @@ def test_a_shell_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOAD_SSH", "/nonexistent/shell")
     status, said = refused("--rate=1", "--agents=a", "http://127.0.0.1:1/")
     assert (status, said) == (NOTHING, "load: agent a: could not be started: No such file or directory\n")
+
+
+def test_openssh_is_such_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with sshd.shells(tmp_path) as shells, Staged() as server:
+        for name, words in (("unknown", "Host key verification failed."), ("refused", "Permission denied (publickey).")):
+            monkeypatch.setenv("LOAD_SSH", shells[name])
+            status, said = refused(*ASKED, "--agents=far", server.url)
+            assert (status, said.count("\n")) == (NOTHING, 1)
+            assert said.startswith("load: agent far: ") and said.endswith(f"{words}\n")
+        monkeypatch.setenv("LOAD_SSH", shells["good"])
+        figures = load(*ASKED, "--agents=far,local", server.url).figures
+    assert [agent["requests"] for agent in figures["agents"]] == [150, 150] and errors(figures) == {}
 
 
 def test_an_agent_without_who_asked_is_one_line() -> None:
