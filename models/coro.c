@@ -2,7 +2,8 @@
  *
  * coro: a pool of stackful coroutines on an event loop; each request is given a
  * coroutine, which goes back to the pool when the request is done. With
- * --dispatch=connection it stays with its connection until that is closed.
+ * --dispatch=connection it stays with its connection until that is closed. With --pool=none there
+ * is no pool: it is made, stack and all, for that request or connection, and nothing is left of it.
  *
  * One process, one thread, one loop: the coroutines take turns. Where a pool's
  * worker would block in the kernel, a coroutine suspends and the loop goes on with
@@ -127,6 +128,7 @@ static void on_stop(struct coro_loop *loop, struct coro_watch *watch, int events
 static int open_process(struct loop_process *p, const struct worker_process *self)
 {
     struct coro_loop_config config = {.stack_bytes = p->server->config->stack_size,
+                                      .stacks_anew = p->server->config->pool == POOL_NONE,
                                       .offload_threads = OFFLOAD_THREADS};
     int result = context_init(&p->loop_io, &context_never_waits, p->server, self->first);
 
@@ -140,6 +142,7 @@ static int open_process(struct loop_process *p, const struct worker_process *sel
     p->put_back = loop_put_back;
     p->fair = p->server->workers > 1;
     p->keeps = p->server->config->dispatch == DISPATCH_CONNECTION;
+    p->anew = config.stacks_anew;
     p->queue_end = &p->queue;
     coro_sem_init(&p->movers, 1);
     result = loop_open_lot(p);

@@ -48,11 +48,6 @@ int model_check_coroutines(const struct config *config, char *error, size_t erro
                  config->model);
         return -EINVAL;
     }
-    if (config->pool == POOL_NONE) {
-        snprintf(error, error_size,
-                 "--pool=none: only processes and threads are made anew, coroutines are not");
-        return -EINVAL;
-    }
     if (config->stack_size < db_stack_bytes(config)) {
         snprintf(error, error_size,
                  "--stack-size=%zu: expected %zuk or more, as the library for --db needs with%s "

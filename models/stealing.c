@@ -434,6 +434,12 @@ static int stealing_check(const struct config *config, char *error, size_t error
                  "connection would with it: --model=stealing has request only");
         return -EINVAL;
     }
+    if (config->pool == POOL_NONE) {
+        snprintf(error, error_size,
+                 "--pool=none: only --model=prefork, threads and coro make what serves anew, not "
+                 "stealing");
+        return -EINVAL;
+    }
     return model_check_coroutines(config, error, error_size);
 }
 

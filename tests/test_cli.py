@@ -95,7 +95,7 @@ def settings(text: str) -> dict[str, str]:
         (["--workers"], ["no value for --workers", "1 to 10000"]),
         (["--dispatch=requst"], ["requst", "--dispatch", "did you mean request?"]),
         (["--pool=befor"], ["befor", "--pool", "did you mean before?"]),
-        (["--model=coro", "--pool=none"], ["--pool=none", "processes and threads"]),
+        (["--model=stealing", "--pool=none"], ["--pool=none", "coro", "stealing"]),
         (["--gil=maybe"], ["maybe", "--gil", "on or off"]),
         (["--max-connections=many"], ["many", "--max-connections"]),
         (["--header-timeout=0"], ["--header-timeout", "0.001"]),
@@ -238,7 +238,7 @@ OTHER_VALUES = {
     "start-timeout": "20", "stopped-timeout": "0.7", "lame-duck": "12.5",
     "trusted-proxies": "10.0.0.0/8,::1,unix",
 }
-NEEDS = {"gil": ["--model=threads"], "pool": ["--model=threads"], "group": ["--user=nobody"]}
+NEEDS = {"gil": ["--model=threads"], "group": ["--user=nobody"]}
 
 
 def all_settings() -> list[str]:

@@ -4,6 +4,9 @@
  *
  * Coroutines are made when there is no idle one, and ended when they were idle for a whole tick,
  * down to a few; the last to become idle is the first to be taken, as its stack is the warmest.
+ *
+ * With --pool=none no coroutine is ever idle: one is made for each request, or connection, with its
+ * stack and buffers, and all of that is freed when it ends. It shows what the pool is worth.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -54,7 +57,10 @@ void loop_let_go(struct loop_process *p, struct loop_conn *c)
     expect(x->job == NULL, "coroutine %u of loop %u is let go while it serves descriptor %d",
            x->io.context, p->worker, c->conn.fd);
     shared_context_leave(p->server->shared, p->stats);
-    loop_keep_context(x);
+    if (p->anew)
+        coro_unpark(x->task); /* without a job: it ends */
+    else
+        loop_keep_context(x);
 }
 
 void loop_trim_contexts(struct loop_process *p)

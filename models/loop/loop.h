@@ -86,6 +86,7 @@ struct loop_process {
     const struct io_ops *ops;        /* how they wait */
     loop_put_back_fn *put_back;      /* what becomes of what they have served */
     bool keeps;                      /* one that has served a connection stays with it */
+    bool anew;                       /* --pool=none: one that has served ends */
     struct loop_conn *queue, **queue_end;         /* readable, but no coroutine can be had */
     struct loop_conn *unwatched, **unwatched_end; /* see leave_unwatched() */
     unsigned unwatched_count;
@@ -165,7 +166,7 @@ static inline void loop_keep_context(struct loop_context *x)
 }
 void loop_free_context(struct loop_context *x);
 
-/* c, parked, is closed: who kept it is idle from now on. */
+/* c, parked, is closed: who kept it is idle from now on, or ends. */
 void loop_let_go(struct loop_process *p, struct loop_conn *c);
 
 /* Ends coroutines that were idle all the time since the last call. */

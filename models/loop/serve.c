@@ -41,7 +41,7 @@ void *loop_run_context(void *arg)
                 x->job->busy = x;
                 continue;
             }
-            if (p->stopping)
+            if (p->stopping || p->anew)
                 break; /* nothing is looked up in `idle` any more */
             loop_keep_context(x);
         }

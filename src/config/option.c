@@ -72,7 +72,7 @@ const struct config_option config_options[] = {
      .choices = pool_names,
      .initial = "before",
      .metavar = "WHEN",
-     .help = "none: workers are made anew for each, --workers at most at a time"},
+     .help = "none: each is served by what is made for it, and ends with it"},
     {.name = "gil",
      CONFIG_FLAG(gil),
      .initial = "off",

@@ -41,15 +41,15 @@ struct coro_loop *coro_loop_new(const struct coro_loop_config *config)
     static const struct coro_loop_config defaults;
     const struct coro_loop_config *c = config != NULL ? config : &defaults;
     struct runner *r = calloc(1, sizeof *r);
+    size_t warm = c->stacks_anew ? CORO_STACK_ANEW : WARM_STACKS;
     int rc = -ENOMEM;
 
     if (r == NULL)
         return NULL;
-    r->scheduler =
-        (struct coro_scheduler){.loop = &r->loop,
-                                .stacks = coro_stack_pool_new(c->stack_bytes, WARM_STACKS),
-                                .max_tasks = c->max_tasks,
-                                .cleanup_ms = c->cleanup_ms};
+    r->scheduler = (struct coro_scheduler){.loop = &r->loop,
+                                           .stacks = coro_stack_pool_new(c->stack_bytes, warm),
+                                           .max_tasks = c->max_tasks,
+                                           .cleanup_ms = c->cleanup_ms};
     if (r->scheduler.stacks == NULL) {
         rc = -errno;
         goto no_stacks;

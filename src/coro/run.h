@@ -13,6 +13,7 @@
 
 #include "coro/clock.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct coro_loop;
@@ -20,6 +21,7 @@ struct coro_loop;
 /* All fields may be 0. */
 struct coro_loop_config {
     size_t stack_bytes;       /* of each task; 0: 64 KiB */
+    bool stacks_anew;         /* each is mapped for its task and unmapped when that has ended */
     unsigned max_tasks;       /* alive at a time; 0: no limit but memory */
     unsigned offload_threads; /* started when first needed; 0: 4 */
     int64_t cleanup_ms;       /* what a cancelled task may still wait, in all; 0: 1000 */

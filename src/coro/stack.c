@@ -51,7 +51,7 @@ struct coro_stack_pool {
     size_t warm_count, warm_min, live;
     size_t stack_bytes, page, head, arena_bytes;
     unsigned per_arena, puts, idle_arenas;
-    bool guard_by_madvise;
+    bool guard_by_madvise, anew;
     size_t peak;
 };
 
@@ -97,7 +97,8 @@ struct coro_stack_pool *coro_stack_pool_new(size_t stack_bytes, size_t warm_min)
     pool = calloc(1, sizeof *pool);
     if (pool == NULL)
         return NULL;
-    n = ARENA_BYTES / (stack_bytes + page);
+    pool->anew = warm_min == CORO_STACK_ANEW;
+    n = pool->anew ? 1 : ARENA_BYTES / (stack_bytes + page);
     n = n < 1 ? 1 : n > ARENA_STACKS ? ARENA_STACKS : n;
     head = sizeof(struct coro_arena) + n * sizeof(struct coro_stack);
     head = (head + page - 1) / page * page;
@@ -286,7 +287,7 @@ static void chill(struct coro_stack_pool *pool, struct coro_stack *s)
         a->full = false;
     }
     if (--a->busy == 0) {
-        if (pool->idle_arenas > 0) {
+        if (pool->idle_arenas > 0 || pool->anew) {
             list_remove(&pool->open, a);
             unmap(pool, a);
             return;
@@ -312,6 +313,10 @@ void coro_stack_put(struct coro_stack_pool *pool, struct coro_stack *s)
     pool->puts++;
     pool->live--;
     s->name = NULL;
+    if (pool->anew) {
+        chill(pool, s);
+        return;
+    }
     s->next = pool->warm;
     pool->warm = s;
     pool->warm_count++;

@@ -15,8 +15,9 @@
  *
  * Returned stacks stay warm (resident) for reuse, last in first out, but never more of them than
  * are in use (or a small minimum): as a burst ends, the pages of those above go back to the
- * kernel, and an arena no stack of which is in use or warm is unmapped. A pool is used by one
- * thread only, the one that made it.
+ * kernel, and an arena no stack of which is in use or warm is unmapped. With CORO_STACK_ANEW
+ * nothing is kept: each stack is a mapping of its own, made for it and unmapped when it is
+ * returned. A pool is used by one thread only, the one that made it.
  */
 #ifndef CORO_STACK_H
 #define CORO_STACK_H
@@ -34,6 +35,8 @@ enum {
 #endif
 };
 
+#define CORO_STACK_ANEW SIZE_MAX /* for warm_min */
+
 struct coro_stack_pool;
 
 /* One stack. This struct lies in its arena's header, not on the stack itself, so that a runaway
@@ -50,8 +53,8 @@ struct coro_stack {
 };
 
 /* Makes a pool of stacks of stack_bytes each (rounded up to pages; 0: CORO_STACK_DEFAULT; at
- * least CORO_STACK_MIN), keeping warm_min returned stacks resident even when none is in use.
- * NULL with errno ENOMEM or EINVAL (stack_bytes above 1 GiB). */
+ * least CORO_STACK_MIN), keeping warm_min returned stacks resident even when none is in use; or
+ * none at all, CORO_STACK_ANEW. NULL with errno ENOMEM or EINVAL (stack_bytes above 1 GiB). */
 struct coro_stack_pool *coro_stack_pool_new(size_t stack_bytes, size_t warm_min);
 
 /* Unmaps everything, stacks in use too: nothing may run on them any more. NULL allowed. */

@@ -15,7 +15,7 @@ import pytest
 
 from support.checked import Checked
 from support.client import Connection, message
-from support.configurations import only, per_request
+from support.configurations import NAMES, only, per_request
 from support.load import crowd, disperse
 from support.rounds import repeat
 from support.server import Launcher, Server
@@ -218,6 +218,7 @@ def _limit_memory(server: Server) -> None:
 
 
 @release_only
+@only(*(name for name in NAMES if name != "coro-none"))  # there it is had by who is served at that moment
 def test_no_memory_to_be_had(launch: Launcher) -> None:
     """RLIMIT_AS is reached: requests are answered, or refused with 503; nobody dies."""
     server = launch(expected=["."])
@@ -271,17 +272,23 @@ def test_no_coroutine_to_be_had(launch: Launcher) -> None:
 @release_only
 @per_request
 def test_no_memory_for_connections(launch: Launcher) -> None:
-    """Thousands of them come when there is no memory left; what they need was set aside."""
+    """Thousands of them come when there is no memory left; what they need was set aside, but for a coroutine
+    that is to be made: who asks for one waits."""
     server = launch(expected=["."])
+    waits = server.configuration.name == "coro-none"
     workers = server.wait_for_workers()
     with server.connect(60) as connected:
         _serves([connected])
         _limit_memory(server)
         try:
+            if waits:
+                connected.send(message("GET", "/hello"))
+                server.wait_for_line("no coroutine: Cannot allocate memory")
             arrived = crowd(server.address, 3000, b"GET /hello HTTP/1.1\r\nHo")
-            _serves([connected])
+            _serves([] if waits else [connected])
             disperse(arrived)
-            _serves([connected])
+            _serves([] if waits else [connected])
         finally:
             _limit(server, resource.RLIMIT_AS, -1)
+        assert not waits or connected.read_response().body == b"Hello, World!"
     assert server.worker_pids() == workers, "a worker died of it"

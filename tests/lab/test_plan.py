@@ -46,7 +46,7 @@ def test_one_loop_a_core_shares_the_only_two_cores_with_wrk() -> None:
     [
         ("treads", "did you mean threads"),
         ("coro+gil", "does not go with coro"),
-        ("coro+none", "prefork, threads: .none"),
+        ("stealing+none", "prefork, threads, coro: .none"),
         ("stealing+connection", "does not go with stealing"),
         ("nginx+connection", "does not go with nginx"),
         ("coro:x", "whole number"),

@@ -1,16 +1,20 @@
 # SPDX-License-Identifier: MIT
-"""--pool=none: a process or thread for each request, or connection, and what its death costs."""
+"""--pool=none: a process, thread or coroutine for each request, or connection, and what its death costs."""
 
 import json
 import os
 import signal
+from pathlib import Path
 from typing import Any, Dict, List
+
+import pytest
 
 from support import processes
 from support.client import Closed, Connection, message
 from support.configurations import NONE, NONE_CONNECTION, POOL, only
 from support.load import Load
 from support.server import Launcher, Server
+from support.variant import VARIANT
 from support.waiting import eventually
 
 
@@ -40,6 +44,29 @@ def test_for_each_connection(server: Server) -> None:
         assert len({who["tid"] for who in mine}) == 1
         assert [who["requests"] for who in mine] == [0, 1, 2, 3, 4]
     assert found[0][0]["tid"] != found[0][1]["tid"]
+
+
+def _mapped(pid: int) -> int:
+    """Bytes. A sanitizer keeps what is freed for a while."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[0]) * 4096 if VARIANT == "release" else 0
+
+
+@only("coro-none")
+@pytest.mark.parametrize("dispatch", ["request", "connection"])
+def test_a_coroutine_is_made_and_nothing_kept(launch: Launcher, dispatch: str) -> None:
+    server = launch(f"--dispatch={dispatch}")
+    (pid,) = server.worker_pids()
+    before = _mapped(pid)
+    clients = [server.connect() for _ in range(64)]
+    for client in clients:
+        client.send(message("GET", "/sleep?ms=50"))
+    found = [(client.read_response().status, _who(client)["context"], _who(client)["context"]) for client in clients]
+    made = {context for _, *contexts in found for context in contexts}
+    assert len(made) == (128 if dispatch == "request" else 64)
+    for client in clients:
+        client.close()
+    eventually("no coroutine is left", server.contexts, lambda n: n == 0)
+    eventually("nor its memory", lambda: _mapped(pid) - before, lambda more: more < 1 << 20)
 
 
 @only("prefork-none", "prefork-none-connection")

@@ -36,7 +36,7 @@ class Configuration:
 
     @property
     def anew(self) -> bool:
-        """Workers are made for each request or connection."""
+        """What serves is made for each request or connection."""
         return "-none" in self.name
 
     @property
@@ -106,6 +106,7 @@ CONFIGURATIONS = (
         ("release", "tsan"),
         _HOW,
     ),
+    Configuration("coro-none", ("--model=coro", "--pool=none"), ("release",), _HOW),
     Configuration("coro-connection", ("--model=coro", "--dispatch=connection"), ("release", "asan")),
 )
 NAMES = tuple(c.name for c in CONFIGURATIONS)
@@ -129,7 +130,7 @@ def only(*names: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("configuration", params(*names), indirect=True, scope="session")
 
 
-# Where workers are made anew; of these, for a connection.
+# Where processes or threads are made anew; of these, for a connection.
 NONE = ("prefork-none", "threads-none", "prefork-none-connection", "threads-none-connection")
 NONE_CONNECTION = NONE[2:]
 

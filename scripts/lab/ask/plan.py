@@ -20,7 +20,7 @@ MODELS = (*POOLS, "coro")  # the three that every reference run compares
 OURS = (*MODELS, "stealing")
 ANEW = "none"  # as --pool has it
 # What can be said of a configuration beside its size, and of which models.
-FLAGS = {"gil": ("threads",), ANEW: POOLS, "connection": MODELS, "request": MODELS}
+FLAGS = {"gil": ("threads",), ANEW: MODELS, "connection": MODELS, "request": MODELS}
 FLOOR = "floor"  # scripts/floor.c
 # Other servers (see peers): a pool's worker is taken for a request or connection; a loop's not.
 PEER_POOLS = (
@@ -63,7 +63,7 @@ class Configuration:
     server_cpus: tuple[int, ...]
     load_cpus: tuple[int, ...]
     gil: bool = False
-    anew: bool = False  # workers are made for each request or connection: at most so many at a time
+    anew: bool = False  # what serves is made for each request or connection; workers: at most so many at a time
     dispatch: str | None = None
     suffix: str = ""  # tells apart what would have the same label
     offered: float | None = None
@@ -91,6 +91,11 @@ class Configuration:
     @property
     def pooled(self) -> bool:
         return self.model in POOLS or self.model in PEER_POOLS
+
+    @property
+    def fleeting(self) -> bool:
+        """Whether its workers have ended before they could be looked at."""
+        return self.anew and self.pooled
 
     @property
     def closes(self) -> bool:

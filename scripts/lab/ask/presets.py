@@ -174,7 +174,7 @@ def load(make: Maker) -> Preset:
 LADDER = (
     "prefork+none", "prefork+none+connection", "prefork", "prefork+connection",
     "threads+none", "threads+none+connection", "threads", "threads+connection",
-    "coro", "coro+connection", "coro:N", "stealing:N",
+    "coro+none", "coro+none+connection", "coro", "coro+connection", "coro:N", "stealing:N",
 )  # fmt: skip
 LADDER_PEERS = {  # that are built so
     "apache-prefork": "prefork+connection", "gunicorn-sync": "prefork+connection",
@@ -188,7 +188,7 @@ LADDER_PARKED = 500  # where each has a worker of its own
 def ladder(make: Maker) -> Preset:
     """processes, threads and coroutines, made before or anew, taken for a request or a connection;
     coroutines on N loops of a process each, and on N threads that steal work: what each costs, and
-    what uneven work does to it: about 27 minutes, 31 with --peers"""
+    what uneven work does to it: about 30 minutes, 34 with --peers"""
     loops = max(2, len(make.cores.server))
     rungs = ",".join(LADDER).replace(":N", f":{loops}")
     make = replace(make, peers=[c for c in make.peers if c.model in LADDER_PEERS])

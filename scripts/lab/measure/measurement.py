@@ -132,7 +132,7 @@ class Bench:
             servers.ready_line(configuration.expected_ready()),
             limit,
         )
-        server.makes_anew = configuration.anew
+        server.makes_anew = configuration.fleeting
         return server
 
     def problem(self, workload: Workload, configuration: Configuration, port: int) -> str | None:
@@ -219,7 +219,7 @@ def _measure(bench: Bench, step: Step, order: int, limit: Memory | None) -> Samp
         sample = sample_of(step, order, command_lines(bench, step, server, shown))
         sample.answer_problem = bench.problem(workload, configuration, port)
         if sample.answer_problem is None:
-            if workload.compute_target and not (configuration.peer or configuration.anew):
+            if workload.compute_target and not (configuration.peer or configuration.fleeting):
                 sample.single_cpu_us = _single_cpu(bench, server, workload)
             if workload.database and step.block < SERVICE_BLOCKS:
                 sample.extras["service_us"] = _service(bench, step, port)

@@ -46,7 +46,7 @@ def _extra(name: str, form: Callable[[float], str]) -> Callable[[Row], str]:
 
 def _unless_anew(text: Text) -> Text:
     """What is lost with a thread or process that ends."""
-    return lambda row: words.NONE if row.configuration.anew else text(row)
+    return lambda row: words.NONE if row.configuration.fleeting else text(row)
 
 
 def _lag(row: Row) -> str:

@@ -101,6 +101,34 @@ static void test_burst_is_given_back(void **state)
     coro_stack_pool_free(pool);
 }
 
+/* A mapping each, of which nothing is left: neither page nor header. */
+static void test_anew_keeps_none(void **state)
+{
+    struct coro_stack_pool *pool = coro_stack_pool_new(64 * KIB, CORO_STACK_ANEW);
+    struct coro_stack *s[3];
+    unsigned char resident;
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        s[i] = coro_stack_get(pool, "anew");
+        assert_non_null(s[i]);
+        memset(s[i]->low, 1, 64 * KIB);
+    }
+    for (int i = 0; i < 3; i++) {
+        char *low = s[i]->low;
+
+        coro_stack_put(pool, s[i]);
+        assert_int_equal(mincore(low, 1, &resident), -1);
+        assert_int_equal(errno, ENOMEM); /* not mapped */
+    }
+    assert_int_equal(coro_stack_pool_warm(pool), 0);
+    assert_int_equal(coro_stack_pool_live(pool), 0);
+    s[0] = coro_stack_get(pool, "again");
+    assert_int_equal(s[0]->low[60 * KIB], 0);
+    coro_stack_put(pool, s[0]);
+    coro_stack_pool_free(pool);
+}
+
 static void test_peak(void **state)
 {
     struct coro_stack_pool *pool = coro_stack_pool_new(64 * KIB, 4);
@@ -141,6 +169,7 @@ int main(void)
         cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_last_in_first_out),
         cmocka_unit_test(test_burst_is_given_back),
+        cmocka_unit_test(test_anew_keeps_none),
         cmocka_unit_test(test_peak),
         cmocka_unit_test(test_guard_is_found),
     };

@@ -53,7 +53,7 @@ static void coro_refuses_what_threads_share(void **state)
     planned_refuses(&coro_model, &planned.config, "--gil: ");
     planned.config.gil = false;
     planned.config.pool = POOL_NONE;
-    planned_refuses(&coro_model, &planned.config, "--pool=none: ");
+    planned_takes(&coro_model, &planned.config);
     planned.config.pool = POOL_BEFORE;
     planned.config.dispatch = DISPATCH_CONNECTION;
     planned_takes(&coro_model, &planned.config);

@@ -107,6 +107,29 @@ static void one_that_keeps_its_coroutine_is_served_by_that(void **state)
     run_in_loop(state, keep);
 }
 
+static void anew(struct rig *rig)
+{
+    struct loop_process *p = &rig->process;
+
+    p->anew = true;
+    for (unsigned i = 0; i < 2; i++)
+        loop_serve(p, open_conn(rig, &conns[i], true));
+    assert_int_equal(put_count, 2);
+    assert_int_equal(p->contexts, 2);
+    assert_int_equal(coro_loop_tasks(p->loop), 0);
+    p->keeps = true;
+    loop_serve(p, open_conn(rig, &conns[0], false));
+    loop_serve(p, &conns[0]);
+    assert_int_equal(p->contexts, 3);
+    loop_let_go(p, &conns[0]); /* and if it does not end, the loop does not */
+    assert_int_equal(p->idle_count, 0);
+}
+
+static void with_no_pool_each_is_new_and_ends(void **state)
+{
+    run_in_loop(state, anew);
+}
+
 static void set_aside(struct rig *rig)
 {
     struct loop_process *p = &rig->process;
@@ -150,6 +173,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         RIG_TEST(it_is_served_and_put_back),
         RIG_TEST(one_that_keeps_its_coroutine_is_served_by_that),
+        RIG_TEST(with_no_pool_each_is_new_and_ends),
         RIG_TEST(one_that_was_set_aside_serves),
         RIG_TEST(those_in_line_are_served_when_there_is_one),
     };
