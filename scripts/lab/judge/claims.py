@@ -3,7 +3,7 @@
 
 A claim has parts; each part is a ratio, taken in pairs within blocks or rounds, with its
 interval, and is judged as goals are: PASS, FAIL or VOID (see goals). A claim fails with any of
-its parts, and is void when none fails but one is. All of this is pure; programs/claims measures.
+its parts, and is void when none fails but one is; but claims of what is usual, by most. All of this is pure; programs/claims measures.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ CLAIMS = {
     "8": "coroutines with processes are usually the best of the three",
     "9": "workers made before cost less than one made for each",
     "10": "a process a connection takes more memory than a thread, that more than a coroutine a connection",
-    "11": "coroutines with processes are usually at least as good as with threads that steal work",
+    "11": "coroutines with processes are usually as good as with threads that steal work, to within a tenth",
     "12": "stealing helps where work is uneven, and costs little where it is even",
 }
 OF_A_CORE = 0.9  # of each core, for "uses all cores"
@@ -51,7 +51,7 @@ NAMES = (
 )  # fmt: skip
 UNEVEN = ("skew", "unequal")
 HALF = 2.0  # the percentile, where one in a hundred requests computes long
-A_TENTH = 1.1  # more CPU, at the most, where there is nothing to steal
+A_TENTH = 1.1  # more CPU, at the most, where there is nothing to steal; or how far behind is still as good
 (IDLE,) = parse("idle:500")
 Round = Mapping[str, float]
 ByWorkload = Mapping[str, CellResult]
@@ -145,6 +145,11 @@ class Claim:
 def combine(parts: Sequence[Judged]) -> str:
     states = {part.state for part in parts}
     return FAIL if FAIL in states else VOID if VOID in states or not parts else PASS
+
+
+def usually(true: int, decided: int, asked: int) -> str:
+    """PASS: it is true in more than half of the workloads that decide it, which are more than half of all."""
+    return VOID if decided * 2 <= asked else PASS if true * 2 > decided else FAIL
 
 
 # --- claims 1, 4, 5, 6 and 7: under wrk --------------------------------------------------
@@ -258,16 +263,13 @@ def _rounds(
 
 
 # Coroutines have a loop on every core, the pools two sizes to choose from, and all share the same cores.
-CONTESTS = {
-    "8": (NAMES, ("prefork", "threads", "coro", "coro:N")),
-    "11": ((*NAMES, *UNEVEN), ("coro:N", "stealing:N")),
-}
+BEST_OF = ("prefork", "threads", "coro", "coro:N")
+AS_GOOD_AS = ("coro:N", "stealing:N")
 
 
-def contest(number: str, results: Sequence[CellResult]) -> list[CellResult]:
+def contest(names: Sequence[str], rungs: Sequence[str], results: Sequence[CellResult]) -> list[CellResult]:
     """The cells in which all that contend were run, with these alone."""
-    (names, rungs), found = CONTESTS[number], []
-    models = {each.partition(":")[0] for each in rungs}
+    found, models = [], {each.partition(":")[0] for each in rungs}
     for result in (each for each in results if each.cell.workload.name in names):
         rows = tuple(row for row in result.models if rung(row.configuration) in rungs)
         if {row.configuration.model for row in rows} == models:
@@ -292,34 +294,63 @@ def rank(result: CellResult) -> tuple[tuple[str, ...], str]:
     return found.level, f"{head} {word:9} {'; '.join([text, *verdict.ratios(result, found)])}"
 
 
-def judge_best(number: str, results: Sequence[CellResult]) -> Claim:
-    """PASS: at the top of most workloads, ties included, and alone at the top of more than any
-    other, or as many where "at least as good" is claimed. VOID where half of the workloads decide nothing."""
-    ranked = [rank(result) for result in contest(number, results)]
+def judge_best(results: Sequence[CellResult]) -> Claim:
+    """PASS: usually at the top, ties included, and alone at the top of more workloads than any other."""
+    ranked = [rank(result) for result in contest(NAMES, BEST_OF, results)]
     decided = [tops for tops, _ in ranked if tops]
     lines = [line for _, line in ranked]
-    if len(decided) * 2 <= len(ranked):
-        lines.append(f"only {len(decided)} of {len(ranked)} workloads can be believed")
-        return Claim(number, VOID, table=tuple(lines), evidence="run.json, cells")
-    models = dict.fromkeys(each.partition(":")[0] for each in CONTESTS[number][1])
-    alone = {model: sum(tops == (model,) for tops in decided) for model in models}
     top = sum("coro" in tops for tops in decided)
+    state = usually(top, len(decided), len(ranked))
+    if state == VOID:
+        lines.append(f"only {len(decided)} of {len(ranked)} workloads can be believed")
+        return Claim("8", VOID, table=tuple(lines), evidence="run.json, cells")
+    models = dict.fromkeys(each.partition(":")[0] for each in BEST_OF)
+    alone = {model: sum(tops == (model,) for tops in decided) for model in models}
     others = {m: n for m, n in alone.items() if m != "coro"}
-    passed = top * 2 > len(decided) and alone["coro"] + (number == "11") > max(others.values())
+    state = state if alone["coro"] > max(others.values()) else FAIL
     lines.append(
         f"coroutines with processes: best in {alone['coro']} of {len(decided)} workloads, level "
         f"with the best in {top - alone['coro']}, behind in {len(decided) - top}; alone at the "
         f"top: {', '.join(f'{m} {n}' for m, n in others.items())}"
     )
-    return Claim(number, PASS if passed else FAIL, table=tuple(lines), evidence="run.json, cells")
+    return Claim("8", state, table=tuple(lines), evidence="run.json, cells")
+
+
+def _as_good(result: CellResult) -> Judged:
+    """Whether all of the interval is within a tenth, or on the better side. FAIL: none of it is."""
+    figure, name = best.figure(result), result.cell.workload.name
+    one, other = (
+        next((row for row in result.rows if rung(row.configuration) == each), None) for each in AS_GOOD_AS
+    )
+    assert one and other  # contest() chose it
+    found = result.compare(one, other, figure) if len(best.ranked([one, other], figure)) == 2 else None
+    text, less = f"{name}: {one.label} × {other.label}, {figure.name}", figure.less_is_better
+    why = goals.why(one, other) or "too few samples, or a figure is 0"
+    return Judged(text, found, A_TENTH if less else 1 / A_TENTH, not less, "run.json, cells", why)
+
+
+def judge_as_good(results: Sequence[CellResult]) -> Claim:
+    """Level is as good; so that a workload counts against it, they must be known to be further behind."""
+    contested = contest((*NAMES, *UNEVEN), AS_GOOD_AS, results)
+    parts = tuple(_as_good(result) for result in contested)
+    by_state: dict[str, list[str]] = {PASS: [], FAIL: [], VOID: []}
+    for result, part in zip(contested, parts):
+        by_state[part.state].append(result.cell.workload.name)
+    good, behind, void = by_state.values()
+    line = f"as good in {len(good)} of the {len(good) + len(behind)} workloads that decide it"
+    line += f"; behind in {words.listed(behind)}" if behind else ""
+    line += f"; not known in {words.listed(void)}" if void else ""
+    return Claim("11", usually(len(good), len(good) + len(behind), len(parts)), parts, (line,))
 
 
 def judge_results(asked: Sequence[str], results: Sequence[CellResult]) -> list[Claim]:
     """Claims 8 to 12, which any run decides that has their cells."""
     found = []
     for number in asked:
-        if number in CONTESTS:
-            found.append(judge_best(number, results))
+        if number == "8":
+            found.append(judge_best(results))
+        elif number == "11":
+            found.append(judge_as_good(results))
         else:
             parts = tuple(_rungs(results, *part) for part in RUNGS if part[0] == number)
             found.append(Claim(number, combine(parts), parts))
