@@ -294,6 +294,7 @@ static void tick(struct team *team)
 
     if (!team->still)
         atomic_store(&server->control->beat_ms, io_now_ms());
+    team->still = atomic_load(&team->watching); /* until it is seen otherwise: who sleeps is well */
     steal_sweep(team);
     worker_look_spent(server, team->first, server->workers);
 }

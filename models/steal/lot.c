@@ -151,13 +151,13 @@ static void park(struct team *team, struct thief *home, struct steal_conn *r)
     if (!watched) {
         watched = epoll_ctl(home->lot_fd, EPOLL_CTL_ADD, fd, &event) == 0;
         atomic_store_explicit(&r->watched, watched, memory_order_relaxed);
-    }
-    if (!watched) {
-        shortage_report(team->server, "epoll", errno);
-        atomic_store(&team->unheard, true);
+        if (!watched)
+            shortage_report(team->server, "epoll", errno);
     }
     if (atomic_exchange_explicit(&r->state, PARKED, memory_order_acq_rel) == AGAIN || unread)
         (void)arm(home->lot_fd, fd, &event);
+    if (!watched) /* now: who looked before would not have found it, and nobody would look again */
+        atomic_store(&team->unheard, true);
 }
 
 /* Gives the pages of the spill back to the kernel. */

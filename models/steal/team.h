@@ -76,7 +76,7 @@ struct team {
     int awake_fd;              /* a latch: some thread woke while nobody watched */
     /* The watch's own: */
     unsigned quiet;                  /* looks in turn at which nobody was awake */
-    bool still;                      /* all threads are stuck */
+    bool still;                      /* all threads were stuck at every look since the last tick */
     _Atomic bool draining, stopping; /* set by the watch; then it rings all bells */
     _Atomic unsigned retired;        /* threads that accept no more */
     alignas(SHARED_CACHE_LINE) _Atomic bool watching; /* the watch looks every millisecond */

@@ -96,7 +96,7 @@ static bool look(struct team *team)
         work = work || (behind != BEHIND_NOT && has_work(t));
     }
     atomic_store_explicit(&team->most_behind, (uint8_t)most, memory_order_relaxed);
-    team->still = least == BEHIND_STUCK;
+    team->still = team->still && least == BEHIND_STUCK;
     if (work)
         call_help(team);
     return awake;

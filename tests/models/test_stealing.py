@@ -9,6 +9,7 @@ import pytest
 
 from support.client import Closed, Connection, message
 from support.configurations import Configuration
+from support.load import Load
 from support.server import Launcher, Server
 from support.variant import patience
 from support.waiting import eventually
@@ -105,6 +106,17 @@ def test_slices_let_those_in_who_have_begun() -> None:
                 assert other.get("/hello").status == 200
             assert not _answered(busy), "it was over before they were answered"
             assert busy.read_response().status == 200
+
+
+def test_a_thread_that_never_rests_is_left_alone() -> None:
+    """It goes from one request that blocks to the next, and is seen to move once in each."""
+    limit = patience(1.5)
+    for server in _launch(1, f"--heartbeat-timeout={limit}"):
+        workers = server.wait_for_workers()
+        with Load(server.address, 3, message("GET", "/block?ms=200"), pause=0) as load:
+            eventually("it has served for long", lambda: load.answers, lambda n: n > 3 * limit / 0.2, within=60)
+        assert not load.failures
+        assert server.worker_pids() == workers
 
 
 def test_when_all_threads_stand_still_the_process_is_replaced() -> None:

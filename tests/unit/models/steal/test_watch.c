@@ -39,6 +39,9 @@ static void who_is_at_one_thing_is_stuck(void **state)
     assert_false(rig.team.still);
     steal_note_wait(SECOND, false);
     look(2);
+    assert_false(rig.team.still); /* they were not, since the last tick */
+    rig.team.still = true;
+    look(1);
     assert_true(rig.team.still);
     steal_moves(FIRST);
     look(1);
