@@ -10,7 +10,7 @@ import pytest
 
 from support import processes
 from support.client import Connection, message
-from support.configurations import per_request
+from support.configurations import flooded_per_request, per_request
 from support.load import crowd, disperse
 from support.server import Launcher, Server
 from support.variant import fewer
@@ -73,7 +73,7 @@ def test_reset(server: Server, stage: str) -> None:
     settled(server, before)
 
 
-@per_request
+@flooded_per_request
 def test_thousands_come_and_go(server: Server) -> None:
     server.get("/files/text.txt")
     eventually("no connection is left", server.open_connections, lambda n: n == 0)

@@ -26,6 +26,7 @@ LATER = email.utils.formatdate(MODIFIED + 60, usegmt=True)
         ("folder/", r"text/html(;.*)?", PAGE),
         ("folder/index.html", r"text/html(;.*)?", PAGE),
     ],
+    ids=lambda value: "" if isinstance(value, bytes) else None,  # megabytes, which each test's name would have
 )
 def test_file(server: Server, path: str, content_type: str, body: bytes) -> None:
     with server.connect() as connection:

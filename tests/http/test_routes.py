@@ -94,12 +94,13 @@ def test_metrics_count(launch: Launcher) -> None:
     held = [server.connect(15) for _ in range(4)]
     try:
         for connection in held:
-            connection.send(message("GET", "/sleep?ms=3000"))
+            connection.send(message("POST", "/echo", "Content-Length: 2", body=b"a"))
         eventually("they are in progress, and this one", lambda: metric("server_requests_in_progress"),
                    lambda count: count == 5)  # fmt: skip
         assert metric("server_connections") >= 5
         for connection in held:
-            assert connection.read_response().status == 200
+            connection.send(b"b")
+            assert connection.read_response("POST").body == b"ab"
     finally:
         for connection in held:
             connection.close()

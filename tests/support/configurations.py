@@ -3,7 +3,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import Any, List, Optional, Tuple
+from typing import Any, Callable, List, Optional, Tuple
 
 import pytest
 
@@ -76,23 +76,21 @@ _HOW = ("models", "faults")
 # The release build runs all. Of what has the same code, or the same memory to get wrong, a sanitizer
 # runs one: a lock around handlers and a second process with a loop of its own add none to what
 # threads and coro have, the pool of --dispatch=connection is the same for threads as for processes, and so
-# is who makes workers for --pool=none. Of stealing the threads are new, the coroutines are coro's.
+# is who makes workers for --pool=none.
 CONFIGURATIONS = (
     Configuration("prefork", ("--model=prefork", _POOL)),
     Configuration("threads", ("--model=threads", _POOL)),
     Configuration("threads-gil", ("--model=threads", _POOL, "--gil"), ("release",)),
     Configuration("coro", ("--model=coro",)),
     Configuration("coro-2", ("--model=coro", "--workers=2"), ("release",)),
-    Configuration("stealing", ("--model=stealing", "--workers=4"), ("release", "tsan")),
+    Configuration("stealing", ("--model=stealing", "--workers=4")),
     Configuration(
         "prefork-connection", ("--model=prefork", _POOL, "--dispatch=connection"), ("release", "asan")
     ),
     Configuration(
         "threads-connection", ("--model=threads", _POOL, "--dispatch=connection"), ("release", "tsan")
     ),
-    # To fork an address space of AddressSanitizer's takes tens of milliseconds, which floods of half heads
-    # and of connections multiply by thousands; tests that name these run with it, and tests/unit.
-    Configuration("prefork-none", ("--model=prefork", _POOL, "--pool=none"), ("release",), _HOW),
+    Configuration("prefork-none", ("--model=prefork", _POOL, "--pool=none"), ("release", "asan"), _HOW),
     Configuration(
         "prefork-none-connection",
         ("--model=prefork", _POOL, "--pool=none", "--dispatch=connection"),
@@ -134,9 +132,24 @@ def only(*names: str) -> pytest.MarkDecorator:
 NONE = ("prefork-none", "threads-none", "prefork-none-connection", "threads-none-connection")
 NONE_CONNECTION = NONE[2:]
 
+
+def _where(holds: Callable[[Configuration], bool]) -> pytest.MarkDecorator:
+    found = [param for param in params() if holds(param.values[0])]
+    return pytest.mark.parametrize("configuration", found, indirect=True, scope="session")
+
+
 # Where a client that says nothing costs no worker, nor a coroutine: all but --dispatch=connection.
-per_request = pytest.mark.parametrize(
-    "configuration",
-    [param for param in params() if param.values[0].dispatch == "request"],
-    indirect=True, scope="session",
-)
+per_request = _where(lambda c: c.dispatch == "request")
+
+# Where it matters only how a request waits for its client, and a test takes seconds by nature: a lock around
+# handlers, a second process, or when a worker was made changes nothing.
+each_way = _where(lambda c: not c.anew and c.name not in ("threads-gil", "coro-2"))
+
+
+def _can_be_flooded(c: Configuration) -> bool:
+    """Not where each of thousands forks an address space of AddressSanitizer's, in tens of milliseconds."""
+    return VARIANT == "release" or not c.forks
+
+
+flooded = _where(_can_be_flooded)
+flooded_per_request = _where(lambda c: c.dispatch == "request" and _can_be_flooded(c))
