@@ -166,7 +166,9 @@ int text_reply(struct text *text, struct http_exchange *x, const char *content_t
 {
     int error;
 
-    if (text->error != 0)
+    if (text->error == -ENOMEM)
+        error = text->error;
+    else if (text->error != 0)
         error = http_error(x, 500, "cannot write the answer: %s", strerror(-text->error));
     else
         error = http_reply(x, 200, content_type, text->data, text->length);

@@ -43,7 +43,7 @@ void text_add_html(struct text *text, const char *value);
 
 /*
  * Answers 200 with the text as the body, or 500 when it failed, and frees it.
- * Returns as http_reply(). May wait.
+ * Returns as http_reply(), or -ENOMEM, which is answered 503, when it failed for that. May wait.
  */
 int text_reply(struct text *text, struct http_exchange *x, const char *content_type)
     __attribute__((warn_unused_result));

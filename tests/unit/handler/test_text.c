@@ -101,13 +101,25 @@ static void test_bound(void **state)
     text_term(&text);
 }
 
+/* What waiting mends is no 500: the connection answers 503, with no text to need memory for. */
+static void test_without_memory(void **state)
+{
+    struct text text;
+
+    (void)state;
+    text_init(&text);
+    text_add(&text, "a");
+    text.error = -ENOMEM;
+    assert_int_equal(text_reply(&text, NULL, "text/plain"), -ENOMEM);
+    assert_null(text.data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_json),
-        cmocka_unit_test(test_html),
-        cmocka_unit_test(test_growth),
-        cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_json),           cmocka_unit_test(test_html),
+        cmocka_unit_test(test_growth),         cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_without_memory),
     };
     return cmocka_run_group_tests_name("handler/text", tests, NULL, NULL);
 }
