@@ -147,9 +147,9 @@ class Calls(NamedTuple):
         return "".join([*lines, f"  {self.ms:8.3f}  ms\n"])
 
 
-def _keep_alive(configuration: Configuration, rounds: int, depth: int, table: Path) -> float:
+def _keep_alive(configuration: Configuration, rounds: int, depth: int, clients: int, table: Path) -> float:
     with _traced(configuration, table) as server, contextlib.ExitStack() as opened:
-        connections = [opened.enter_context(server.connect(60)) for _ in range(CONNECTIONS)]
+        connections = [opened.enter_context(server.connect(60)) for _ in range(clients)]
         began = time.monotonic()
         for _ in range(rounds):
             for connection in connections:
@@ -176,12 +176,12 @@ def _one_each(configuration: Configuration, rounds: int, table: Path) -> float:
     return seconds
 
 
-def _difference(run: Callable[[int, Path], float], folder: Path) -> Calls:
+def _difference(run: Callable[[int, Path], float], folder: Path, clients: int = CONNECTIONS) -> Calls:
     """For every round of every connection. run: returns the seconds that so many rounds took."""
     fewer, more = 20, 120
     short_s, long_s = run(fewer, folder / "short"), run(more, folder / "long")
     short, long = _strace_table(folder / "short"), _strace_table(folder / "long")
-    pieces = (more - fewer) * CONNECTIONS
+    pieces = (more - fewer) * clients
     counts = {
         name: (count - short[name]) / pieces
         for name, count in long.items()
@@ -190,9 +190,15 @@ def _difference(run: Callable[[int, Path], float], folder: Path) -> Calls:
     return Calls(counts, (long_s - short_s) * 1e3 / pieces)
 
 
-def system_calls(configuration: Configuration, folder: Path, depth: int = 1) -> Calls:
-    """For every `depth` requests sent in one piece."""
-    return _difference(lambda rounds, at: _keep_alive(configuration, rounds, depth, at), folder)
+def system_calls(
+    configuration: Configuration, folder: Path, depth: int = 1, clients: int = CONNECTIONS
+) -> Calls:
+    """For every `depth` requests sent in one piece, by each of so many clients at once."""
+
+    def run(rounds: int, at: Path) -> float:
+        return _keep_alive(configuration, rounds, depth, clients, at)
+
+    return _difference(run, folder, clients)
 
 
 def system_calls_of_a_connection(configuration: Configuration, folder: Path) -> Calls:

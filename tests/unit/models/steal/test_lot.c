@@ -12,12 +12,14 @@
 #define FIRST  (&rig.thieves[0])
 #define SECOND (&rig.thieves[1])
 
-static bool full; /* no descriptor is let into an epoll set */
+static bool full;         /* no descriptor is let into an epoll set */
+static unsigned controls; /* calls of epoll_ctl() */
 
 /* In place of the C library's. */
 /* NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): glibc's are reserved */
 int epoll_ctl(int set, int operation, int fd, struct epoll_event *event)
 {
+    controls++;
     if (full && operation == EPOLL_CTL_ADD) {
         errno = ENOSPC;
         return -1;
@@ -59,7 +61,9 @@ static void input_is_told_once(void **state)
 
     (void)state;
     assert_ptr_equal(steal_claim(&rig.team, fetch_one(FIRST, FIRST)), r);
+    controls = 0;
     steal_put_back(&FIRST->loop, &r->c, CONN_PARK);
+    assert_int_equal(controls, 0); /* parking where it was costs nothing */
     assert_true(finds_nothing(FIRST, FIRST));
     assert_int_equal(write(rig.clients[0], "x", 1), 1);
     assert_int_equal(fetch_one(FIRST, FIRST), r->c.conn.fd);
@@ -114,7 +118,9 @@ static void one_that_is_stolen_stays_with_the_thief(void **state)
 
     (void)state;
     assert_ptr_equal(steal_claim(&rig.team, fetch_one(SECOND, FIRST)), r);
+    controls = 0;
     steal_put_back(&SECOND->loop, &r->c, CONN_PARK);
+    assert_int_equal(controls, 2); /* what a steal costs: out of one set, into another */
     assert_ptr_equal(r->home, SECOND);
     assert_int_equal(fetch_one(SECOND, SECOND), r->c.conn.fd); /* nobody has read it yet */
     assert_true(finds_nothing(FIRST, FIRST));
