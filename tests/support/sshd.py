@@ -52,7 +52,7 @@ def shells(folder: Path) -> Iterator[dict[str, str]]:
     if os.geteuid() == 0:
         SEPARATED.mkdir(mode=0o755, exist_ok=True)
     for key in ("host", "user", "stranger"):
-        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key]
+        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)]
         subprocess.run(command, check=True, timeout=patience(30))
     (folder / "known").write_text(f"tested {(folder / 'host.pub').read_text()}")
     (folder / "sshd_config").write_text(SERVER.format(folder=folder))
