@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Sequence
 
 from support.client import fetch
-from support.server import Launcher, Server
+from support.server import Server
 from support.variant import ROOT, patience
 from support.waiting import eventually
 
@@ -96,7 +96,7 @@ COMMANDS: Dict[str, Callable[[Path, int, List[int]], List[str]]] = {"haproxy": _
 class Fleet:
     """Servers on ports of their own, each of which can be started anew on its port."""
 
-    def __init__(self, launch: Launcher, count: int, lame_duck_s: int = LAME_DUCK_S) -> None:
+    def __init__(self, launch: Callable[..., Server], count: int, lame_duck_s: int = LAME_DUCK_S) -> None:
         self._launch = launch
         self._lame_duck_s = lame_duck_s
         self._options = (f"--lame-duck={lame_duck_s}", "--trusted-proxies=127.0.0.1")
