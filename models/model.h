@@ -43,6 +43,7 @@
  *     #include "log.h"
  *     #include "models/model.h"
  *     #include "models/pool/dedicated.h"
+ *     #include "server.h"
  *     #include "worker.h"
  *
  *     static const struct io_ops OPS = {.model = "example", .context_is = "process"};
@@ -54,7 +55,7 @@
  *
  *         (void)arg;
  *         if (context_init(&io, &OPS, server, self->first) == 0)
- *             dedicated = dedicated_new(&io, self->stop_fd);
+ *             dedicated = dedicated_new(&io, self->stop_fd, server->seat);
  *         if (dedicated == NULL) {
  *             log_line(LOG_ERROR, "worker %u: out of memory", self->first);
  *             return EXIT_FAILURE;
@@ -165,7 +166,11 @@ const struct model *model_find(const char *name);
 /* A check() for models whose workers have their time slices from the kernel: refuses --slice. */
 int model_check_slice(const struct config *config, char *error, size_t error_size);
 
-/* A check() for models of coroutines: refuses --gil, and stacks too small for --db. */
+/* The same for --accept: refuses turns and sockets of one's own where workers do not accept for
+ * themselves. pool: of this model they may. */
+int model_check_accept(const struct config *config, bool pool, char *error, size_t error_size);
+
+/* A check() for models of coroutines: refuses --gil, --accept, and stacks too small for --db. */
 int model_check_coroutines(const struct config *config, char *error, size_t error_size);
 
 /* The calling process or thread begins as the worker of io: it is known by its number from now on,

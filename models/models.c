@@ -41,6 +41,26 @@ int model_check_slice(const struct config *config, char *error, size_t error_siz
     return -EINVAL;
 }
 
+int model_check_accept(const struct config *config, bool pool, char *error, size_t error_size)
+{
+    const char *how = config->accept == ACCEPT_LOCK ? "lock" : "reuseport";
+
+    if (config->accept == ACCEPT_SHARED)
+        return 0;
+    if (!pool || config->pool == POOL_NONE || config->dispatch == DISPATCH_REQUEST)
+        snprintf(error, error_size,
+                 "--accept=%s: only workers that accept for themselves can: --model=prefork and "
+                 "threads with --dispatch=connection and --pool=before",
+                 how);
+    else if (config->accept == ACCEPT_REUSEPORT && strncmp(config->listen, "unix:", 5) == 0)
+        snprintf(error, error_size,
+                 "--accept=reuseport: of a Unix socket there is one: expected shared or lock, or "
+                 "--listen=ADDR:PORT");
+    else
+        return 0;
+    return -EINVAL;
+}
+
 int model_check_coroutines(const struct config *config, char *error, size_t error_size)
 {
     if (config->gil) {
@@ -48,6 +68,8 @@ int model_check_coroutines(const struct config *config, char *error, size_t erro
                  config->model);
         return -EINVAL;
     }
+    if (model_check_accept(config, false, error, error_size) < 0)
+        return -EINVAL;
     if (config->stack_size < db_stack_bytes(config)) {
         snprintf(error, error_size,
                  "--stack-size=%zu: expected %zuk or more, as the library for --db needs with%s "

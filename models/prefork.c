@@ -90,7 +90,7 @@ static int work_by_connection(struct server *server, const struct worker_process
 
     if (context_init(&io, &CONNECTION_OPS, server, self->first) < 0)
         return cannot_serve(self, ENOMEM);
-    dedicated = dedicated_new(&io, self->stop_fd);
+    dedicated = dedicated_new(&io, self->stop_fd, server->seat);
     if (dedicated == NULL)
         return cannot_serve(self, errno);
     model_begin_worker(&io, "process");
@@ -206,6 +206,8 @@ static int prefork_check(const struct config *config, char *error, size_t error_
         snprintf(error, error_size, "--gil: only --model=threads has a lock to share, not prefork");
         return -EINVAL;
     }
+    if (model_check_accept(config, true, error, error_size) < 0)
+        return -EINVAL;
     return model_check_slice(config, error, error_size);
 }
 

@@ -120,7 +120,7 @@ static int start_threads(struct team *team)
         result =
             context_init(&member->pool_io.io, &team->ops, team->server, team->first + team->count);
         if (result == 0 && team->pool == NULL) {
-            member->dedicated = dedicated_new(&member->pool_io.io, team->stop_fd);
+            member->dedicated = dedicated_new(&member->pool_io.io, team->stop_fd, team->count);
             result = member->dedicated == NULL ? -errno : 0;
         }
         if (result == 0)
@@ -292,11 +292,18 @@ static int threads_open(struct server *server, const struct model_plan *before,
     return 0;
 }
 
+static int threads_check(const struct config *config, char *error, size_t error_size)
+{
+    if (model_check_accept(config, true, error, error_size) < 0)
+        return -EINVAL;
+    return model_check_slice(config, error, error_size);
+}
+
 const struct model threads_model = {
     .name = "threads",
     .summary = "a pool of POSIX threads: one is taken for each request and blocks while it waits",
     .workers_per_core = 16,
     .work = work,
-    .check = model_check_slice,
+    .check = threads_check,
     .open = threads_open,
 };

@@ -17,6 +17,7 @@
 enum { CONFIG_MAX_WORKERS = 10000 };
 enum config_dispatch { DISPATCH_REQUEST, DISPATCH_CONNECTION };
 enum config_pool { POOL_BEFORE, POOL_NONE };
+enum config_accept { ACCEPT_SHARED, ACCEPT_LOCK, ACCEPT_REUSEPORT };
 
 /* What the process was asked to do; everything but RUN prints and exits. */
 enum config_action {
@@ -34,6 +35,7 @@ struct config {
     unsigned workers;   /* at most CONFIG_MAX_WORKERS; 0: the model's default */
     enum config_dispatch dispatch;
     enum config_pool pool;
+    enum config_accept accept;
     bool gil;
     const char *root;         /* NULL: no files are served */
     unsigned max_connections; /* 0: as many as descriptors allow */

@@ -93,8 +93,8 @@ int descriptors_admit(const struct server *server, struct worker_stats *stats,
 
 void descriptors_resolve(struct server *server, unsigned tables, unsigned kept)
 {
-    uint64_t reserve =
-        (uint64_t)RESERVE + kept + (uint64_t)DESCRIPTORS_FOR_DB * server->config->db_connections;
+    uint64_t reserve = (uint64_t)RESERVE + kept + server->more_listeners +
+                       (uint64_t)DESCRIPTORS_FOR_DB * server->config->db_connections;
     uint64_t most;
 
     server->process_connections = server->descriptors > 2 * reserve

@@ -113,7 +113,30 @@ static int open_listener(struct server *server, bool stays_root, char *error, si
     if (server->listen_fd < 0)
         return server->listen_fd;
     server->listen_file = listen_file_of(server->listen_name);
+    server->more_listeners = 0;
+    if (server->config->accept != ACCEPT_REUSEPORT)
+        return 0;
+    server->listen_fd = listen_multiply(server->listen_fd, server->workers);
+    if (server->listen_fd < 0) {
+        errno = -server->listen_fd;
+        return fail(error, error_size, "open a socket for each worker at", server->listen_name);
+    }
+    server->more_listeners = server->workers - 1;
     return 0;
+}
+
+/* Sockets of --accept=reuseport are attended by such workers only, and who has waited at another
+ * would be reset were they left: a socket that is gone on with stays what it is. */
+static int check_accept(const struct config *config, bool reuseport, char *error, size_t error_size)
+{
+    if ((config->accept == ACCEPT_REUSEPORT) == reuseport)
+        return 0;
+    snprintf(
+        error, error_size,
+        "--accept=reuseport is for sockets that the server opens for it, and for these for good: "
+        "expected %s, another --listen, or a start from new",
+        reuseport ? "that" : "shared or lock");
+    return -EINVAL;
 }
 
 /* Goes on with a socket that was passed. */
@@ -141,15 +164,20 @@ static int find_listener(struct server *server, const struct server_inherited *i
 
     if (inherited->listen_fd >= 0) {
         server->listen_owner = LISTEN_ANOTHERS; /* should this start fail */
-        return take_listener(server, inherited->listen_fd, inherited->listen_shared, stays_root,
-                             error, error_size);
+        server->more_listeners = inherited->more_listeners;
+        result = check_accept(server->config, inherited->reuseport, error, error_size);
+        return result < 0 ? result
+                          : take_listener(server, inherited->listen_fd, inherited->listen_shared,
+                                          stays_root, error, error_size);
     }
     fd = activation_take(error, error_size);
     if (fd == -ENOENT)
         return open_listener(server, stays_root, error, error_size);
     if (fd < 0)
         return fd;
-    result = take_listener(server, fd, true, stays_root, error, error_size);
+    result = check_accept(server->config, false, error, error_size);
+    if (result == 0)
+        result = take_listener(server, fd, true, stays_root, error, error_size);
     if (result < 0)
         close(fd);
     return result;
@@ -284,10 +312,14 @@ int server_open_next(struct server *server, const struct server *running,
     if (result == 0)
         result = open_next_access_log(server, running, error, error_size);
     if (result == 0 &&
-        (running->listen_shared || strcmp(config->listen, running->config->listen) == 0))
-        server->listen_fd = running->listen_fd;
-    else if (result == 0)
+        (running->listen_shared || strcmp(config->listen, running->config->listen) == 0)) {
+        result =
+            check_accept(config, running->config->accept == ACCEPT_REUSEPORT, error, error_size);
+        if (result == 0)
+            server->listen_fd = running->listen_fd;
+    } else if (result == 0) {
         result = open_listener(server, geteuid() == 0, error, error_size);
+    }
     if (result < 0)
         server_close(server);
     return result;
@@ -300,8 +332,11 @@ bool server_listener_is_others(const struct server *server)
 
 void server_turn_away(struct server *server)
 {
-    if (!server_listener_is_others(server) && listen_turn_away(server->listen_fd) == -EOPNOTSUPP)
-        server_shut_listening(server);
+    if (server_listener_is_others(server))
+        return;
+    for (int k = 0; k <= (int)server->more_listeners; k++)
+        if (listen_turn_away(server->listen_fd + k) == -EOPNOTSUPP)
+            server_shut_listening(server);
 }
 
 void server_shut_listening(struct server *server)
@@ -312,7 +347,8 @@ void server_shut_listening(struct server *server)
         return;
     /* The file first: once connecting is refused, another server may put its own there. */
     result = listen_file_remove(server->listen_name, &server->listen_file);
-    shutdown(server->listen_fd, SHUT_RD); /* for every process that shares it */
+    for (int k = 0; k <= (int)server->more_listeners; k++)
+        shutdown(server->listen_fd + k, SHUT_RD); /* for every process that shares it */
     server->listen_owner = LISTEN_SHUT;
     if (result < 0)
         log_line(LOG_WARN, "cannot remove %s: %s; the next server there replaces it",
@@ -322,8 +358,8 @@ void server_shut_listening(struct server *server)
 void server_stop_listening(struct server *server)
 {
     server_shut_listening(server);
-    if (server->listen_fd >= 0)
-        close(server->listen_fd);
+    for (int k = 0; server->listen_fd >= 0 && k <= (int)server->more_listeners; k++)
+        close(server->listen_fd + k);
     server->listen_fd = -1;
 }
 
@@ -395,9 +431,12 @@ void server_reopen_log(struct server *server)
 void server_seek_places(struct server *server)
 {
     struct server_shared *shared = server->shared;
-    int32_t waiting = server_is_full(server) ? (int32_t)listen_backlog(server->listen_fd) : 0;
-    int32_t left = atomic_exchange(&shared->places_of_idle, waiting);
+    int32_t waiting = 0, left;
     uint64_t accepted = 0;
+
+    for (int k = 0; server_is_full(server) && k <= (int)server->more_listeners; k++)
+        waiting += (int32_t)listen_backlog(server->listen_fd + k);
+    left = atomic_exchange(&shared->places_of_idle, waiting);
 
     for (unsigned i = 0; waiting > 0 && i < shared_slots(shared); i++)
         accepted += stats_get(&shared->workers[i].accepted);

@@ -39,9 +39,11 @@ struct server {
     const struct http_application *application;
     unsigned workers;         /* as resolved: at least 1 */
     unsigned max_connections; /* as resolved: what descriptors allow, at most --max-connections */
-    unsigned process_connections;       /* what the descriptors of one process allow */
-    unsigned descriptors;               /* RLIMIT_NOFILE: every descriptor is below this */
-    int listen_fd;                      /* non-blocking */
+    unsigned process_connections; /* what the descriptors of one process allow */
+    unsigned descriptors;         /* RLIMIT_NOFILE: every descriptor is below this */
+    int listen_fd;                /* non-blocking */
+    unsigned more_listeners; /* with --accept=reuseport: sockets at the descriptors behind it */
+    unsigned seat;           /* of this process: which of them are its own, see server_own() */
     char listen_name[LISTEN_NAME_SIZE]; /* "127.0.0.1:8080", as bound */
     struct listen_file listen_file;     /* a Unix socket's that is ours to remove */
     bool listen_shared; /* a service manager has the socket too: close it, never shut it */
@@ -56,6 +58,17 @@ struct server {
     unsigned process; /* this worker process's number among the generation's: see db_new() */
     struct server_shared *shared; /* the same for all generations */
 };
+
+/* Whether listener k (descriptor listen_fd + k) is one of those at which the worker of that number
+ * accepts. There are as many as there were workers when they were opened. Have a reload changed
+ * that, some have several, or several have one: whatever comes, somebody waits for it. */
+static inline bool server_own(const struct server *server, unsigned number, unsigned k)
+{
+    unsigned count = server->more_listeners + 1;
+    unsigned fewer = server->workers < count ? server->workers : count;
+
+    return k % fewer == number % fewer;
+}
 
 /* The whole server is being stopped: nobody will accept, idle connections are to be closed. */
 static inline bool server_stopping(const struct server *server)
@@ -98,9 +111,11 @@ bool server_idle_may_stay(const struct server *server);
 
 /* A socket that another program passed to this one. */
 struct server_inherited {
-    int listen_fd;      /* to be served, *server will own it; -1: none */
-    bool listen_shared; /* a service manager has it too */
-    bool upgrading;     /* the predecessor still runs */
+    int listen_fd;           /* to be served, *server will own it; -1: none */
+    bool listen_shared;      /* a service manager has it too */
+    bool reuseport;          /* it was opened for --accept=reuseport */
+    unsigned more_listeners; /* behind it, and with it */
+    bool upgrading;          /* the predecessor still runs */
 };
 
 /*

@@ -12,10 +12,18 @@ static const size_t SIZE =
 
 struct server_shared *shared_new(void)
 {
-    void *memory =
+    struct server_shared *shared =
         mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    pthread_mutexattr_t attributes;
 
-    return memory == MAP_FAILED ? NULL : memory;
+    if (shared == MAP_FAILED)
+        return NULL;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+    pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    pthread_mutex_init(&shared->accept_turn, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+    return shared;
 }
 
 void shared_free(struct server_shared *shared)

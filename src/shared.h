@@ -9,6 +9,7 @@
 #ifndef SHARED_H
 #define SHARED_H
 
+#include <pthread.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -88,6 +89,7 @@ struct server_shared {
     _Atomic bool database_named;      /* the log has said where the one is that nobody named */
     bool strays;  /* the master's own: one died while `changing` said so; see src/master/strays.h */
     bool recount; /* the same: and open_connections may be wrong */
+    pthread_mutex_t accept_turn;   /* of --accept=lock: robust, as its holder may be killed */
     struct worker_stats master;    /* what the master does to connections */
     struct worker_stats workers[]; /* the slots, SHARED_SLOTS of them */
 };

@@ -96,6 +96,13 @@ def settings(text: str) -> dict[str, str]:
         (["--dispatch=requst"], ["requst", "--dispatch", "did you mean request?"]),
         (["--pool=befor"], ["befor", "--pool", "did you mean before?"]),
         (["--model=stealing", "--pool=none"], ["--pool=none", "coro", "stealing"]),
+        (["--accept=locked"], ["locked", "--accept", "did you mean lock?"]),
+        (["--model=coro", "--accept=lock"], ["--accept=lock", "prefork", "threads", "--dispatch=connection"]),
+        (["--model=stealing", "--accept=reuseport"], ["--accept=reuseport", "prefork"]),
+        (["--model=prefork", "--accept=lock"], ["--accept=lock", "--dispatch=connection"]),
+        (["--model=threads", "--dispatch=connection", "--pool=none", "--accept=lock"], ["--accept", "--pool=before"]),
+        (["--model=threads", "--dispatch=connection", "--accept=reuseport", "--listen=unix:/x"],
+         ["--accept=reuseport", "Unix", "ADDR:PORT"]),
         (["--gil=maybe"], ["maybe", "--gil", "on or off"]),
         (["--max-connections=many"], ["many", "--max-connections"]),
         (["--header-timeout=0"], ["--header-timeout", "0.001"]),
@@ -227,7 +234,7 @@ def test_a_printed_configuration_reads_back(tmp_path: Path, arguments: list[str]
 # A value of each setting that is not its default, and what it needs beside it.
 OTHER_VALUES = {
     "model": "prefork", "listen": "[::1]:0", "listen-mode": "0640", "workers": "7",
-    "dispatch": "connection", "pool": "none", "gil": "on", "root": '/a b/"c"\\#', "max-connections": "12",
+    "dispatch": "connection", "pool": "none", "accept": "lock", "gil": "on", "root": '/a b/"c"\\#', "max-connections": "12",
     "header-timeout": "0.25", "body-timeout": "31", "write-timeout": "1.001",
     "keepalive-timeout": "86400", "shutdown-timeout": "0.001", "max-header": "20k",
     "max-body": "1000001", "stack-size": "1M", "slice": "2", "enable-fault-routes": "on",
@@ -238,7 +245,8 @@ OTHER_VALUES = {
     "start-timeout": "20", "stopped-timeout": "0.7", "lame-duck": "12.5",
     "trusted-proxies": "10.0.0.0/8,::1,unix",
 }
-NEEDS = {"gil": ["--model=threads"], "group": ["--user=nobody"]}
+NEEDS = {"gil": ["--model=threads"], "accept": ["--model=prefork", "--dispatch=connection"],
+         "group": ["--user=nobody"]}
 
 
 def all_settings() -> list[str]:

@@ -344,6 +344,13 @@ def test_what_is_no_listening_socket_is_refused(activate: Callable[..., Activate
             assert "not a stream socket that listens" in server.log
 
 
+def test_one_that_was_passed_is_not_several(activate: Callable[..., Activated]) -> None:
+    with _tcp() as one:
+        server = activate([one], "--model=prefork", "--dispatch=connection", "--accept=reuseport")
+        assert server.finish() == 1
+        assert "--accept=reuseport is for sockets that the server opens for it" in server.log
+
+
 def test_variables_for_another_process_are_ignored(activate: Callable[..., Activated]) -> None:
     with _tcp() as listener:
         server = activate([listener], "--listen=127.0.0.1:0", pid="1")

@@ -4,15 +4,23 @@
  * EPOLLEXCLUSIVE, so that one new connection wakes one worker, not all. If that one is killed or
  * stopped before it accepts, nobody else would know of the connection until the next
  * came; so a worker that has been idle for a while looks for itself.
+ *
+ * With --accept=lock it waits for its turn and then by poll(2), which only the holder does: epoll
+ * sets that nobody waits for would be asked all the same, one after another, for each connection.
+ * Nobody waits for a turn for longer than between two such looks, so the order to finish is seen,
+ * and a turn that was given to one who is stopped is taken by the next.
  */
 #include "models/pool/dedicated.h"
 
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "coro/sanitize.h"
 #include "models/pool/attendant.h"
 #include "system/listen.h"
 #include "server.h"
@@ -26,7 +34,10 @@ enum {
 
 struct dedicated {
     struct attendant attendant;
-    int epoll_fd; /* the listening socket and the stop descriptor; -1 once it stops */
+    int listen_fd; /* where a connection waits, or may do so */
+    int epoll_fd;  /* its listening sockets and the stop descriptor; -1 once it stops, and with lock
+                    */
+    bool turn;     /* it is this one's, see server_shared.accept_turn */
 };
 
 enum accepted {
@@ -34,6 +45,40 @@ enum accepted {
     NONE_WAITS,  /* to be accepted */
     NO_ROOM_NOW, /* for the next that does */
 };
+
+/* Waits for its turn, not for ever. */
+static void take_turn(struct dedicated *d)
+{
+    pthread_mutex_t *turn = &d->attendant.io->server->shared->accept_turn;
+    int look_ms = attendant_look_ms(&d->attendant), result;
+    struct timespec until;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += look_ms % 1000 * 1000000L;
+    until.tv_sec += look_ms / 1000 + until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+#ifdef CORO_TSAN /* it does not know the function */
+    __tsan_mutex_pre_lock(turn, __tsan_mutex_try_lock);
+#endif
+    result = pthread_mutex_clocklock(turn, CLOCK_MONOTONIC, &until);
+#ifdef CORO_TSAN
+    __tsan_mutex_post_lock(turn,
+                           result == 0 || result == EOWNERDEAD
+                               ? __tsan_mutex_try_lock
+                               : __tsan_mutex_try_lock | __tsan_mutex_try_lock_failed,
+                           0);
+#endif
+    if (result == EOWNERDEAD) /* killed while it waited, or accepted: nothing is half done */
+        result = pthread_mutex_consistent(turn);
+    d->turn = result == 0;
+}
+
+static void give_turn(struct dedicated *d)
+{
+    if (d->turn)
+        pthread_mutex_unlock(&d->attendant.io->server->shared->accept_turn);
+    d->turn = false;
+}
 
 /* last: even where there is no place left, as nobody else is going to. */
 static enum accepted accept_and_serve(struct dedicated *d, bool last)
@@ -47,10 +92,12 @@ static enum accepted accept_and_serve(struct dedicated *d, bool last)
     if (last) {
         shared_connection_opened(server->shared, io->stats);
     } else if (!shared_connection_reserve(server->shared, io->stats, server->max_connections)) {
+        give_turn(d);
         poll(&stop, 1, FULL_PAUSE_MS);
         return NO_ROOM_NOW;
     }
-    fd = listen_accept(server->listen_fd, &client);
+    fd = listen_accept(d->listen_fd, &client);
+    give_turn(d);
     if (fd >= 0) {
         attendant_serve(&d->attendant, fd, &client);
         return ACCEPTED;
@@ -70,42 +117,45 @@ static enum accepted accept_and_serve(struct dedicated *d, bool last)
     }
 }
 
-static int open_epoll(const struct attendant *a)
+/* Makes the set, of the listening sockets that are this worker's. 0 or -errno. */
+static int open_epoll(struct dedicated *d, unsigned number)
 {
-    struct epoll_event listener = {.events = EPOLLIN | EPOLLEXCLUSIVE,
-                                   .data.fd = a->io->server->listen_fd};
-    struct epoll_event stop = {.events = EPOLLIN, .data.fd = a->stop_fd};
-    int fd = epoll_create1(EPOLL_CLOEXEC);
+    const struct server *server = d->attendant.io->server;
+    struct epoll_event stop = {.events = EPOLLIN, .data.fd = d->attendant.stop_fd};
+    /* One of several may be another's too, of another generation: both hear of what comes. */
+    uint32_t events = server->more_listeners == 0 ? EPOLLIN | EPOLLEXCLUSIVE : EPOLLIN;
+    int result;
 
-    if (fd < 0)
-        return -errno;
-    if (epoll_ctl(fd, EPOLL_CTL_ADD, listener.data.fd, &listener) < 0 ||
-        epoll_ctl(fd, EPOLL_CTL_ADD, stop.data.fd, &stop) < 0) {
-        int result = -errno;
+    d->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    result = d->epoll_fd < 0 ? -1 : epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, stop.data.fd, &stop);
+    for (unsigned k = 0; result == 0 && k <= server->more_listeners; k++) {
+        struct epoll_event listener = {.events = events, .data.fd = server->listen_fd + (int)k};
 
-        close(fd);
-        return result;
+        if (!server_own(server, number, k))
+            continue;
+        d->listen_fd = listener.data.fd;
+        result = epoll_ctl(d->epoll_fd, EPOLL_CTL_ADD, listener.data.fd, &listener);
     }
-    return fd;
+    return result < 0 ? -errno : 0;
 }
 
-struct dedicated *dedicated_new(struct io *io, int stop_fd)
+struct dedicated *dedicated_new(struct io *io, int stop_fd, unsigned number)
 {
     struct dedicated *d = calloc(1, sizeof *d);
+    int result;
 
     if (d == NULL)
         return NULL;
-    d->epoll_fd = attendant_init(&d->attendant, io, stop_fd);
-    if (d->epoll_fd == 0)
-        d->epoll_fd = open_epoll(&d->attendant);
-    if (d->epoll_fd < 0) {
-        int error = -d->epoll_fd;
-
-        dedicated_free(d);
-        errno = error;
-        return NULL;
-    }
-    return d;
+    d->epoll_fd = -1;
+    d->listen_fd = io->server->listen_fd;
+    result = attendant_init(&d->attendant, io, stop_fd);
+    if (result == 0 && io->server->config->accept != ACCEPT_LOCK)
+        result = open_epoll(d, number);
+    if (result == 0)
+        return d;
+    dedicated_free(d);
+    errno = -result;
+    return NULL;
 }
 
 void dedicated_free(struct dedicated *d)
@@ -118,15 +168,43 @@ void dedicated_free(struct dedicated *d)
     free(d);
 }
 
-bool dedicated_wait(struct dedicated *d)
+static void wait_by_epoll(struct dedicated *d)
 {
     struct attendant *a = &d->attendant;
     struct epoll_event events[2]; /* both, as the stop comes first */
-    int count = a->stopping ? 0 : epoll_wait(d->epoll_fd, events, 2, attendant_look_ms(a));
+    int count = epoll_wait(d->epoll_fd, events, 2, attendant_look_ms(a));
 
-    a->stopping |= server_told_to_finish(a->io->server);
     for (int i = 0; i < count; i++)
-        a->stopping |= events[i].data.fd == a->stop_fd;
+        if (events[i].data.fd == a->stop_fd)
+            a->stopping = true;
+        else
+            d->listen_fd = events[i].data.fd;
+}
+
+static void wait_in_turn(struct dedicated *d)
+{
+    struct attendant *a = &d->attendant;
+    struct pollfd fds[2] = {{.fd = d->listen_fd, .events = POLLIN},
+                            {.fd = a->stop_fd, .events = POLLIN}};
+
+    do
+        take_turn(d);
+    while (!d->turn && !server_told_to_finish(a->io->server));
+    if (d->turn && poll(fds, 2, attendant_look_ms(a)) > 0)
+        a->stopping |= fds[1].revents != 0;
+}
+
+bool dedicated_wait(struct dedicated *d)
+{
+    struct attendant *a = &d->attendant;
+
+    if (!a->stopping && a->io->server->config->accept == ACCEPT_LOCK)
+        wait_in_turn(d);
+    else if (!a->stopping)
+        wait_by_epoll(d);
+    a->stopping |= server_told_to_finish(a->io->server);
+    if (a->stopping)
+        give_turn(d);
     return !a->stopping;
 }
 
@@ -139,22 +217,30 @@ void dedicated_accept(struct dedicated *d)
  * No more than a backlog holds can have waited. Where others go on accepting it is one connection
  * at most: the kernel may have woken this worker, and this one alone, for a connection that came
  * just before. Of those that came while it was busy others know. At a stop what waits at a socket
- * of another program is left to whoever that starts next.
+ * of another program is left to whoever that starts next. At all sockets, not only this worker's:
+ * whose else they are may be busy.
  */
 void dedicated_accept_last(struct dedicated *d)
 {
     const struct server *server = d->attendant.io->server;
-    enum accepted result = ACCEPTED;
+    bool taken = true;
 
-    close(d->epoll_fd);
+    if (d->epoll_fd >= 0)
+        close(d->epoll_fd);
     d->epoll_fd = -1;
     if (!atomic_load(&server->control->take_backlog)) {
         if (!server_stopping(server))
             (void)accept_and_serve(d, false);
         return;
     }
-    for (unsigned left = LISTEN_MOST_WAIT; left > 0 && result == ACCEPTED; left--)
-        result = accept_and_serve(d, true);
-    if (result != NO_ROOM_NOW)
+    for (unsigned k = 0; k <= server->more_listeners; k++) {
+        enum accepted result = ACCEPTED;
+
+        d->listen_fd = server->listen_fd + (int)k;
+        for (unsigned left = LISTEN_MOST_WAIT; left > 0 && result == ACCEPTED; left--)
+            result = accept_and_serve(d, true);
+        taken &= result != NO_ROOM_NOW;
+    }
+    if (taken)
         worker_backlog_taken(server);
 }

@@ -27,6 +27,9 @@ _server() {
     --pool)
         mapfile -t COMPREPLY < <(compgen -W 'before none' -- "$current")
         ;;
+    --accept)
+        mapfile -t COMPREPLY < <(compgen -W 'shared lock reuseport' -- "$current")
+        ;;
     --gil | --offload | --allow-root | --show-settings | --enable-fault-routes)
         mapfile -t COMPREPLY < <(compgen -W 'on off' -- "$current")
         ;;

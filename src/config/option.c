@@ -42,6 +42,13 @@ static const char *const pool_names[] = {
     NULL,
 };
 
+static const char *const accept_names[] = {
+    [ACCEPT_SHARED] = "shared",
+    [ACCEPT_LOCK] = "lock",
+    [ACCEPT_REUSEPORT] = "reuseport",
+    NULL,
+};
+
 const struct config_option config_options[] = {
     {.name = "model",
      CONFIG_TEXT(model, KIND_TEXT, "NAME"),
@@ -73,6 +80,13 @@ const struct config_option config_options[] = {
      .initial = "before",
      .metavar = "WHEN",
      .help = "none: each is served by what is made for it, and ends with it"},
+    {.name = "accept",
+     CONFIG_FIELD(accept),
+     .kind = KIND_CHOICE,
+     .choices = accept_names,
+     .initial = "shared",
+     .metavar = "HOW",
+     .help = "a pool by connection: one socket for all, in turn, or one for each"},
     {.name = "gil",
      CONFIG_FLAG(gil),
      .initial = "off",

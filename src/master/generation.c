@@ -197,7 +197,7 @@ static void keep(const struct generation *g, struct kept *kept)
 {
     const struct server *s = &g->server;
 
-    kept_add(kept, s->listen_fd);
+    kept_add_some(kept, s->listen_fd, s->more_listeners + 1);
     kept_add(kept, s->root_fd);
     kept_add(kept, s->access_log_fd);
     kept_add(kept, g->gate_fd);

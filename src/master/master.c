@@ -285,6 +285,8 @@ static int run(struct master *m, struct settings *settings)
 {
     const struct server_inherited inherited = {.listen_fd = m->inherited.listen_fd,
                                                .listen_shared = m->inherited.listen_shared,
+                                               .reuseport = m->inherited.reuseport,
+                                               .more_listeners = m->inherited.more_listeners,
                                                .upgrading = m->inherited.ready_fd >= 0};
     const char *model = settings->model->name;
     char error[ERROR_SIZE];

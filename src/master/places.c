@@ -52,8 +52,11 @@ int places_add(struct places *places, struct process *old, struct slots *slots)
     if (first < 0)
         return first;
     p = &places->each[places->from];
-    *p = (struct process){
-        .used = true, .first = (unsigned)first, .number = places->from, .replaces = old};
+    *p = (struct process){.used = true,
+                          .first = (unsigned)first,
+                          .number = places->from,
+                          .seat = old != NULL ? old->seat : places->from,
+                          .replaces = old};
     if (old != NULL)
         old->replacement = p;
     if (p->number >= places->end)

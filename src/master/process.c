@@ -79,6 +79,7 @@ static void become_worker(const struct process *p, struct process_start *with, p
         _exit(EXIT_FAILURE); /* it died before the line above */
     with->server->control = process_control(p, with->server);
     with->server->process = p->number;
+    with->server->seat = p->seat;
     /* Connections of workers that share the master's table would be kept open by a copy of it, and
      * so would logs of other generations, and their disk space taken. */
     if (with->plan->shared == NULL)

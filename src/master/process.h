@@ -25,6 +25,7 @@ struct process {
     pid_t pid;       /* 0: none now */
     unsigned first;  /* its slots */
     unsigned number; /* among its generation's places, from 0 */
+    unsigned seat;   /* the number of the first in the line of those that replaced one another */
     bool retiring;   /* was told to finish: it is not started again */
     bool nudge;      /* it was dismissed, and only a signal reaches it: see dismiss() in model.h */
     int64_t started_ms;

@@ -30,10 +30,15 @@ enum { VALUE_SIZE = 300, EXIT_NOT_EXECUTED = 127 };
 static void execute(const struct command *command, const struct server *server, int ready_fd,
                     const sigset_t *mask)
 {
-    char value[VALUE_SIZE];
+    char value[VALUE_SIZE], more[20] = "";
 
-    snprintf(value, sizeof value, "%d:%d:%d:%s", ready_fd, server->listen_fd, server->listen_shared,
-             server->config->listen);
+    if (server->config->accept ==
+        ACCEPT_REUSEPORT) /* who does not know of it does not understand */
+        snprintf(more, sizeof more, "+%u", server->more_listeners);
+    snprintf(value, sizeof value, "%d:%d%s:%d:%s", ready_fd, server->listen_fd, more,
+             server->listen_shared, server->config->listen);
+    for (int k = 1; k <= (int)server->more_listeners; k++)
+        fcntl(server->listen_fd + k, F_SETFD, 0);
     if (setenv(VARIABLE, value, 1) == 0 && notify_pass_watchdog() == 0 &&
         fcntl(ready_fd, F_SETFD, 0) == 0 && fcntl(server->listen_fd, F_SETFD, 0) == 0) {
         sigprocmask(SIG_SETMASK, mask, NULL);
@@ -136,14 +141,25 @@ void upgrade_end(const struct upgrade *u)
         kill(u->child, SIGKILL);
 }
 
-/* A descriptor at the beginning of *text, ended by a colon; -1. */
-static int read_descriptor(const char **text)
+/* A descriptor at the beginning of *text, ended by a colon; -1. more: it may be followed by "+" and
+ * how many come behind it, all open; else unchanged. */
+static int read_descriptor(const char **text, struct inherited *more)
 {
     char *end;
-    long fd = strtol(*text, &end, 10);
+    long fd = strtol(*text, &end, 10), count = 0;
 
-    if (end == *text || *end != ':' || fd <= STDERR_FILENO || fcntl((int)fd, F_GETFD) < 0)
+    if (more != NULL && end != *text && *end == '+') {
+        count = strtol(end + 1, &end, 10);
+        more->reuseport = true;
+    }
+    if (end == *text || *end != ':' || fd <= STDERR_FILENO || count < 0 ||
+        count >= CONFIG_MAX_WORKERS)
         return -1;
+    for (int k = 0; k <= (int)count; k++)
+        if (fcntl((int)fd + k, F_GETFD) < 0)
+            return -1;
+    if (more != NULL)
+        more->more_listeners = (unsigned)count;
     *text = end + 1;
     return (int)fd;
 }
@@ -167,9 +183,9 @@ struct inherited upgrade_inherit(const char *listen)
 
     if (value == NULL)
         return inherited;
-    inherited.ready_fd = read_descriptor(&text);
+    inherited.ready_fd = read_descriptor(&text, NULL);
     if (inherited.ready_fd >= 0)
-        inherited.listen_fd = read_descriptor(&text);
+        inherited.listen_fd = read_descriptor(&text, &inherited);
     understood = inherited.listen_fd >= 0 && read_flag(&text, &inherited.listen_shared);
     if (!understood) {
         char shown[100];
@@ -179,10 +195,12 @@ struct inherited upgrade_inherit(const char *listen)
         inherited = (struct inherited){.ready_fd = -1, .listen_fd = -1};
     } else {
         fcntl(inherited.ready_fd, F_SETFD, FD_CLOEXEC);
-        fcntl(inherited.listen_fd, F_SETFD, FD_CLOEXEC);
+        for (int k = 0; k <= (int)inherited.more_listeners; k++)
+            fcntl(inherited.listen_fd + k, F_SETFD, FD_CLOEXEC);
     }
     if (understood && !inherited.listen_shared && strcmp(text, listen) != 0) {
-        close(inherited.listen_fd);
+        for (int k = 0; k <= (int)inherited.more_listeners; k++)
+            close(inherited.listen_fd + k);
         inherited.listen_fd = -1;
     }
     unsetenv(VARIABLE);

@@ -73,6 +73,8 @@ struct inherited {
     int ready_fd;  /* -1: not started by an upgrade */
     int listen_fd; /* -1: none, or not for this configuration */
     bool listen_shared;
+    bool reuseport; /* it is the first of consecutive ones, for --accept=reuseport */
+    unsigned more_listeners;
 };
 
 /* Reads the variable and takes it out of the environment; a variable that makes no sense is

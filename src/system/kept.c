@@ -12,25 +12,30 @@
 
 void kept_add(struct kept *kept, int fd)
 {
+    kept_add_some(kept, fd, 1);
+}
+
+void kept_add_some(struct kept *kept, int fd, unsigned count)
+{
     if (fd < 0)
         return;
     expect(kept->count < KEPT_MOST, "no room for descriptor %d", fd);
-    kept->fds[kept->count++] = fd;
+    kept->ranges[kept->count++] = (struct kept_range){.first = fd, .end = fd + (int)count};
 }
 
 bool kept_has(const struct kept *kept, int fd)
 {
     for (unsigned i = 0; i < kept->count; i++)
-        if (kept->fds[i] == fd)
+        if (kept->ranges[i].first <= fd && fd < kept->ranges[i].end)
             return true;
     return false;
 }
 
 static int compare(const void *a, const void *b)
 {
-    const int *left = a, *right = b;
+    const struct kept_range *left = a, *right = b;
 
-    return (*left > *right) - (*left < *right);
+    return (left->first > right->first) - (left->first < right->first);
 }
 
 /* Those from first on that are below `end`. */
@@ -46,11 +51,11 @@ void kept_close_others(struct kept *kept, unsigned descriptors)
 {
     int from = STDERR_FILENO + 1;
 
-    qsort(kept->fds, kept->count, sizeof kept->fds[0], compare);
+    qsort(kept->ranges, kept->count, sizeof kept->ranges[0], compare);
     for (unsigned i = 0; i < kept->count; i++) {
-        close_below(from, kept->fds[i], (int)descriptors);
-        if (kept->fds[i] >= from)
-            from = kept->fds[i] + 1;
+        close_below(from, kept->ranges[i].first, (int)descriptors);
+        if (kept->ranges[i].end > from)
+            from = kept->ranges[i].end;
     }
     close_below(from, INT_MAX, (int)descriptors);
 }

@@ -15,11 +15,14 @@ enum { KEPT_MOST = 64 };
 /* Zeroed: none. */
 struct kept {
     unsigned count;
-    int fds[KEPT_MOST];
+    struct kept_range {
+        int first, end;
+    } ranges[KEPT_MOST];
 };
 
-/* Adds one; a negative fd: none. */
+/* Adds one, or as many from fd on; a negative fd: none. */
 void kept_add(struct kept *kept, int fd);
+void kept_add_some(struct kept *kept, int fd, unsigned count);
 
 bool kept_has(const struct kept *kept, int fd);
 

@@ -25,8 +25,9 @@
 #include "log.h"
 
 enum {
-    A_FEW = 8,        /* for how many wait on a socket that does not tell */
-    LOOPBACK_ZONE = 1 /* the number that the kernel gives to lo, in every network namespace */
+    FIRST_OF_MANY = 64, /* the lowest descriptor of sockets that have consecutive ones */
+    A_FEW = 8,          /* for how many wait on a socket that does not tell */
+    LOOPBACK_ZONE = 1   /* the number that the kernel gives to lo, in every network namespace */
 };
 
 static const char UNIX_PREFIX[] = "unix:";
@@ -145,18 +146,27 @@ static int name_of(int fd, char *name, size_t name_size)
     return 0;
 }
 
-static int open_one(const struct addrinfo *info)
+/* -errno when there is none. */
+static int open_socket(int family)
 {
-    int fd = socket(info->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     int on = 1;
-    int result;
 
     if (fd < 0)
         return -errno;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (info->ai_family == AF_INET6)
+    if (family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    return fd;
+}
+
+static int open_one(const struct addrinfo *info)
+{
+    int fd = open_socket(info->ai_family), result;
+
+    if (fd < 0)
+        return fd;
     result = bind_and_listen(fd, info->ai_addr, info->ai_addrlen);
     if (result < 0) {
         close(fd);
@@ -294,6 +304,57 @@ int listen_probe(const char *text, bool local_only, char *error, size_t error_si
     if (result < 0)
         explain_unix(shown, result, error, error_size);
     return result;
+}
+
+/* One more of those that are bound where fd is, at the descriptor `at`, which is free. 0 or -errno.
+ */
+static int open_beside(int fd, int at)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t length = sizeof address;
+    int on = 1, result = 0, one;
+
+    if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+        return -errno;
+    one = open_socket(address.ss_family);
+    if (one < 0)
+        return one;
+    if (setsockopt(one, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
+        result = -errno;
+    if (result == 0)
+        result = bind_and_listen(one, (struct sockaddr *)&address, length);
+    if (result == 0 && dup3(one, at, O_CLOEXEC) < 0)
+        result = errno == EBADF ? -EMFILE : -errno;
+    close(one);
+    return result;
+}
+
+/* The first of `count` consecutive descriptors that are free, with room before them for what is
+ * opened meanwhile. */
+static int free_range(unsigned count)
+{
+    int first = FIRST_OF_MANY, fd = first;
+
+    for (; fd < first + (int)count; fd++)
+        if (fcntl(fd, F_GETFD) >= 0)
+            first = fd + 1;
+    return first;
+}
+
+int listen_multiply(int fd, unsigned count)
+{
+    int first = free_range(count), on = 1, result = 0, made = 0;
+
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0)
+        result = -errno;
+    if (result == 0 && dup3(fd, first, O_CLOEXEC) < 0)
+        result = errno == EBADF ? -EMFILE : -errno;
+    close(fd);
+    while (result == 0 && ++made < (int)count)
+        result = open_beside(first, first + made);
+    while (result < 0 && made-- > 0)
+        close(first + made);
+    return result < 0 ? result : first;
 }
 
 /* 0 if fd is a stream socket that listens. */

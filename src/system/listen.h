@@ -69,6 +69,17 @@ int listen_inherit(int fd, const struct listen_options *options, char *name, siz
  */
 int listen_accept(int fd, struct in6_addr *client) __attribute__((warn_unused_result));
 
+/*
+ * Makes `count` sockets of a TCP one that listens, which fd becomes the first of: all bound to the
+ * same address (SO_REUSEPORT), where the kernel chooses by a hash of a connection's addresses in
+ * whose backlog it waits. They get consecutive descriptors and keep them for their life.
+ * SO_REUSEPORT is set when the first is bound already, so that whoever has the port is found.
+ *
+ * Returns the first descriptor, in place of fd, which is closed in either case; or a negative
+ * errno: -EMFILE, or what bind(2) and others say.
+ */
+int listen_multiply(int fd, unsigned count) __attribute__((warn_unused_result));
+
 /* How many connections wait to be accepted; of a Unix socket, which does not tell, a few if any. */
 unsigned listen_backlog(int fd);
 

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.skipif(
     VARIANT != "release", reason="a sanitizer must be the first library"
 )
 
-RUNNABLE = [c for c in CONFIGURATIONS if supported(c)]
+WATCHING = [c for c in CONFIGURATIONS if supported(c) and not c.name.endswith("-lock")]  # by epoll
 GET = b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -133,7 +133,7 @@ def test_a_loop_without_room_serves_all_the_same(launch: Launcher, kernel: Kerne
     kernel.allow("epoll_add")
 
 
-@pytest.mark.parametrize("configuration", RUNNABLE, ids=[c.name for c in RUNNABLE])
+@pytest.mark.parametrize("configuration", WATCHING, ids=[c.name for c in WATCHING])
 def test_no_room_at_the_start_is_a_start_that_fails(configuration: Configuration, kernel: Kernel) -> None:
     kernel.refuse("epoll_add", errno.ENOSPC)
     done = subprocess.run(

@@ -47,6 +47,9 @@ def test_one_loop_a_core_shares_the_only_two_cores_with_wrk() -> None:
         ("treads", "did you mean threads"),
         ("coro+gil", "does not go with coro"),
         ("stealing+none", "prefork, threads, coro: .none"),
+        ("prefork+reuseport", "reuseport is for .* .connection"),
+        ("threads+none+connection+lock", "lock is for a pool"),
+        ("coro+connection+lock", "does not go with coro"),
         ("stealing+connection", "does not go with stealing"),
         ("nginx+connection", "does not go with nginx"),
         ("coro:x", "whole number"),
@@ -68,6 +71,9 @@ def test_the_command_asks_for_what_the_ready_line_must_say() -> None:
     assert anew.arguments()[:-1] == [
         "--model=prefork", "--workers=2", "--pool=none", "--dispatch=connection",
     ]  # fmt: skip
+    lock = plan.parse_models("prefork:2+connection+lock", [64], TWO)[0]
+    assert lock.label == "prefork(2)+connection+lock"
+    assert lock.arguments()[2:-1] == ["--dispatch=connection", "--accept=lock"]
     assert anew.contexts(64, WORKLOADS["hello"]) == 2  # at a time, as of a pool
 
 

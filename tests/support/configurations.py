@@ -46,7 +46,7 @@ class Configuration:
 
     @property
     def dispatch(self) -> str:
-        return "connection" if self.name.endswith("-connection") else "request"
+        return "connection" if "-connection" in self.name else "request"
 
     @property
     def per_connection(self) -> bool:
@@ -89,6 +89,12 @@ CONFIGURATIONS = (
     ),
     Configuration(
         "threads-connection", ("--model=threads", _POOL, "--dispatch=connection"), ("release", "tsan")
+    ),
+    Configuration(
+        "prefork-connection-lock",
+        ("--model=prefork", _POOL, "--dispatch=connection", "--accept=lock"),
+        ("release",),
+        _HOW,
     ),
     Configuration("prefork-none", ("--model=prefork", _POOL, "--pool=none"), ("release", "asan"), _HOW),
     Configuration(

@@ -75,6 +75,11 @@ def memory_bytes(pid: int) -> int:
     return sum(map(int, found)) * 1024
 
 
+def system_call(pid: int) -> str:
+    """The number of the one that the first thread of pid waits in, or "running"."""
+    return Path(f"/proc/{pid}/syscall").read_text().split()[0]
+
+
 def in_nanosleep(pid: int) -> bool:
     """True when a thread of pid is in the system call clock_nanosleep (x86-64 or AArch64)."""
     for task in os.listdir(f"/proc/{pid}/task"):

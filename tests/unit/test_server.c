@@ -103,6 +103,57 @@ static void what_was_passed_stays_its_givers(void **state)
     assert_int_equal(access("socket", F_OK), -1);
 }
 
+/* Which a worker accepts at, of as many as there were workers once. */
+static void sockets_are_shared_out_to_whoever_there_is(void **state)
+{
+    (void)state;
+    for (unsigned count = 1; count <= 5; count++)
+        for (unsigned workers = 1; workers <= 5; workers++) {
+            const struct server server = {.more_listeners = count - 1, .workers = workers};
+            unsigned attended = 0, busy = 0;
+
+            for (unsigned k = 0; k < count; k++)
+                for (unsigned number = 0; number < workers; number++)
+                    if (server_own(&server, number, k)) {
+                        attended |= 1U << k;
+                        busy |= 1U << number;
+                    }
+            assert_int_equal(attended, (1U << count) - 1);
+            assert_int_equal(busy, (1U << workers) - 1);
+        }
+}
+
+static void several_sockets_stay_several(void **state)
+{
+    unsigned before = open_descriptors();
+    struct config config = config_here(), changed;
+    struct server server, next, last;
+
+    (void)state;
+    config.listen = "127.0.0.1:0";
+    config.accept = ACCEPT_REUSEPORT;
+    changed = config;
+    assert_int_equal(server_open(&server, &config, NULL, 3, &none, error, sizeof error), 0);
+    assert_int_equal(server.more_listeners, 2);
+    assert_int_equal(server_open_next(&next, &server, &changed, NULL, 2, error, sizeof error), 0);
+    assert_int_equal(next.listen_fd, server.listen_fd);
+    assert_int_equal(next.more_listeners, 2); /* somebody may wait there */
+    changed.accept = ACCEPT_SHARED;
+    assert_int_equal(server_open_next(&next, &server, &changed, NULL, 2, error, sizeof error),
+                     -EINVAL);
+    assert_non_null(strstr(error, "--accept=reuseport"));
+    changed.listen = "127.0.0.2:0";
+    assert_int_equal(server_open_next(&next, &server, &changed, NULL, 2, error, sizeof error), 0);
+    assert_int_equal(next.more_listeners, 0);
+    assert_int_equal(server_open_next(&last, &next, &config, NULL, 2, error, sizeof error), 0);
+    assert_int_equal(last.more_listeners, 1);
+    server_close(&last);
+    server_close(&next);
+    server_close(&server);
+    assert_int_equal(open_descriptors(), before);
+    shared_free(server.shared);
+}
+
 static void the_next_generation_shares_the_socket_and_the_counters(void **state)
 {
     struct config config = config_here(), changed = config;
@@ -280,6 +331,8 @@ int main(void)
         IN_SCRATCH(what_was_passed_stays_its_givers),
         IN_SCRATCH(the_next_generation_shares_the_socket_and_the_counters),
         IN_SCRATCH(what_is_done_once_cannot_change),
+        IN_SCRATCH(several_sockets_stay_several),
+        cmocka_unit_test(sockets_are_shared_out_to_whoever_there_is),
         IN_SCRATCH(the_access_log_is_opened_anew),
         cmocka_unit_test(the_earlier_deadline_counts),
         cmocka_unit_test(a_lame_duck_is_leaving_and_not_stopping),

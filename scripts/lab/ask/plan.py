@@ -20,7 +20,9 @@ MODELS = (*POOLS, "coro")  # the three that every reference run compares
 OURS = (*MODELS, "stealing")
 ANEW = "none"  # as --pool has it
 # What can be said of a configuration beside its size, and of which models.
-FLAGS = {"gil": ("threads",), ANEW: MODELS, "connection": MODELS, "request": MODELS}
+ACCEPTS = ("lock", "reuseport")  # as --accept has them, where it is not shared
+FLAGS = {"gil": ("threads",), ANEW: MODELS, "connection": MODELS, "request": MODELS,
+         **{name: POOLS for name in ACCEPTS}}  # fmt: skip
 FLOOR = "floor"  # scripts/floor.c
 # Other servers (see peers): a pool's worker is taken for a request or connection; a loop's not.
 PEER_POOLS = (
@@ -65,6 +67,7 @@ class Configuration:
     gil: bool = False
     anew: bool = False  # what serves is made for each request or connection; workers: at most so many at a time
     dispatch: str | None = None
+    accept: str | None = None
     suffix: str = ""  # tells apart what would have the same label
     offered: float | None = None
     two_machines: bool = False  # one for each: cores of the same number are two
@@ -77,6 +80,7 @@ class Configuration:
         name += "+gil" if self.gil else ""
         name += f"+{ANEW}" if self.anew else ""
         name += f"+{self.dispatch}" if self.dispatch else ""
+        name += f"+{self.accept}" if self.accept else ""
         name += f" at {self.offered * 100:g} %" if self.offered else ""
         return name + self.suffix
 
@@ -148,6 +152,7 @@ class Configuration:
         arguments += ["--gil"] if self.gil else []
         arguments += [f"--pool={ANEW}"] if self.anew else []
         arguments += [f"--dispatch={self.dispatch}"] if self.dispatch else []
+        arguments += [f"--accept={self.accept}"] if self.accept else []
         arguments += [f"--root={root}"] if root else []
         arguments += [] if address == LOOPBACK else ["--allow-root"]  # beyond loopback it asks for that
         return [*arguments, f"--listen={address}:0"]
@@ -304,6 +309,8 @@ def parse_models(text: str, pool_sizes: Sequence[int], cores: Cores) -> list[Con
                 there_are = "; ".join(f"{', '.join(models)}: +{name}" for name, models in FLAGS.items())
                 raise UsageError(f"model {spec!r}: {flag!r} does not go with {model} ({there_are})")
             config = with_flag(config, flag)
+        if config.accept and (config.anew or config.dispatch != "connection"):
+            raise UsageError(f"model {spec!r}: +{config.accept} is for a pool's workers with +connection")
         if count == "cores":
             if len(cores.server) == 1:
                 config = replace(config, server_cpus=cores.wide.server, load_cpus=cores.wide.load)
@@ -326,6 +333,8 @@ def with_flag(config: Configuration, flag: str) -> Configuration:
     """flag: one of FLAGS."""
     if flag == "gil":
         return replace(config, gil=True)
+    if flag in ACCEPTS:
+        return replace(config, accept=flag)
     return replace(config, anew=True) if flag == ANEW else replace(config, dispatch=flag)
 
 

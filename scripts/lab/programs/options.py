@@ -58,7 +58,7 @@ def parser() -> Parser:
                             help=(preset.__doc__ or "").replace("%", "%%"))
     add = made.add_argument
     add("--models", metavar="LIST",
-        help="MODEL[:WORKERS] with +gil, +none (--pool=none) or +connection, ...; WORKERS may be 'cores' "
+        help="MODEL[:WORKERS] with +gil, +none (--pool=none), +connection, +lock, ...; WORKERS may be 'cores' "
         f"({presets.QUICK_MODELS})")
     add("--workloads", metavar="LIST",
         help=f"names, idle:N, or a route with a query of its own ({presets.QUICK_WORKLOADS})")

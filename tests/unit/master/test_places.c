@@ -83,6 +83,7 @@ static void who_stands_in_for_whom_is_noted_at_both(void **state)
     assert_int_equal(places_add(&places, place(1), &slots), 0);
     assert_ptr_equal(place(1)->replacement, place(3));
     assert_ptr_equal(place(3)->replaces, place(1));
+    assert_int_equal(place(3)->seat, 1); /* it has what that one had */
     assert_int_equal(places_add(&places, NULL, &slots), 0);
     places_remove(&places, place(1), &slots); /* the old one goes first, or the new one */
     assert_null(place(3)->replaces);

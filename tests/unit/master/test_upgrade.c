@@ -115,6 +115,25 @@ static void the_socket_is_taken_where_listen_is_the_same(void **state)
     take_back(&passed);
 }
 
+static void those_behind_it_come_with_it(void **state)
+{
+    struct passed passed = pass();
+    int second = dup3(passed.listen, passed.listen + 1, 0);
+    struct inherited inherited;
+
+    (void)state;
+    set_variable(&passed, "R:L+1:0:127.0.0.1:8080");
+    inherited = upgrade_inherit(LISTEN);
+    assert_int_equal(inherited.listen_fd, passed.listen);
+    assert_true(inherited.reuseport);
+    assert_int_equal(inherited.more_listeners, 1);
+    assert_true(ends_at_exec(passed.listen) && ends_at_exec(second));
+    set_variable(&passed, "R:L+1:0:127.0.0.1:8081");
+    assert_int_equal(upgrade_inherit(LISTEN).listen_fd, -1);
+    assert_false(is_open(passed.listen) || is_open(second));
+    take_back(&passed);
+}
+
 static void with_another_listen_it_is_closed(void **state)
 {
     struct passed passed = pass();
@@ -146,8 +165,9 @@ static void what_makes_no_sense_is_ignored_and_said(void **state)
 {
     /* Nothing is open at 999. */
     static const char *const texts[] = {
-        "",        "x",       "R",       "R:",       "R:L",       "R:L:",      "R:L:2:a", "R:L:0",
-        "R:x:0:a", "x:L:0:a", "R L 0:a", "-1:L:0:a", "999:L:0:a", "R:999:0:a", "2:L:0:a", "R:2:0:a",
+        "",        "x",        "R",           "R:",        "R:L",        "R:L:",    "R:L:2:a",
+        "R:L:0",   "R:L+:0",   "R:L+999:0:a", "R+0:L:0:a", "R:L+-1:0:a", "R:x:0:a", "x:L:0:a",
+        "R L 0:a", "-1:L:0:a", "999:L:0:a",   "R:999:0:a", "2:L:0:a",    "R:2:0:a",
     };
     struct passed passed = pass();
 
@@ -426,6 +446,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(without_the_variable_nothing_is_inherited),
         cmocka_unit_test(the_socket_is_taken_where_listen_is_the_same),
+        cmocka_unit_test(those_behind_it_come_with_it),
         cmocka_unit_test(with_another_listen_it_is_closed),
         cmocka_unit_test(a_service_managers_socket_is_taken_in_any_case),
         cmocka_unit_test(what_makes_no_sense_is_ignored_and_said),

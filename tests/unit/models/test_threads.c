@@ -59,6 +59,23 @@ static void coro_refuses_what_threads_share(void **state)
     planned_takes(&coro_model, &planned.config);
 }
 
+static void only_who_accepts_for_himself_does_it_in_turn(void **state)
+{
+    (void)state;
+    planned.config.accept = ACCEPT_LOCK;
+    planned.config.listen = "unix:socket";
+    planned_refuses(&threads_model, &planned.config, "--accept=lock: ");
+    planned.config.dispatch = DISPATCH_CONNECTION;
+    planned_takes(&threads_model, &planned.config);
+    planned_refuses(&coro_model, &planned.config, "--accept=lock: ");
+    planned.config.accept = ACCEPT_REUSEPORT;
+    planned_refuses(&threads_model, &planned.config, "--accept=reuseport: of a Unix socket");
+    planned.config.listen = "127.0.0.1:0";
+    planned_takes(&threads_model, &planned.config);
+    planned.config.pool = POOL_NONE;
+    planned_refuses(&threads_model, &planned.config, "--accept=reuseport: ");
+}
+
 static void coro_refuses_stacks_too_small_for_the_database(void **state)
 {
     (void)state;
@@ -104,6 +121,7 @@ int main(void)
         PLANNED_TEST(threads_are_of_one_process),
         PLANNED_TEST(without_a_pool_they_are_too),
         PLANNED_TEST(coro_refuses_what_threads_share),
+        PLANNED_TEST(only_who_accepts_for_himself_does_it_in_turn),
         PLANNED_TEST(coro_refuses_stacks_too_small_for_the_database),
         PLANNED_TEST(coro_changes_nothing_of_a_plan),
         PLANNED_TEST(stealing_is_of_one_process),

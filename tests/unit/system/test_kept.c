@@ -70,6 +70,10 @@ static void all_others_are_closed(void **state)
     kept_add(&kept, FIRST + 4); /* and of one twice nothing either */
     kept_add(&kept, FIRST);
     assert_int_equal(left_of(kept), 3U | 3U << 4 | 1U << (LAST - FIRST));
+    kept_add_some(&kept, FIRST + 1, 3); /* some in a row */
+    assert_int_equal(left_of(kept), 0xfU | 3U << 4 | 1U << (LAST - FIRST));
+    assert_true(kept_has(&kept, FIRST + 2) && kept_has(&kept, FIRST + 3));
+    assert_false(kept_has(&kept, FIRST + 6));
 }
 
 static void none_is_not_added(void **state)

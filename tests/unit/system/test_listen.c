@@ -15,6 +15,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -84,6 +85,64 @@ static void a_port_that_is_taken_is_told(void **state)
     assert_non_null(strstr(error, first));
     assert_int_equal(listen_probe(first, false, error, sizeof error), 0); /* it may be ours */
     close(fd);
+}
+
+static unsigned in_a_row(int first)
+{
+    unsigned count = 0;
+
+    while (fcntl(first + (int)count, F_GETFD) == FD_CLOEXEC &&
+           (fcntl(first + (int)count, F_GETFL) & O_NONBLOCK))
+        count++;
+    return count;
+}
+
+/* Each connection waits at one of them; who else wants the port still does not get it. */
+static void several_are_bound_to_one_port(void **state)
+{
+    int fd = open_here("127.0.0.1:0", false), first = listen_multiply(fd, 3);
+    char mine[LISTEN_NAME_SIZE];
+    unsigned waiting = 0;
+    int clients[32];
+
+    (void)state;
+    memcpy(mine, name, sizeof mine);
+    assert_true(first >= 0);
+    assert_int_equal(in_a_row(first), 3);
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
+    for (size_t i = 0; i < sizeof clients / sizeof clients[0]; i++)
+        clients[i] = client();
+    for (int k = 0; k < 3; k++) {
+        unsigned here = listen_backlog(first + k);
+
+        assert_true(here < 32);
+        waiting += here;
+    }
+    assert_int_equal(waiting, 32);
+    assert_int_equal(open_here(mine, false), -EADDRINUSE);
+    memcpy(name, mine, sizeof name);
+    for (int k = 0; k < 3; k++)
+        assert_int_equal(listen_turn_away(first + k), 0);
+    assert_int_equal(client(), -ECONNREFUSED);
+    for (int k = 0; k < 3; k++)
+        close(first + k);
+    for (size_t i = 0; i < sizeof clients / sizeof clients[0]; i++)
+        close(clients[i]);
+}
+
+static void without_descriptors_for_all_there_is_none(void **state)
+{
+    int fd = open_here("127.0.0.1:0", false), first = listen_multiply(fd, 1);
+    struct rlimit limit, few;
+
+    (void)state;
+    assert_int_equal(in_a_row(first), 1);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    few = (struct rlimit){.rlim_cur = (rlim_t)first + 2, .rlim_max = limit.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &few);
+    assert_int_equal(listen_multiply(first, 3), -EMFILE);
+    setrlimit(RLIMIT_NOFILE, &limit);
+    assert_int_equal(in_a_row(first) + in_a_row(first + 1), 0);
 }
 
 static void other_machines_are_not_served_unless_allowed(void **state)
@@ -206,6 +265,8 @@ int main(void)
         cmocka_unit_test(forms),
         cmocka_unit_test(a_port_is_picked_and_named),
         cmocka_unit_test(a_port_that_is_taken_is_told),
+        cmocka_unit_test(several_are_bound_to_one_port),
+        cmocka_unit_test(without_descriptors_for_all_there_is_none),
         cmocka_unit_test(other_machines_are_not_served_unless_allowed),
         cmocka_unit_test(an_inherited_one_is_named_and_made_fit),
         cmocka_unit_test(what_cannot_be_served_is_told),

@@ -12,13 +12,24 @@
 static struct dedicated *dedicated;
 static pthread_t thread;
 
-static int begin(void **state)
+static int begin_with(void **state, enum config_accept accept)
 {
     struct rig *rig = rig_begin_process(state);
 
-    dedicated = dedicated_new(&rig->workers[0].pool_io.io, rig->stop_fd);
+    rig->config.accept = accept;
+    dedicated = dedicated_new(&rig->workers[0].pool_io.io, rig->stop_fd, 0);
     assert_non_null(dedicated);
     return 0;
+}
+
+static int begin(void **state)
+{
+    return begin_with(state, ACCEPT_SHARED);
+}
+
+static int begin_in_turn(void **state)
+{
+    return begin_with(state, ACCEPT_LOCK);
 }
 
 static int end(void **state)
@@ -186,15 +197,41 @@ static void it_says_when_it_has_served_its_share(void **state)
     stop(rig);
 }
 
+/* The turn is not kept while it serves, and not waited for when it is to finish. */
+static void it_accepts_in_its_turn(void **state)
+{
+    struct rig *rig = *state;
+    pthread_mutex_t *turn = &rig->server.shared->accept_turn;
+    int client = rig_connect(rig);
+
+    assert_int_equal(pthread_mutex_lock(turn), 0);
+    start();
+    rig_send(client, rig_request);
+    rig_expect_silence(client);
+    assert_int_equal(pthread_mutex_unlock(turn), 0);
+    rig_answer(client);
+    assert_int_equal(pthread_mutex_lock(turn), 0);
+    rig_ask(client);
+    close(client);
+    rig_wait(rig_open(rig) == 0);
+    atomic_store(&rig_control(rig)->draining, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(pthread_mutex_unlock(turn), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_worker_belongs_to_its_connection),      TEST(what_is_idle_for_too_long_is_closed),
-        TEST(without_a_place_nobody_is_accepted),      TEST(told_to_finish_it_does),
-        TEST(one_more_is_accepted_where_others_go_on), TEST(what_waits_is_served_at_the_end),
+        TEST(a_worker_belongs_to_its_connection),
+        TEST(what_is_idle_for_too_long_is_closed),
+        TEST(without_a_place_nobody_is_accepted),
+        TEST(told_to_finish_it_does),
+        TEST(one_more_is_accepted_where_others_go_on),
+        TEST(what_waits_is_served_at_the_end),
         TEST(it_says_when_it_has_served_its_share),
+        cmocka_unit_test_setup_teardown(it_accepts_in_its_turn, begin_in_turn, end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
