@@ -35,8 +35,7 @@ enum {
 struct dedicated {
     struct attendant attendant;
     int listen_fd; /* where a connection waits, or may do so */
-    int epoll_fd;  /* its listening sockets and the stop descriptor; -1 once it stops, and with lock
-                    */
+    int epoll_fd;  /* those that are its own, and the stop descriptor; -1: with lock, or stopping */
     bool turn;     /* it is this one's, see server_shared.accept_turn */
 };
 

@@ -9,13 +9,12 @@
  *
  * --accept says how several of them accept:
  *
- *  - shared: all wait for one socket, and the kernel wakes one of those that do for each
- * connection.
+ *  - shared: all wait for one socket; for each connection the kernel wakes one of those that do.
  *  - lock: they wait for their turn to wait for it, as Apache's did by its AcceptMutex. The lock is
  *    a robust one: whoever is killed holding it, the next has it.
  *  - reuseport: each has a socket of its own, and the kernel chooses in whose backlog a connection
- *    waits, by a hash. Nobody else can take it from there: who waits behind a busy worker waits
- * until that is done, while others are idle. That is the lesson of it.
+ *    waits, by a hash. Nobody else can take it from there: who waits behind a busy worker waits for
+ *    that one, while others are idle. That is the lesson of it.
  *
  * Of what the kernel has accepted none is lost with any. With reuseport the sockets are the
  * master's too, which opens them once for a --listen. They stay open when workers die, are

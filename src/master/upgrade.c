@@ -32,8 +32,8 @@ static void execute(const struct command *command, const struct server *server, 
 {
     char value[VALUE_SIZE], more[20] = "";
 
-    if (server->config->accept ==
-        ACCEPT_REUSEPORT) /* who does not know of it does not understand */
+    /* Older programs, which would leave the others unattended, do not understand it. */
+    if (server->config->accept == ACCEPT_REUSEPORT)
         snprintf(more, sizeof more, "+%u", server->more_listeners);
     snprintf(value, sizeof value, "%d:%d%s:%d:%s", ready_fd, server->listen_fd, more,
              server->listen_shared, server->config->listen);

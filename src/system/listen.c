@@ -306,8 +306,7 @@ int listen_probe(const char *text, bool local_only, char *error, size_t error_si
     return result;
 }
 
-/* One more of those that are bound where fd is, at the descriptor `at`, which is free. 0 or -errno.
- */
+/* One more that is bound where fd is, at the descriptor `at`, which is free. 0 or -errno. */
 static int open_beside(int fd, int at)
 {
     struct sockaddr_storage address = {0};
