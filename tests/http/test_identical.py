@@ -86,7 +86,7 @@ _OWN: Dict[str, Dict[str, str]] = {
     },
     "status": {
         r'"model":"[a-z]+"': '"model":M',
-        r'"(workers|listen|dispatch|pool|gil|max-connections)":"[^"]*"': r'"\1":V',
+        r'"(workers|listen|dispatch|pool|accept|gil|max-connections)":"[^"]*"': r'"\1":V',
         rf'"([a-z0-9_]+)":{_NUMBER}': r'"\1":N',
         r'(?s)"workers":\[.*\]': '"workers":L',
     },
