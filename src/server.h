@@ -64,10 +64,11 @@ struct server {
  * that, some have several, or several have one: whatever comes, somebody waits for it. */
 static inline bool server_own(const struct server *server, unsigned number, unsigned k)
 {
-    unsigned count = server->more_listeners + 1;
-    unsigned fewer = server->workers < count ? server->workers : count;
+    unsigned more = server->workers - 1; /* than one, of whichever there are fewer */
 
-    return k % fewer == number % fewer;
+    if (more > server->more_listeners)
+        more = server->more_listeners;
+    return k % (more + 1) == number % (more + 1);
 }
 
 /* The whole server is being stopped: nobody will accept, idle connections are to be closed. */
