@@ -10,7 +10,7 @@ from typing import List
 import pytest
 
 from support.client import Connection, message
-from support.configurations import each_way, only
+from support.configurations import only
 from support.server import Launcher, Server
 from support.variant import patience
 from support.waiting import eventually
@@ -39,7 +39,6 @@ def _take_steadily(connection: Connection, rate: float, seconds: float) -> int:
     return taken
 
 
-@each_way
 @pytest.mark.parametrize("family, rate", [("inet", 1 << 20), ("unix", 256 << 10)])
 def test_a_steady_download_is_served(
     launch: Launcher, big_site: Path, tmp_path: Path, family: str, rate: float
@@ -128,7 +127,6 @@ def _sockets_of(server: Server) -> List[str]:
     return [row[3] for row in rows if row[1].endswith(port) and not row[4].startswith("00000000:")]
 
 
-@each_way
 def test_what_was_sent_to_a_lost_reader_is_dropped(launch: Launcher, big_site: Path) -> None:
     """Megabytes of the kernel's would else be kept for as long as the client likes."""
     server = launch(f"--root={big_site}", f"--write-timeout={WRITE_TIMEOUT}")

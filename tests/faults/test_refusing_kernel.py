@@ -144,7 +144,9 @@ def test_no_room_at_the_start_is_a_start_that_fails(configuration: Configuration
     assert "No space left on device" in done.stderr and "ready" not in done.stderr, done.stderr
 
 
-def _forbid_accepting(launch: Launcher, kernel: Kernel, number: int) -> None:
+@pytest.mark.parametrize("number", [errno.EPERM, errno.ENETDOWN, errno.EMFILE, errno.EOPNOTSUPP])
+def test_accepting_is_forbidden(launch: Launcher, kernel: Kernel, number: int) -> None:
+    """As by a firewall or a filter of system calls. It is said, nobody spins, and it is tried again."""
     server = launch(environment=kernel.environment)
     assert server.get("/hello").status == 200
     kernel.refuse("accept", number)
@@ -157,17 +159,6 @@ def _forbid_accepting(launch: Launcher, kernel: Kernel, number: int) -> None:
     kernel.allow("accept")
     assert waiting.read_response().status == 200
     waiting.close()
-
-
-def test_accepting_is_forbidden(launch: Launcher, kernel: Kernel) -> None:
-    """As by a firewall or a filter of system calls. It is said, nobody spins, and it is tried again."""
-    _forbid_accepting(launch, kernel, errno.EPERM)
-
-
-@only("prefork", "coro")  # no model tells them apart
-@pytest.mark.parametrize("number", [errno.ENETDOWN, errno.EMFILE, errno.EOPNOTSUPP])
-def test_accepting_fails_otherwise(launch: Launcher, kernel: Kernel, number: int) -> None:
-    _forbid_accepting(launch, kernel, number)
 
 
 def _is_quiet(server: Server, pids: Callable[[], List[int]]) -> bool:
