@@ -131,11 +131,10 @@ static int check_accept(const struct config *config, bool reuseport, char *error
 {
     if ((config->accept == ACCEPT_REUSEPORT) == reuseport)
         return 0;
-    snprintf(
-        error, error_size,
-        "--accept=reuseport is for sockets that the server opens for it, and for these for good: "
-        "expected %s, another --listen, or a start from new",
-        reuseport ? "that" : "shared or lock");
+    snprintf(error, error_size,
+             "--accept: the listening socket was opened %s reuseport, and stays so: expected %s, "
+             "another --listen, or a restart",
+             reuseport ? "with" : "without", reuseport ? "reuseport" : "shared or lock");
     return -EINVAL;
 }
 

@@ -348,7 +348,7 @@ def test_one_that_was_passed_is_not_several(activate: Callable[..., Activated]) 
     with _tcp() as one:
         server = activate([one], "--model=prefork", "--dispatch=connection", "--accept=reuseport")
         assert server.finish() == 1
-        assert "--accept=reuseport is for sockets that the server opens for it" in server.log
+        assert "--accept: the listening socket was opened without reuseport" in server.log
 
 
 def test_variables_for_another_process_are_ignored(activate: Callable[..., Activated]) -> None:

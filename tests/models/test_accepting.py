@@ -147,10 +147,10 @@ def test_a_socket_that_stays_stays_what_it_is(launch: Launcher, tmp_path: Path) 
     """Who waits at one of several is theirs who attend it: another --accept needs another --listen."""
     file = tmp_path / "server.conf"
     file.write_text("accept = reuseport\n")
-    server = launch(f"--config={file}", expected=["reload: --accept", "upgrade: ", "--accept=reuseport is for"])
+    server = launch(f"--config={file}", expected=["reload: --accept", "upgrade: ", "--accept: the listening"])
     file.write_text("accept = lock\n")
     server.signal(signal.SIGHUP)
-    server.wait_for_line("reload: --accept=reuseport is for .*; the server goes on as it was")
+    server.wait_for_line("reload: --accept: .* opened with reuseport, .*; the server goes on as it was")
     server.signal(signal.SIGUSR2)
     server.wait_for_line("upgrade: the new server .*; this one goes on")
     assert server.get("/hello").status == 200
