@@ -3,7 +3,8 @@
 
 A claim has parts; each part is a ratio, taken in pairs within blocks or rounds, with its
 interval, and is judged as goals are: PASS, FAIL or VOID (see goals). A claim fails with any of
-its parts, and is void when none fails but one is; but claims of what is usual, by most. All of this is pure; programs/claims measures.
+its parts, and is void when none fails but one is; one of what is usual by most of them. All of this is
+pure; programs/claims measures.
 """
 
 from __future__ import annotations
