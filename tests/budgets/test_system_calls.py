@@ -26,10 +26,11 @@ class EachMs(float):
     """Calls for each millisecond that passes, in place of each request."""
 
 
+Budget = Mapping[str, float]  # calls by their names
 # A pool's keeper of the time waits on a futex once a millisecond (leaders.h), and no request on any.
-KEEPER = {"futex": EachMs(1)}
+KEEPER: Budget = {"futex": EachMs(1)}
 # The watch of stealing looks as often, and into the set of the thread if that is behind.
-WATCHED = {"recvfrom": 1, "sendto": 1, "poll": EachMs(2)}
+WATCHED: Budget = {"recvfrom": 1, "sendto": 1, "poll": EachMs(2)}
 # What it takes to make a worker, begin and end it, and hear of that; the C library's own calls among it.
 ANEW = {
     "getpid": 2, "gettid": 1, "rt_sigaction": 2, "sigaltstack": 2, "set_robust_list": 1,
@@ -37,7 +38,7 @@ ANEW = {
 }  # fmt: skip
 CHILD = {"clone": 1, "wait4": 2, "close_range": 4, "prctl": 1, "getppid": 1, "rt_sigprocmask": 1}
 THREAD = {"clone3": 1, "futex": 1, "madvise": 1, "rseq": 1, "rt_sigprocmask": 4, "sched_getaffinity": 1, "write": 1}
-BUDGETS = [
+BUDGETS: "list[tuple[Configuration, Budget]]" = [
     # One epoll_wait() serves all connections that are ready: at most one each.
     (CORO, {"recvfrom": 1, "sendto": 1, "epoll_wait": 1}),
     (THREADS, {"epoll_wait": 1, "recvfrom": 1, "sendto": 1, "epoll_ctl": 1}),
@@ -71,7 +72,7 @@ pytestmark = [
 @pytest.mark.parametrize("depth", [1, 16], ids=["one-by-one", "pipelined"])
 @pytest.mark.parametrize(("configuration", "budget"), BUDGETS, ids=[c.name for c, _ in BUDGETS])
 def test_hello(
-    configuration: Configuration, budget: "Mapping[str, float]", depth: int, tmp_path: Path
+    configuration: Configuration, budget: Budget, depth: int, tmp_path: Path
 ) -> None:
     """Sixteen requests that come in one piece cost no more calls than one: all is in one send."""
     print(f"{configuration.name}: calls for {depth} requests in one piece")
@@ -82,7 +83,7 @@ def test_hello(
     ("configuration", "budget"), CLOSE_BUDGETS, ids=[c.name for c, _ in CLOSE_BUDGETS]
 )
 def test_a_connection_of_one_request(
-    configuration: Configuration, budget: "Mapping[str, float]", tmp_path: Path
+    configuration: Configuration, budget: Budget, tmp_path: Path
 ) -> None:
     print(f"{configuration.name}: calls for a connection of one request")
     _check(lambda: system_calls_of_a_connection(configuration, tmp_path), budget)
@@ -95,7 +96,7 @@ def test_one_look_serves_all_who_are_ready(clients: int, turns: int, tmp_path: P
     _check(lambda: system_calls(STEALING, tmp_path, clients=clients), {**WATCHED, "epoll_wait": turns})
 
 
-def _check(measure: "Callable[[], Calls]", budget: "Mapping[str, float]") -> None:
+def _check(measure: "Callable[[], Calls]", budget: Budget) -> None:
     """What the time adds is measured again where it is too much: a busy machine only adds to it,
     while a change that costs every request a call exceeds in every attempt."""
     over: "dict[str, str]" = {}
@@ -106,11 +107,11 @@ def _check(measure: "Callable[[], Calls]", budget: "Mapping[str, float]") -> Non
     assert not over, "; ".join(over.values())
 
 
-def _each(name: str, budget: "Mapping[str, float]") -> float:
+def _each(name: str, budget: Budget) -> float:
     return {**KEEPER, **budget}.get(SAME.get(name, name), 0)
 
 
-def _over(found: Calls, budget: "Mapping[str, float]") -> "dict[str, str]":
+def _over(found: Calls, budget: Budget) -> "dict[str, str]":
     """What exceeds its budget, by name."""
     print(found)
     assert found.counts, "nothing was traced"
