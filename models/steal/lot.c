@@ -22,7 +22,6 @@
 #include <errno.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "descriptors.h"
@@ -122,18 +121,6 @@ struct steal_conn *steal_claim(struct team *team, uint32_t entry)
 
 /* ---- parking ---------------------------------------------------------------------------- */
 
-/* Called for a connection that may be another's by now, who may close it "while" epoll_ctl() names
- * it: then it is of no effect, or the kernel looks once in vain at who has the number.
- * ThreadSanitizer is not told. */
-static int arm(int epoll_fd, int fd, struct epoll_event *event)
-{
-#ifdef __SANITIZE_THREAD__
-    return (int)syscall(SYS_epoll_ctl, epoll_fd, EPOLL_CTL_MOD, fd, event);
-#else
-    return epoll_ctl(epoll_fd, EPOLL_CTL_MOD, fd, event);
-#endif
-}
-
 static void park(struct team *team, struct thief *home, struct steal_conn *r)
 {
     int fd = r->c.conn.fd;
@@ -154,8 +141,10 @@ static void park(struct team *team, struct thief *home, struct steal_conn *r)
         if (!watched)
             shortage_report(team->server, "epoll", errno);
     }
+    /* Once parked it may be another's, who may close it meanwhile: then this is of no effect, or
+     * the kernel looks once in vain at who has the number. */
     if (atomic_exchange_explicit(&r->state, PARKED, memory_order_acq_rel) == AGAIN || unread)
-        (void)arm(home->lot_fd, fd, &event);
+        (void)epoll_ctl(home->lot_fd, EPOLL_CTL_MOD, fd, &event);
     if (!watched) /* now: who looked before would not have found it, and nobody would look again */
         atomic_store(&team->unheard, true);
 }
