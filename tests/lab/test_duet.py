@@ -2,6 +2,7 @@
 """Duets: what scripts/bench --against measures, judges, refuses and writes."""
 
 import json
+import math
 import subprocess
 import time
 from dataclasses import replace
@@ -37,7 +38,7 @@ def line(ratios: list[float], **fields: Any) -> against.Line:
 @pytest.mark.parametrize(
     "ratios, done, words, code",
     [
-        ([1.1, 1.11, 1.09, 1.1], True, "1.100 [1.084, 1.116] × main's in 4 duets: slower by 10 %", 0),
+        ([1.1, 1.11, 1.09, 1.1], True, "1.100 [1.074, 1.131] × main's in 4 duets: slower by 10 %", 0),
         ([0.9, 0.91, 0.89, 0.9], True, "× main's in 4 duets: faster by 10 %", 0),
         ([1.0, 1.01, 0.99, 1.0], True, "× main's in 4 duets: equal within ±3 %", 0),
         ([1.0, 1.2, 0.9, 1.1], False, "× main's in 4 duets: undecided, ", 3),
@@ -58,6 +59,16 @@ def test_a_turn_with_an_error_is_kept_and_is_no_pair() -> None:
     assert one.compared.ratios["cpu"] is None and len(one.turns) == 5
     assert "void, 3 " in one.text("main")
     assert against.verdict([one], []) == 3
+
+
+@pytest.mark.parametrize("ratios", [[1.1, 1.11, 1.09, 1.1], [0.9, 0.91, 0.89, 0.9], [1.0, 1.01, 0.99, 1.0]])
+def test_an_interval_has_room_for_what_is_not_chance(ratios: list[float]) -> None:
+    one = line(ratios)
+    by_chance, said = one.sampled["cpu"], one.compared.ratios["cpu"]
+    assert by_chance and said and said.ratio == by_chance.ratio and said.state == by_chance.state
+    for end, outward in ("low", min), ("high", max):
+        sampled, loosened = (math.log(getattr(each, end)) for each in (by_chance, said))
+        assert loosened == pytest.approx(outward(sampled * (1 + duet.SYSTEMATIC), sampled / (1 + duet.SYSTEMATIC)))
 
 
 @pytest.mark.parametrize(

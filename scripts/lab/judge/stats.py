@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Callable, Sequence
 
 from scipy.special import bdtr, stdtrit
@@ -118,6 +118,19 @@ def paired(
     logs = [math.log(first / second) for first, second in pairs]
     middle, low, high = map(math.exp, student(logs, stopped))
     return Comparison(middle, low, high, len(pairs), stopped=stopped, **names)
+
+
+def loosened(comparison: Comparison, share: float) -> Comparison:
+    """The interval with room for what is not chance: that ratios are read too far from 1, or too near,
+    by up to that share of the way. It stays on its side of 1."""
+    if comparison.n < ENOUGH:
+        return comparison
+    low, high, factor = math.log(comparison.low), math.log(comparison.high), 1 + share
+    return replace(
+        comparison,
+        low=math.exp(low / factor if low > 0 else low * factor),
+        high=math.exp(high * factor if high > 0 else high / factor),
+    )
 
 
 def alone(values: Sequence[float], **names: Any) -> Comparison | None:

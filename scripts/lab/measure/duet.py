@@ -28,6 +28,7 @@ from .sample import Sample
 from .wrk import Load
 
 WINDOW_S = 2.0
+SYSTEMATIC = 1 / 8  # of its distance from 1: how far a ratio is from the truth by other than chance (README.md)
 COMPUTING = ("sh", "-c", "while :; do :; done")
 
 

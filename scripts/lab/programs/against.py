@@ -81,21 +81,26 @@ class Line:
     turns: list[list[Sample]] = field(default_factory=list)  # of this server, of the other
 
     @property
-    def compared(self) -> Compared:
+    def sampled(self) -> dict[str, Comparison | None]:
+        """The ratios, with intervals that know of chance alone."""
         workload = self.cell.workload
         counted = [turn for turn in self.turns if not any(sample.void for sample in turn)]
         figures: dict[str, Callable[[Sample], float]] = {
             "cpu": lambda sample: duet.cpu_us(sample, workload.pipeline),
             "rps": lambda sample: sample.rps,
         }
-        ratios = {
+        return {
             name: stats.paired(
                 [(figure(mine), figure(others)) for mine, others in counted],
                 stopped=True, first=self.wanted.label, second="other", figure=name, noise=NOISE,
             )
             for name, figure in figures.items()
         }  # fmt: skip
-        return Compared(workload.name, self.cell.connections, self.wanted.label, ratios)
+
+    @property
+    def compared(self) -> Compared:
+        ratios = {name: ratio and stats.loosened(ratio, duet.SYSTEMATIC) for name, ratio in self.sampled.items()}
+        return Compared(self.cell.workload.name, self.cell.connections, self.wanted.label, ratios)
 
     def add(self, turn: list[Sample]) -> None:
         """One in which a gate fails is kept, and is no pair."""
@@ -104,9 +109,9 @@ class Line:
         self.turns.append(turn)
 
     def done(self, precision: float) -> bool:
-        cpu = self.compared.ratios.get("cpu")
+        said, cpu = self.compared.ratios["cpu"], self.sampled["cpu"]
         return (
-            cpu is not None and cpu.n >= LEAST and cpu.state != stats.UNDECIDED
+            said is not None and cpu is not None and cpu.n >= LEAST and said.state != stats.UNDECIDED
             and cpu.high / cpu.low <= (1 + precision) ** 2
         )  # fmt: skip
 
