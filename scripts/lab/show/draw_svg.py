@@ -27,6 +27,7 @@ BELOW_IN = 0.45  # for an axis and what it is called
 LETTER_IN = 0.072  # of a name, more or less: what shows the file has a font of its own
 FEW = 10  # blocks: as many are drawn, each as a mark
 SAID_WIDTH, SAID_IN = 24, 1.4  # of what stands beside a ratio: letters, inches
+PLOT_IN = 1.2  # of ratios, at least
 LOG_FROM = 20.0  # values that differ by so many times get a logarithmic axis
 DASHES = {4: (1.0, 1.2), 16: (3.0, 1.5), 256: (7.0, 2.0)}  # by pool size, marks hollow; else solid
 MARKERS = {"prefork": "s", "threads": "^", "coro": "o", "floor": "x"}
@@ -65,10 +66,10 @@ def number(value: float, _position: int = 0) -> str:
     return f"{value:.3g}"
 
 
-def titled(title: str, height_in: float) -> Figure:
+def titled(title: str, height_in: float, width_in: float = WIDTH_IN) -> Figure:
     """height_in: of what is below the title."""
-    lines = textwrap.wrap(title, int(WIDTH_IN / LETTER_IN))
-    figure = Figure(figsize=(WIDTH_IN, height_in + ROW_IN * (len(lines) + 0.5)))
+    lines = textwrap.wrap(title, int(width_in / LETTER_IN))
+    figure = Figure(figsize=(width_in, height_in + ROW_IN * (len(lines) + 0.5)))
     figure.text(0.02, 1 - 0.08 / figure.get_figheight(), "\n".join(lines), va="top", fontsize=9)
     return figure
 
@@ -195,7 +196,8 @@ def forest(panels: Panels, title: str) -> str:
     left_in = _names_in(line.name for line in every if not line.heading)
     bottom_in = row_in * len(every) + BELOW_IN * len(panels) + ROW_IN
     several = any(len(line.ratios) > 1 for line in every)
-    figure = titled(title, bottom_in + ROW_IN * several)
+    width_in = max(WIDTH_IN, left_in + PLOT_IN + SAID_IN)  # shown as wide as the others
+    figure = titled(title, bottom_in + ROW_IN * several, width_in)
     for compared, lines in panels.items():
         bottom_in -= row_in * len(lines)
         axes = placed(figure, bottom_in, row_in * len(lines), left_in, SAID_IN)
