@@ -64,29 +64,39 @@ def carried(workload: str, server: str, rate: float | None, **other: Any) -> dic
     return {"workload": workload, "server": server, "carries": found, **known}
 
 
-def test_what_the_models_carry_is_of_the_newest_reference_run_of_that(tmp_path: Path) -> None:
+def test_what_the_models_carry_is_of_the_newest_reference_run_that_has_the_workload(tmp_path: Path) -> None:
     root = repository(tmp_path, "reference")
     kept, mine = "capacity-reference", "capacity"
-    for at, (label, rate) in enumerate([(kept, 1.0), (kept, 3049.6), (mine, 2.0)]):
+    hello = [
+        carried("hello", "threads(16)", None), carried("hello", "coro", None, problem="no answer"),
+        carried("hello", "floor", 99.0),
+    ]  # fmt: skip
+    runs: list[tuple[int, str, int, float, list[dict[str, Any]]]] = [
+        (1, kept, 10, 1.0, [carried("hello", "prefork(16)", 5.0)]),
+        (2, kept, 50, 1.0, hello),
+        (3, kept, 50, 3049.6, []),
+        (4, mine, 50, 2.0, hello),
+    ]
+    for day, label, limit_ms, rate, others in runs:
         servers = [
             carried("sleep", "prefork(16)", rate), carried("sleep", "prefork(64)", 7.0),
-            carried("sleep", "threads(16)", 3000.0, decided=False), carried("sleep", "coro", None, at_least=12_345.0),
-            carried("hello", "threads(16)", None), carried("hello", "coro", None, problem="no answer"),
-            carried("hello", "floor", 99.0),
+            carried("sleep", "threads(64)", 3000.0, decided=False), carried("sleep", "coro", None, at_least=12_345.0),
         ]  # fmt: skip
-        folder = root / f"results/2026020{at + 1}T000000Z-{label}"
+        folder = root / f"results/2026020{day}T000000Z-{label}"
         folder.mkdir()
-        promise = {"percentile": "p99", "limit_us": 50_000.0}
-        document = {"schema": 1, "command": "scripts/capacity …", "promise": promise, "servers": servers}
+        promise = {"percentile": "p99", "limit_us": limit_ms * 1000.0}
+        document = {"schema": 1, "command": f"run {day}", "promise": promise, "servers": [*servers, *others]}
         (folder / "capacity.json").write_text(json.dumps(document))
     assert readme.main([], root) == 0
     text = (root / "README.md").read_text()
-    head, _, sleep, hello = [line for line in text.splitlines() if line.startswith("| ")]
+    head, _, *rows = [line for line in text.splitlines() if line.startswith("| ")]
     assert head.endswith(" | carries at p99 ≤ 50 ms |")
-    assert sleep.startswith("| sleep ") and sleep.endswith("| 3,050 / ~ 3,000 / ≥ 12,345 |")
-    assert hello.startswith("| hello ") and hello.endswith("| – / nothing / void |")
-    assert "prefork(16) / threads(16) / coro, at which" in text
-    assert "(results/20260202T000000Z-capacity-reference/table.txt)" in text
+    assert rows[0].startswith("| sleep ") and rows[0].endswith("| 3,050 / ~ 3,000 / ≥ 12,345 |")
+    assert rows[1].startswith("| hello ") and rows[1].endswith("| – / nothing / void |")
+    for day, workload, who in (2, "hello", "prefork / threads(16) / coro"), (3, "sleep", "prefork(16) / threads(64) / coro"):
+        line = next(line for line in text.splitlines() if line.startswith(f"Carries, of {workload}: "))
+        assert f" {who}, at which" in line and f"`run {day}`" in line
+        assert f"(results/2026020{day}T000000Z-capacity-reference/table.txt)" in line
 
 
 @pytest.mark.parametrize("label, renewed", [("reference", True), ("reference-2", True), ("full", False)])

@@ -2,7 +2,7 @@
 """scripts/results: the results in README.md and results/README.md, from the newest reference run, those in
 results/LOOPS.md, from the newest run of scripts/omission, and those in results/LADDER.md, from the newest
 results/<UTC time>-ladder-reference/, of scripts/bench --ladder. What the models carry, in README.md's table,
-is from the newest results/<UTC time>-capacity-reference/, of scripts/capacity.
+is, of each workload, from the newest results/<UTC time>-capacity-reference/ of scripts/capacity that has it.
 
 A reference run is a folder results/<UTC time>-reference*/. Nothing of it is typed: both texts
 follow from its run.json, and the files change only between their two markers. scripts/bench does
@@ -56,10 +56,20 @@ def newest_ladder(directory: Path) -> Path | None:
     return max((path.parent for path in found), default=None)
 
 
-def newest_capacity(directory: Path) -> Path | None:
-    """The folder of the newest reference run of scripts/capacity below results/."""
-    found = directory.glob(f"*-capacity-{REFERENCE}/{capacities.FILE}")
-    return max((path.parent for path in found), default=None)
+def carried(directory: Path, above: Path) -> tuple[str, dict[str, str], list[str]]:
+    """The column of what models carry: its head, each workload's from the newest of the reference runs of
+    scripts/capacity that has it, and how to read them. above: what links are relative to. Raises LabError."""
+    column_head, lines = "", list[str]()
+    cells: dict[str, str] = {}
+    for path in sorted(directory.glob(f"*-capacity-{REFERENCE}/{capacities.FILE}"), reverse=True):
+        document = capacities.load(path.parent)
+        head, found = capacities.column(document)
+        column_head = column_head or head
+        new = {name: cell for name, cell in found.items() if name not in cells and head == column_head}
+        cells |= new
+        if new:
+            lines += [capacities.reading_line(document, path.parent.relative_to(above), list(new)), ""]
+    return column_head, cells, lines
 
 
 def loops_text(directory: Path) -> str:
@@ -107,13 +117,11 @@ def text(directory: Path, readme: Path) -> str:
     results = run.results()
     place = folder.relative_to(readme.parent)
     found, reading_lines = overview.rows(results), [overview.reading_line(run.plan.blocks), ""]
-    carried = newest_capacity(directory)
-    if carried:
-        document = capacities.load(carried)
-        head, cells = capacities.column(document)
+    head, cells, lines = carried(directory, readme.parent)
+    if cells:
         found = [[*row, cells.get(row[0], words.NONE)] for row in found]
         found[0][-1] = head
-        reading_lines += [capacities.reading_line(document, carried.relative_to(readme.parent)), ""]
+        reading_lines += lines
     whole = readme.parent == directory
     more = "" if whole else f", [verdicts and plots]({directory.name}/{README})"
     out = [

@@ -5,7 +5,7 @@ README.md's table."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Mapping
+from typing import Any, Collection, Mapping
 
 from ..ask.plan import MODELS
 from ..judge import words
@@ -44,11 +44,11 @@ def column(document: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
     return f"carries at {Promise(**document['promise'])}", cells
 
 
-def reading_line(document: Mapping[str, Any], place: Path) -> str:
-    """Of the column. place: the run's folder, as a link has it."""
-    labels = dict.fromkeys(s["server"] for s in document["servers"])
+def reading_line(document: Mapping[str, Any], place: Path, workloads: Collection[str]) -> str:
+    """Of what the column has of these. place: the run's folder, as a link has it."""
+    labels = dict.fromkeys(s["server"] for s in document["servers"] if s["workload"] in workloads)
     named = [next((label for label in labels if label.partition("(")[0] == m), m) for m in MODELS]
     return (
-        f"Carries: requests/s that come by themselves (an open loop), {' / '.join(named)}, at which the promise still holds, "
-        f"by `{document['command']}`: [intervals and limits]({place}/table.txt)."
+        f"Carries, of {words.listed(list(workloads))}: requests/s that come by themselves (an open loop), {' / '.join(named)}, "
+        f"at which the promise still holds, by `{document['command']}`: [intervals and limits]({place}/table.txt)."
     )
