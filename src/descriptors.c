@@ -104,4 +104,6 @@ void descriptors_resolve(struct server *server, unsigned tables, unsigned kept)
     if (server->config->max_connections > 0 && server->config->max_connections < most)
         most = server->config->max_connections;
     server->max_connections = most < INT32_MAX ? (unsigned)most : INT32_MAX;
+    most = server->max_connections + reserve;
+    descriptor_table_grow(most < server->descriptors ? (unsigned)most : server->descriptors);
 }

@@ -45,7 +45,8 @@ int descriptors_admit(const struct server *server, struct worker_stats *stats,
 /*
  * Sets process_connections and max_connections, for a model whose workers have `tables` descriptor
  * tables between them; kept: descriptors that the workers of one table may have open beside
- * connections. Before any of them is made, or in each for itself.
+ * connections. Before any of them is made, or in each for itself. Makes room in this table, see
+ * descriptor_table_grow().
  */
 void descriptors_resolve(struct server *server, unsigned tables, unsigned kept);
 

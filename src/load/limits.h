@@ -8,7 +8,8 @@
 #include <stddef.h>
 
 /* Raises the limit of descriptors to what connections and threads need, the hard one too where
- * that is allowed. 0, or -errno with one line, without its end, in error. */
+ * that is allowed, and makes room for so many, before there are threads. 0, or -errno with one
+ * line, without its end, in error. */
 int limits_raise(unsigned connections, unsigned threads, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 

@@ -5,10 +5,15 @@
 #include "system/descriptor_limit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* More are not asked for: the parking lot reserves address space for each. */
 enum { MOST = 1 << 20 };
+
+/* 8 bytes each; and who lists /proc/PID/fd looks at all of them. */
+enum { MOST_ROOM = 1 << 16 };
 
 int descriptor_limit_raise(unsigned *count)
 {
@@ -36,4 +41,13 @@ int descriptor_limit_lower(unsigned count)
     if (limit.rlim_cur > count)
         limit.rlim_cur = count;
     return setrlimit(RLIMIT_NOFILE, &limit) < 0 ? -errno : 0;
+}
+
+void descriptor_table_grow(unsigned count)
+{
+    unsigned last = count < MOST_ROOM ? count : MOST_ROOM;
+    int fd = last == 0 ? -1 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, (int)last - 1);
+
+    if (fd >= 0)
+        close(fd);
 }

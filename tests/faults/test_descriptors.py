@@ -85,6 +85,23 @@ def test_thousands_come_and_go(server: Server) -> None:
 
 
 @per_request
+def test_there_is_room_for_all_connections_before_the_first(launch: Launcher) -> None:
+    """Who makes room in a table that threads or processes share waits for the kernel, and all others with him."""
+
+    def room() -> List[int]:
+        return [processes.room_for_descriptors(pid) for pid in server.worker_pids()]
+
+    server = launch("--max-connections=3000")
+    server.wait_for_workers()
+    before = room()
+    assert min(before) >= 3000
+    held = crowd(server.address, 300)
+    eventually("all are connected", server.open_connections, lambda count: count >= 300)
+    assert room() == before
+    disperse(held)
+
+
+@per_request
 def test_connections_beyond_the_limit_wait(launch: Launcher) -> None:
     server = launch("--max-connections=4")
     held = [server.connect() for _ in range(4)]

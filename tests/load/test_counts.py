@@ -16,6 +16,7 @@ import pytest
 from loading import BAD_USAGE, NOTHING, VOID, errors, finish, load, refused, run, start
 from staged import CLOSE, KEEP, LEAVE, OK, RESET, Staged, path_of
 from support.limits import need_open_files
+from support.processes import room_for_descriptors
 from support.variant import VARIANT
 from support.waiting import eventually
 
@@ -280,6 +281,14 @@ def test_what_the_host_has_too_little_of_is_one_line() -> None:
     if status == NOTHING:  # unless a million descriptors are allowed here
         assert said.count("\n") == 1
         assert said.startswith("load: --connections=1000000: needs 1002080 descriptors, and ulimit -Hn allows ")
+
+
+def test_there_is_room_for_all_connections_before_the_first() -> None:
+    """Who makes room in a table that threads share waits for the kernel, and what is due then is late."""
+    with Staged() as server:
+        process = start("--rate=10", "--duration=1", "--connections=5000", server.url)
+        eventually("there is room", lambda: room_for_descriptors(process.pid) >= 5000, within=1)
+        finish(process)
 
 
 def test_a_json_that_cannot_be_made_is_said_before_anything_is_asked(tmp_path: Path) -> None:

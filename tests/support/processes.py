@@ -59,6 +59,11 @@ def descriptors(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
+def room_for_descriptors(pid: int) -> int:
+    """How many its table, or the one it shares, has room for before the kernel makes it larger."""
+    return int(re.findall(r"^FDSize:\t(\d+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)[0])
+
+
 def cpu_seconds(pid: int) -> float:
     """User and system time of pid so far."""
     _, fields = _stat(pid)
