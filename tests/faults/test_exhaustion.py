@@ -255,7 +255,7 @@ def test_no_coroutine_to_be_had(launch: Launcher) -> None:
     _serves([server.connect() for _ in range(4)])
     _limit_memory(server)
     try:
-        waiting = [server.connect(60) for _ in range(200)]
+        waiting = [server.connect(60) for _ in range(400)]
         for client in waiting:
             client.send(message("GET", "/sleep?ms=50", "Connection: close"))
         for client in waiting:

@@ -161,7 +161,7 @@ def test_what_a_configuration_is_from_itself_decides_nothing_at_any_number_of_bl
     assert "coro 0.95 × threads(64)" in verdict.sentence(with_pair(10.1))
     far = with_pair(10.7)
     assert far.noise["CPU per request"] == pytest.approx(0.07, abs=0.001)
-    assert "undecided (within the noise of ±7 %)" in verdict.sentence(far)
+    assert "undecided (noise ±7 %)" in verdict.sentence(far)
     assert overview.rows([far])[1][1] == "undecided: coro and threads"
 
 

@@ -56,7 +56,7 @@ def doubt(found: Comparison) -> str:
     """What keeps a comparison undecided."""
     more = found.more_blocks
     if more is None:
-        return f"within the noise of ±{percent(found.noise)}"
+        return f"noise ±{percent(found.noise)}"
     return f"{more} more block{'s' if more > 1 else ''} may tell"
 
 
