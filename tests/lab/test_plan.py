@@ -6,9 +6,10 @@ from typing import Any
 
 import made  # noqa: F401  makes the lab importable
 import pytest
-from lab.machine.errors import LabError
+from lab.machine.errors import LabError, UsageError
 from lab.ask import plan, presets
 from lab.ask.workloads import WORKLOADS
+from lab.server import peers
 
 TWO = plan.Cores((0,), (1,))
 EIGHT = plan.Cores((0, 1, 2, 3), (4, 5, 6, 7))
@@ -104,6 +105,15 @@ def quick(
     hello, *rest = plan.cells_for(workloads, models, connections, TWO)
     cells = (plan.with_aa(hello) if aa else hello, *rest)
     return plan.ordered(plan.Plan(cells, blocks, 1.0, 0.1, seed, "x", TWO))
+
+
+def test_what_none_of_the_servers_offers_is_left_out() -> None:
+    (nginx,) = peers.configurations(["nginx"], TWO)
+    asked = [WORKLOADS["sleep"], WORKLOADS["stream"]]
+    with pytest.raises(UsageError, match="sleep, stream: none of the servers asked for offers that"):
+        plan.cells_for(asked, [nginx], (), TWO)
+    cells = plan.cells_for([*asked, WORKLOADS["hello"]], [nginx], (), TWO)
+    assert [cell.workload.name for cell in cells] == ["hello"]
 
 
 def test_a_block_runs_every_configuration_of_every_cell_once() -> None:

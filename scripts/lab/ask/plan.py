@@ -344,7 +344,8 @@ def cells_for(
     connections: Sequence[int],
     cores: Cores,
 ) -> list[Cell]:
-    """Every workload with every configuration that offers it, and the floor where comparable.
+    """Every workload with every configuration that offers it, and the floor where comparable. Raises
+    UsageError where there is none.
 
     connections: empty for each workload's own.
     """
@@ -353,8 +354,10 @@ def cells_for(
         chosen = [c for c in configurations if c.offers(workload)]
         if workload.floor:
             chosen.append(Configuration(FLOOR, 1, cores.server, cores.load))
-        for count in connections or [workload.connections]:
-            cells.append(Cell(workload, count, tuple(chosen)))
+        if chosen:
+            cells += [Cell(workload, n, tuple(chosen)) for n in connections or [workload.connections]]
+    if not cells:
+        raise UsageError(f"{', '.join(w.name for w in workloads)}: none of the servers asked for offers that")
     return cells
 
 
