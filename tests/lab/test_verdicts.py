@@ -7,7 +7,7 @@ from typing import Any
 import made
 import pytest
 from lab.ask.plan import Cell
-from lab.ask.workloads import WORKLOADS, idle_files
+from lab.ask.workloads import WORKLOADS, idle_files, with_query
 from lab.judge import analysis, ceilings, gates, verdict, words
 from lab.judge.ceilings import Measured
 from lab.show import columns, overview, reading, table
@@ -261,6 +261,11 @@ def test_the_lowest_ceiling_counts(
     assert found.rps == pytest.approx(rps)
     assert found.kind == kind
     assert f"{rps:,.0f}/s" in found.formula
+
+
+def test_no_waits_at_all_are_no_ceiling() -> None:
+    found = ceilings.of_waits(with_query(WORKLOADS["fanout"], "n=0&ms=5"), 64, made.THREADS)
+    assert found == []
 
 
 @pytest.mark.parametrize(

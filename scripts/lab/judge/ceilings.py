@@ -108,7 +108,7 @@ def of_waits(
     workload: Workload, connections: int, configuration: Configuration, compute_us: float = 0.0
 ) -> list[Ceiling]:
     """What waiting allows, one or none: as many requests at once as there are contexts for."""
-    if workload.wait_ms <= 0:
+    if configuration.waited_ms(workload) <= 0:
         return []
     contexts = configuration.contexts(connections, workload)
     busy_ms = configuration.waited_ms(workload) + compute_us / 1e3
