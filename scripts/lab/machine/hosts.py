@@ -212,7 +212,9 @@ def booted() -> str:
 def opened(server: str, load: str, address: str | None, checkout: Path) -> Iterator[Hosts]:
     """Raises LabError for the first that cannot be used."""
     if server == load == LOCAL:
-        yield Hosts(address=address or LOOPBACK)
+        if address:
+            raise UsageError("--server-address: with --server-host or --load-host; else all is on loopback")
+        yield Hosts()
         return
     for name in (server, load):
         if not name or name.startswith("-"):

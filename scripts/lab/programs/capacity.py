@@ -303,7 +303,8 @@ def main(argv: Sequence[str]) -> int:
     if not started(options):
         if options.server_host != hosting.LOCAL:
             raise UsageError("--server-host: only servers at a URL are asked, so none is started there")
-        options.server_address = options.server_address or hosting.LOOPBACK
+        if options.load_host != hosting.LOCAL:
+            options.server_address = options.server_address or hosting.LOOPBACK
     with choosing.hosts(options) as hosts:
         return _capacity(options, argv, hosts)
 
