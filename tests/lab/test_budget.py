@@ -124,3 +124,11 @@ def test_nothing_is_known_of_a_ratio_without_a_pair() -> None:
 
 def test_nothing_is_said_of_ratios_where_none_will_be() -> None:
     assert budget.known(Run(made.plan((made.cell("idle"),)), {}, "", "")) == ""
+
+
+def test_what_is_stopped_is_not_complete_though_what_was_before_it_is() -> None:
+    run = Run(made.plan((HELLO,)), {}, "scripts/bench", "")
+    run.complete = True
+    with running.measuring(run):
+        raise KeyboardInterrupt("SIGTERM")
+    assert not run.complete and running.exit_status(run) == 130

@@ -235,9 +235,9 @@ def test_a_sentence_for_advice() -> None:
         found("threads(256)", 6300.0, 25 << 20), found("prefork(64)", 1.0, 1, problem="it ended"),
     ]  # fmt: skip
     assert capacity.sentence(seekers) == (
-        "at p99 ≤ 50 ms: coro carries 6,900/s, threads(256) 6,300/s at 5 × the memory, threads(64) 3,050/s"
+        "at p99 ≤ 50 ms: coro carries 6,900/s, threads(256) 6,300/s at 5 × the memory, threads(64) 3,050/s, "
+        "prefork(64) void (it ended)"
     )
-    assert capacity.sentence([]) == ""
 
 
 @pytest.mark.parametrize("others, noted", [(0.01, False), (0.4, True)])
@@ -261,6 +261,16 @@ def test_advice_says_what_the_best_sizes_carry(tmp_path: Path) -> None:
     assert done.returncode == 0 and "Use --model=" in done.stdout, done.stderr
     (said,) = (line for line in done.stdout.splitlines() if line.startswith("at p99"))
     assert re.fullmatch(r"at p99 ≤ 50 ms: \S+ carries [\d,]+/s.*", said)
+
+
+def test_advice_that_needs_the_generator_asks_for_it_first() -> None:
+    staged = STAGED.replace("import capacity\n", "import advise\n").replace("capacity.main", "advise.main")
+    staged = staged.replace("fake_load.py", "no_load.py")
+    done = subprocess.run(
+        [sys.executable, "-c", staged, "--cpu-ms=0", "--wait-ms=5", "--concurrency=1", "--server", FAKE, "--p99=50ms"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1 and "no load generator at" in done.stderr and not done.stdout
 
 
 def test_looked_at_for_advice_are_the_best_sizes_of_each_model() -> None:

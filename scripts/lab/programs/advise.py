@@ -29,6 +29,7 @@ from ..judge.analysis import RPS, CellResult, Row
 from ..judge.stats import Comparison
 from ..show import table
 from ..show.document import Run
+from ..measure import load
 from ..measure.measurement import Bench, Programs
 from . import capacity, options as choosing, run as running
 from .progress import Line
@@ -171,6 +172,8 @@ def main(argv: Sequence[str]) -> int:
         say(sys.stdout, choosing.describe(plan))
         return 0
     say(sys.stderr, choosing.estimate(plan) + "\n")
+    if options.p99:
+        running.find(load.PROGRAM, "load generator")
     with running.prepared("scripts/advise", argv, plan, options.server, options.results) as (run, programs):
         running.perform(run, programs)
         carried = under_promise(run, programs, options.p99) if options.p99 and run.complete else []
@@ -196,8 +199,7 @@ def under_promise(run: Run, programs: Programs, p99_us: float) -> list[Seeker]:
 def conclude(
     run: Run, results: Sequence[CellResult], service: Service, carried: Sequence[Seeker] = ()
 ) -> Said:
-    said = capacity.sentence(carried)
-    run.conclusion_lines = explain(service, results[0]) + ([said] if said else [])
+    run.conclusion_lines = explain(service, results[0]) + ([capacity.sentence(carried)] if carried else [])
     run.conclusions = {"lines": run.conclusion_lines}
     text = table.render_text(run.plan, results, table.WIDTH, run.conclusion_lines)
     return Said(text, int(decide(results[0]) is None))

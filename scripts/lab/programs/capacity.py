@@ -3,7 +3,7 @@
 
 Requests arrive when they arrive, whether earlier ones have been answered or not (scripts/load), and
 the promise is of what a user feels: 99 % of them answered within 50 ms of when they came. Each model
-is looked at in turn, by doubling and then by bisection, until the rate is known to a few percent.
+is looked at in turn, by doubling and then by votes, until the rate is known to a few percent.
 """
 
 from __future__ import annotations
@@ -203,16 +203,15 @@ def carries(seeker: Seeker) -> str:
 
 def sentence(seekers: Sequence[Seeker]) -> str:
     """What each carries, the one that carries most first, with how much more memory than that one the
-    others take; empty where nothing is known."""
-    ranked = sorted((seeker for seeker in seekers if seeker.rate), key=lambda seeker: -seeker.rate)
-    if not ranked:
-        return ""
+    others take, and why of one there is no rate."""
+    ranked = sorted(seekers, key=lambda seeker: -seeker.rate)
     parts: list[str] = []
     least = ranked[0].memory_bytes or math.inf
     for seeker in ranked:
         times = (seeker.memory_bytes or 0.0) / least
-        more = f" at {times:.2g} × the memory" if times >= MORE_MEMORY else ""
-        parts.append(f"{seeker.label}{' carries' if not parts else ''} {carries(seeker)}{more}")
+        more = f" at {times:.2g} × the memory" if times >= MORE_MEMORY and seeker.rate else ""
+        why = f" ({seeker.problem})" if seeker.problem else ""
+        parts.append(f"{seeker.label}{' carries' if not parts else ''} {carries(seeker)}{more}{why}")
     return f"at {ranked[0].asked.promise}: {', '.join(parts)}"
 
 

@@ -35,14 +35,14 @@ MOST_FAILURES = 5
 def find_programs(plan: Plan, server: str, hosts: Hosts) -> None:
     """Raises LabError for the first program that is not there."""
     every = [c for cell in plan.cells for c in cell.configurations]
-    hosts.server.call(_find, server, "server", ", or give --server=PATH")
+    hosts.server.call(find, server, "server", ", or give --server=PATH")
     if any(c.floor for c in every):
-        hosts.server.call(_find, FLOOR, "floor server")
+        hosts.server.call(find, FLOOR, "floor server")
     if any(c.offered for c in every):
-        hosts.load.call(_find, LOAD, "load generator")
+        hosts.load.call(find, LOAD, "load generator")
 
 
-def _find(program: str, what: str, otherwise: str = "") -> None:
+def find(program: str, what: str, otherwise: str = "") -> None:
     if not os.access(ROOT / program, os.X_OK):
         raise LabError(f"no {what} at {program}: build it with make{otherwise}")
 
@@ -113,6 +113,7 @@ def execute(bench: Bench, run: Run, progress: Progress) -> None:
 @contextmanager
 def measuring(run: Run) -> Iterator[None]:
     """A stop ends the block alone: what was measured until then stays."""
+    run.complete = False
     try:
         yield
         run.complete = True
