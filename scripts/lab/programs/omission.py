@@ -119,7 +119,10 @@ def main(argv: Sequence[str]) -> int:
                         help="requests/s of the open loop (%(default)g)")
     parser.add_argument("--stop", type=number(float, 0.05, 5), metavar="S", default=0.3,
                         help="seconds for which the server stands still (%(default)g)")
-    choosing.shared(parser, "omission", blocks=1, duration=6.0)
+    parser.add_argument("--duration", type=number(float, 0.2, 3600), metavar="S", default=6.0,
+                        help="seconds of each load (%(default)g)")
+    choosing.kept(parser, "omission", ROOT / "results")
+    parser.set_defaults(blocks=1)
     options = parser.parse_args(argv)
     cores = planning.split_cores(os.sched_getaffinity(0))
     configuration = Configuration("coro", 1, cores.server, cores.load)
