@@ -20,7 +20,7 @@ from ..measure.measurement import Bench
 from ..measure.offered import Offered
 from .progress import Line, clock
 
-ALONE_RATE, ALONE_S = 20.0, 1.0  # a load so small that each request is alone
+ALONE_RATE, ALONE_S = 20.0, 2.0  # a load so small that each request is alone, of enough for a median
 SCOUTING_S = 1.0  # of a window that only looks how far it goes
 RAMP_S = 0.3
 SETTLE_S = 3.0
