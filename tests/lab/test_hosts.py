@@ -174,6 +174,17 @@ def test_hosts_that_cannot_be_meant(shell: str, asked: Any, kind: type[Exception
         pass
 
 
+def test_all_that_hosts_read_is_of_the_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent, "ROOT", tmp_path)
+    seen = {agent.version()}
+    for name in ("launch.py", "lab/judge/stats.py", "lab/server/peer_conf/nginx.conf", "wrk/report.lua"):
+        path = tmp_path / "scripts" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+        seen.add(agent.version())
+    assert len(seen) == 5
+
+
 @pytest.mark.parametrize(
     "lines, words",
     [

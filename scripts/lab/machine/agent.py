@@ -36,7 +36,7 @@ Reference = tuple[Any, ...]
 def version() -> str:
     """Of the lab's sources: both ends must have the same."""
     made = hashlib.sha256()
-    for pattern in ("*.py", "lab/**/*.py", "wrk/*.lua"):
+    for pattern in ("*.py", "lab/**/*.py", "lab/server/peer_conf/*", "wrk/*.lua"):
         for path in sorted((ROOT / "scripts").glob(pattern)):
             made.update(path.read_bytes())
     return made.hexdigest()[:16]
