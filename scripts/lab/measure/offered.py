@@ -37,13 +37,6 @@ class Offered:
     others_cores: float = 0.0
     commands: tuple[str, str] = ("", "")
 
-    @property
-    def server_cores(self) -> float | None:
-        """Cores' worth of CPU that the server used."""
-        if self.load is None or self.cpu_us is None:
-            return None
-        return self.cpu_us / 1e6 * self.load.rate_answered
-
 
 def measure(bench: Bench, step: Step, asked: Command) -> Offered:
     """Raises LabError when the server does not start or the generator does not run."""
