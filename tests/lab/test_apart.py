@@ -5,7 +5,7 @@ import math
 import os
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, Sequence
 
 import made
 import numpy
@@ -14,6 +14,7 @@ from lab.machine import priority, procfs
 from lab.judge import analysis, distance, stats, verdict
 from lab.measure import apart
 from lab.measure.sample import Sample
+from lab.show.document import Run
 
 NEAR_NS, FAR_NS, FAR = 200, 450, 1.27  # and how much dearer a request is, as on the machine it was seen on
 
@@ -60,7 +61,8 @@ ONE_FAR = [(0, 0, 0), (0, 1, 0.3), (0, 0, 0), (1, 1, 1)]  # in the second block 
 
 
 def judged(seen: list[Sample]) -> analysis.CellResult:
-    return analysis.analyse(made.cell("hello", *COSTS, connections=64), seen)
+    (result,) = Run(made.plan((made.cell("hello", *COSTS, connections=64),)), {}, "", "", seen).results()
+    return result
 
 
 def test_what_moved_cores_cost_is_taken_out() -> None:
@@ -78,6 +80,19 @@ def test_what_moved_cores_cost_is_taken_out() -> None:
     without = judged(unknown)
     raw = without.compare(without.row("coro"), without.row("threads(64)"), analysis.CPU)
     assert raw and raw.state == stats.UNDECIDED and not verdict._moved(without.rows)
+
+
+def test_the_samples_of_all_cells_are_evened_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = tuple(made.cell(name, made.CORO) for name in ("hello", "sleep", "cpu"))
+    every = [made.sample(made.CORO, cell.workload.name) for cell in cells]
+    asked = []
+
+    def evened(seen: Sequence[Sample]) -> list[Sample]:
+        asked.append(len(seen))
+        return list(seen)
+
+    monkeypatch.setattr(distance, "evened", evened)
+    assert len(Run(made.plan(cells), {}, "", "", every).results()) == 3 and asked == [3]
 
 
 def test_one_measurement_that_is_off_is_no_move() -> None:

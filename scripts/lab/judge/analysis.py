@@ -14,7 +14,7 @@ from ..measure.sample import Count, Sample
 from ..measure import histogram
 from ..measure.load import GIVEN_UP
 from ..measure.wrk import PERCENTILES, percentile
-from . import ceilings, distance, stats, words
+from . import ceilings, stats, words
 from .ceilings import UNKNOWN, Ceiling
 from .stats import Comparison
 
@@ -215,10 +215,10 @@ def _open_percentiles(samples: Sequence[Sample]) -> dict[str, float | None]:
 
 
 def analyse(
-    cell: Cell, samples: Iterable[Sample], counts: Sequence[Count] = (), stopped: bool = False
+    cell: Cell, samples: Sequence[Sample], counts: Sequence[Count] = (), stopped: bool = False
 ) -> CellResult:
+    """samples: of all cells, evened (see distance)."""
     key = (cell.workload.name, cell.connections)
-    samples = distance.evened(list(samples))
     mine = [s for s in samples if (s.workload, s.connections) == key]
     compute = [s.single_cpu_us for s in mine if s.single_cpu_us and not s.answer_problem]
     calls = {c.configuration: c for c in counts if (c.workload, c.connections) == key}

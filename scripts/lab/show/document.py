@@ -14,7 +14,7 @@ from typing import Any, Sequence
 
 from ..ask.plan import Plan
 from ..measure.sample import Count, Sample
-from ..judge import analysis, gates, verdict
+from ..judge import analysis, distance, gates, verdict
 from ..judge.analysis import CellResult, Row
 from ..judge.stats import Comparison
 from . import table
@@ -40,8 +40,9 @@ class Run:
     def results(self) -> list[CellResult]:
         """Of the cells with anything measured."""
         measured = {(sample.workload, sample.connections) for sample in self.samples}
+        samples = distance.evened(self.samples)
         return [
-            analysis.analyse(cell, self.samples, self.counts, stopped=self.plan.budget_s > 0)
+            analysis.analyse(cell, samples, self.counts, stopped=self.plan.budget_s > 0)
             for cell in self.plan.cells
             if (cell.workload.name, cell.connections) in measured
         ]
