@@ -22,7 +22,7 @@ from lab.machine.errors import LabError
 from lab.ask.plan import Cell, Configuration
 from lab.ask.workloads import WORKLOADS
 from lab.judge import analysis, stats
-from lab.show import charts, columns, document, forest, overview, page, reading, series
+from lab.show import charts, columns, document, forest, overview, page, reading, schema, series
 from lab.show.document import Run
 from lab.programs import report, run as running
 from markupsafe import escape
@@ -322,6 +322,23 @@ def test_a_run_cut_short_says_so() -> None:
     again = reading.from_json(json.loads(json.dumps(document.to_json(run, run.results()))))
     text = report.files(again, again.results(), "a-run")["report.html"]
     assert "Incomplete: stopped by SIGINT" in text
+
+
+def test_cells_that_were_not_reached_stay_in_the_plan_and_out_of_sight(tmp_path: Path) -> None:
+    run = made_run.run(made_run.everything())
+    run.complete, run.stopped_by = False, "SIGINT"
+    del run.samples[1:]
+    document = made_run.as_json(run)
+    assert schema.problems(document) == []
+    (tmp_path / "run.json").write_text(json.dumps(document))
+    for again in (reading.read(tmp_path), report.judged_again(tmp_path), reading.read(tmp_path)):
+        assert made_run.as_json(again)["plan"] == document["plan"]
+        assert [*running.steps(again)] == [*run.plan.steps[1:]]
+    (result,) = again.results()
+    made_files = report.files(again, [result], "a-run")
+    assert len(made_files["table.csv"].splitlines()) == 1 + len(result.rows)
+    assert made_files["table.md"].count("\n## ") == 2
+    assert "interference" not in "".join(made_files.values())
 
 
 @pytest.mark.parametrize("program, kept", [("scripts/bench", True), ("scripts/advise", False)])

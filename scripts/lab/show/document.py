@@ -64,7 +64,9 @@ def utc(form: str) -> str:
 
 
 def to_json(run: Run, results: Sequence[CellResult]) -> dict[str, Any]:
-    plan = run.plan
+    """Also with the cells of the plan that have no results yet: --resume goes on with them."""
+    plan, reached = run.plan, [result.cell for result in results]
+    unseen = [analysis.analyse(cell, ()) for cell in plan.cells if cell not in reached]
     pipelines = {(c.workload.name, c.connections): c.workload.pipeline for c in plan.cells}
     return {
         "schema": SCHEMA,
@@ -117,7 +119,7 @@ def to_json(run: Run, results: Sequence[CellResult]) -> dict[str, Any]:
                 "notes": table.footnotes(result),
                 "verdict": verdict.sentence(result),
             }
-            for result in results
+            for result in [*results, *unseen]
         ],
         "notes": [*table.common_lines(plan, results), *run.notes],
         "conclusions": run.conclusions,

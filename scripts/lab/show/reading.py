@@ -111,7 +111,7 @@ def _plan(document: Mapping[str, Any]) -> Plan:
         )
         for cell in document["cells"]
     )
-    # A run that was cut short planned more than it has cells for.
+    # Of a run that was cut short earlier labs left out the cells that it had not reached.
     known = {
         (cell.workload.name, cell.connections, c.label): (cell, c)
         for cell in cells
