@@ -2,21 +2,24 @@
 """Going on with a run that was stopped: what is refused. test_bench.py goes on with one."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import made
 import made_run
 import pytest
-from lab.ask.plan import Cell
+from lab.ask.plan import Cell, Configuration
 from lab.ask.workloads import WORKLOADS
 from lab.machine.errors import LabError
+from lab.measure.measurement import Bench, Programs
+from lab.measure.sample import Count
 from lab.programs import bench, options, run as running
 from lab.show.document import Run
 
 
-def stored(folder: Path, command: str) -> Path:
-    run = made_run.run([Cell(WORKLOADS["hello"], 64, (made.CORO,))])
-    run.command = command
+def stored(folder: Path, command: str, *more: Configuration) -> Path:
+    run = made_run.run([Cell(WORKLOADS["hello"], 64, (made.CORO, *more))])
+    run.command, run.plan = command, replace(run.plan, syscalls=True)
     (folder / "run.json").write_text(json.dumps(made_run.as_json(run)))
     return folder
 
@@ -46,6 +49,23 @@ def test_another_machine_or_server_is_refused(tmp_path: Path) -> None:
     for name in bench.SAME:
         with pytest.raises(LabError, match=f"{name.replace('_', ' ')} was .*, and is another here"):
             bench.check_same(run, {**run.environment, name: "another"})
+
+
+def test_system_calls_that_were_counted_are_kept_and_not_counted_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, _ = read(stored(tmp_path, "scripts/bench", made.THREADS), "--budget=0.001")
+    kept = [*run.counts]
+    assert [count.configuration for count in kept] == ["coro"]  # also where it is stopped before it counts
+    new = Count("hello", 64, "threads(64)", 1, {})
+
+    def count(_bench: Bench, _cell: Cell, configuration: Configuration) -> Count:
+        assert configuration == made.THREADS
+        return new
+
+    monkeypatch.setattr("lab.measure.syscalls.count", count)
+    running.perform(run, Programs(made.FAKE, made.ROOT))
+    assert run.complete and run.counts == [*kept, new]
 
 
 def test_two_runs_that_end_in_the_same_second_are_kept_apart(

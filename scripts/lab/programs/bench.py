@@ -97,7 +97,7 @@ def taken_up(parser: Parser, options: argparse.Namespace) -> tuple[Run, argparse
     if options.budget is not None:
         run.plan = replace(run.plan, budget_s=options.budget)
     run.notes.append(f"taken up again at {utc('%Y-%m-%dT%H:%M:%SZ')}, after {len(run.samples)} runs")
-    run.complete, run.stopped_by, run.counts = False, None, []
+    run.complete, run.stopped_by = False, None
     return run, parser.parse_args(words)
 
 

@@ -141,10 +141,12 @@ def perform(run: Run, programs: Programs) -> None:
             run.notes.append("system calls were not counted: the servers ran on another host than their load")
         elif plan.syscalls:  # after everything that is timed
             progress.say("counting system calls")
+            known = {(count.workload, count.connections, count.configuration) for count in run.counts}
             found = (
                 syscalls.count(bench, cell, configuration)
                 for cell in plan.cells if syscalls.countable(cell)
                 for configuration in cell.configurations if not configuration.again
+                and (cell.workload.name, cell.connections, configuration.label) not in known
             )  # fmt: skip
             run.counts += (count for count in found if count)
             if not run.counts:
