@@ -104,6 +104,19 @@ def test_it_goes_on_until_all_are_narrow_or_the_budget_is_gone(
                      "sleep, 256 connections: 7"] if budget_s else [])  # fmt: skip
 
 
+@pytest.mark.parametrize("budget_s, added, stopped", [(0.0, 0, False), (60.0, 0, True), (0.0, 1, True)])
+def test_all_intervals_are_of_a_run_that_stopped_at_will_though_its_budget_was_taken_away(
+    budget_s: float, added: int, stopped: bool
+) -> None:
+    noise = {"cpu": 0.001, "sleep": 0.3}
+    run = measured(noise, budget_s=budget_s)
+    for _ in range(added):
+        run.plan = planning.with_block(run.plan, SLEEP)
+    for step in run.plan.steps[len(run.samples) :]:
+        add(run, step, noise)
+    assert {result.stopped for result in run.results()} == {stopped}
+
+
 def test_a_run_that_was_cut_short_goes_on_where_it_was() -> None:
     run = measured({"cpu": 0.0, "sleep": 0.0})
     missing = [run.samples.pop() for _ in range(3)]

@@ -40,10 +40,12 @@ class Run:
     def results(self) -> list[CellResult]:
         """Of the cells with anything measured."""
         measured = {(sample.workload, sample.connections) for sample in self.samples}
-        samples = distance.evened(self.samples)
+        samples, plan = distance.evened(self.samples), self.plan
+        # Whether ratios were looked at for more blocks, maybe with a budget that is no longer the plan's.
+        stopped = plan.budget_s > 0 or any(step.block >= plan.blocks for step in plan.steps)
         return [
-            analysis.analyse(cell, samples, self.counts, stopped=self.plan.budget_s > 0)
-            for cell in self.plan.cells
+            analysis.analyse(cell, samples, self.counts, stopped)
+            for cell in plan.cells
             if (cell.workload.name, cell.connections) in measured
         ]
 
