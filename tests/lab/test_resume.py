@@ -38,6 +38,21 @@ def test_it_has_the_runs_plan_and_server_and_a_budget_of_its_own(tmp_path: Path)
     assert read(folder)[0].plan.budget_s == 0.0
 
 
+@pytest.mark.parametrize("words", [[], ["--budget=0"]])
+def test_a_complete_run_without_a_budget_is_left_as_it_is(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Also where its own plan had one."""
+    file = stored(tmp_path, "scripts/bench") / "run.json"
+    document = json.loads(file.read_text())
+    document["plan"]["budget_s"] = 110.0
+    file.write_text(json.dumps(document))
+    before = file.read_text()
+    assert bench.main([f"--resume={tmp_path}", *words]) == 0
+    assert capsys.readouterr().out == f"{tmp_path} is complete, and left as it is: --budget goes on with it\n"
+    assert file.read_text() == before and [*tmp_path.iterdir()] == [file]
+
+
 def test_a_run_of_another_program_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LabError, match="a run of scripts/claims"):
         read(stored(tmp_path, "scripts/claims --blocks 6"))

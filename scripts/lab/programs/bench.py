@@ -55,6 +55,9 @@ def _bench(
         lines += [choosing.describe(plan) + "".join(f"{note}\n" for note in notes)]
         say(sys.stdout, "\n".join(lines))
         return 0
+    if earlier and earlier.complete:
+        say(sys.stdout, f"{options.resume} is complete, and left as it is: --budget goes on with it\n")
+        return 0
     folder = Path(options.resume).resolve() if earlier else None
     directory = folder.parent if folder else options.results
     with running.prepared(PROGRAM, argv, plan, server, directory, hosts) as (run, programs):
@@ -84,7 +87,8 @@ def _width() -> int:
 
 
 def taken_up(parser: Parser, options: argparse.Namespace) -> tuple[Run, argparse.Namespace]:
-    """The run that --resume goes on with, as it was left, and the options given there. Raises LabError."""
+    """The run that --resume goes on with, as it was left, and the options given there. It is complete where
+    there is nothing to go on with. Raises LabError."""
     defaults = vars(parser.parse_args([]))
     for name, value in vars(options).items():
         if value != defaults[name] and name not in BESIDE:
@@ -97,7 +101,7 @@ def taken_up(parser: Parser, options: argparse.Namespace) -> tuple[Run, argparse
     if options.budget is not None:
         run.plan = replace(run.plan, budget_s=options.budget)
     run.notes.append(f"taken up again at {utc('%Y-%m-%dT%H:%M:%SZ')}, after {len(run.samples)} runs")
-    run.complete, run.stopped_by = False, None
+    run.complete, run.stopped_by = run.complete and not options.budget, None
     return run, parser.parse_args(words)
 
 
