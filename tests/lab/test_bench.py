@@ -450,6 +450,8 @@ def test_connections_beyond_the_descriptors_are_refused_or_left_out() -> None:
     few = ["sh", "-c", 'ulimit -n 612; exec "$@"', "sh", sys.executable, BENCH]
     asked = subprocess.run([*few, "--connections=513"], capture_output=True, text=True, check=False)
     one_line(asked, 64, "--connections 513: at most 512 here, by the descriptors of a process")
+    none = subprocess.run([*few, "--load"], capture_output=True, text=True, check=False)
+    one_line(none, 1, "nothing to measure: cells of more than 512 connections are left out: limited by the")
     listed = subprocess.run(
         [*few, "--full", "--workloads=hello", "--list"], capture_output=True, text=True, check=True
     ).stdout

@@ -19,7 +19,6 @@ from ..machine.program import Parser, number, parse_numbers, split_list
 from ..ask import plan as planning, presets, workloads as work
 from ..ask.plan import PEERS, Cell, Configuration, Cores, Plan
 from ..ask.presets import Preset
-from ..ask.workloads import Workload
 from ..server import peers
 from ..measure import environment
 from ..measure.environment import ROOT
@@ -238,35 +237,35 @@ def possible(
 ) -> tuple[Cell, ...]:
     """Without those of more connections than can be had there, those that limit a server's memory
     where this cannot be done, and those that take one host where there are two; notes says so. Raises
-    LabError for what was asked for by name."""
+    LabError where none is left, and for --connections that cannot be had."""
     most, limit = min(host.call(environment.most_connections) for host in there.each)
     largest = max(cell.connections for cell in cells)
-    if largest > most:
-        if options.connections:
-            raise UsageError(f"--connections {largest}: at most {most:,} here, {limit}")
-        notes.append(f"cells of more than {most:,} connections are left out: limited {limit}")
-        cells = tuple(cell for cell in cells if cell.connections <= most)
+    if largest > most and options.connections:
+        raise UsageError(f"--connections {largest}: at most {most:,} here, {limit}")
+    cells = _left(
+        cells, notes, f"cells of more than {most:,} connections", f"limited {limit}", lambda c: c.connections <= most
+    )
     limited = any(cell.workload.memory_bytes for cell in cells)
     reason = there.server.call(cgroup.problem) if limited else None
     if reason:
-        cells = _left(cells, notes, "workloads that limit memory", reason, lambda w: not w.memory_bytes)
+        cells = _left(cells, notes, "workloads that limit memory", reason, lambda c: not c.workload.memory_bytes)
     if there.two:
         cells = _left(
             cells, notes, "databases and what follows each request (crash, drain)", "they take server and load on one host",
-            lambda w: not (w.database or w.kind.counted),
+            lambda c: not (c.workload.database or c.workload.kind.counted),
         )  # fmt: skip
     return cells
 
 
 def _left(
-    cells: tuple[Cell, ...], notes: list[str], what: str, reason: str, wanted: Callable[[Workload], bool]
+    cells: tuple[Cell, ...], notes: list[str], what: str, reason: str, wanted: Callable[[Cell], bool]
 ) -> tuple[Cell, ...]:
     """The cells that are wanted; notes says which are not. Raises LabError where none is."""
-    kept = tuple(cell for cell in cells if wanted(cell.workload))
+    kept = tuple(cell for cell in cells if wanted(cell))
     if kept != cells:
         notes.append(f"{what} are left out: {reason}")
     if not kept:
-        raise LabError(reason)
+        raise LabError(f"nothing to measure: {notes[-1]}")
     return kept
 
 
