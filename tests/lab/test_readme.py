@@ -39,6 +39,17 @@ def test_the_newest_reference_run_is_taken(tmp_path: Path) -> None:
     assert found is not None and found.name == "20260102T000000Z-reference-2"
 
 
+@pytest.mark.parametrize("newest, label", [(readme.newest, "reference"), (readme.newest_ladder, "ladder-reference")])
+def test_a_run_that_was_cut_short_is_no_reference(newest: Any, label: str, tmp_path: Path) -> None:
+    root = repository(tmp_path, label, label)
+    for expected in ("20260102", "20260101"):
+        folder = newest(root / "results")
+        assert folder.name.startswith(expected)
+        document = json.loads((folder / "run.json").read_text())
+        (folder / "run.json").write_text(json.dumps({**document, "complete": False}))
+    assert newest(root / "results") is None
+
+
 def test_both_files_follow_from_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     root = repository(tmp_path, "reference")
     assert readme.main(["--check"], root) == 1

@@ -4,9 +4,9 @@ results/LOOPS.md, from the newest run of scripts/omission, and those in results/
 results/<UTC time>-ladder-reference/, of scripts/bench --ladder. What the models carry, in README.md's table,
 is, of each workload, from the newest results/<UTC time>-capacity-reference/ of scripts/capacity that has it.
 
-A reference run is a folder results/<UTC time>-reference*/. Nothing of it is typed: both texts
-follow from its run.json, and the files change only between their two markers. scripts/bench does
-the same at the end of a run with such a label.
+A reference run is a folder results/<UTC time>-reference*/; one that was cut short is none, nor of the
+ladder. Nothing of it is typed: both texts follow from its run.json, and the files change only between
+their two markers. scripts/bench does the same at the end of a run with such a label.
 
 --check writes nothing. 0: done, or all is as it would be made. 1: not so, or the run cannot be
 read; a line says what. 64: bad option.
@@ -16,14 +16,14 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Sequence
+from typing import Iterable, Sequence
 
 from ..machine.errors import LabError
 from ..machine.program import Parser, say
 from ..ask.plan import MODELS
 from ..measure.environment import ROOT
 from ..judge import ladder, stats, verdict, words
-from ..show import capacities, omission, overview, reading, table
+from ..show import capacities, omission, overview, reading, schema, table
 from . import report
 
 README, LOOPS, LADDER = "README.md", "LOOPS.md", "LADDER.md"
@@ -36,13 +36,9 @@ ABOVE = ("ratios", "crossover", "hello-throughput", "sleep-throughput")  # the p
 
 
 def newest(directory: Path) -> Path | None:
-    """The folder of the newest reference run below results/; times sort as text."""
-    found = [
-        path.parent
-        for path in directory.glob(f"*-{REFERENCE}*/run.json")
-        if path.parent.name.partition("-")[2].startswith(REFERENCE)
-    ]
-    return max(found, key=lambda path: path.name) if found else None
+    """The folder of the newest reference run below results/. Raises LabError."""
+    found = directory.glob(f"*-{REFERENCE}*/run.json")
+    return _newest(path for path in found if path.parent.name.partition("-")[2].startswith(REFERENCE))
 
 
 def newest_omission(directory: Path) -> Path | None:
@@ -51,9 +47,13 @@ def newest_omission(directory: Path) -> Path | None:
 
 
 def newest_ladder(directory: Path) -> Path | None:
-    """The folder of the newest reference run of --ladder below results/."""
-    found = directory.glob(f"*-{LADDER_REFERENCE}/run.json")
-    return max((path.parent for path in found), default=None)
+    """The folder of the newest reference run of --ladder below results/. Raises LabError."""
+    return _newest(directory.glob(f"*-{LADDER_REFERENCE}/run.json"))
+
+
+def _newest(found: Iterable[Path]) -> Path | None:
+    """Of those that are complete; times sort as text."""
+    return next((path.parent for path in sorted(found, reverse=True) if schema.load(path)["complete"]), None)
 
 
 def carried(directory: Path, above: Path) -> tuple[str, dict[str, str], list[str]]:
