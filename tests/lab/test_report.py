@@ -317,11 +317,13 @@ def test_without_matplotlib_all_but_the_plots_is_made(monkeypatch: pytest.Monkey
 
 
 def test_a_run_cut_short_says_so() -> None:
-    run = made_run.run([made.cell()])
+    run = made_run.run([made.cell()], blocks=10)
     run.complete, run.stopped_by = False, "SIGINT"
+    del run.samples[4 * 3 + 1 :]
     again = reading.from_json(json.loads(json.dumps(document.to_json(run, run.results()))))
     text = report.files(again, again.results(), "a-run")["report.html"]
     assert "Incomplete: stopped by SIGINT" in text
+    assert text.count("n = 5 blocks, less") == 2 and "n = 10 blocks" not in text
 
 
 def test_cells_that_were_not_reached_stay_in_the_plan_and_out_of_sight(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def render(run: Run, results: Sequence[CellResult], plots: Sequence[Chart], titl
     ]
     return _TEMPLATES.get_template("page.html").render(
         run=run, results=results, sections=sections, plots=plots, title=title, how=how,
-        overview=overview.rows(results), overview_line=overview.reading_line(run.plan.blocks),
+        overview=overview.rows(results), overview_line=overview.reading_line(table.blocks_begun(run.plan, results)),
         lines=[*table.common_lines(run.plan, results), *run.notes, *notes],
     )  # fmt: skip
 

@@ -44,7 +44,7 @@ def footnotes(result: CellResult) -> list[str]:
 
 def common_lines(plan: Plan, results: Sequence[CellResult]) -> list[str]:
     """What holds for the whole run: blocks, interval, noise, phantoms."""
-    lines = [interval_line(plan.blocks)]
+    lines = [interval_line(blocks_begun(plan, results))]
     more = [f"{cell.name}: {n}" for cell in plan.cells if (n := plan.blocks_of(cell)) > plan.blocks]
     if more:
         wide = f"ratios were wider than ±{plan.precision * 100:g} %"
@@ -69,6 +69,12 @@ def common_lines(plan: Plan, results: Sequence[CellResult]) -> list[str]:
             "they are taken out again here"
         )
     return lines
+
+
+def blocks_begun(plan: Plan, results: Sequence[CellResult]) -> int:
+    """Those of the plan; of a run cut short as many as it began."""
+    begun = (len(row.samples) for result in results for row in result.rows)
+    return min(plan.blocks, max(begun, default=plan.blocks))
 
 
 def interval_line(blocks: int) -> str:
