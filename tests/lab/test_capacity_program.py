@@ -252,7 +252,7 @@ def test_what_other_programs_used_is_said(others: float, noted: bool) -> None:
 def test_advice_says_what_the_best_sizes_carry(tmp_path: Path) -> None:
     staged = STAGED.replace("import capacity\n", "import advise\n").replace("capacity.main", "advise.main")
     done = subprocess.run(
-        [sys.executable, "-c", staged, "--cpu-ms=0", "--wait-ms=5", "--concurrency=1", "--blocks=1", "--server", FAKE,
+        [sys.executable, "-c", staged, "--cpu-ms=0", "--wait-ms=5", "--concurrency=1", "--blocks=3", "--server", FAKE,
          "--duration=0.2", "--p99=50ms"],
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip

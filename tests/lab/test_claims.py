@@ -269,8 +269,10 @@ def test_concurrent_in_two_threads_proves_nothing() -> None:
 LABELS = ("prefork(16)", "prefork(256)", "threads(16)", "threads(256)", "coro(2)")
 
 
-def ranked(workload: str, figures: dict[str, dict[str, Any]]) -> tuple[tuple[str, ...], str]:
-    (result,) = [r for r in results(figures, ("8",)) if r.cell.workload.name == workload]
+def ranked(
+    workload: str, figures: dict[str, dict[str, Any]], blocks: int = BLOCKS
+) -> tuple[tuple[str, ...], str]:
+    (result,) = [r for r in results(figures, ("8",), blocks) if r.cell.workload.name == workload]
     return claims.rank(result)
 
 
@@ -311,8 +313,8 @@ def test_the_percentile_beside_slow_requests() -> None:
     assert tops == () and "void      coro: too few samples" in line
 
 
-def crash(*lost: float) -> tuple[str, ...]:
-    tops, _ = ranked("crash", {label: {"extras": {"lost": n}} for label, n in zip(LABELS, lost)})
+def crash(*lost: float, blocks: int = BLOCKS) -> tuple[str, ...]:
+    tops, _ = ranked("crash", {label: {"extras": {"lost": n}} for label, n in zip(LABELS, lost)}, blocks)
     return tops
 
 
@@ -321,6 +323,7 @@ def test_requests_lost_to_a_crash() -> None:
     assert crash(0, 1, 16, 32, 16) == ("prefork",)
     assert crash(0, 0, 0, 0, 0) == ("prefork", "threads", "coro")
     assert crash(1, 1, 1, 1, 0) == ("coro",)
+    assert crash(1, 1, 1, 1, 0, blocks=2) == ()
 
 
 def test_a_model_that_cannot_be_believed_leaves_its_workload_undecided() -> None:
@@ -407,7 +410,7 @@ def test_rungs_of_the_ladder(changed: dict[str, float], failed: str) -> None:
         assert state(number, measured()) == "VOID"
 
 
-def eight(winners: dict[str, str], gates_of: Sequence[str] = ()) -> claims.Claim:
+def eight(winners: dict[str, str], gates_of: Sequence[str] = (), blocks: int = BLOCKS) -> claims.Claim:
     """By workload: the model that is ahead of the others by half, or none, for a tie."""
     figures: dict[str, dict[str, Any]] = {}
     for workload in claims.NAMES:
@@ -424,7 +427,7 @@ def eight(winners: dict[str, str], gates_of: Sequence[str] = ()) -> claims.Claim
                 },
                 "gates": ["3 read errors"] if workload in gates_of else [],
             }
-    (claim,) = claims.judge(["8"], measured(results=results(figures, ("8",))))
+    (claim,) = claims.judge(["8"], measured(results=results(figures, ("8",), blocks)))
     return claim
 
 
@@ -451,6 +454,13 @@ def test_too_few_workloads_decide_nothing() -> None:
     claim = eight(dict.fromkeys(claims.NAMES, "coro"), gates_of=claims.NAMES[:6])
     assert claim.state == "VOID" and "only 5 of 11" in claim.table[-1]
     assert eight(dict.fromkeys(claims.NAMES, "coro"), gates_of=claims.NAMES[:5]).state == "PASS"
+
+
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_too_few_blocks_decide_nothing(blocks: int) -> None:
+    claim = eight(dict.fromkeys(claims.NAMES, "coro"), blocks=blocks)
+    assert claim.state == "VOID" and "only 0 of 11 workloads decide it" in claim.table[-1]
+    assert claim.table[0] == "hello          void      undecided: it takes 3 blocks"
 
 
 # --- what is printed and written ------------------------------------------------------------

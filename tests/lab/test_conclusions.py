@@ -13,6 +13,7 @@ from lab.ask.workloads import SLOW_QUERIES, WORKLOADS
 from lab.judge import analysis, crossover, external, gates
 from lab.judge.analysis import CellResult
 from lab.programs import advise
+from lab.show import draw_svg
 
 
 def wide(model: str, workers: int, **fields: Any) -> Configuration:
@@ -22,9 +23,9 @@ def wide(model: str, workers: int, **fields: Any) -> Configuration:
 # --- crossover --------------------------------------------------------------------------------
 
 
-def mixed(figures: made.Figures, connections: int = 64) -> dict[str, Any]:
+def mixed(figures: made.Figures, connections: int = 64, blocks: int = 6) -> dict[str, Any]:
     (workload,) = workloads.parse("mix?cpu=250&wait=5&rounds=1")
-    return crossover.judge_cell(made.result(workload, connections, figures))
+    return crossover.judge_cell(made.result(workload, connections, figures, blocks))
 
 
 def test_the_best_pool_of_each_model_competes_and_ties_are_ties() -> None:
@@ -46,6 +47,15 @@ def test_a_winner_is_told_with_how_much() -> None:
 def test_a_model_of_which_nothing_counts_neither_wins_nor_ties() -> None:
     found = mixed({wide("threads", 16): {"pids_changed": True}, made.CORO: {"rps": 3000.0}})
     assert found["models"]["threads"] is None and found["winner"] == "coro"
+
+
+def test_too_few_blocks_are_no_tie_and_no_pool_is_enough() -> None:
+    figures = {wide("threads", 4): {"rps": 700.0}, wide("threads", 64): {"rps": 3000.0}, made.CORO: {"rps": 3010.0}}
+    for blocks in (1, 2):
+        found = mixed(figures, blocks=blocks)
+        assert found["winner"] is None and not found["tied"] and draw_svg.map_text(found) == "undecided"
+        assert found["models"]["threads"]["enough"] == found["models"]["coro"]["enough"] == "–"
+    assert draw_svg.map_text(mixed(figures)) == "all tie"
 
 
 def test_crossover_lines_can_be_read() -> None:
@@ -201,11 +211,29 @@ def test_among_equals_the_smallest_memory_is_advised() -> None:
     })  # fmt: skip
     found = advise.decide(cell)
     assert found is not None and found.best.label == "threads(64)"
-    assert [row.label for row in found.equals] == ["prefork(64)"]
-    assert [(row.label, round(part.ratio, 2)) for row, part in found.behind] == [("threads(4)", 0.23)]
     text = "\n".join(advise.explain(advise.Service(0.25, 5, 64, 1), cell))
     assert text.startswith("Use --model=threads --workers=64: 3,010 requests/s")
+    assert "as fast: prefork(64) 1.00 × threads(64) [1.00, 1.00]" in text
     assert "behind: threads(4) 0.23 × threads(64) [0.23, 0.23]" in text
+
+
+def test_what_is_not_decided_is_not_as_fast() -> None:
+    cell = made.result(WORKLOADS["mix"], 64, {made.CORO: {"rps": 900.0}, made.THREADS: {"rps": 860.0}})
+    for sample in cell.rows[1].samples:
+        assert sample.load
+        sample.load = replace(sample.load, requests=sample.load.requests + 900 * (sample.block % 2))
+    cell = analysis.analyse(cell.cell, [sample for row in cell.rows for sample in row.samples])
+    text = "\n".join(advise.explain(advise.Service(1, 20, 200, 1), cell))
+    assert text.startswith("Use --model=coro") and "undecided: threads(64) 1.0" in text and "as fast" not in text
+
+
+def test_no_advice_from_two_blocks() -> None:
+    figures = {made.CORO: {"rps": 3000.0}, made.THREADS: {"rps": 700.0, "memory_bytes": 1}}
+    for blocks in (1, 2):
+        cell = made.result(WORKLOADS["mix"], 64, figures, blocks)
+        assert advise.decide(cell) is None
+        said = advise.explain(advise.Service(1, 20, 200, 1), cell)
+        assert said == ["No advice: it takes 3 blocks that can be believed."]
 
 
 def test_no_advice_from_what_cannot_be_believed() -> None:

@@ -15,7 +15,7 @@ from typing import Iterable, Mapping
 from ..ask.kinds import Kind
 from ..ask.plan import OURS
 from .analysis import CPU, P99, RPS, CellResult, Figure, Row, pairs
-from .stats import Comparison
+from .stats import ENOUGH, Comparison
 
 # What must never happen is not typical: its worst block counts.
 LOST = Figure(
@@ -78,7 +78,7 @@ def contenders(result: CellResult) -> dict[str, list[Row]]:
 class Standing:
     """bests: of each contender that counts its best row, the best first. ahead: how that compares
     with each of the others; None where a figure is 0. level: it, and those that are equal to it or
-    not known to be behind."""
+    not known to be behind; nobody where any was beside it in too few blocks to be known."""
 
     figure: Figure
     bests: Mapping[str, Row]
@@ -100,8 +100,9 @@ def standing(result: CellResult) -> Standing | None:
         return None
     (name, first), *others = bests.items()
     ahead = {other: result.compare(first, row, chosen) for other, row in others}
-    level = (other for other, row in others if not _is_ahead(first, row, ahead[other], chosen))
-    return Standing(chosen, bests, ahead, (name, *level))
+    level = [name, *(other for other, row in others if not _is_ahead(first, row, ahead[other], chosen))]
+    known = all(len(pairs(first, row, chosen)) >= ENOUGH for _, row in others)
+    return Standing(chosen, bests, ahead, tuple(level if known else ()))
 
 
 def _is_ahead(first: Row, other: Row, found: Comparison | None, figure: Figure) -> bool:

@@ -279,13 +279,15 @@ def contest(names: Sequence[str], rungs: Sequence[str], results: Sequence[CellRe
 
 
 def rank(result: CellResult) -> tuple[tuple[str, ...], str]:
-    """The best model and those that tie with it, none where one of them is not known; and a line of
-    text. Where models tie, the memory of each is named."""
+    """The best model and those that tie with it, none where one of them is not known or too few blocks
+    were run; and a line of text. Where models tie, the memory of each is named."""
     found, head = best.standing(result), f"{result.cell.workload.name:14}"
     for model, rows in best.contenders(result).items():
         if found is None or model not in found.bests:
             return (), f"{head} void      {goals.why(*rows) or f'{model}: too few samples'}"
     assert found is not None
+    if not found.level:
+        return (), f"{head} void      undecided: it takes {stats.ENOUGH} blocks"
     word = "best" if found.level == ("coro",) else "level" if "coro" in found.level else "NOT best"
     level = [found.bests[model] for model in found.level]
     value = found.figure.form(best.value(found.first, found.figure))
@@ -303,7 +305,7 @@ def judge_best(results: Sequence[CellResult]) -> Claim:
     top = sum("coro" in tops for tops in decided)
     state = usually(top, len(decided), len(ranked))
     if state == VOID:
-        lines.append(f"only {len(decided)} of {len(ranked)} workloads can be believed")
+        lines.append(f"only {len(decided)} of {len(ranked)} workloads decide it")
         return Claim("8", VOID, table=tuple(lines), evidence="run.json, cells")
     models = dict.fromkeys(each.partition(":")[0] for each in BEST_OF)
     alone = {model: sum(tops == (model,) for tops in decided) for model in models}

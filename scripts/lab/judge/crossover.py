@@ -3,7 +3,7 @@
 
 In each cell every model enters with the best of its pool sizes, and all that are equal to the best
 one, or not known to be behind it, tie. How many workers are enough is the smallest pool of which
-the same holds beside its model's best.
+the same holds beside its model's best. Too few blocks decide neither.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Any, Sequence
 
 from ..ask.workloads import query_values
-from . import best, verdict
+from . import best, stats, verdict, words
 from .analysis import CellResult, Row
 
 
@@ -25,16 +25,19 @@ def share_of(result: CellResult) -> float:
 
 
 def enough(result: CellResult, name: str, top: Row) -> str:
-    """The smallest pool that is as good as the best."""
+    """The smallest pool that is as good as the best; NONE where too few blocks say so."""
     for row in sorted(best.contenders(result)[name], key=lambda row: row.configuration.workers):
         found = result.compare(row, top, best.figure(result))
+        if found and found.n < stats.ENOUGH:
+            return words.NONE
         if row is top or (found and not found.decided):
             return row.label
     return top.label
 
 
 def judge_cell(result: CellResult) -> dict[str, Any]:
-    """The cell's winner, or those that tie, with every model's best and its distance."""
+    """The cell's winner, or those that tie, neither where blocks are too few; with every model's best and
+    its distance."""
     models: dict[str, Any] = dict.fromkeys(best.contenders(result))
     found = best.standing(result)
     level = found.level if found else ()

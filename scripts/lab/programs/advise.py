@@ -4,7 +4,8 @@
 A request that computes A ms and waits B ms, C of them at a time, on N cores. Arithmetic
 names the sizes worth trying; the lab runs them here, interleaved, and the answer is the
 configuration with the most requests a second, or among those that are equal to it, or not known
-to be less, the one that takes the least memory. Every other one is listed with what it lacks.
+to be less, the one that takes the least memory. Every other one is listed with what it lacks. Fewer than
+3 blocks decide nothing: then there is no advice.
 With --p99 it is also said which rate the best of each model carry at that promise (scripts/capacity).
 """
 
@@ -23,7 +24,7 @@ from ..machine.program import Parser, number, say
 from ..ask import plan as planning
 from ..ask.plan import Cell, Configuration, Cores
 from ..ask.workloads import WORKLOADS, with_query
-from ..judge import words
+from ..judge import stats, words
 from ..judge.capacity import Promise
 from ..judge.analysis import RPS, CellResult, Row
 from ..judge.stats import Comparison
@@ -79,20 +80,19 @@ def cell_of(service: Service, cores: Cores) -> Cell:
 @dataclass(frozen=True)
 class Advice:
     best: Row
-    equals: tuple[Row, ...]  # as good, but with more memory
-    behind: tuple[tuple[Row, Comparison], ...]  # with the part of the best's throughput
+    others: tuple[tuple[Row, Comparison], ...]  # most requests/s first, as parts of the best's
 
 
 def decide(result: CellResult) -> Advice | None:
-    """None when nothing can be believed."""
+    """None when nothing can be believed, or too few blocks were run."""
     alive = sorted((row for row in result.models if not row.void), key=lambda row: -row.rps)
-    if not alive:
-        return None
     parts = [(row, result.compare(row, alive[0], RPS)) for row in alive]
-    behind = tuple((row, part) for row, part in parts if part and part.decided)
-    equal = [row for row, part in parts if not (part and part.decided)]
-    best = min(equal, key=lambda row: (row.memory_bytes, row.configuration.workers))
-    return Advice(best, tuple(row for row in equal if row is not best), behind)
+    level = [row for row, part in parts if part and part.n >= stats.ENOUGH and not part.decided]
+    if not level:
+        return None
+    best = min(level, key=lambda row: (row.memory_bytes, row.configuration.workers))
+    others = ((row, result.compare(row, best, RPS)) for row in alive if row is not best)
+    return Advice(best, tuple((row, part) for row, part in others if part))
 
 
 def contenders(result: CellResult) -> list[Configuration]:
@@ -108,7 +108,10 @@ def explain(service: Service, result: CellResult) -> list[str]:
     advice = decide(result)
     if advice is None:
         reasons = {reason for row in result.rows for reason in row.void_reasons}
-        return ["No advice: nothing that was measured can be believed.", *sorted(reasons)]
+        why = "nothing that was measured can be believed"
+        if not all(row.void for row in result.models):
+            why = f"it takes {stats.ENOUGH} blocks that can be believed"
+        return [f"No advice: {why}.", *sorted(reasons)]
     best = advice.best
     configuration = best.configuration
     option = f"--model={configuration.model} --workers={configuration.workers}"
@@ -120,10 +123,12 @@ def explain(service: Service, result: CellResult) -> list[str]:
             if best.share is not None else ""
         ),
     ]  # fmt: skip
-    for row in advice.equals:
-        lines.append(f"  as fast: {row.label}, {words.bytes_text(row.memory_bytes)}")
-    for row, part in advice.behind:
-        lines.append(f"  behind: {row.label} {words.ratio_times(part)}{words.sureness(part)}, limited by {row.limiter}")
+    said = {stats.EQUAL: "as fast", stats.LESS: "behind", stats.MORE: "ahead"}
+    lines += [
+        f"  {said.get(part.state, part.state)}: {row.label} {words.ratio_times(part)}{words.sureness(part)}, "
+        f"{words.bytes_text(row.memory_bytes)}, limited by {row.limiter}"
+        for row, part in advice.others
+    ]
     for row in result.models:
         if row.void:
             lines.append(f"  void: {row.label}: {row.void_reasons[0]}")

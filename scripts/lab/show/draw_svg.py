@@ -284,7 +284,7 @@ def crossover(cells: Sequence[Mapping[str, Any]]) -> str:
 
 
 def map_text(cell: Mapping[str, Any]) -> str:
-    """The winner, and by how much it is ahead of the next; or all that tie."""
+    """The winner, and by how much it is ahead of the next; or all that tie; or why neither is known."""
     entries = cell["models"]
     if cell["winner"]:
         aheads = [e["winner_ahead"]["ratio"] for e in entries.values() if e and e["winner_ahead"]]
@@ -294,4 +294,4 @@ def map_text(cell: Mapping[str, Any]) -> str:
         if len(cell["tied"]) == len(entries):
             return "all tie"
         return "tie\n" + ", ".join(cell["tied"])
-    return "void"
+    return "undecided" if any(entries.values()) else "void"
