@@ -44,6 +44,12 @@ def test_a_winner_is_told_with_how_much() -> None:
     assert found["models"]["threads"]["winner_ahead"]["ratio"] == pytest.approx(1.5)
 
 
+def test_the_map_says_how_far_the_next_is_where_less_is_better() -> None:
+    figures = {made.CORO: 9.0, made.PREFORK: 10.0, made.THREADS: 11.0}
+    cell = made.result(WORKLOADS["cpu"], 16, {each: {"cpu_us": us} for each, us in figures.items()})
+    assert draw_svg.map_text(crossover.judge_cell(cell)) == "coro\n0.90 ×"
+
+
 def test_a_model_of_which_nothing_counts_neither_wins_nor_ties() -> None:
     found = mixed({wide("threads", 16): {"pids_changed": True}, made.CORO: {"rps": 3000.0}})
     assert found["models"]["threads"] is None and found["winner"] == "coro"

@@ -287,8 +287,8 @@ def map_text(cell: Mapping[str, Any]) -> str:
     """The winner, and by how much it is ahead of the next; or all that tie; or why neither is known."""
     entries = cell["models"]
     if cell["winner"]:
-        aheads = [e["winner_ahead"]["ratio"] for e in entries.values() if e and e["winner_ahead"]]
-        by = f"\n{min(aheads):.2f} ×" if aheads else ""
+        aheads: list[float] = [e["winner_ahead"]["ratio"] for e in entries.values() if e and e["winner_ahead"]]
+        by = f"\n{min(aheads, key=lambda ratio: max(ratio, 1 / ratio)):.2f} ×" if aheads else ""
         return f"{entries[cell['winner']]['configuration']}{by}"
     if cell["tied"]:
         if len(cell["tied"]) == len(entries):
