@@ -142,6 +142,17 @@ def test_one_block_decides_nothing_and_says_how_many_do() -> None:
     assert overview.rows([sleep_result(blocks=1)])[1][1] == "undecided: coro, threads and prefork"
 
 
+def test_the_equal_are_named_beside_the_undecided() -> None:
+    cell = made.cell("sleep", made.CORO, made.THREADS, made.PREFORK)
+    samples = [
+        made.sample(each, block=block, rps=rps + more * (block % 2))
+        for block in range(6)
+        for each, rps, more in zip(cell.configurations, (3100, 3090, 2900), (0, 0, 300))
+    ]  # fmt: skip
+    (_, row) = overview.rows([analysis.analyse(cell, samples)])
+    assert row[1] == "equal: coro and threads; undecided: prefork"
+
+
 def with_pair(again_us: float, spoilt: bool = False) -> Any:
     """threads needs 5 % more than coro, which ran twice."""
     cell = made.cell("hello", made.THREADS, made.CORO, made.AGAIN, connections=64)

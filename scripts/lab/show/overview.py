@@ -71,16 +71,17 @@ def _size(row: Row) -> str:
 
 
 def ahead(standing: Standing, brief: bool = False) -> str:
-    """The model that is ahead of every other, or those that are equal to it, or of which that is not
-    decided; and of the next model by how much, unless brief with the interval."""
-    first = next(iter(standing.bests))
-    said, by = "", ""
-    for word in (stats.UNDECIDED, stats.EQUAL):
-        level = [m for m, found in standing.ahead.items() if not found or found.state == word]
-        if level and not said:
-            said = f"{word}: {words.listed([first, *level])}"
+    """The model that is ahead of every other, with those that are equal to it; of the next model by how much,
+    unless brief with the interval; and those of which it is not decided."""
+    (first, *_), said, by = standing.bests, list[str](), ""
+    states = {m: found.state if found else stats.UNDECIDED for m, found in standing.ahead.items()}
+    for word in (stats.EQUAL, stats.UNDECIDED):
+        level = [m for m, state in states.items() if state == word]
+        if level:
+            said.append(f"{word}: {words.listed(level if said else [first, *level])}")
     for model, found in standing.ahead.items():
         if found and found.decided and not by:
             ratio = words.number(found.ratio) if brief else words.ratio_text(found)
             by = f", {ratio} × {model}" + ("" if brief else f", n = {found.n}")
-    return f"{said or first}{by}" if said or by else words.NONE
+    head, *rest = said or [first]
+    return "; ".join([f"{head}{by}", *rest]) if states else words.NONE
