@@ -11,6 +11,7 @@ from typing import Any
 import made
 import pytest
 from lab.machine.errors import LabError
+from lab.ask.workloads import WORKLOADS
 from lab.judge import gates
 from lab.judge.analysis import CellResult
 from lab.show import document
@@ -74,7 +75,11 @@ def test_void_samples_do_not_count() -> None:
     for sample in spoilt.samples:
         if sample.configuration == "coro":
             sample.gates = ["spoilt"]
-    assert [c.configuration for c in compare.compare(cells(1.0), spoilt.results())] == ["threads(64)"]
+    assert counted(compare.compare(cells(1.0), spoilt.results())) == ["threads(64)"]
+
+
+def counted(compared: list[compare.Compared]) -> list[str]:
+    return [each.configuration for each in compared if any(each.ratios.values())]
 
 
 def test_cpu_in_floors_needs_the_floor() -> None:
@@ -156,7 +161,36 @@ def test_a_void_row_is_compared_with_nothing() -> None:
     for sample in spoilt.samples:
         if sample.configuration == "coro" and sample.block % 2:
             sample.gates = ["spoilt"]  # the others could be believed
-    assert [c.configuration for c in compare.compare(cells(1.0), spoilt.results())] == ["threads(64)"]
+    compared = compare.compare(cells(1.0), spoilt.results())
+    assert counted(compared) == ["threads(64)"]
+    assert compare.render(compared, ["rps"]).splitlines()[-1].split() == (
+        "sleep, 16 connections, coro void in B –".split()
+    )
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_condition_passes_over_nothing(swapped: bool, capsys: pytest.CaptureFixture[str]) -> None:
+    """What breaks a cell, or leaves it out, is no pass."""
+    every = [64, 256, 1024]
+    whole = [made.result(WORKLOADS["hello"], n, {made.CORO: {}, made.THREADS: {}}) for n in every]
+    void = made.result(WORKLOADS["hello"], 256, {made.CORO: {"pids_changed": True}, made.THREADS: {}})
+    other, run = [whole[0], void], "A" if swapped else "B"
+    compared = compare.compare(other, whole) if swapped else compare.compare(whole, other)
+    found = compare.conditions("hello:coro:rps<0.95", compared)
+    assert [each.holds for each in found] == [False, None, None] and compare.verdict(found) == compare.UNDECIDED
+    assert capsys.readouterr().out == (
+        f"undecided: hello, 256 connections, coro: rps void in {run}\n"
+        f"undecided: hello, 1024 connections, coro: rps not measured in {run}\n"
+    )
+    (found_at,) = compare.conditions("hello@64:coro:rps<0.95", compared)
+    assert found_at.holds is False
+    assert compare.verdict(compare.conditions("hello@64:coro:rps<1.05", compared)) == compare.FAILED
+
+
+def test_the_second_of_an_aa_pair_is_no_size_of_its_model() -> None:
+    compared = compare.compare(cells(1.0, again=1.0), cells(1.0))
+    assert len(compare.conditions("sleep:coro:rps<0.95", compared)) == 1
+    assert len(compare.conditions("sleep:coro again:rps<0.95", compared)) == 1
 
 
 def run_compare(tmp_path: Path, first: Any, second: Any, *arguments: str) -> Any:
@@ -187,6 +221,17 @@ def test_exit_status(tmp_path: Path, arguments: list[str], code: int) -> None:
     done = run_compare(tmp_path, staged(1.1), staged(0.9), *arguments)
     assert done.returncode == code, done.stderr
     assert (code in (2, 64)) == (done.stdout == "")
+
+
+def test_all_void_is_undecided_and_nothing_in_common_an_error(tmp_path: Path) -> None:
+    spoilt = staged(0.9)
+    for sample in spoilt.samples:
+        sample.gates = ["spoilt"]
+    for name, other, code in (("void", spoilt, 3), ("else", staged(0.9, workload="mix"), 2)):
+        (tmp_path / name).mkdir()
+        done = run_compare(tmp_path / name, staged(1.1), other, "--fail-if", "sleep:coro:rps<0.95")
+        assert done.returncode == code, done.stderr
+        assert ("void in B" in done.stdout) == (code == 3)
 
 
 def test_what_is_no_run_is_said_in_a_line(tmp_path: Path) -> None:

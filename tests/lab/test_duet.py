@@ -79,6 +79,19 @@ def test_conditions_go_by_the_whole_interval(condition: str, code: int) -> None:
     assert against.verdict([line([1.1, 1.11, 1.09, 1.1])], [condition]) == code
 
 
+@pytest.mark.parametrize(
+    "other, said",
+    [(line([]), "not measured"), (line([1.1] * 5, load_fields={"errors": {**NO_ERRORS, "status": 3}}), "void, 3 ")],
+)
+def test_a_condition_on_a_line_without_a_ratio_is_undecided(
+    other: against.Line, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mix = replace(other, cell=made.cell("mix", CORO, connections=64))
+    assert against.verdict([line([1.0] * 4), mix], ["mix:coro:cpu>1.03"]) == compare.UNDECIDED
+    assert f"undecided: mix, 64 connections, coro: cpu {said}" in capsys.readouterr().out
+    assert against.verdict([line([1.1] * 4), mix], ["mix:coro:cpu>1.03", "hello:coro:cpu>1.03"]) == compare.FAILED
+
+
 def test_requests_cut_off_count_as_asked() -> None:
     sample = made.sample(CORO, "hello", rps=100.0, cpu_us=10.0, connections=64)
     assert sample.load is not None and sample.load.requests == 1000

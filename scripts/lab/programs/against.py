@@ -100,7 +100,9 @@ class Line:
     @property
     def compared(self) -> Compared:
         ratios = {name: ratio and stats.loosened(ratio, duet.SYSTEMATIC) for name, ratio in self.sampled.items()}
-        return Compared(self.cell.workload.name, self.cell.connections, self.wanted.label, ratios)
+        reasons = {reason for turn in self.turns for sample in turn for reason in sample.gates}
+        why = ", ".join([compare.VOID, *sorted(reasons)]) if reasons else compare.MISSING
+        return Compared(self.cell.workload.name, self.cell.connections, self.wanted.label, ratios, why)
 
     def add(self, turn: list[Sample]) -> None:
         """One in which a gate fails is kept, and is no pair."""
@@ -119,8 +121,7 @@ class Line:
         compared = self.compared
         cpu, rps = compared.ratios.get("cpu"), compared.ratios.get("rps")
         if cpu is None or rps is None:
-            reasons = {reason for turn in self.turns for sample in turn for reason in sample.gates}
-            return f"{compared.place}: {', '.join(['void', *sorted(reasons)]) if reasons else 'not measured'}"
+            return f"{compared.place}: {compared.why}"
         distance = words.percent(cpu.distance if cpu.ratio > 1 else 1 - cpu.ratio)
         said = {
             stats.MORE: f"slower by {distance}",

@@ -9,7 +9,8 @@ cpu_x_floor.
 0: done, no condition met. 1: a condition of --fail-if holds with its whole interval, or with
 --fail-on-flip a verdict went from one winner to the other. 2: a run cannot be read, or a
 condition names nothing. 3: whether a condition holds is undecided: its value lies in the interval,
-or there are fewer than 3 blocks. 64: a bad option, or a condition that is none.
+there are fewer than 3 blocks, or something it names is void or was not measured in one of the runs.
+64: a bad option, or a condition that is none.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Callable, Mapping, NamedTuple, Sequence
 
 from ..machine.errors import LabError, UsageError
 from ..machine.program import Parser, say
-from ..ask.plan import parse_list
+from ..ask.plan import AGAIN, parse_list
 from ..measure.sample import Sample
 from ..judge import best, stats, words
 from ..judge.analysis import CellResult
@@ -48,6 +49,7 @@ METRICS: dict[str, Callable[[Sample, float | None], float | None]] = {
     "switches": lambda s, floor: s.switches,
     "memory": lambda s, floor: s.memory_bytes + s.master_bytes,
 }
+VOID, MISSING = "void", "not measured"
 MARKS = {stats.MORE: "+", stats.LESS: "-", stats.EQUAL: "="}
 Winners = dict[tuple[str, str, str], str]
 
@@ -58,6 +60,7 @@ class Compared:
     connections: int
     configuration: str
     ratios: Mapping[str, Comparison | None]  # of B to A, by metric
+    why: str = ""  # where there are none
 
     @property
     def place(self) -> str:
@@ -65,13 +68,11 @@ class Compared:
 
     @property
     def names(self) -> list[str]:
-        """In a condition: a model stands for every size of it, no connections for any number."""
+        """In a condition: a model stands for every size of it, but not for the second of an A/A pair, no connections
+        for any number."""
         model = re.split(r"[^\w-]", self.configuration)[0]
-        return [
-            f"{self.workload}{at}:{name}"
-            for at in ("", f"@{self.connections}")
-            for name in (self.configuration, model)
-        ]
+        named = [self.configuration] if self.configuration.endswith(AGAIN) else [self.configuration, model]
+        return [f"{self.workload}{at}:{name}" for at in ("", f"@{self.connections}") for name in named]
 
 
 def figures(results: Sequence[CellResult]) -> Figures:
@@ -80,22 +81,23 @@ def figures(results: Sequence[CellResult]) -> Figures:
     for result in results:
         floors = {s.block: s.cpu_us for s in result.floor.valid} if result.floor else {}
         for row in result.rows:
-            if not row.void:
-                found[result.cell.workload.name, result.cell.connections, row.label] = {
-                    name: [known for s in row.valid if (known := value(s, floors.get(s.block)))]
-                    for name, value in METRICS.items()
-                }
+            found[result.cell.workload.name, result.cell.connections, row.label] = {
+                name: [known for s in row.valid if (known := value(s, floors.get(s.block)))]
+                for name, value in METRICS.items() if not row.void
+            }  # fmt: skip
     return found
 
 
 def compare(first: Sequence[CellResult], second: Sequence[CellResult]) -> list[Compared]:
-    """What both runs have, in the first's order."""
+    """What either run has, in the first's order; with no ratio where it is void or not measured in one."""
     before, after = figures(first), figures(second)
-    return [
-        Compared(*key, {name: stats.unpaired(after[key][name], before[key][name]) for name in METRICS})
-        for key in before
-        if key in after
-    ]
+    found = []
+    for key in before | after:
+        why = [f"{VOID if key in run else MISSING} in {name}" for name, run in (("A", before), ("B", after))
+               if not run.get(key)]  # fmt: skip
+        ratios = {n: None if why else stats.unpaired(after[key][n], before[key][n]) for n in METRICS}
+        found.append(Compared(*key, ratios, ", ".join(why)))
+    return found
 
 
 def winners(results: Sequence[CellResult]) -> Winners:
@@ -144,7 +146,7 @@ class Condition(NamedTuple):
 
 def conditions(text: str, compared: Sequence[Compared]) -> list[Condition]:
     """One for each cell that WORKLOAD[@CONNECTIONS]:CONFIGURATION:METRIC<VALUE means, the metric being B
-    over A. Raises LabError where it is none, or names none."""
+    over A; undecided where there is no ratio. Raises LabError where it is none, or names none."""
     match = CONDITION.fullmatch(text.strip())
     if match is None:
         raise UsageError(
@@ -156,12 +158,16 @@ def conditions(text: str, compared: Sequence[Compared]) -> list[Condition]:
         raise UsageError(f"--fail-if {text!r}: the metrics are {', '.join(METRICS)}")
     found = []
     for each in compared:
-        ratio = each.ratios.get(metric)
-        if ratio and name in each.names:
-            said = f"{each.place}: {metric} {words.ratio_text(ratio, 3)} {sign} {limit}{words.sureness(ratio)}"
-            found.append(Condition(ratio.holds(SIGNS[sign], float(limit)), said))
+        if name not in each.names or metric not in each.ratios:
+            continue
+        ratio, said = each.ratios[metric], f"{each.place}: {metric} "
+        if ratio:
+            said += f"{words.ratio_text(ratio, 3)} {sign} {limit}{words.sureness(ratio)}"
+        else:
+            said += each.why or MISSING
+        found.append(Condition(ratio.holds(SIGNS[sign], float(limit)) if ratio else None, said))
     if not found:
-        raise LabError(f"--fail-if {text!r}: no such figure that counts in both runs")
+        raise LabError(f"--fail-if {text!r}: no such figure")
     return found
 
 
@@ -176,7 +182,7 @@ def render(compared: Sequence[Compared], metrics: Sequence[str]) -> str:
         ratios = [each.ratios[name] for name in metrics]
         cells = [words.ratio_text(r, 3) + MARKS.get(r.state, " ") if r else words.NONE for r in ratios]
         known = [r for r in ratios if r]
-        rows.append([each.place, words.pairs(known) if known else words.NONE, *cells])
+        rows.append([each.place, words.pairs(known) if known else each.why or words.NONE, *cells])
     return "\n".join(table.aligned(rows))
 
 
@@ -208,7 +214,8 @@ def main(argv: Sequence[str]) -> int:
     runs = first, second = reading.read(options.first), reading.read(options.second)
     results = [run.results() for run in runs]
     compared = compare(*results)
-    if not compared:
+    common = [each for each in compared if MISSING not in each.why]
+    if not common:
         raise LabError("the two runs have no configuration of a cell in common")
     asked = [each for text in options.fail_if for each in conditions(text, compared)]
     before, after = map(winners, results)
@@ -221,7 +228,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"note: servers and wrk at nice {first.plan.nice} in A, {second.plan.nice} in B")
     equal = words.percent(stats.WITHIN)
     print(f"B ÷ A, with 95 % intervals of n blocks; + more, - less, = equal within ±{equal}, else undecided\n")
-    print(render(compared, options.metrics))
+    print(render(common, options.metrics))
     print()
     for line in flipped:
         print(f"flip: {line}")
