@@ -4,12 +4,14 @@
 import functools
 import itertools
 import operator
+from dataclasses import replace
 from typing import Any
 
 import made
 import numpy
 import pytest
-from lab.judge import analysis, stats
+from lab.ask.workloads import WORKLOADS
+from lab.judge import analysis, best, stats
 from lab.show import reading
 
 EVERY_N = (3, 4, 5, 6, 8, 10, 15, 20, 30)
@@ -131,6 +133,31 @@ def test_two_runs_that_were_measured_apart() -> None:
     same = stats.unpaired([2.0] * 3, [1.0] * 3)
     assert same is not None and (same.low, same.high) == pytest.approx((2.0, 2.0))
     assert stats.unpaired([], [1.0]) is None and stats.unpaired([0.0], [1.0]) is None
+
+
+# --- who is said to be ahead --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spread, least, most", [(0.05, 0.07, 0.13), (0.01, 0.0, 0.02)])
+def test_of_three_equals_the_first_is_ahead_of_another_more_often_than_of_two(
+    spread: float, least: float, most: float
+) -> None:
+    """As often as the lab's README says. The fourth is the other half of an A/A pair."""
+    dice, trials, some, all_others = numpy.random.default_rng(1), 1000, 0, 0
+    equals = made.result(WORKLOADS["sleep"], 256, {each: {} for each in (made.PREFORK, made.THREADS, made.CORO)})
+    for factors in numpy.exp(dice.normal(0, spread, (trials, 4, 6))):
+        rows = tuple(
+            replace(row, samples=tuple(
+                replace(s, load=made.load(2000 * factor)) for s, factor in zip(row.samples, of_row)
+            ))
+            for row, of_row in zip(equals.rows, factors)
+        )  # fmt: skip
+        again = compared(list(zip(factors[2].tolist(), factors[3].tolist())))
+        found = best.standing(replace(equals, rows=rows, noise={analysis.RPS.name: again.distance}))
+        assert found is not None
+        some += any(c is not None and c.decided for c in found.ahead.values())
+        all_others += len(found.level) == 1
+    assert least <= some / trials <= most and all_others / trials <= 0.02
 
 
 # --- three states -----------------------------------------------------------------------------
