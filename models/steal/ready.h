@@ -6,7 +6,8 @@
  * Blumofe and Plaxton have it, is for tasks that make tasks, where the last is the warmest.)
  *
  * One word says which fill this is, how many entries it has and which is next; taking one is a
- * compare-and-swap of that word. What was read of an entry counts only if that succeeds.
+ * compare-and-swap of that word. What was read of an entry counts only if that succeeds, and was
+ * read before it: who takes releases the word, and its owner acquires it before the next fill.
  */
 #ifndef MODELS_STEAL_READY_H
 #define MODELS_STEAL_READY_H
@@ -34,7 +35,7 @@ static inline bool ready_is_empty(const struct ready *ready)
 /* By its owner, when it is empty: count entries, at most READY_MOST. */
 static inline void ready_fill(struct ready *ready, const uint32_t *entries, unsigned count)
 {
-    uint64_t fill = atomic_load_explicit(&ready->word, memory_order_relaxed) >> 32;
+    uint64_t fill = atomic_load_explicit(&ready->word, memory_order_acquire) >> 32;
 
     for (unsigned i = 0; i < count; i++)
         atomic_store_explicit(&ready->entries[i], entries[i], memory_order_relaxed);
@@ -53,7 +54,7 @@ static inline bool ready_take(struct ready *ready, uint32_t *entry)
             return false;
         *entry = atomic_load_explicit(&ready->entries[next], memory_order_relaxed);
     } while (!atomic_compare_exchange_weak_explicit(&ready->word, &word, word + (1 << 16),
-                                                    memory_order_acquire, memory_order_acquire));
+                                                    memory_order_acq_rel, memory_order_acquire));
     return true;
 }
 
