@@ -235,6 +235,8 @@ static void *thread_main(void *arg)
         _exit(EXIT_FAILURE);
     }
     pthread_barrier_wait(&t->team->ended); /* others may have rung its bell until now */
+    pthread_mutex_lock(&t->team->ringing); /* and so may the watch, until it has rung them all */
+    pthread_mutex_unlock(&t->team->ringing);
     close_loop(t);
     return NULL;
 }
@@ -271,11 +273,13 @@ static int start_threads(struct team *team)
 }
 
 /* Says something to all threads. */
-static void announce(const struct team *team, _Atomic bool *what)
+static void announce(struct team *team, _Atomic bool *what)
 {
+    pthread_mutex_lock(&team->ringing);
     atomic_store(what, true);
     for (unsigned i = 0; i < team->server->workers; i++)
         coro_notifier_send(team->thieves[i].bell);
+    pthread_mutex_unlock(&team->ringing);
 }
 
 /* What the watch accepts is for others to serve. */
@@ -370,6 +374,7 @@ static int open_team(struct team *team)
     team->ops.resume = resume;
     pthread_barrier_init(&team->started, NULL, server->workers + 1);
     pthread_barrier_init(&team->ended, NULL, server->workers);
+    pthread_mutex_init(&team->ringing, NULL);
     team->thieves = aligned_alloc(SHARED_CACHE_LINE, server->workers * sizeof *team->thieves);
     team->awake_fd = latch_new();
     if (result < 0 || team->awake_fd < 0)
@@ -388,6 +393,7 @@ static void close_team(struct team *team)
     free(team->thieves);
     pthread_barrier_destroy(&team->started);
     pthread_barrier_destroy(&team->ended);
+    pthread_mutex_destroy(&team->ringing);
     if (team->awake_fd >= 0)
         close(team->awake_fd);
     context_term(&team->watch.loop_io);

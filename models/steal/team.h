@@ -73,6 +73,7 @@ struct team {
     struct thief *thieves;     /* server->workers of them */
     pthread_barrier_t started; /* all threads and the watch, twice: set up, allowed to begin */
     pthread_barrier_t ended;   /* all threads */
+    pthread_mutex_t ringing;   /* the watch's, while it says something to all threads */
     int awake_fd;              /* a latch: some thread woke while nobody watched */
     /* The watch's own: */
     unsigned quiet;                  /* looks in turn at which nobody was awake */

@@ -3,6 +3,8 @@
 
 import json
 import selectors
+import subprocess
+from pathlib import Path
 from typing import Iterator, List
 
 import pytest
@@ -11,7 +13,7 @@ from support.client import Closed, Connection, message
 from support.configurations import Configuration
 from support.load import Load
 from support.server import Launcher, Server
-from support.variant import patience
+from support.variant import ROOT, VARIANT, patience
 from support.waiting import eventually
 
 WHOAMI = message("GET", "/whoami")
@@ -117,6 +119,21 @@ def test_a_thread_that_never_rests_is_left_alone() -> None:
             eventually("it has served for long", lambda: load.answers, lambda n: n > 3 * limit / 0.2, within=60)
         assert not load.failures
         assert server.worker_pids() == workers
+
+
+@pytest.mark.skipif(VARIANT != "release", reason="a sanitizer must be the first library")
+def test_no_bell_is_rung_that_has_gone(tmp_path: Path) -> None:
+    """At the end, by a watch that is slow to ring them all."""
+    library = tmp_path / "late_bells.so"
+    source = ROOT / "tests" / "support" / "late_bells.c"
+    subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
+    launcher = Launcher(Configuration("stealing", ("--model=stealing", "--workers=2")))
+    try:
+        server = launcher(environment={"LD_PRELOAD": str(library)})
+        launcher.stop()
+        assert not [line for line in server.lines if "killed" in line]
+    finally:
+        launcher.kill()
 
 
 def test_when_all_threads_stand_still_the_process_is_replaced() -> None:
