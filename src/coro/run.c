@@ -109,7 +109,7 @@ int coro_loop_run(struct coro_loop *loop)
 
         coro_future_run_soon(loop);
         coro_run_ready(s);
-        if (s->stopping && s->tasks == 0)
+        if (s->stopping && s->tasks == 0 && loop->soon.first == NULL)
             break;
         if (r->grace_over) {
             rc = -ETIMEDOUT;

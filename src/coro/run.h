@@ -32,9 +32,10 @@ struct coro_loop_config {
 struct coro_loop *coro_loop_new(const struct coro_loop_config *config);
 
 /* Runs the loop until a coro_loop_stop() has completed. Must not be called from a task.
- * 0: stopped, all tasks have ended. -ETIMEDOUT: stopped, but tasks remained when the grace was
- * over. -EDEADLK: nothing is runnable and nothing that could change that is being waited for.
- * -EBUSY: this loop, or a task of another on this thread, is already running.
+ * 0: stopped; all tasks have ended, all done callbacks were called. -ETIMEDOUT: stopped, but tasks
+ * remained when the grace was over. -EDEADLK: nothing is runnable and nothing that could change
+ * that is being waited for. -EBUSY: this loop, or a task of another on this thread, is already
+ * running.
  * May be run again afterwards. */
 int coro_loop_run(struct coro_loop *loop) __attribute__((warn_unused_result));
 

@@ -51,6 +51,32 @@ static void test_grace_ends(void **state)
     coro_loop_free(loop); /* with the task still in it */
 }
 
+static void *stops_the_loop(void *arg)
+{
+    coro_loop_stop(this_loop(), CORO_FOREVER);
+    return arg;
+}
+
+static void on_done(struct coro_future *f, void *arg)
+{
+    (void)f;
+    note(arg);
+}
+
+static void test_the_last_done_callbacks_are_called(void **state)
+{
+    struct coro_loop *loop = new_loop();
+    struct coro_task *last = coro_spawn(loop, stops_the_loop, NULL, "last");
+    struct coro_done done;
+
+    (void)state;
+    assert_non_null(last);
+    coro_future_add_done(coro_task_future(last), &done, on_done, "done");
+    assert_int_equal(coro_loop_run(loop), 0);
+    assert_string_equal(trace, "done");
+    coro_loop_free(loop);
+}
+
 static void *runs_another(void *arg)
 {
     struct coro_loop *another = coro_loop_new(NULL);
@@ -139,6 +165,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_deadlock_is_noticed),
         cmocka_unit_test(test_grace_ends),
+        cmocka_unit_test(test_the_last_done_callbacks_are_called),
         cmocka_unit_test(test_a_running_loop_is_busy),
         cmocka_unit_test(test_a_second_stop_may_shorten_the_grace),
         cmocka_unit_test(test_settings_are_taken),
