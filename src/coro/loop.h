@@ -22,13 +22,14 @@ enum { CORO_READ = 1, CORO_WRITE = 2 }; /* bits of `events` */
 struct coro_loop;
 struct coro_watch;
 /* events: CORO_READ and/or CORO_WRITE; an error on the descriptor reports both. 0: the kernel has
- * no room for the watch, or the descriptor is not open (epoll_ctl(2)); it has been stopped, and may
- * be started again, but not before others had their turn: it would fail at once. */
+ * no room for the watch (epoll_ctl(2)); it has been stopped, and may be started again, but not
+ * before others had their turn: it would fail at once. */
 typedef void coro_watch_fn(struct coro_loop *loop, struct coro_watch *watch, int events);
 
 /* A watch on one descriptor, embedded in the caller's memory, which must stay in place while it
  * is active. Level-triggered. Starting it the first time costs an epoll_ctl(); while it stays
- * active it costs none. Stop it before closing the descriptor. */
+ * active it costs none. The descriptor must be open, and stay so until the watch is stopped: libev
+ * ends the program over one that is not. */
 struct coro_watch {
     union {
         uint64_t room[6];

@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "tests/unit/aborts.h"
 #include "tests/unit/coro/tasks.h"
 
 #include <pthread.h>
@@ -223,6 +224,24 @@ static void test_a_watch_started_now_says_so(void **state)
     coro_loop_free(loop);
 }
 
+static void watch_a_closed_one(struct watched *w)
+{
+    struct coro_loop *loop = new_loop();
+
+    coro_watch_init(&w->watch, w->ends[0], CORO_READ, on_ready, w);
+    close(w->ends[0]);
+    (void)!coro_watch_start_now(loop, &w->watch);
+}
+
+static void test_a_watched_descriptor_must_be_open(void **state)
+{
+    struct watched w = watched();
+
+    (void)state;
+    assert_aborts("invalid fd", watch_a_closed_one(&w));
+    forget(&w);
+}
+
 static void *wait_readable(void *arg)
 {
     const struct watched *w = arg;
@@ -257,6 +276,7 @@ int main(void)
         cmocka_unit_test_setup(test_another_thread_ends_a_turn, set_up),
         cmocka_unit_test_setup(test_a_watch_that_failed_can_be_started_again, set_up),
         cmocka_unit_test_setup(test_a_watch_started_now_says_so, set_up),
+        cmocka_unit_test_setup(test_a_watched_descriptor_must_be_open, set_up),
         cmocka_unit_test_setup(test_waiting_goes_on_without_a_watch, set_up),
     };
 
