@@ -17,17 +17,18 @@
  *    belongs to the model from accept() to close(); connection_serve() never
  *    closes it. What a handler opens it closes; io_hold() tells the model meanwhile.
  *  - Signals: the master takes SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 and SIGCHLD.
- *    Workers ignore them or leave them to the kernel, but for the one that the master sends
- *    (process.c), which may interrupt any wait with EINTR; they are told to finish through the
- *    stop descriptor that worker.h describes.
+ *    Workers ignore them or leave them to the kernel, but for SIGUSR1 and SIGUSR2 where the master
+ *    sends them (process.c), which may interrupt any wait with EINTR; they are told to finish
+ *    through the stop descriptor that worker.h describes.
  *  - Death of a worker: the connection it was serving is closed, every other
- *    connection goes on (coro and threads: every connection of other processes);
+ *    connection goes on (where a process serves many: every connection of other processes);
  *    the master starts a replacement, with back-off when it dies again at once.
  *  - After fork: struct server and the configuration are as they were, counters and
  *    parking lot (where shared) are the same memory, everything else is a copy.
  *  - Draining: a worker process that was told to finish accepts no connection, closes idle
  *    ones as connection_drain() says, answers requests in progress with Connection: close
- *    until server_drain_deadline(), then cuts them off and exits with status 0.
+ *    until server_drain_deadline(), then cuts them off and exits with status 0. One that
+ *    cannot, as its one context is at a request (prefork) or blocks, the master kills soon after.
  *  - Side by side: worker processes of two generations, perhaps of two models, run at
  *    the same time during a reload; they share the listening socket and the counters.
  *  - Start-up: nothing is accepted before worker_ready() has returned. A worker that
@@ -136,7 +137,7 @@ struct model {
      * worker_ready() once it can serve; finishes when its stop descriptor is readable, or,
      * once it is spent, when it finds server_told_to_finish(): stops accepting, first taking what
      * waits to be when control->take_backlog (then worker_backlog_taken()); cuts off at
-     * server_drain_deadline().
+     * server_drain_deadline(), or is killed after it.
      */
     int (*work)(struct server *server, const struct worker_process *self, void *arg);
 

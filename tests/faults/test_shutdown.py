@@ -305,6 +305,8 @@ def test_shutdown_timeout(launch: Launcher) -> None:
                 continue
             assert answer.status == 503
             assert answer.closes
+        server.wait_for_log_end()  # which tells of other ends than status 0, or that of one killed when it is late
+        assert not [line for line in server.lines if "worker process" in line]
     finally:
         _close(busy)
 
