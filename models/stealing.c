@@ -95,13 +95,13 @@ static void resume(struct io *io)
         return;
     }
     atomic_store(&io->resumed, 1);
-    if (!atomic_exchange(&t->resumed, true))
+    if (!atomic_exchange(&t->any_resumed, true))
         coro_notifier_send(t->bell);
 }
 
 static void resume_suspended(struct thief *t)
 {
-    if (!atomic_exchange(&t->resumed, false))
+    if (!atomic_exchange(&t->any_resumed, false))
         return;
     for (struct coro_link *link = t->suspended.first; link != NULL; link = link->next) {
         struct loop_context *x = CORO_HOLDER(link, struct loop_context, suspended);

@@ -48,16 +48,16 @@ enum {
     JOIN_LOOK_MS = 1,
 };
 
-struct team; /* the process: its threads and what they share */
+struct crew; /* the process: its threads and what they share */
 
 struct member {
     struct pool_io pool_io; /* first: its functions are given this */
-    struct team *team;
+    struct crew *crew;
     struct dedicated *dedicated; /* owned; with --dispatch=connection */
     pthread_t thread;
 };
 
-struct team {
+struct crew {
     struct server *server;
     struct pool *pool; /* NULL with --dispatch=connection */
     struct io_ops ops; /* of its threads */
@@ -87,13 +87,13 @@ static void choose_ops(struct io_ops *ops, const struct config *config)
 static void *thread_main(void *arg)
 {
     struct member *self = arg;
-    struct team *team = self->team;
+    struct crew *crew = self->crew;
 
     model_begin_worker(&self->pool_io.io, "thread");
-    pthread_barrier_wait(&team->started);
-    pthread_barrier_wait(&team->started);
-    if (team->pool != NULL) {
-        pool_work(team->pool, &self->pool_io.io);
+    pthread_barrier_wait(&crew->started);
+    pthread_barrier_wait(&crew->started);
+    if (crew->pool != NULL) {
+        pool_work(crew->pool, &self->pool_io.io);
     } else {
         while (dedicated_wait(self->dedicated))
             dedicated_accept(self->dedicated);
@@ -102,68 +102,68 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-static int start_threads(struct team *team)
+static int start_threads(struct crew *crew)
 {
     pthread_attr_t attributes;
     int result = 0;
 
-    choose_ops(&team->ops, team->server->config);
+    choose_ops(&crew->ops, crew->server->config);
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, THREAD_STACK);
-    while (result == 0 && team->count < team->server->workers) {
-        struct member *member = &team->members[team->count];
+    while (result == 0 && crew->count < crew->server->workers) {
+        struct member *member = &crew->members[crew->count];
 
-        member->team = team;
-        member->pool_io.pool = team->pool;
-        member->pool_io.number = team->count;
-        member->pool_io.gil = team->server->config->gil ? &team->gil : NULL;
+        member->crew = crew;
+        member->pool_io.pool = crew->pool;
+        member->pool_io.number = crew->count;
+        member->pool_io.gil = crew->server->config->gil ? &crew->gil : NULL;
         result =
-            context_init(&member->pool_io.io, &team->ops, team->server, team->first + team->count);
-        if (result == 0 && team->pool == NULL) {
-            member->dedicated = dedicated_new(&member->pool_io.io, team->stop_fd, team->count);
+            context_init(&member->pool_io.io, &crew->ops, crew->server, crew->first + crew->count);
+        if (result == 0 && crew->pool == NULL) {
+            member->dedicated = dedicated_new(&member->pool_io.io, crew->stop_fd, crew->count);
             result = member->dedicated == NULL ? -errno : 0;
         }
         if (result == 0)
             result = -pthread_create(&member->thread, &attributes, thread_main, member);
         if (result == 0)
-            team->count++;
+            crew->count++;
     }
     pthread_attr_destroy(&attributes);
     if (result < 0)
-        log_line(LOG_ERROR, "cannot start thread %u of %u: %s", team->count + 1,
-                 team->server->workers, shortage_of_tasks(-result));
+        log_line(LOG_ERROR, "cannot start thread %u of %u: %s", crew->count + 1,
+                 crew->server->workers, shortage_of_tasks(-result));
     return result;
 }
 
 /* Waits for all threads to end, at most until the drain deadline, which may come nearer
  * meanwhile: false then. Not by pthread_timedjoin_np(), whose time is that of the clock on the
  * wall. */
-static bool join_threads(const struct team *team)
+static bool join_threads(const struct crew *crew)
 {
-    for (unsigned i = 0; i < team->count; i++)
-        while (pthread_tryjoin_np(team->members[i].thread, NULL) != 0) {
-            if (io_now_ms() >= server_drain_deadline(team->server))
+    for (unsigned i = 0; i < crew->count; i++)
+        while (pthread_tryjoin_np(crew->members[i].thread, NULL) != 0) {
+            if (io_now_ms() >= server_drain_deadline(crew->server))
                 return false;
-            atomic_store(&team->server->control->beat_ms, io_now_ms());
+            atomic_store(&crew->server->control->beat_ms, io_now_ms());
             poll(NULL, 0, JOIN_LOOK_MS);
         }
     return true;
 }
 
-static void free_team(struct team *team, struct io *io)
+static void free_crew(struct crew *crew, struct io *io)
 {
-    for (unsigned i = 0; i < team->count; i++) {
-        dedicated_free(team->members[i].dedicated);
-        context_term(&team->members[i].pool_io.io);
+    for (unsigned i = 0; i < crew->count; i++) {
+        dedicated_free(crew->members[i].dedicated);
+        context_term(&crew->members[i].pool_io.io);
     }
-    free(team->members);
+    free(crew->members);
     context_term(io);
-    if (team->pool != NULL)
-        pool_free(team->pool);
-    if (team->stop_fd >= 0)
-        close(team->stop_fd);
-    pthread_barrier_destroy(&team->started);
-    gil_term(&team->gil);
+    if (crew->pool != NULL)
+        pool_free(crew->pool);
+    if (crew->stop_fd >= 0)
+        close(crew->stop_fd);
+    pthread_barrier_destroy(&crew->started);
+    gil_term(&crew->gil);
 }
 
 /* Each thread may have a file open that it sends; of a pool with --dispatch=connection it has an
@@ -176,23 +176,23 @@ static void resolve_connections(struct server *server)
     descriptors_resolve(server, 1, server->workers * each);
 }
 
-/* Everything but the threads. Returns 0 or a negative errno; free_team() in either case. */
-static int open_team(struct team *team, struct io *io)
+/* Everything but the threads. Returns 0 or a negative errno; free_crew() in either case. */
+static int open_crew(struct crew *crew, struct io *io)
 {
-    struct server *server = team->server;
-    int result = context_init(io, &context_never_waits, server, team->first + server->workers);
+    struct server *server = crew->server;
+    int result = context_init(io, &context_never_waits, server, crew->first + server->workers);
 
-    gil_init(&team->gil);
-    pthread_barrier_init(&team->started, NULL, server->workers + 1);
-    team->members = calloc(server->workers, sizeof *team->members);
-    team->stop_fd = latch_new();
-    if (result < 0 || team->stop_fd < 0)
-        return result < 0 ? result : team->stop_fd;
-    if (team->members == NULL)
+    gil_init(&crew->gil);
+    pthread_barrier_init(&crew->started, NULL, server->workers + 1);
+    crew->members = calloc(server->workers, sizeof *crew->members);
+    crew->stop_fd = latch_new();
+    if (result < 0 || crew->stop_fd < 0)
+        return result < 0 ? result : crew->stop_fd;
+    if (crew->members == NULL)
         return -ENOMEM;
     if (server->config->dispatch == DISPATCH_REQUEST) {
-        team->pool = pool_new(server, team->stop_fd);
-        result = team->pool == NULL ? -errno : 0;
+        crew->pool = pool_new(server, crew->stop_fd);
+        result = crew->pool == NULL ? -errno : 0;
     }
     resolve_connections(server);
     return result;
@@ -253,7 +253,7 @@ static const struct spawner_kind SPAWNED_THREADS = {
 
 static int work(struct server *server, const struct worker_process *self, void *arg)
 {
-    struct team team = {.server = server, .first = self->first};
+    struct crew crew = {.server = server, .first = self->first};
     struct io io; /* the first thread's: never waits */
     struct timekeeper keeper = {.io = &io, .first = self->first, .slots = server->workers};
     int result;
@@ -261,24 +261,24 @@ static int work(struct server *server, const struct worker_process *self, void *
     (void)arg;
     if (server->config->pool == POOL_NONE)
         return spawner_work(server, self, &SPAWNED_THREADS);
-    result = open_team(&team, &io);
+    result = open_crew(&crew, &io);
     if (result < 0) {
         log_line(LOG_ERROR, "cannot make the pool: %s", strerror(-result));
-        free_team(&team, &io);
+        free_crew(&crew, &io);
         return EXIT_FAILURE;
     }
-    if (start_threads(&team) < 0)
+    if (start_threads(&crew) < 0)
         _exit(EXIT_FAILURE); /* those that did start wait for the others */
-    pthread_barrier_wait(&team.started);
+    pthread_barrier_wait(&crew.started);
     worker_ready(server, self);
-    pthread_barrier_wait(&team.started);
-    keeper.pool = team.pool;
+    pthread_barrier_wait(&crew.started);
+    keeper.pool = crew.pool;
     if (!timekeeper_run(&keeper, self))
         _exit(EXIT_SUCCESS); /* threads still serve: their requests are cut off */
-    latch_set(team.stop_fd);
-    if (!join_threads(&team))
+    latch_set(crew.stop_fd);
+    if (!join_threads(&crew))
         _exit(EXIT_SUCCESS);
-    free_team(&team, &io);
+    free_crew(&crew, &io);
     return EXIT_SUCCESS;
 }
 

@@ -53,7 +53,7 @@ struct thief {
     /* Its own, read by the watch. */
     alignas(SHARED_CACHE_LINE) _Atomic uint32_t moves; /* jobs and turns of the loop begun */
     _Atomic bool asleep;                               /* in epoll_wait() */
-    _Atomic bool resumed; /* by others: some of `suspended` were resumed by another thread */
+    _Atomic bool any_resumed; /* by others: some of `suspended` were, by another thread */
     /* The watch's own, `behind` read by all. */
     alignas(SHARED_CACHE_LINE) _Atomic uint8_t behind; /* enum behind */
     uint32_t seen_moves;
