@@ -81,9 +81,9 @@ struct io {
     struct server *server;
     struct worker_stats *stats; /* the counters of the worker this runs in */
     unsigned worker;            /* index of that worker, from 0 */
-    unsigned context;           /* number of this context within the server, from 1 */
+    unsigned context;           /* from 1: a coroutine's within its worker, else in the server */
     struct http_clock *clock;   /* the worker's cached Date; shared by its coroutines */
-    _Atomic uint32_t resumed;   /* io_suspend() in the kernel: a resume that nobody has taken yet */
+    _Atomic uint32_t resumed;   /* a resume by another thread that nobody has taken yet */
 
     char *in;        /* scratch for one request head and some of its body */
     size_t in_size;  /* bytes: connection_in_size() */
