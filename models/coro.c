@@ -13,7 +13,8 @@
  * under the master, to use N cores; they share the listening socket and nothing else.
  *
  * Read this with loop/loop.h (what a loop process holds), then loop/lot.c (parked connections),
- * loop/contexts.c (idle coroutines), loop/accept.c and loop/io.c; what a coroutine is, in coro/.
+ * loop/serve.c (how one is served), loop/contexts.c (idle coroutines), loop/accept.c and loop/io.c;
+ * what a coroutine is, in coro/.
  *
  * A connection keeps one watch for its life. While it is parked, an event on it
  * takes an idle coroutine and switches to it at once; the coroutine serves what is

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * One loop process of the coro model. coro.c serves, and says when; the files of this folder are
- * what it does that with. Everything here is touched by the loop's one thread only.
+ * A loop process of the coro model, or one thread's part of a process of the stealing model. coro.c
+ * and stealing.c say when what is done; the files of this folder do it. Everything here is touched
+ * by the loop's one thread only.
+ *
+ * In stealing the connections are the team's (steal/lot.c): lot.c and its fields are not used, nor
+ * is `open`; no coroutine keeps a connection. The team's `watch` is such a struct without a loop.
  */
 #ifndef MODELS_LOOP_LOOP_H
 #define MODELS_LOOP_LOOP_H
@@ -66,31 +70,23 @@ struct loop_rival {
     bool absent;    /* it did not come for connections left to it, and has not looked since */
 };
 
-/* One worker process. */
+/* One loop, with what it serves. */
 struct loop_process {
     struct server *server;
     struct worker_stats *stats;
     struct coro_loop *loop;
     unsigned worker;
     struct worker_control *control;
-    struct loop_conn *conns;         /* server->descriptors of them; untouched ones cost nothing */
-    unsigned high;                   /* one more than the highest descriptor used */
-    unsigned open;                   /* connections */
-    char *spill;                     /* spill_size bytes for each descriptor; behind it, conns */
-    size_t mapped;                   /* bytes of both */
-    size_t spill_size;               /* connection_spill_size() */
-    struct loop_context *idle;       /* last in, first out: the warmest stack first */
-    unsigned idle_count, idle_least; /* now, and the fewest since the last trim */
-    unsigned contexts;               /* numbered so far */
-    void *(*run)(void *context);     /* what they run */
-    const struct io_ops *ops;        /* how they wait */
-    loop_put_back_fn *put_back;      /* what becomes of what they have served */
-    bool keeps;                      /* one that has served a connection stays with it */
-    bool anew;                       /* --pool=none: one that has served ends */
-    struct loop_conn *queue, **queue_end;         /* readable, but no coroutine can be had */
-    struct loop_conn *unwatched, **unwatched_end; /* see leave_unwatched() */
-    unsigned unwatched_count;
-    struct rush rush;       /* of connections that end by agreement */
+    unsigned open;                        /* connections */
+    struct loop_context *idle;            /* last in, first out: the warmest stack first */
+    unsigned idle_count, idle_least;      /* now, and the fewest since the last trim */
+    unsigned contexts;                    /* numbered so far */
+    void *(*run)(void *context);          /* what they run */
+    const struct io_ops *ops;             /* how they wait */
+    loop_put_back_fn *put_back;           /* what becomes of what they have served */
+    bool keeps;                           /* one that has served a connection stays with it */
+    bool anew;                            /* --pool=none: one that has served ends */
+    struct loop_conn *queue, **queue_end; /* readable, but no coroutine can be had */
     struct coro_sem movers; /* of 1: who moves much goes on when it has this; see io.c */
     struct io loop_io;      /* of the loop itself: never waits; its clock is that of all contexts */
     struct coro_watch stop;
@@ -107,6 +103,16 @@ struct loop_process {
     int64_t looked_ms;     /* when it last came for connections */
     int64_t left_since_ms; /* connections are left to others since then; 0: they are not */
     struct loop_rival *rivals; /* of the other loops, by number */
+
+    /* lot.c's own: */
+    struct loop_conn *conns; /* server->descriptors of them; untouched ones cost nothing */
+    unsigned high;           /* one more than the highest descriptor used */
+    char *spill;             /* spill_size bytes for each descriptor; behind it, conns */
+    size_t mapped;           /* bytes of both */
+    size_t spill_size;       /* connection_spill_size() */
+    struct loop_conn *unwatched, **unwatched_end; /* see leave_unwatched() */
+    unsigned unwatched_count;
+    struct rush rush; /* of connections that end by agreement */
 };
 
 /* ---- accept.c ---- */

@@ -2,9 +2,9 @@
  *
  * The process of the stealing model: its threads, each with a loop, and what they share.
  *
- * stealing.c serves, and says when. lot.c has the connections: who may touch one, and in whose
- * epoll set it is parked. watch.c says who is behind and gets nowhere by himself; help.c has
- * others take what is his.
+ * stealing.c says when what is done, and loop/serve.c serves. lot.c has the connections: who may
+ * touch one, and in whose epoll set it is parked. watch.c says who is behind and gets nowhere by
+ * himself; help.c has others take what is his.
  */
 #ifndef MODELS_STEAL_TEAM_H
 #define MODELS_STEAL_TEAM_H
