@@ -13,6 +13,7 @@
  */
 #include "coro/generator.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 static void *average_gen(void *arg)
@@ -37,7 +38,9 @@ static void *proxy_gen(void *arg)
     for (;;) {
         struct coro_gen *sub = coro_gen_new(NULL, average_gen, NULL, "average_gen");
 
-        if (sub == NULL || coro_yield_from(sub, NULL) != 0) {
+        if (sub == NULL)
+            return coro_raise((struct coro_error){-ENOMEM, "no memory"});
+        if (coro_yield_from(sub, NULL) != 0) {
             coro_gen_free(sub);
             return coro_raise_again();
         }
