@@ -260,6 +260,12 @@ static int set_text(struct config *config, const struct config_option *option, c
     return 0;
 }
 
+/* What says so by default; 0, which nobody may write, as it would mean "none". */
+static bool can_be_auto(const struct config_option *option)
+{
+    return strcmp(option->initial, "auto") == 0;
+}
+
 int config_option_set(struct config *config, const struct config_option *option, const char *text)
 {
     uint64_t value = 0;
@@ -280,7 +286,7 @@ int config_option_set(struct config *config, const struct config_option *option,
         break;
     case KIND_COUNT:
     case KIND_MODE:
-        ok = strcmp(text, "auto") == 0 || /* 0, which nobody may write: it would mean "none" */
+        ok = (can_be_auto(option) && strcmp(text, "auto") == 0) ||
              ((option->kind == KIND_COUNT ? read_count(text, &value) : read_mode(text, &value)) &&
               value >= option->min && value <= option->max);
         break;
@@ -388,7 +394,8 @@ void config_option_accepted(const struct config_option *option, char *out, size_
         snprintf(out, size, "on or off");
         break;
     case KIND_COUNT:
-        snprintf(out, size, "%" PRIu64 " to %" PRIu64 ", or auto", option->min, option->max);
+        snprintf(out, size, "%" PRIu64 " to %" PRIu64 "%s", option->min, option->max,
+                 can_be_auto(option) ? ", or auto" : "");
         break;
     case KIND_MODE:
         snprintf(out, size, "octal, %04o to %04o, or auto", (unsigned)option->min,

@@ -17,10 +17,8 @@
 #include "io.h"
 #include "server.h"
 
-enum {
-    DB_CONNECTIONS_AUTO = 16,
-    CACHE_SHARE = 4, /* a cache may take one part in so many of --db-timeout to answer */
-};
+/* A cache may take one part in so many of --db-timeout to answer. */
+enum { CACHE_SHARE = 4 };
 
 struct db {
     const struct config *config;
@@ -72,8 +70,6 @@ int db_new(struct db **out, const struct config *config, unsigned processes)
     if (db == NULL)
         return -ENOMEM;
     db->config = config;
-    if (total == 0)
-        total = DB_CONNECTIONS_AUTO;
     db->has_cache = config->redis != NULL;
     if (db_uri_kind(uri) == DB_KIND_AUTO) {
         uri = db->own_uri;

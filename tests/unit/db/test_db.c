@@ -20,7 +20,7 @@ static struct io io = {.ops = &blocks, .server = &server};
 
 static int begin(void **state)
 {
-    config = (struct config){.db = "sqlite:world", .db_timeout_ms = 60000};
+    config = (struct config){.db = "sqlite:world", .db_connections = 16, .db_timeout_ms = 60000};
     return scratch_begin(state);
 }
 
