@@ -118,7 +118,7 @@ const struct config_option config_options[] = {
     {.name = "shutdown-timeout",
      CONFIG_TIMEOUT(shutdown_timeout_ms),
      .initial = "10",
-     .help = "how long requests in progress may go on after SIGTERM"},
+     .help = "how long requests in progress may go on at a stop or reload"},
     {.name = "lame-duck",
      CONFIG_NUMBER(lame_duck_ms, KIND_SECONDS, 0, CONFIG_DAY, "SECONDS"),
      .initial = "0",

@@ -240,6 +240,7 @@ void generation_retire_spent(struct generation *g, struct process *p)
 {
     struct retirement times = generation_times(g);
 
+    times.cut_ms = times.kill_ms = INT64_MAX; /* nobody waits for its end */
     if (g->plan.shared != NULL)
         dismiss(g, p, &times);
     else

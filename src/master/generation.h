@@ -90,7 +90,8 @@ bool generation_is_ready(const struct generation *g);
 int generation_start(struct generation *g, struct process *p, const struct kept *kept,
                      const sigset_t *mask);
 
-/* Tells a process that has served its share to finish: another is ready in its stead. */
+/* Tells a process that has served its share to finish, for which it has all the time it needs:
+ * another is ready in its stead. */
 void generation_retire_spent(struct generation *g, struct process *p);
 
 /* The connections that it and all before it have, as their workers have recorded or counted them.

@@ -184,6 +184,20 @@ def test_served_their_share(launch: Launcher) -> None:
     server.wait_for_workers()
 
 
+def test_who_has_served_its_share_finishes_what_takes_long(launch: Launcher) -> None:
+    """Longer than --shutdown-timeout, which is for those who are to end by a time."""
+    server = launch("--max-requests=2", "--shutdown-timeout=0.4")
+    slow = [server.connect(10) for _ in range(2)]
+    for connection in slow:
+        connection.send(message("GET", "/sleep?ms=2000"))
+    begun = server.worker_pids()
+    for _ in range(3 * len(begun)):
+        with server.connect(10) as brief:
+            assert brief.get("/hello").status == 200
+    assert [connection.read_response().status for connection in slow] == [200, 200]
+    server.wait_for_workers()
+
+
 @only("prefork-connection")
 def test_successors_are_bounded(launch: Launcher) -> None:
     """Those told to finish keep their idle clients: until they end, who replaced them is not replaced."""
