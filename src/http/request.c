@@ -504,7 +504,7 @@ struct request_error request_parse(struct http_request *request, const char *hea
     return judge(&r);
 }
 
-void request_set_max_header(size_t bytes)
+void request_init(void)
 {
-    http_parser_set_max_header_size((uint32_t)bytes + 1024);
+    http_parser_set_max_header_size(UINT32_MAX);
 }

@@ -29,7 +29,7 @@ struct request_error {
  */
 struct request_error request_parse(struct http_request *request, const char *head, size_t length);
 
-/* The only call to be made once at start: raises the parser's own limit on heads to bytes. */
-void request_set_max_header(size_t bytes);
+/* To be called once at start: lifts the parser's own limit on heads, as who reads them has one. */
+void request_init(void);
 
 #endif

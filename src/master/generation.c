@@ -15,7 +15,6 @@
 #include "db/db.h"
 #include "descriptors.h"
 #include "expect.h"
-#include "http/request.h"
 #include "io.h"
 #include "log.h"
 #include "models/model.h"
@@ -116,7 +115,6 @@ struct generation *generation_new(struct settings *settings, struct generation *
     g->server.application = g->settings.application;
     g->server.master_fd = master_fd;
     g->server.control = &g->control;
-    request_set_max_header(g->settings.config.max_header);
     *result = open_workers(g, running, slots);
     if (*result < 0) {
         snprintf(error, error_size, "cannot start --model=%s: %s", g->settings.model->name,

@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "http/request.h"
 #include "io.h"
 #include "log.h"
 #include "master/actions.h"
@@ -318,6 +319,7 @@ int master_run(const struct command *command, struct settings *settings)
         log_line(LOG_ERROR, "out of memory");
         return -ENOMEM;
     }
+    request_init();
     log_own(STDOUT_FILENO);
     log_own(STDERR_FILENO);
     look_for_proc();

@@ -104,7 +104,7 @@ static inline void assert_status(const struct parsed *parsed, unsigned status, b
 /* The fixture of a whole test program: *state is its one edge. */
 static inline int parsed_setup(void **state)
 {
-    request_set_max_header(64 * 1024);
+    request_init();
     return edge_setup(state);
 }
 
