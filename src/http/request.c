@@ -54,15 +54,6 @@ static struct request_error not_served(unsigned status, const char *reason)
     return (struct request_error){.status = status, .reason = reason};
 }
 
-static inline struct http_slice trim(const char *from, const char *to)
-{
-    while (from < to && http_is_blank(*from))
-        from++;
-    while (from < to && http_is_blank(to[-1]))
-        to--;
-    return (struct http_slice){from, (size_t)(to - from)};
-}
-
 /* Splits the next element off a comma-separated list; false at its end. */
 static bool next_element(struct http_slice *list, struct http_slice *element)
 {
@@ -72,10 +63,10 @@ static bool next_element(struct http_slice *list, struct http_slice *element)
         return false;
     comma = memchr(list->data, ',', list->length);
     if (comma == NULL) {
-        *element = trim(list->data, list->data + list->length);
+        *element = http_trim(*list);
         list->data = NULL;
     } else {
-        *element = trim(list->data, comma);
+        *element = http_trim((struct http_slice){list->data, (size_t)(comma - list->data)});
         list->length -= (size_t)(comma + 1 - list->data);
         list->data = comma + 1;
     }
@@ -348,7 +339,7 @@ static bool read_fields(struct reading *r, const char *p, const char *end)
         if (stop == NULL || field == limit)
             return false;
         field->name = (struct http_slice){p, (size_t)(colon - p)};
-        field->value = trim(colon + 1, stop);
+        field->value = http_trim((struct http_slice){colon + 1, (size_t)(stop - colon - 1)});
         if (read_field(r, field)) {
             if (!framed) /* to the parser, too, the version matters for these fields only */
                 parse(r, r->version, VERSION_LENGTH);
