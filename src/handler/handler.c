@@ -151,7 +151,7 @@ __attribute__((noinline)) static int serve_exception(const struct route *route,
     if (method == HTTP_METHOD_UNKNOWN)
         return http_error(x, 501, "this server does not know the method %.*s",
                           shown_length(request), request->method_name.data);
-    if (route == NULL && (http_slice_is(request->path, "*") || method == HTTP_METHOD_CONNECT)) {
+    if (route == NULL && http_slice_is(request->path, "*")) {
         add_allow(x, ROUTE_GET | ROUTE_POST); /* no path: of the server as a whole */
         if (method == HTTP_METHOD_OPTIONS)
             return http_reply(x, 204, NULL, "", 0);

@@ -128,8 +128,6 @@ static void test_methods(void **state)
         {HTTP_METHOD_OTHER, 405, "M-SEARCH", "*", "Allow: GET, HEAD, POST, OPTIONS\n"},
         {HTTP_METHOD_OTHER, 405, "M-SEARCH", "/hello", "Allow: GET, HEAD, OPTIONS\n"},
         {HTTP_METHOD_UNKNOWN, 501, "BREW", "*", ""},
-        {HTTP_METHOD_CONNECT, 405, "CONNECT", "example.org:443",
-         "Allow: GET, HEAD, POST, OPTIONS\n"},
         {HTTP_METHOD_GET, 404, "GET", "/none", ""},
         {HTTP_METHOD_HEAD, 404, "HEAD", "/none", ""},
         {HTTP_METHOD_POST, 404, "POST", "/none", ""},
