@@ -124,8 +124,25 @@ static void command_of(char command[COMMAND_SIZE], const struct route *route,
              target, quote);
 }
 
+/* What is given a context. */
+static const char *unit(const struct config *config)
+{
+    return config->dispatch == DISPATCH_CONNECTION ? "connection" : "request";
+}
+
+/* Where from, and for how long. */
+static const char *given(const struct config *config)
+{
+    if (config->pool == POOL_NONE)
+        return "that is made for it";
+    return config->dispatch == DISPATCH_CONNECTION ? "from a pool until it ends"
+                                                   : "from a pool until it is answered";
+}
+
 static void add_intro(struct text *text, const struct io *io)
 {
+    const struct config *config = io->server->config;
+
     text_add(text, "<h1>This is <b>");
     text_add_html(text, io->ops->model);
     text_add(text, "</b></h1>\n<p class=\"soft\">version ");
@@ -135,11 +152,10 @@ static void add_intro(struct text *text, const struct io *io)
     text_add(
         text,
         "<p>One request handler, plain synchronous code, serves every concurrency model alike\n"
-        "(<code>./server --list-models</code>). Each request is given a context from a "
-        "pool,\nhere a <b>");
+        "(<code>./server --list-models</code>). Each %s is given a <b>",
+        unit(config));
     text_add_html(text, io->ops->context_is);
-    text_add(text, "</b>, and gives it back when it is answered. Waits that\n"
-                   "one request gathers run <b>");
+    text_add(text, "</b> %s.\nWaits that one request gathers run <b>", given(config));
     text_add_html(text, io_gather_how(io));
     text_add(text, "</b>.</p>\n");
 }
@@ -187,7 +203,7 @@ static void add_settings(struct text *text, const struct server *server)
 static void add_load(struct text *text, const struct address *address)
 {
     text_add(text, "<h2>Under load</h2>\n<pre>");
-    text_add(text, "make bench                 # all three models, one table\n");
+    text_add(text, "make bench                 # all models, one table\n");
     if (address->options[0] == '\0') {
         text_add(text, "wrk -t1 -c64 -d10s --latency http://");
         text_add_html(text, address->host);
@@ -227,9 +243,9 @@ static int reply_text(struct http_exchange *x, const struct address *address)
     struct text text;
 
     text_init(&text);
-    text_add(&text, "This is %s, version %s, %u %s. Each request is given a %s.\n",
-             x->io->ops->model, server_version, server->workers,
-             server->workers == 1 ? "worker" : "workers", x->io->ops->context_is);
+    text_add(&text, "This is %s, version %s, %u %s. Each %s is given a %s %s.\n", x->io->ops->model,
+             server_version, server->workers, server->workers == 1 ? "worker" : "workers",
+             unit(server->config), x->io->ops->context_is, given(server->config));
     for (const struct route *route = handler_routes; route->path != NULL; route++) {
         char command[COMMAND_SIZE];
 

@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 from typing import Any, Dict
 
 import pytest
@@ -168,7 +169,11 @@ def test_index_says_what_runs(server: Server) -> None:
     with server.connect() as connection:
         text = connection.get("/", "Accept: */*").text
         page = connection.get("/", "Accept: text/html,*/*;q=0.8").text
+    unit = server.configuration.dispatch
+    until = "that is made for it" if server.configuration.anew else "from a pool until it "
     assert text.startswith(f"This is {server.configuration.model}, ")
+    for said in (text, re.sub("</?b>", "", page)):
+        assert re.search(rf"Each {unit} is given a (process|thread|coroutine) {until}", said)
     assert server.configuration.model in page
     for route in ["/hello", "/json", "/cpu", "/sleep", "/block", "/mix", "/fanout", "/stream",
                   "/files/", "/echo", "/whoami", "/status", "/metrics", "/healthz",
