@@ -190,7 +190,6 @@ static int prefork_open(struct server *server, const struct model_plan *before,
         return plan_spawner(server, plan);
     if (server->config->dispatch == DISPATCH_REQUEST)
         return open_by_request(server, before, plan);
-    descriptors_resolve(server, 1, 0);
     return 0;
 }
 

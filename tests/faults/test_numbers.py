@@ -67,6 +67,13 @@ def test_all_that_is_promised_is_served(
             connection.close()
 
 
+@only("prefork-connection")
+def test_each_process_has_a_table_of_its_own(launch: Launcher) -> None:
+    server = launch(model_options=["--model=prefork", "--dispatch=connection", "--workers=3"],
+                    prefix=["prlimit", "--nofile=1024:1024"])
+    assert 3 * 512 <= promised(server) <= 3 * 1024
+
+
 @pytest.mark.skipif(VARIANT != "release", reason="sanitizers need address space themselves")
 @only("prefork", "threads", "coro", "coro-2")
 def test_less_address_space_than_descriptors_want(launch: Launcher, tmp_path: Path) -> None:
