@@ -401,7 +401,7 @@ static void signalled(struct agents *agents)
 
     if (read(agents->signals, &signal, sizeof signal) != sizeof signal)
         return;
-    if (agents->stopped)
+    if (agents->whole->stopped != FIGURES_NOT_STOPPED)
         for (size_t i = 0; i < agents->count; i++)
             if (agents->agents[i].state != MEASURED)
                 fail(agents, &agents->agents[i], "was not waited for");

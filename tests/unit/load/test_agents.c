@@ -279,6 +279,40 @@ static void test_one_that_gives_up_stops_all(void **state)
     agents_free(agents);
 }
 
+/* Sends a signal, and tells the agents of it, when one has said how things stand. */
+static void interrupt_once(void *context, const struct progress_now *now)
+{
+    int *told = context;
+
+    if (now->answered != 12 || *told < 0)
+        return;
+    kill(getpid(), SIGTERM);
+    close(*told);
+    *told = -1;
+}
+
+/* The other one has been told to stop, and goes on until the signal was sent. */
+static void test_the_first_signal_after_that_is_not_a_second(void **state)
+{
+    struct agents_order order =
+        order_of(SOUND("stopped 3") ","
+                                    "echo ready 1 $(date +%s.%N); read start when; read word; "
+                                    "echo progress 12 0 0; read word <&9; echo requests 6; "
+                                    "echo end");
+    struct agents *agents = made(&order);
+    int told[2];
+
+    (void)state;
+    assert_int_equal(pipe2(told, O_CLOEXEC), 0);
+    assert_int_equal(dup2(told[0], 9), 9);
+    assert_int_equal(agents_run(agents, interrupt_once, &told[1]), 0);
+    assert_int_equal(agents_figures(agents)->requests, 6);
+    assert_int_equal(agents_figures(agents)->stopped, FIGURES_GIVE_UP);
+    agents_free(agents);
+    close(told[0]);
+    close(9);
+}
+
 static void test_words_for_a_shell(void **state)
 {
     static const char *const words[][2] = {
@@ -361,6 +395,7 @@ int main(void)
         cmocka_unit_test(test_a_signal_stops_all_and_keeps_what_they_measured),
         cmocka_unit_test(test_a_second_signal_does_not_wait),
         cmocka_unit_test(test_one_that_gives_up_stops_all),
+        cmocka_unit_test(test_the_first_signal_after_that_is_not_a_second),
         cmocka_unit_test(test_words_for_a_shell),
         cmocka_unit_test(test_what_an_agent_is_told),
     };
