@@ -23,14 +23,18 @@ enum {
     ANSWERED = -1,  /* beside the errors of figures.h */
 };
 
+/* Its request has been sent, has failed, or waits as this coroutine does: who gave it goes on. */
+static void hand_back(struct connection *c)
+{
+    if (c->all->handing == c) {
+        c->all->handing = NULL;
+        coro_unpark(c->all->giver);
+    }
+}
+
 static int park_until(struct connection *c, int64_t deadline_ms)
 {
-    struct connections *all = c->all;
-
-    if (all->handing == c) { /* its request has been sent, or waits as this coroutine does */
-        all->handing = NULL;
-        coro_unpark(all->giver);
-    }
+    hand_back(c);
     return coro_park(deadline_ms);
 }
 
@@ -225,6 +229,15 @@ static bool close_last(struct connection *c)
     return result != -ECANCELED;
 }
 
+/* What could not connect may not have waited, and the next may not either: lets the loop have its
+ * turn in between. False: the run has ended. */
+static bool let_turn(struct connection *c)
+{
+    hand_back(c);
+    c->all->events++;
+    return coro_pause() == 0;
+}
+
 /* Makes the request it has, and takes the next. False: the run has ended. */
 static bool serve(struct connection *c)
 {
@@ -243,6 +256,9 @@ static bool serve(struct connection *c)
         return false;
     if (outcome != ANSWERED) {
         shut(c);
+        if (outcome == FIGURES_CONNECT && !let_turn(c))
+            return false;
+        now_ns = coro_now_ns();
     } else if (!answer_keeps_open(&c->answer) || all->target->close) {
         if (!close_last(c))
             return false;

@@ -48,7 +48,7 @@ struct connections {
     struct coro_list idle; /* open, without a request; the last is taken first: the warmest */
     struct coro_list closed;
     char *buffer;
-    uint64_t events;            /* times that any went on because of its descriptor */
+    uint64_t events;            /* times that any went on: its descriptor was ready or failed */
     struct connection *handing; /* whoever gave it a request waits until it has been sent */
     struct coro_task *giver;    /* who that is */
     int shortage;               /* errno of the first that could not be opened for want of

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -235,6 +236,37 @@ static void it_gives_up_when_the_oldest_is_too_old(void **state)
     strike(&server);
 }
 
+/* A path that is not there refuses at once, so that none of the many that are due has to wait. */
+static void the_loop_has_its_turns_where_none_can_connect(void **state)
+{
+    struct run run = {
+        .options = {.rate = 2000000, .duration_s = 2, .timeout_s = 30, .give_up_s = 0.02},
+        .target = {.address_length = sizeof(struct sockaddr_un),
+                   .requests = &(struct target_request){(char[]){"GET / HTTP/1.1\r\n\r\n"}, 18},
+                   .weights = &(double){1},
+                   .paths = 1}};
+    const struct sockaddr_un nowhere = {.sun_family = AF_UNIX, .sun_path = "/nonexistent/socket"};
+    const struct figures *f;
+
+    (void)state;
+    memcpy(&run.target.address, &nowhere, sizeof nowhere);
+    run.generator = (struct generator){.options = &run.options,
+                                       .target = &run.target,
+                                       .control = &run.control,
+                                       .shares = 1,
+                                       .connections = 32,
+                                       .start_ns = coro_now_ns(),
+                                       .figures = figures_new()};
+    assert_non_null(run.generator.figures);
+    assert_int_equal(generator_run(&run.generator), 0);
+    f = run.generator.figures;
+    assert_int_equal(f->stopped, FIGURES_GIVE_UP);
+    assert_true(f->seconds < run.options.duration_s);
+    assert_true(f->errors[FIGURES_CONNECT] > 0);
+    assert_int_equal(f->errors[FIGURES_CONNECT] + f->errors[FIGURES_UNFINISHED], f->requests);
+    figures_free(run.generator.figures);
+}
+
 static void it_can_be_stopped(void **state)
 {
     struct staged server;
@@ -255,6 +287,7 @@ int main(void)
         cmocka_unit_test(each_outcome_is_counted_by_its_kind),
         cmocka_unit_test(those_refused_are_counted),
         cmocka_unit_test(it_gives_up_when_the_oldest_is_too_old),
+        cmocka_unit_test(the_loop_has_its_turns_where_none_can_connect),
         cmocka_unit_test(it_can_be_stopped),
     };
 
