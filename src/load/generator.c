@@ -6,6 +6,7 @@
 #include "load/generator.h"
 
 #include <errno.h>
+#include <math.h>
 
 #include "coro/wait.h"
 
@@ -52,8 +53,9 @@ static void end_window(struct generator *g, int64_t now_ns)
     if (!g->measuring)
         return; /* stopped in the ramp */
     g->figures->seconds = (double)(until_ns - g->window_ns) / 1e9;
-    g->figures->busy = (double)(after.ran_ns - g->before.ran_ns - g->idle_ns) / took_ns;
-    g->figures->waited = (double)(after.waited_ns - g->before.waited_ns) / took_ns;
+    /* A kernel may count less than passes: what interrupts took, and what it could not tell. */
+    g->figures->busy = fmax(0, (double)(after.ran_ns - g->before.ran_ns - g->idle_ns) / took_ns);
+    g->figures->waited = fmax(0, (double)(after.waited_ns - g->before.waited_ns) / took_ns);
 }
 
 /* ---- the dispatcher ---- */
