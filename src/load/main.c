@@ -289,7 +289,8 @@ static int set_start(struct run *run)
     return 0;
 }
 
-/* Of this thread, and of those that it starts: signals are read from a descriptor. */
+/* Of this thread, and of those that it starts: signals are read from a descriptor. Before that,
+ * while the server is looked for, they end the process. */
 static int open_descriptors(struct run *run)
 {
     sigset_t stops;
@@ -354,6 +355,8 @@ static int prepare(struct run *run)
     if (result < 0 || limits_raise(o->connections, o->threads, error, sizeof error) < 0 ||
         target_find(&run->target, o, error, sizeof error) < 0)
         return complain(error);
+    if (open_descriptors(run) < 0)
+        return complain(strerror(errno));
     status = o->agent ? wait_for_start(run) : EXIT_SUCCESS;
     return status != EXIT_SUCCESS ? status : set_start(run);
 }
@@ -442,6 +445,8 @@ static int measure_there(struct run *run)
                  o->connections, count * o->threads);
         complain(error);
         status = EXIT_BAD_USAGE;
+    } else if (open_descriptors(run) < 0) {
+        status = complain(strerror(errno));
     } else {
         status = gather(run, agents);
     }
@@ -462,8 +467,6 @@ int main(int argc, char **argv)
         options_help(stdout);
     } else if (run.options.wish == OPTIONS_VERSION) {
         printf("load %s\n", SERVER_VERSION);
-    } else if (open_descriptors(&run) < 0) {
-        status = complain(strerror(errno));
     } else if ((status = open_json(&run)) == EXIT_SUCCESS) {
         status = run.options.agents != NULL && !run.options.agent ? measure_there(&run)
                                                                   : measure_here(&run);

@@ -17,7 +17,7 @@ from loading import BAD_USAGE, NOTHING, VOID, errors, finish, load, refused, run
 from staged import CLOSE, KEEP, LEAVE, OK, RESET, Staged, path_of
 from support.limits import need_open_files
 from support.processes import room_for_descriptors
-from support.variant import VARIANT
+from support.variant import VARIANT, patience
 from support.waiting import eventually
 
 ASKED = ("--rate=500", "--duration=0.4", "--seed=7")
@@ -215,6 +215,16 @@ def test_a_second_signal_waits_for_nothing() -> None:
         process.send_signal(signal.SIGINT)
         figures = finish(process, within=20).figures
     assert errors(figures) == {"unfinished": figures["requests"]}
+
+
+def test_a_signal_ends_what_still_connects() -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, socket.create_connection(full.getsockname()):
+        port = full.getsockname()[1]
+        process = start("--rate=1", "--timeout=3600", f"http://127.0.0.1:{port}/")
+        eventually("it connects", lambda: f"0100007F:{port:04X} 02 " in Path("/proc/net/tcp").read_text())
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=patience(20))
+    assert (process.returncode, said) == (-signal.SIGTERM, "")
 
 
 def pending(pid: int) -> bool:
