@@ -263,6 +263,23 @@ def test_the_pid_file_is_there_while_the_server_runs(launch: Launcher, tmp_path:
     assert os.listdir(tmp_path) == []
 
 
+@only("coro")
+@pytest.mark.parametrize("reloads", [False, True])
+def test_a_pid_file_that_a_file_names(launch: Launcher, tmp_path: Path, reloads: bool) -> None:
+    """It is removed in the end, when the text of the file is no longer kept: what is freed is
+    overwritten here."""
+    path, config = tmp_path / "pid", tmp_path / "config"
+    config.write_text(f"pid-file = {path}\n")
+    server = launch(f"--config={config}", environment={"MALLOC_PERTURB_": "85"})
+    if reloads:
+        server.signal(signal.SIGHUP)
+        server.wait_for_line("reloaded")
+    assert path.read_text() == f"{server.pid}\n"
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+    assert os.listdir(tmp_path) == ["config"]
+
+
 @only("prefork", "coro")
 def test_a_stale_pid_file_is_replaced(launch: Launcher, tmp_path: Path) -> None:
     """Also one with the number of a process that lives: it is not that of a server."""

@@ -74,6 +74,7 @@ int pid_file_write(struct pid_file *file, const char *path, pid_t pid)
 {
     char other[PATH_MAX], line[NUMBER];
     int length = snprintf(line, sizeof line, "%d\n", (int)pid);
+    char *copy;
     int fd, result;
 
     if (snprintf(other, sizeof other, "%s.XXXXXX", path) >= (int)sizeof other)
@@ -81,17 +82,19 @@ int pid_file_write(struct pid_file *file, const char *path, pid_t pid)
     fd = mkostemp(other, O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    if (fchmod(fd, 0644) < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+    copy = strdup(path);
+    if (copy == NULL || fchmod(fd, 0644) < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
         goto fail;
     errno = ENOSPC; /* of a short write */
     if (write(fd, line, (size_t)length) != length || rename(other, path) < 0)
         goto fail;
-    *file = (struct pid_file){.path = path, .fd = fd};
+    *file = (struct pid_file){.path = copy, .fd = fd};
     return 0;
 fail:
     result = -errno;
     unlink(other);
     close(fd);
+    free(copy);
     return result;
 }
 
@@ -109,7 +112,9 @@ void pid_file_remove(struct pid_file *file)
 
 void pid_file_abandon(struct pid_file *file)
 {
-    if (file->path != NULL)
-        close(file->fd);
+    if (file->path == NULL)
+        return;
+    close(file->fd);
+    free(file->path);
     file->path = NULL;
 }

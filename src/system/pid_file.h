@@ -16,8 +16,8 @@
 
 /* Zeroed: no file is held. */
 struct pid_file {
-    const char *path; /* the caller's; NULL: not written yet, or no more ours */
-    int fd;           /* holds the lock */
+    char *path; /* owned; NULL: not written yet, or no more ours */
+    int fd;     /* holds the lock */
 };
 
 /*
@@ -28,8 +28,8 @@ struct pid_file {
 int pid_file_check(const char *path, bool successor, char *error, size_t error_size)
     __attribute__((warn_unused_result));
 
-/* Writes pid and keeps the file locked, in place of any that is there. path must outlive *file.
- * Returns 0 or a negative errno; nothing is left behind then. */
+/* Writes pid and keeps the file locked, in place of any that is there, until it is removed or given
+ * up. Returns 0 or a negative errno; nothing is left behind then. */
 int pid_file_write(struct pid_file *file, const char *path, pid_t pid)
     __attribute__((warn_unused_result));
 

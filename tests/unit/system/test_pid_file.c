@@ -39,6 +39,19 @@ static void it_is_written_locked_and_removed(void **state)
     pid_file_remove(&file); /* and once more is nothing */
 }
 
+/* The text it was named by is the caller's to change and free. */
+static void it_keeps_its_name(void **state)
+{
+    struct pid_file file = {0};
+    char path[] = "pid";
+
+    (void)state;
+    assert_int_equal(pid_file_write(&file, path, 4711), 0);
+    memset(path, 'x', sizeof path - 1);
+    pid_file_remove(&file);
+    assert_int_equal(access("pid", F_OK), -1);
+}
+
 static void what_a_successor_wrote_is_left(void **state)
 {
     struct pid_file mine = {0}, successors = {0};
@@ -107,6 +120,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_SCRATCH(it_is_written_locked_and_removed),
+        IN_SCRATCH(it_keeps_its_name),
         IN_SCRATCH(what_a_successor_wrote_is_left),
         IN_SCRATCH(what_is_abandoned_stays_without_a_lock),
         IN_SCRATCH(a_file_that_is_held_is_only_a_successors),
