@@ -138,6 +138,18 @@ static int check_accept(const struct config *config, bool reuseport, char *error
     return -EINVAL;
 }
 
+/* The file of a Unix socket that is gone on with gets the mode that it would be made with. */
+static int change_mode(struct server *server, char *error, size_t error_size)
+{
+    int result = listen_file_set_mode(server->listen_name, &server->listen_file,
+                                      server->config->listen_mode, &server->mode_before);
+
+    if (result == 0)
+        return 0;
+    errno = -result;
+    return fail(error, error_size, "set --listen-mode of", server->listen_name);
+}
+
 /* Goes on with a socket that was passed. */
 static int take_listener(struct server *server, int fd, bool shared, bool stays_root, char *error,
                          size_t error_size)
@@ -152,7 +164,9 @@ static int take_listener(struct server *server, int fd, bool shared, bool stays_
     server->listen_shared = shared;
     if (!shared)
         server->listen_file = listen_file_of(server->listen_name);
-    return 0;
+    if (server->config->listen_mode != 0) /* else nobody here knows what it was to be before */
+        result = change_mode(server, error, error_size);
+    return result;
 }
 
 /* The predecessor's socket, else a service manager's, else --listen. */
@@ -314,6 +328,8 @@ int server_open_next(struct server *server, const struct server *running,
         (running->listen_shared || strcmp(config->listen, running->config->listen) == 0)) {
         result =
             check_accept(config, running->config->accept == ACCEPT_REUSEPORT, error, error_size);
+        if (result == 0 && config->listen_mode != running->config->listen_mode)
+            result = change_mode(server, error, error_size);
         if (result == 0)
             server->listen_fd = running->listen_fd;
     } else if (result == 0) {
@@ -364,7 +380,12 @@ void server_stop_listening(struct server *server)
 
 void server_close(struct server *server)
 {
+    unsigned mode = server->mode_before;
+
     server_stop_listening(server);
+    if (mode != 0 && listen_file_set_mode(server->listen_name, &server->listen_file, mode,
+                                          &server->mode_before) == 0)
+        server->mode_before = 0;
     if (server->root_fd >= 0)
         close(server->root_fd);
     if (server->access_log_fd >= 0)

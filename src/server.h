@@ -46,7 +46,8 @@ struct server {
     unsigned seat;           /* of this process: which of them are its own, see server_own() */
     char listen_name[LISTEN_NAME_SIZE]; /* "127.0.0.1:8080", as bound */
     struct listen_file listen_file;     /* a Unix socket's that is ours to remove */
-    bool listen_shared; /* a service manager has the socket too: close it, never shut it */
+    unsigned mode_before; /* of that file, should this server not come to serve; 0: as it is */
+    bool listen_shared;   /* a service manager has the socket too: close it, never shut it */
     enum listen_owner listen_owner;
     int root_fd;                     /* O_PATH of --root; -1: none */
     int access_log_fd;               /* -1: off */
@@ -133,8 +134,10 @@ int server_open(struct server *server, const struct config *config, const struct
 /*
  * Makes the server of the next generation beside a running one: it shares the counters and, when
  * config->listen is the same text or a service manager passed it, the listening socket
- * (server->listen_fd is then equal); everything else is opened anew. --user, --group and --pid-file
- * cannot change (-EINVAL). Returns as server_open().
+ * (server->listen_fd is then equal); everything else is opened anew. A Unix socket's file that is
+ * gone on with gets the --listen-mode that has changed; unless mode_before is zeroed by then,
+ * server_close() undoes that. --user, --group and --pid-file cannot change (-EINVAL). Returns as
+ * server_open().
  */
 int server_open_next(struct server *server, const struct server *running,
                      const struct config *config, const struct model *model, unsigned workers,

@@ -140,6 +140,36 @@ def test_the_mode_is_by_the_umask(launch: Launcher, tmp_path: Path) -> None:
     assert stat.S_IMODE(log.stat().st_mode) == 0o640 & ~before
 
 
+@only("coro", "prefork")
+def test_a_mode_that_changes(launch: Launcher, tmp_path: Path) -> None:
+    """A reload and an upgrade give it to the socket they go on with."""
+    path, config = tmp_path / "socket", tmp_path / "config"
+
+    def mode() -> int:
+        return stat.S_IMODE(path.stat().st_mode)
+
+    def write(lines: str) -> None:
+        config.write_text(f"listen = unix:{path}\n{lines}")
+
+    write("listen-mode = 0660\n")
+    before = os.umask(0o027)
+    try:
+        server = launch(f"--config={config}", listen=None)
+    finally:
+        os.umask(before)
+    inode = path.stat().st_ino
+    for asked, bits in (("0600", 0o600), ("auto", 0o750), ("0640", 0o640)):
+        write(f"listen-mode = {asked}\n")
+        server.signal(signal.SIGHUP)
+        eventually("it is said", lambda: str(server.status()["settings"]["listen-mode"]), asked.__eq__)
+        assert (mode(), path.stat().st_ino) == (bits, inode)
+    write("listen-mode = 0666\n")
+    server.upgrade()
+    server.wait_for_old()  # nor do those that end put it back
+    assert mode() == 0o666
+    assert server.get("/hello").status == 200
+
+
 def test_of_two_servers_at_once_one_gets_the_stale_socket(tmp_path: Path) -> None:
     for attempt in range(5):
         path = tmp_path / f"socket{attempt}"

@@ -9,6 +9,7 @@ import pwd
 import re
 import signal
 import socket
+import stat
 import subprocess
 from pathlib import Path
 from typing import Dict, List
@@ -200,6 +201,31 @@ def test_a_reload_keeps_a_log_that_only_root_may_open(launch: Launcher, shared: 
     file.write_text(f"access-log = {other}\n")
     server.signal(signal.SIGHUP)
     server.wait_for_line("reload: cannot open the access log .*other: Permission denied; the server goes on")
+
+
+@as_root
+@only("coro")
+def test_a_mode_that_only_root_may_change(launch: Launcher, shared: Path) -> None:
+    """The socket's file is root's: another --listen-mode is refused, the same one is no matter, even
+    in a folder that has been closed."""
+    closed, file = shared / "closed", shared / "server.conf"
+    closed.mkdir()
+    file.write_text("listen-mode = 0660\n")
+    server = launch("--user=nobody", f"--config={file}", listen=f"unix:{closed}/socket",
+                    expected=["reload: ", "upgrade: ", "--listen-mode", "cannot remove"])
+    file.write_text("listen-mode = 0600\n")
+    server.signal(signal.SIGHUP)
+    server.wait_for_line("reload: cannot set --listen-mode of unix:.*: Operation not permitted; the server goes on")
+    server.signal(signal.SIGUSR2)
+    server.wait_for_line("cannot set --listen-mode of unix:[^;]*: Operation not permitted$")
+    server.wait_for_line("upgrade: the new server .*; this one goes on")
+    assert stat.S_IMODE((closed / "socket").stat().st_mode) == 0o660
+    file.write_text("listen-mode = 0660\n")
+    closed.chmod(0o700)
+    server.signal(signal.SIGHUP)
+    server.wait_for_line("reloaded")
+    server.upgrade()
+    assert server.get("/hello").status == 200
 
 
 @as_root

@@ -187,6 +187,7 @@ void generation_begin(struct generation *g)
            g->settings.model->name, generation_phase_name(g->phase), places_alive(&g->places),
            g->plan.processes);
     g->phase = SERVING;
+    g->server.mode_before = 0;
     latch_set(g->gate_fd);
 }
 

@@ -134,6 +134,33 @@ struct listen_file listen_file_of(const char *name)
     return file;
 }
 
+int listen_file_set_mode(const char *name, const struct listen_file *file, unsigned mode,
+                         unsigned *before)
+{
+    const char *path = path_of(name);
+    struct stat st;
+
+    *before = 0;
+    if (file->inode == 0 || path == NULL)
+        return 0;
+    if (lstat(path, &st) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    if (st.st_dev != file->device || st.st_ino != file->inode)
+        return 0;
+    if (mode == 0) {
+        mode_t mask = umask(0);
+
+        umask(mask);
+        mode = ACCESSPERMS & ~mask;
+    }
+    if ((st.st_mode & ALLPERMS) == mode)
+        return 0;
+    if (fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    *before = st.st_mode & ALLPERMS;
+    return 0;
+}
+
 int listen_file_remove(const char *name, const struct listen_file *file)
 {
     const char *path = path_of(name);

@@ -29,6 +29,14 @@ struct listen_file {
 /* The file of a bound socket's name, to be removed later; none unless the name is a path. */
 struct listen_file listen_file_of(const char *name);
 
+/*
+ * Gives that file these permission bits, 0: by the umask, if the path still leads to it. *before:
+ * those it had, 0 where nothing changed. Returns 0 or a negative errno: -EPERM to who does not own
+ * it, -EACCES to who cannot see it.
+ */
+int listen_file_set_mode(const char *name, const struct listen_file *file, unsigned mode,
+                         unsigned *before) __attribute__((warn_unused_result));
+
 /* Removes that file, if the path still leads to it. Returns 0 or a negative errno. */
 int listen_file_remove(const char *name, const struct listen_file *file);
 

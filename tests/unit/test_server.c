@@ -183,6 +183,37 @@ static void the_next_generation_shares_the_socket_and_the_counters(void **state)
     shared_free(server.shared);
 }
 
+static mode_t mode_of(const char *path)
+{
+    struct stat st;
+
+    return lstat(path, &st) == 0 ? st.st_mode & ALLPERMS : 0;
+}
+
+static void the_next_generation_may_have_another_mode(void **state)
+{
+    struct config config = config_here(), changed;
+    struct server server, next;
+
+    (void)state;
+    config.listen_mode = 0640;
+    changed = config;
+    changed.listen_mode = 0600;
+    assert_int_equal(server_open(&server, &config, NULL, 1, &none, error, sizeof error), 0);
+    assert_int_equal(server_open_next(&next, &server, &changed, NULL, 1, error, sizeof error), 0);
+    assert_int_equal(mode_of("socket"), 0600);
+    next.listen_fd = -1;
+    server_close(&next); /* it never came to serve */
+    assert_int_equal(mode_of("socket"), 0640);
+    assert_int_equal(server_open_next(&next, &server, &changed, NULL, 1, error, sizeof error), 0);
+    next.mode_before = 0;
+    next.listen_fd = -1;
+    server_close(&next);
+    assert_int_equal(mode_of("socket"), 0600);
+    server_close(&server);
+    shared_free(server.shared);
+}
+
 static void what_is_done_once_cannot_change(void **state)
 {
     struct config config = config_here(), changed = config;
@@ -330,6 +361,7 @@ int main(void)
         IN_SCRATCH(a_failed_start_leaves_nothing),
         IN_SCRATCH(what_was_passed_stays_its_givers),
         IN_SCRATCH(the_next_generation_shares_the_socket_and_the_counters),
+        IN_SCRATCH(the_next_generation_may_have_another_mode),
         IN_SCRATCH(what_is_done_once_cannot_change),
         IN_SCRATCH(several_sockets_stay_several),
         cmocka_unit_test(sockets_are_shared_out_to_whoever_there_is),

@@ -91,6 +91,33 @@ static void only_our_own_file_is_removed(void **state)
     close(fd);
 }
 
+static void only_our_own_file_gets_another_mode(void **state)
+{
+    int fd = listen_unix_open("socket", 0640, 1);
+    struct listen_file ours = listen_file_of("unix:socket"), none = {0};
+    mode_t mask = umask(027);
+    unsigned before;
+
+    (void)state;
+    assert_int_equal(listen_file_set_mode("unix:socket", &ours, 0600, &before), 0);
+    assert_int_equal(before, 0640);
+    assert_int_equal(mode_of("socket"), 0600);
+    assert_int_equal(listen_file_set_mode("unix:socket", &ours, 0600, &before), 0);
+    assert_int_equal(before, 0);
+    assert_int_equal(listen_file_set_mode("unix:socket", &ours, 0, &before), 0);
+    assert_int_equal(mode_of("socket"), 0750);
+    assert_int_equal(umask(mask), 027);
+    assert_int_equal(listen_file_set_mode("unix:socket", &none, 0600, &before), 0);
+    assert_int_equal(mode_of("socket"), 0750);
+    assert_int_equal(rename("socket", "moved"), 0);
+    assert_int_equal(listen_file_set_mode("unix:socket", &ours, 0600, &before), 0); /* gone */
+    assert_int_equal(symlink("moved", "socket"), 0);
+    assert_int_equal(listen_file_set_mode("unix:socket", &ours, 0600, &before), 0);
+    assert_int_equal(before, 0);
+    assert_int_equal(mode_of("moved"), 0750);
+    close(fd);
+}
+
 static void names_without_a_file(void **state)
 {
     int fd = listen_unix_open("@socket", 0, 1); /* a path, as it is written here */
@@ -113,6 +140,7 @@ int main(void)
         IN_SCRATCH(what_a_dead_server_left_is_replaced),
         IN_SCRATCH(what_is_no_socket_is_left_alone),
         IN_SCRATCH(only_our_own_file_is_removed),
+        IN_SCRATCH(only_our_own_file_gets_another_mode),
         IN_SCRATCH(names_without_a_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
