@@ -15,6 +15,8 @@
 #include "text.h"
 #include "totals.h"
 
+enum { ROW_MOST = 200 }; /* bytes of a row in the list of workers */
+
 /* "settings":{...}, with values as they are written in a configuration file. */
 static void add_settings(struct text *text, const struct server *server)
 {
@@ -86,6 +88,7 @@ int handler_status(struct http_exchange *x)
 
     totals = totals_of(server->shared);
     text_init(&text);
+    text.most += (size_t)shared_slots(server->shared) * ROW_MOST; /* there may be thousands */
     text_add(&text, "{\"model\":");
     text_add_json(&text, x->io->ops->model);
     text_add(&text, ",\n\"version\":");

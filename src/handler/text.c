@@ -18,7 +18,7 @@
 
 void text_init(struct text *text)
 {
-    *text = (struct text){.data = NULL};
+    *text = (struct text){.most = TEXT_MAX};
 }
 
 void text_term(struct text *text)
@@ -35,7 +35,7 @@ static bool text_reserve(struct text *text, size_t length)
 
     if (text->error != 0)
         return false;
-    if (length > TEXT_MAX - text->length) {
+    if (length > text->most - text->length) {
         text->error = -EMSGSIZE;
         return false;
     }

@@ -14,13 +14,14 @@
 
 struct http_exchange;
 
-enum { TEXT_MAX = 1024 * 1024 }; /* bytes; longer texts fail with -EMSGSIZE */
+enum { TEXT_MAX = 1024 * 1024 }; /* bytes, of one that has not been allowed more */
 
 struct text {
     char *data; /* not NUL-terminated; owned */
     size_t length;
     size_t capacity;
-    int error; /* 0, or the negative errno of the first failure */
+    size_t most; /* TEXT_MAX at first; a longer one fails with -EMSGSIZE */
+    int error;   /* 0, or the negative errno of the first failure */
 };
 
 /* Makes an empty text, which holds no memory yet; frees what a text holds. */

@@ -81,6 +81,7 @@ def test_reloads_beside_thousands_that_retire(launch: Launcher) -> None:
             if len(held) < 5:
                 _reload(server)
         assert len(server.worker_pids()) == 5
+        assert len(server.status()["workers"]) == 5 * 3400
         for connection in held:
             connection.send(b"b")
             assert connection.read_bytes(2) == b"ab"

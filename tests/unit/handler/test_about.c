@@ -4,6 +4,7 @@
  * / (whoami.c, status.c, totals.c, metrics.c, health.c, index.c), and what of its settings it keeps
  * to itself (settings.c).
  */
+#include "handler/text.h"
 #include "serving.h"
 
 #define BROWSER "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
@@ -67,6 +68,30 @@ static void test_status(void **state)
     assert_string_equal(fake.type, "application/json");
     for (size_t i = 0; i < COUNT(parts); i++)
         assert_contains(fake.sent, parts[i]);
+    fake_term(&fake);
+}
+
+/* All the workers of several generations at once, each as long as it may get. */
+static void test_status_of_thousands(void **state)
+{
+    enum { WORKERS = 10000 };
+    struct fake fake;
+    struct server_shared *shared;
+
+    (void)state;
+    fake_init(&fake, HTTP_METHOD_GET, "GET", "/status", WORKERS);
+    shared = fake.server.shared;
+    shared->slots_used = WORKERS;
+    for (unsigned i = 0; i < WORKERS; i++) {
+        struct worker_stats *stats = &shared->workers[i];
+
+        stats->pid = stats->tid = INT32_MAX;
+        stats->requests = stats->accepted = stats->closed = stats->contexts = UINT64_MAX;
+    }
+    assert_int_equal(serve(&fake), 0);
+    assert_int_equal(fake.status, 200);
+    assert_contains(fake.sent, "{\"worker\":9999,\"pid\":2147483647,");
+    assert_true(fake.announced > TEXT_MAX);
     fake_term(&fake);
 }
 
@@ -316,6 +341,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_whoami),
         cmocka_unit_test(test_status),
+        cmocka_unit_test(test_status_of_thousands),
         cmocka_unit_test(test_status_unsettled),
         cmocka_unit_test(test_metrics),
         cmocka_unit_test(test_metrics_of_a_lame_duck),
