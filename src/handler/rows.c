@@ -11,13 +11,21 @@
 
 #include "text.h"
 
-/* Fills bits[0..count) from the kernel: no state that a fork could copy, and one call a request. */
+/* Fills bits[0..count) from the kernel: no state that a fork could copy, and one call a request, if
+ * no signal comes: more than 256 bytes may be cut short by one (getrandom(2)). */
 static int draw(uint32_t *bits, size_t count)
 {
-    size_t size = count * sizeof *bits;
-    ssize_t got = getrandom(bits, size, 0);
+    size_t size = count * sizeof *bits, have = 0;
 
-    return got == (ssize_t)size ? 0 : got < 0 ? -errno : -EIO;
+    while (have < size) {
+        ssize_t got = getrandom((char *)bits + have, size - have, 0);
+
+        if (got >= 0)
+            have += (size_t)got;
+        else if (errno != EINTR)
+            return -errno;
+    }
+    return 0;
 }
 
 /* A number from 1 to DB_ROWS. */

@@ -6,6 +6,29 @@
 #include "fake_db.h"
 #include "serving.h"
 
+#include <errno.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+
+static bool interrupted; /* signals come */
+
+/* In place of the C library's: as getrandom(2) may be interrupted, in turn before it begins and
+ * after 256 bytes. */
+ssize_t getrandom(void *buffer, size_t length, unsigned flags)
+{
+    static bool began;
+
+    if (interrupted && length > 256) {
+        began = !began;
+        if (began) {
+            errno = EINTR;
+            return -1;
+        }
+        length = 256;
+    }
+    return syscall(SYS_getrandom, buffer, length, flags);
+}
+
 static void test_rows(void **state)
 {
     static const size_t counts[] = {1, 2, 20, 500};
@@ -35,6 +58,13 @@ static void test_rows(void **state)
         assert_memory_equal(fake.sent, target, strlen(target));
         fake_term(&fake);
     }
+}
+
+static void test_rows_between_signals(void **state)
+{
+    interrupted = true;
+    test_rows(state);
+    interrupted = false;
 }
 
 static void test_fortunes(void **state)
@@ -101,6 +131,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_rows_between_signals),
         cmocka_unit_test(test_fortunes),
         cmocka_unit_test(test_no_database),
     };
