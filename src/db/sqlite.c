@@ -186,8 +186,8 @@ static int fill(const char *path, int *code)
         *code = fill_fortune(sqlite);
     if (*code == SQLITE_OK)
         *code = run(sqlite, "COMMIT");
-    if (*code ==
-        SQLITE_OK) /* not before: what is in a log, closing may fail to copy, and not say */
+    /* Not before: what is in a log, closing may fail to copy, and not say. */
+    if (*code == SQLITE_OK)
         *code = run(sqlite, "PRAGMA journal_mode = WAL");
     result = *code == SQLITE_OK ? 0 : error_of(sqlite, *code);
     sqlite3_close(sqlite);
