@@ -58,7 +58,9 @@ static const struct io_ops REQUEST_OPS = {
 /* A process with a descriptor table of its own leaves nothing open when it dies. */
 static const struct io_ops CONNECTION_OPS = {.model = "prefork", .context_is = "process"};
 
-/* The worker's exit status. */
+/* ---- a worker ---- */
+
+/* Its exit status. */
 static int cannot_serve(const struct worker_process *self, int error)
 {
     log_line(LOG_ERROR, "process %u cannot serve: %s", self->first, strerror(error));
@@ -75,10 +77,10 @@ static int work_by_request(struct server *server, const struct worker_process *s
     if (result < 0)
         return cannot_serve(self, -result);
     model_begin_worker(&context.io, "process");
-    shared_toggle_passing(context.io.stats); /* of what libraries opened nothing is open any more */
+    shared_toggle_passing(context.io.stats); /* what libraries opened is closed again */
     worker_ready(server, self);
     pool_work(pool, &context.io);
-    shared_toggle_passing(context.io.stats); /* to the end */
+    shared_toggle_passing(context.io.stats); /* until it is reaped */
     context_term(&context.io);
     return EXIT_SUCCESS;
 }
@@ -117,9 +119,8 @@ static int try_sharing(void)
     return 0;
 }
 
-/* By all workers together, which share a table: each a file that it is sending and, where there are
- * more of them than connections to the database, what it asked with last, its permit lent to
- * another meanwhile. */
+/* Of all workers together, which share a table: a file that each sends and, where there are more of
+ * them than connections to the database, the connection that each used last, its permit lent. */
 static unsigned descriptors_kept(const struct server *server)
 {
     unsigned connections = server->config->db_connections;
@@ -135,6 +136,8 @@ static int work(struct server *server, const struct worker_process *self, void *
     return server->config->dispatch == DISPATCH_REQUEST ? work_by_request(server, self, arg)
                                                         : work_by_connection(server, self);
 }
+
+/* ---- the model ---- */
 
 /* What the master does for the processes, which have its descriptors. */
 static const struct shared_pool_ops SHARED_POOL_OPS = {
@@ -167,7 +170,7 @@ static int open_by_request(struct server *server, const struct model_plan *befor
     if (plan->arg == NULL)
         return -errno;
     descriptors_resolve(server, 1, descriptors_kept(server));
-    /* For its workers, whose stack is at the same place: to ask for it opens a file. */
+    /* Asked here, once: it opens a file, and its workers' stack is at the same place. */
     result = coro_overflow_register_self("the master");
     if (result < 0 && result != -ENOENT)
         log_line(LOG_WARN, "the bounds of the stack are not known: %s", strerror(-result));

@@ -8,7 +8,7 @@
  * What is stolen is what has not begun: a connection with input that nobody has read. A coroutine
  * that has begun stays on its thread, suspended or ready, since C compilers do not know that it
  * could move. They keep the address of a thread-local variable wherever they like for as long as a
- * function runs, and glibc declares __errno_location() const. Of
+ * function runs, and glibc declares __errno_location() const. From
  *
  *     int f(void) { int before = errno; suspend(); return before + errno; }
  *
@@ -16,7 +16,7 @@
  *
  *     call __errno_location; mov %rax,%rbx; mov (%rax),%ebp; call suspend; add (%rbx),%ebp
  *
- * After a migration that reads the errno of the thread that was left, which others change. With
+ * After a migration this reads the errno of the thread left behind, which others change. With
  * -fPIC both do so to any thread-local variable, and no option of theirs forbids it; a rule for
  * handlers would not reach the libraries they call. (Go's compiler knows of its scheduler; a
  * future of Rust's has no stack that could hold such an address.) Besides, timers, watches, who
@@ -25,8 +25,8 @@
  * nothing of its own thread's runs beside it. Requests run in parallel, as in threads; those of one
  * connection perhaps on different threads, of which each sees what the one before has written.
  *
- * Read this with steal/team.h, then steal/lot.c (who may touch a connection), steal/watch.c (who is
- * to be helped) and steal/help.c (how); what loops are made of is in loop/.
+ * Read this with steal/team.h and steal/ready.h, then steal/lot.c (who may touch a connection),
+ * steal/watch.c (who is to be helped) and steal/help.c (how); what loops are made of is in loop/.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -70,8 +70,8 @@ static int wait_fd(struct io *io, int fd, int events, int64_t deadline_ms)
     return coro_wait_fd(fd, events, deadline_ms);
 }
 
-/* As in coro, and known to the thread meanwhile, that others' threads may resume it: io->resumed
- * and the bell say so. Nothing of the context is touched by them once io_resume() has returned. */
+/* As in coro; the thread lists it meanwhile, so that other threads can resume it, by io->resumed
+ * and the bell. Nothing of the context is touched by them once io_resume() has returned. */
 static int suspend(struct io *io, int64_t deadline_ms)
 {
     struct loop_context *x = (struct loop_context *)io;

@@ -251,6 +251,8 @@ static const struct spawner_kind SPAWNED_THREADS = {
     .reap = join_ended,
 };
 
+/* ---- the model ---- */
+
 static int work(struct server *server, const struct worker_process *self, void *arg)
 {
     struct crew crew = {.server = server, .first = self->first};

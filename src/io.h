@@ -4,8 +4,8 @@
  *
  * Handler and HTTP code is plain, synchronous C. Wherever it must wait it calls
  * a function of this file, and the running model decides what waiting means: the
- * pools block the worker in the kernel, coro suspends the coroutine while its
- * loop serves others. Nothing else in src/http or src/handler may block, sleep
+ * pools block the worker in the kernel, coro and stealing suspend the coroutine while
+ * its loop serves others. Nothing else in src/http or src/handler may block, sleep
  * or ask which model is running.
  *
  * Every function takes the struct io of the context (process, thread or
@@ -139,7 +139,7 @@ static inline const char *io_gather_how(const struct io *io)
 
 /*
  * Runs call(arg) where its blocking stalls nobody but this request: on the spot
- * in the pools, on a helper thread in coro. call must not use any io_ function,
+ * in the pools, on a helper thread in coro and stealing. call must not use any io_ function,
  * but for io_opening(), io_hold(), io_unhold() and io_close().
  * arg must stay valid until io_offload() returns; it always does so after call
  * has ended, or without its having begun. Returns 0, -ECANCELED or -ENOMEM

@@ -72,6 +72,9 @@ static inline bool server_own(const struct server *server, unsigned number, unsi
     return k % (more + 1) == number % (more + 1);
 }
 
+/* Four words: *leaving*, told to stop, may still accept; *stopping*, the whole server accepts no
+ * more; *told to finish*, so this process was; *draining*, either of the last two. */
+
 /* The whole server is being stopped: nobody will accept, idle connections are to be closed. */
 static inline bool server_stopping(const struct server *server)
 {

@@ -28,7 +28,7 @@ enum {
     ACCEPT_BATCH = 16,    /* connections accepted and served in one turn of the loop, at most */
     ACCEPT_MOST = 4096,   /* accepted in one turn by a loop that comes late */
     LATE_MS = 4,          /* since it last came; the clock's tick */
-    SLACK = 2,            /* connections more than another has, and a sixteenth, are no reason */
+    SLACK = 2,            /* a loop may have these, and a sixteenth, more than another */
     ACCEPT_DEFER_MS = 1,  /* between looks at what was left to others */
     HEAD_START_MS = 20,   /* how long one of them has time to come for it */
     ACCEPT_RETRY_MS = 100 /* after running out of descriptors, memory or coroutines */

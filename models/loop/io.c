@@ -59,8 +59,8 @@ static void tell_later(int result)
         (void)coro_task_cancel(coro_task_self());
 }
 
-/* Those who move much go on one in an iteration of the loop: however many they are, whoever wants
- * little waits for one of them. */
+/* Of those who move much one goes on in each iteration of the loop, so whoever wants little waits
+ * for one of them only. */
 static void io_pause_task(struct io *io)
 {
     struct coro_sem *movers = &((struct loop_context *)io)->process->movers;

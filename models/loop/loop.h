@@ -5,7 +5,7 @@
  * by the loop's one thread only.
  *
  * In stealing the connections are the team's (steal/lot.c): lot.c and its fields are not used, nor
- * is `open`; no coroutine keeps a connection. The team's `watch` is such a struct without a loop.
+ * is `open`; no coroutine keeps a connection. team.watch is such a struct without a loop.
  */
 #ifndef MODELS_LOOP_LOOP_H
 #define MODELS_LOOP_LOOP_H
@@ -140,7 +140,8 @@ struct loop_conn *loop_open_conn(struct loop_process *p, int fd, const struct in
 
 loop_put_back_fn loop_put_back;
 
-/* Ends what has expired; while draining also what is idle. Has served what cannot be watched. */
+/* Ends what has expired; while draining also what is idle. Serves, by `serve`, what cannot be
+ * watched. */
 void loop_sweep(struct loop_process *p, void (*serve)(struct loop_process *p, struct loop_conn *c));
 
 /* ---- contexts.c ---- */
@@ -191,9 +192,8 @@ void loop_serve(struct loop_process *p, struct loop_conn *c);
 /* The same for those in line, when no coroutine is busy that would take them on. */
 void loop_serve_queue(struct loop_process *p);
 
-/* What coroutines of the pool run, arg: the context. They serve one connection after another, or
- * one time and again, until one is resumed without one. One that begins without one waits for it.
- */
+/* What coroutines of the pool run, arg: the context. Serves one connection after another, or the
+ * same time and again, until resumed without a job; begun without a job, it first waits for one. */
 void *loop_run_context(void *arg);
 
 /* Cancels all that has not finished, and ends the loop within grace_ms. */

@@ -41,8 +41,8 @@ struct dedicated {
 
 enum accepted {
     ACCEPTED,    /* and served; or it was gone already */
-    NONE_WAITS,  /* to be accepted */
-    NO_ROOM_NOW, /* for the next that does */
+    NONE_WAITS,  /* no connection is there to be accepted */
+    NO_ROOM_NOW, /* for one that may be */
 };
 
 /* Waits for its turn, not for ever. */

@@ -102,8 +102,8 @@ void pool_look_after(struct pool *pool, int fd, struct io *io)
     look_after(pool, lot_claim(pool->lot, fd, OWNER_UNWATCHED, io), io);
 }
 
-/* The client has its last answer, and most close at once. Where many do, it takes no event and no
- * worker woken to see that: whoever ends the 256th after it looks, or the sweep. */
+/* The client has its last answer, and most close at once. Where many do, no event and no wake-up is
+ * spent on seeing it: the worker that ends the 256th after it looks, or the sweep. */
 __attribute__((noinline)) static void put_back_ending(struct pool *pool, struct lot_record *record,
                                                       struct io *io)
 {
@@ -205,10 +205,10 @@ static void park_waiting(struct pool *pool, bool any, struct io *io)
 }
 
 /*
- * The listening socket has one place in the kernel's queue of what is ready, however many wait
- * behind it, and each connection has one, too. So when some connections have been served since the
- * last newcomer, all who wait are let in, behind the requests that wait already, and then it is
- * whoever came first again: else all connections would be served once for each newcomer.
+ * In the kernel's queue of what is ready the listening socket is one entry, however many wait
+ * behind it, and so is each connection. With one newcomer a turn, all connections would be served
+ * once for each. So once some were served since the last newcomer, all who wait are let in, behind
+ * the requests that wait already.
  */
 struct lot_record *pool_accept(struct pool *pool, bool all, struct io *io)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * Who serves nothing in a worker process that has its connections to itself: it looks several times
- * a second at what happens without an event, says that the process is alive, and takes the order to
- * finish. In threads it is the first thread, with --pool=none who makes the workers (spawner.h).
+ * The thread that serves nothing, in a worker process with connections of its own: several times a
+ * second it looks at what happens without an event and says that the process is alive; it takes the
+ * order to finish. In threads it is the first one, with --pool=none the one that makes the workers
+ * (spawner.h). (The keeper of leaders.h is a worker that stands by.)
  */
 #ifndef MODELS_POOL_TIMEKEEPER_H
 #define MODELS_POOL_TIMEKEEPER_H

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * Serving what is ready, one's own and others'.
+ * Serving what is ready, one's own and others': the stealing itself.
  *
- * Who helps takes what the other has fetched and not come to, and if there is no such thing what is
- * readable in his epoll set; a few at a time, for his own have their turn in between. What he
- * serves stays with him (lot.c).
+ * A thread that helps takes what the other has fetched and not come to, and if there is none what
+ * is readable in the other's epoll set; a few at a time, as its own have their turn in between.
+ * What it serves stays with it (lot.c).
  */
 #include "models/steal/team.h"
 

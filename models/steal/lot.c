@@ -32,7 +32,7 @@
 #include "shortage.h"
 
 enum { NONE, PARKED, SERVED, AGAIN }; /* steal_conn.state */
-enum { SLACK = 2 }; /* connections more than another has, and a sixteenth, are no reason */
+enum { SLACK = 2 }; /* a thread may have these, and a sixteenth, more at home than another */
 
 int steal_open_lot(struct team *team)
 {

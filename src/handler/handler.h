@@ -51,7 +51,8 @@ struct http_slice handler_below_prefix(const struct http_request *request);
 int handler_serve(const struct route *route, struct http_exchange *x)
     __attribute__((warn_unused_result));
 
-/* The functions of the rows, each in the file of its name. */
+/* The functions of the rows, in the file of their name; healthz and readyz are in health.c, queries
+ * and updates in db.c. */
 route_fn handler_block, handler_cache, handler_cpu, handler_db, handler_echo, handler_fanout,
     handler_fault, handler_files, handler_fortunes, handler_healthz, handler_hello, handler_index,
     handler_json, handler_metrics, handler_mix, handler_queries, handler_readyz, handler_sleep,
