@@ -77,3 +77,4 @@ def test_systemd_waits_for_requests_in_progress(defaults: Dict[str, str]) -> Non
     for unit in ("server.service", "server@.service"):
         text = (ROOT / "share/systemd" / unit).read_text()
         assert float(found(r"^TimeoutStopSec=(\d+)$", text)) > float(defaults["shutdown-timeout"])
+        assert found(r"^KillMode=(.*)$", text) == "control-group"  # mixed kills at once after an upgrade
