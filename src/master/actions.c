@@ -198,9 +198,9 @@ static void stop(struct master *m)
     struct server_shared *shared = m->newest->server.shared;
     struct retirement times;
 
-    if (m->state != STATE_LAME) /* else it was told */
-        service_stopping(&m->service, 0);
     give_up_beginnings(m);
+    if (m->state != STATE_LAME) /* else it was told */
+        service_stopping(&m->service, m->newest->settings.config.shutdown_timeout_ms);
     times = generation_times(m->newest);
     m->leave_ms = INT64_MAX;
     m->end_ms = times.kill_ms;

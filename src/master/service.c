@@ -14,6 +14,8 @@
 #include "system/notify.h"
 #include "server.h"
 
+enum { STOP_MARGIN_MS = 2000 }; /* beyond what settings say, before a service manager kills */
+
 static void judge(int result)
 {
     if (result < 0)
@@ -60,7 +62,7 @@ void service_reloaded(void)
 void service_stopping(const struct service *service, int64_t within_ms)
 {
     if (!service->handed_over)
-        judge(notify_stopping(within_ms));
+        judge(notify_stopping(within_ms + STOP_MARGIN_MS));
 }
 
 void service_hand_over(struct service *service, pid_t successor)

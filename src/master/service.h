@@ -33,8 +33,7 @@ void service_tick(struct service *service);
 void service_reloading(void);
 void service_reloaded(void);
 
-/* The server was told to stop. within_ms: how long that takes at most, where that may be more than
- * a service manager expects; 0: draining begins at once. */
+/* The server was told to stop. within_ms: how long its settings let that take. */
 void service_stopping(const struct service *service, int64_t within_ms);
 
 /* Another process goes on with the service: the pid file is the successor's, and no word of this

@@ -80,17 +80,16 @@ int notify_stopping(int64_t within_ms)
 {
     char message[80];
 
-    if (within_ms == 0)
-        return send_message("STOPPING=1", 0);
     snprintf(message, sizeof message, "STOPPING=1\nEXTEND_TIMEOUT_USEC=%" PRId64, within_ms * 1000);
     return send_message(message, 0);
 }
 
 int notify_main_pid(pid_t successor)
 {
-    char message[40];
+    char message[60];
 
-    snprintf(message, sizeof message, "MAINPID=%d", (int)successor);
+    /* What it has said itself before this is not heard, and this process has said its last. */
+    snprintf(message, sizeof message, "MAINPID=%d\nWATCHDOG=1", (int)successor);
     return send_message(message, 0);
 }
 

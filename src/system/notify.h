@@ -15,8 +15,8 @@
  */
 int notify_ready(pid_t main_pid);       /* started, or done with reloading */
 int notify_reloading(void);             /* the configuration is being read again */
-int notify_stopping(int64_t within_ms); /* to end in that time, longer than usual; 0: as usual */
-int notify_main_pid(pid_t successor);   /* another process goes on with the service */
+int notify_stopping(int64_t within_ms); /* to end in that time */
+int notify_main_pid(pid_t successor);   /* another process, alive, goes on with the service */
 int notify_watchdog(void);              /* still alive; never waits */
 
 /* How often the manager expects notify_watchdog(), in milliseconds; 0: it does not. */

