@@ -75,6 +75,19 @@ def test_the_settings_are_accepted_by_the_server(tmp_path: Path) -> None:
     assert "lame-duck = 5\n" in done.stdout
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has a network of its own")
+def test_the_play_finds_its_settings_good(tmp_path: Path) -> None:
+    """By the command that it validates them with, on a machine that has the address."""
+    fill_in(tmp_path, "server2", "server.conf.j2")
+    validate = re.search(r'validate: "{{ server_program }} (.*)"', (PLAY / "site.yml").read_text())
+    assert validate
+    command = f"ip link set lo up && ip addr add 10.0.0.12 dev lo && exec {BINARY} {validate[1] % (tmp_path / 'out')}"
+    done = subprocess.run(["unshare", "--net", "sh", "-c", command], capture_output=True, text=True, check=False)
+    if "unshare failed" in done.stderr:
+        pytest.skip(done.stderr)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_the_balancers_configuration_has_the_servers(tmp_path: Path) -> None:
     made = fill_in(tmp_path, "balancer1", "haproxy.cfg.j2")
     assert re.findall(r"^    server (.*)$", made, re.MULTILINE) == [
