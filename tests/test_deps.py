@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 
@@ -60,6 +61,28 @@ def test_what_else_is_wrong_is_said_at_once(tmp_path: Path, words: str) -> None:
     done, calls = deps(tmp_path, 9, words)
     assert done.returncode != 0 and words in done.stderr
     assert calls == ["-q update"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_what_a_signal_ends_leaves_nothing_behind(tmp_path: Path, number: signal.Signals) -> None:
+    """Of files that forbid services, the folder's here."""
+    policy = tmp_path / "policy-rc.d"
+    (tmp_path / "sudo").write_text('#!/bin/sh\nexec "$@"\n')
+    (tmp_path / "dpkg-query").write_text("#!/bin/sh\n")
+    (tmp_path / "apt-get").write_text(f"#!/bin/sh\n[ ! -e {policy} ] || kill -{int(number)} $PPID\n")
+    for name in ("sudo", "dpkg-query", "apt-get"):
+        (tmp_path / name).chmod(0o755)
+    text = (ROOT / "scripts/deps").read_text()
+    for path in ("/usr/sbin/policy-rc.d", "/etc/postgresql-common/createcluster.d/no-cluster-for-tests.conf"):
+        assert path in text
+        text = text.replace(path, str(tmp_path / Path(path).name))
+    (tmp_path / "deps").write_text(text)
+    done = subprocess.run(
+        ["sh", tmp_path / "deps"], env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 128 + number, done.stderr
+    assert not policy.exists() and not (tmp_path / "no-cluster-for-tests.conf").exists()
 
 
 # What programs and imports come from, where no other package that is always there has them.
