@@ -21,6 +21,7 @@
 #include "networks.h"
 
 enum { MS_PER_SECOND = 1000, KIB = 1024 };
+enum { NAME_MOST = 253 }; /* letters of a host's name, in the DNS */
 
 /* Digits at *text, which is moved past them. Returns false without any, or beyond uint64_t. */
 static bool read_digits(const char **text, uint64_t *value)
@@ -191,7 +192,7 @@ static bool listen_is_valid(const char *text)
         host[length] = '\0';
         return inet_pton(AF_INET, host, &address) == 1;
     }
-    return length > 0 && strspn(text, name_bytes) == length;
+    return length > 0 && length <= NAME_MOST && strspn(text, name_bytes) == length;
 }
 
 /* Fields differ in width, so numbers are moved as bytes of the right width. */

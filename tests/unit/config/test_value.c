@@ -240,12 +240,30 @@ static void a_unix_path_must_fit_a_socket_address(void **state)
     }
 }
 
+static void a_host_must_fit_a_name(void **state)
+{
+    char argument[320];
+
+    (void)state;
+    for (size_t length = 252; length < 258; length++) {
+        struct loaded loaded;
+        int prefix = snprintf(argument, sizeof(argument), "--listen=");
+        memset(argument + prefix, 'x', length);
+        strcpy(argument + (size_t)prefix + length, ":80");
+        load(&loaded, ARGUMENTS(argument), NULL);
+        assert_int_equal(loaded.result, length <= 253 ? 0 : -EINVAL);
+        if (loaded.result == 0)
+            config_free(&loaded.config);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(defaults_are_those_of_the_contract),
         cmocka_unit_test(each_value_is_read_or_refused),
         cmocka_unit_test(a_unix_path_must_fit_a_socket_address),
+        cmocka_unit_test(a_host_must_fit_a_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
