@@ -25,6 +25,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 ROOT = Path(__file__).resolve().parent.parent
 ROWS = 10000
@@ -334,7 +335,8 @@ def fill_sqlite(path: Path) -> None:
 def world(uri: str) -> dict[int, int]:
     """All rows of world."""
     if uri.startswith("sqlite:"):
-        with sqlite3.connect(uri[len("sqlite:") :]) as file:
+        path = quote(uri[len("sqlite:") :])
+        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as file:  # else one that is missing is made
             rows = dict(file.execute("SELECT id, randomnumber FROM world").fetchall())
         file.close()
         return rows

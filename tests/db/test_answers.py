@@ -6,6 +6,7 @@ database, updates are there afterwards, fortunes are sorted and escaped, the cac
 holds and learns what it does not.
 """
 
+import sqlite3
 from typing import Any, List
 
 import pytest
@@ -107,6 +108,8 @@ def test_made_on_first_use(launch: Launcher, tmp_path: Any, configuration: Confi
     finally:
         for connection in connections:
             connection.close()
-    databases.verify(f"sqlite:{path}")
+    databases.verify(f"sqlite:{path}")  # and makes none that is missing
+    with pytest.raises(sqlite3.OperationalError):
+        databases.verify(f"sqlite:{tmp_path / 'missing'}")
     left = {entry.name for entry in tmp_path.iterdir()}
     assert left <= {"new.sqlite", "new.sqlite-wal", "new.sqlite-shm"}, left
