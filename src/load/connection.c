@@ -87,8 +87,12 @@ static bool is_shortage(int error)
 
 static void note_shortage(struct connections *all, int error)
 {
-    if (all->shortage == 0 && is_shortage(error))
+    if (!is_shortage(error))
+        return;
+    if (all->shortage == 0)
         all->shortage = error;
+    if (error != EAGAIN) /* of a Unix socket: it is the server's backlog that is full */
+        all->figures->shortages++;
 }
 
 /* To a loopback address connections beyond some thousands come from further ones: each pair of

@@ -109,6 +109,7 @@ int figures_add(struct figures *whole, const struct figures *part)
     whole->answered += part->answered;
     whole->connections_opened += part->connections_opened;
     whole->connections_most += part->connections_most;
+    whole->shortages += part->shortages;
     whole->queued_most += part->queued_most;
     whole->bytes += part->bytes;
     if (part->oldest_ns > whole->oldest_ns)
@@ -176,6 +177,11 @@ int figures_void(const struct figures *figures, const char *whose, struct reason
                             "%skept waiting itself: others had its core for %.1f %% of the time, "
                             "over %d %%",
                             whose, figures->waited * 100, WAITED_PERCENT);
+    if (error == 0 && figures->shortages > 0)
+        error = reasons_add(reasons,
+                            "%sshort itself: %llu times it had no port, descriptor or memory for a "
+                            "connection",
+                            whose, (unsigned long long)figures->shortages);
     if (error == 0 && off * OFFERED_PARTS > figures->due)
         error = reasons_add(
             reasons, "%soffered %llu requests where %llu were due, over 0.1 %% apart", whose,

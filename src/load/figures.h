@@ -49,6 +49,7 @@ struct figures {
     int64_t oldest_ns;           /* age of the oldest that was unfinished; 0: none was */
     uint64_t connections_opened; /* in all */
     uint64_t connections_most;   /* open at a time; of several generators the sum */
+    uint64_t shortages;          /* times that one could not be opened for want of something here */
     uint64_t queued_most;        /* requests that waited for a connection; of several the sum */
     uint64_t bytes;              /* received */
     double seconds;         /* of the window, as long as it really was; of several the longest */
@@ -89,8 +90,9 @@ int reasons_add(struct reasons *reasons, const char *format, ...)
     __attribute__((warn_unused_result, format(printf, 2, 3)));
 void reasons_free(struct reasons *reasons);
 
-/* Adds why these figures are void, if they are: the generator was late, busy, or offered less or
- * more than was asked. whose: "" or the beginning of each reason, as "agent a: ". 0 or -ENOMEM. */
+/* Adds why these figures are void, if they are: the generator was late, busy, short of something,
+ * or offered less or more than was asked. whose: "" or the beginning of each reason, as "agent a:
+ * ". 0 or -ENOMEM. */
 int figures_void(const struct figures *figures, const char *whose, struct reasons *reasons)
     __attribute__((warn_unused_result));
 

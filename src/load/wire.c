@@ -28,6 +28,7 @@ static const struct field {
     FIELD(COUNT, answered),
     FIELD(COUNT, connections_opened),
     FIELD(COUNT, connections_most),
+    FIELD(COUNT, shortages),
     FIELD(COUNT, queued_most),
     FIELD(COUNT, bytes),
     FIELD(NANOSECONDS, oldest_ns),

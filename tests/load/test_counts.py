@@ -155,6 +155,7 @@ def test_a_shortage_here_is_one_line() -> None:
     assert len(said) == 1 and "Too many open files: no descriptor is left; see ulimit -n" in said[0]
     refused_here = errors(loaded.figures)
     assert refused_here["connect"] > 50 and sum(refused_here.values()) == 100
+    assert any(reason.startswith("short itself: ") for reason in loaded.figures["void"])
 
 
 def test_a_body_is_posted(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ static void test_what_cannot_be_added_is_the_most(void **state)
     whole->waited = 0.5;
     whole->stopped = FIGURES_GIVE_UP;
     part->connections_most = 4;
+    part->shortages = 2;
     part->queued_most = 2;
     part->connections_opened = 6;
     part->seconds = 1.5;
@@ -66,6 +67,7 @@ static void test_what_cannot_be_added_is_the_most(void **state)
     part->stopped = FIGURES_SIGINT;
     assert_int_equal(figures_add(whole, part), 0);
     assert_int_equal(whole->connections_most, 7);
+    assert_int_equal(whole->shortages, 2);
     assert_int_equal(whole->queued_most, 3);
     assert_int_equal(whole->connections_opened, 11);
     assert_true(whole->seconds > 1.9 && whole->seconds < 2.1);
@@ -156,6 +158,10 @@ static void test_void_for_each_reason(void **state)
     figures->waited = 0.0501;
     expect_reason(figures, "agent a: kept waiting itself: others had its core for 5.0 % of the "
                            "time, over 5 %");
+    figures = sound();
+    figures->shortages = 3;
+    expect_reason(figures, "agent a: short itself: 3 times it had no port, descriptor or memory "
+                           "for a connection");
     figures = sound();
     figures->requests -= 101;
     expect_reason(figures,

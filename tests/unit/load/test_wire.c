@@ -29,6 +29,7 @@ static struct figures *filled(void)
     figures->statuses[999] = INT64_MAX;
     figures->connections_opened = 11;
     figures->connections_most = 12;
+    figures->shortages = 14;
     figures->queued_most = 13;
     figures->seconds = 10.0 / 3;
     figures->busy = 1.0 / 7;
