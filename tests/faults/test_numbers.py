@@ -46,9 +46,10 @@ def test_all_that_is_promised_is_served(
     by every worker; and a reload is possible."""
     pool = (f"--workers={WORKERS}",) if configuration.pool else ()
     server = launch(f"--root={site}", f"--db={sqlite}", *pool, prefix=["prlimit", "--nofile=1024:1024"])
-    held = _fill(server, promised(server))
+    # But for one: who asked /status may not have been missed yet, and of all some would have to make room.
+    held = _fill(server, promised(server) - 1)
     try:
-        assert len(held) >= 512
+        assert len(held) >= 511
         for _ in range(2):
             for connection in held[:WORKERS]:
                 connection.send(message("GET", "/files/text.txt") + message("GET", "/db"))
