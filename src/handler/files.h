@@ -71,8 +71,8 @@ enum files_verdict { FILES_SEND, FILES_NOT_MODIFIED, FILES_PRECONDITION_FAILED }
 
 /*
  * Evaluates If-Match, If-Unmodified-Since, If-None-Match and If-Modified-Since
- * of a GET or HEAD request in the order of RFC 9110 section 13.2.2. A field whose
- * date is invalid is ignored.
+ * of a GET or HEAD request in the order of RFC 9110 section 13.2.2. A date that
+ * is invalid, or given twice, is ignored.
  */
 enum files_verdict files_judge(const struct http_request *request, const struct files_meta *meta);
 

@@ -229,11 +229,27 @@ static bool any_etag_matches(const struct http_request *request, const char *nam
     return matches;
 }
 
-/* Reads the date field of that name; false when absent or invalid. */
+/* How many fields of that name there are; *value: of the last, or NULL data. */
+static unsigned count_fields(const struct http_request *request, const char *name,
+                             struct http_slice *value)
+{
+    unsigned count = 0;
+
+    *value = (struct http_slice){0};
+    for (unsigned i = 0; i < request->field_count; i++)
+        if (http_slice_is_nocase(request->fields[i].name, name)) {
+            *value = request->fields[i].value;
+            count++;
+        }
+    return count;
+}
+
+/* Reads the date field of that name; false when absent, repeated or invalid. */
 static bool date_field(const struct http_request *request, const char *name, int64_t *seconds)
 {
-    struct http_slice value = http_field(request, name);
-    return value.data != NULL && http_date_parse(value, seconds);
+    struct http_slice value;
+
+    return count_fields(request, name, &value) == 1 && http_date_parse(value, seconds);
 }
 
 enum files_verdict files_judge(const struct http_request *request, const struct files_meta *meta)
@@ -315,14 +331,15 @@ enum files_extent files_range(struct http_slice value, uint64_t size, uint64_t *
 }
 
 /* True when the representation is still the one of which the client has a part:
- * no If-Range, or one that names it by a strong tag, or by its exact date if that is one. */
+ * no If-Range, or just one, that names it by a strong tag, or by its exact date if that is one. */
 static bool range_holds(const struct http_request *request, const struct files_meta *meta)
 {
-    struct http_slice value = http_field(request, "If-Range");
+    struct http_slice value;
+    unsigned count = count_fields(request, "If-Range", &value);
     int64_t date;
 
-    if (value.data == NULL)
-        return true;
+    if (count != 1)
+        return count == 0;
     if (http_slice_is(value, meta->etag))
         return true;
     return meta->modified_is_strong && http_date_parse(value, &date) && date == meta->modified;
@@ -331,20 +348,13 @@ static bool range_holds(const struct http_request *request, const struct files_m
 enum files_extent files_select(const struct http_request *request, const struct files_meta *meta,
                                uint64_t *offset, uint64_t *length)
 {
-    struct http_slice range = {.data = NULL};
-    unsigned count = 0;
+    struct http_slice range;
 
     *offset = 0;
     *length = meta->size;
     if (request->method != HTTP_METHOD_GET)
         return FILES_WHOLE;
-    for (unsigned i = 0; i < request->field_count; i++) {
-        if (!http_slice_is_nocase(request->fields[i].name, "Range"))
-            continue;
-        range = request->fields[i].value;
-        count++;
-    }
-    if (count != 1 || !range_holds(request, meta))
+    if (count_fields(request, "Range", &range) != 1 || !range_holds(request, meta))
         return FILES_WHOLE;
     return files_range(range, meta->size, offset, length);
 }

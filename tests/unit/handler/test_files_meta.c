@@ -191,6 +191,7 @@ static void test_judge(void **state)
         {FILES_SEND, {"If-Modified-Since", EARLIER}},
         {FILES_SEND, {"If-Modified-Since", NOT_A_DAY}},
         {FILES_SEND, {"If-Modified-Since", ""}},
+        {FILES_SEND, {"If-Modified-Since", MODIFIED, "If-Modified-Since", LATER}},
         {FILES_NOT_MODIFIED, {"If-Modified-Since", "Sunday, 06-Nov-94 08:49:37 GMT"}},
         {FILES_NOT_MODIFIED, {"If-Modified-Since", "Sun Nov  6 08:49:37 1994"}},
         /* If-None-Match beats If-Modified-Since, either way and even when malformed */
@@ -206,6 +207,7 @@ static void test_judge(void **state)
         {FILES_SEND, {"If-Unmodified-Since", LATER}},
         {FILES_PRECONDITION_FAILED, {"If-Unmodified-Since", EARLIER}},
         {FILES_SEND, {"If-Unmodified-Since", NOT_A_DAY}},
+        {FILES_SEND, {"If-Unmodified-Since", EARLIER, "If-Unmodified-Since", LATER}},
         {FILES_SEND, {"If-Match", "\"tag\"", "If-Unmodified-Since", EARLIER}},
         {FILES_PRECONDITION_FAILED, {"If-Match", "\"x\"", "If-None-Match", "\"tag\""}},
         {FILES_NOT_MODIFIED, {"If-Match", "\"tag\"", "If-None-Match", "\"tag\""}},
@@ -314,6 +316,9 @@ static void test_select(void **state)
         {HTTP_METHOD_GET, FILES_WHOLE, {"Range", "bytes=1-2", "If-Range", LATER}},
         {HTTP_METHOD_GET, FILES_WHOLE, {"Range", "bytes=1-2", "If-Range", EARLIER}},
         {HTTP_METHOD_GET, FILES_WHOLE, {"Range", "bytes=1-2", "If-Range", NOT_A_DAY}},
+        {HTTP_METHOD_GET,
+         FILES_WHOLE,
+         {"Range", "bytes=1-2", "If-Range", "\"tag\"", "If-Range", "\"x\""}},
         {HTTP_METHOD_GET, FILES_WHOLE, {"Range", "bytes=1000-", "If-Range", "\"x\""}},
         {HTTP_METHOD_GET, FILES_WHOLE, {"If-Range", "\"tag\""}},
     };
