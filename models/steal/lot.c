@@ -185,13 +185,16 @@ void steal_put_back(struct loop_process *p, struct loop_conn *c, enum conn_next 
     park(t->team, t, r);
 }
 
-/* The same by the watch: it stays where it is. */
+/* The same by the watch: it stays where it is. The kernel looks again in any case: a read may have
+ * ended short of all the input, as at urgent data, and then no event tells of the rest. */
 static void put_back(struct team *team, struct steal_conn *r, enum conn_next next)
 {
-    if (next == CONN_CLOSE)
+    if (next == CONN_CLOSE) {
         close_conn(team, team->watch.stats, r);
-    else
-        park(team, r->home, r);
+        return;
+    }
+    atomic_store_explicit(&r->state, AGAIN, memory_order_relaxed);
+    park(team, r->home, r);
 }
 
 void steal_park_new(struct team *team, struct steal_conn *r)

@@ -3,6 +3,8 @@
 
 import json
 import selectors
+import signal
+import socket
 import subprocess
 from pathlib import Path
 from typing import Iterator, List
@@ -17,6 +19,7 @@ from support.variant import ROOT, VARIANT, patience
 from support.waiting import eventually
 
 WHOAMI = message("GET", "/whoami")
+HELLO = message("GET", "/hello")
 
 
 def _launch(workers: int, *options: str) -> Iterator[Server]:
@@ -119,6 +122,26 @@ def test_a_thread_that_never_rests_is_left_alone() -> None:
             eventually("it has served for long", lambda: load.answers, lambda n: n > 3 * limit / 0.2, within=60)
         assert not load.failures
         assert server.worker_pids() == workers
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_what_lies_behind_urgent_data_is_served_in_the_end(stops: bool) -> None:
+    """A read ends before it, short of the input that is there, of which no event tells any more."""
+    limit = 60 if stops else patience(1.5)
+    for server in _launch(1, f"--header-timeout={limit}", f"--keepalive-timeout={limit}"):
+        with server.connect(10) as busy, server.connect(10) as half, server.connect(10) as next_one:
+            assert next_one.get("/hello").status == 200
+            busy.send(message("GET", "/block?ms=500"))
+            for connection, before, behind in ((half, HELLO[:9], HELLO[9:]), (next_one, HELLO, HELLO)):
+                connection.send(before)
+                connection.socket.send(b"!", socket.MSG_OOB)
+                connection.send(behind)
+            assert not _answered(busy), "some may have been read before all was there"
+            assert next_one.read_response().status == 200
+            if stops:
+                server.signal(signal.SIGTERM)
+            assert next_one.read_response().status == 200
+            assert half.read_response().status == 200
 
 
 @pytest.mark.skipif(VARIANT != "release", reason="a sanitizer must be the first library")
