@@ -23,10 +23,11 @@ void heartbeat_report(struct heartbeat *heart, bool stopped)
     heart->stopped_ms = 0;
 }
 
-enum heart heartbeat_look(struct heartbeat *heart, const struct worker_control *control,
+enum heart heartbeat_look(struct heartbeat *heart, const struct worker_stats *stats,
                           const struct config *config, int64_t now_ms)
 {
-    int64_t beat = atomic_load(&control->beat_ms);
+    int64_t beat = atomic_load(&stats->control.beat_ms);
+    uint64_t answered = stats_get(&stats->requests);
     int64_t gap = heart->looked_ms == 0 ? 0 : now_ms - heart->looked_ms;
     bool warned = heart->warned;
 
@@ -36,8 +37,9 @@ enum heart heartbeat_look(struct heartbeat *heart, const struct worker_control *
     heart->stopped_ms = heart->stopped ? heart->stopped_ms + gap : 0;
     if (heart->stopped_ms >= config->stopped_timeout_ms && heart->stopped)
         return HEART_STOPPED;
-    if (beat == 0 || beat != heart->last_beat_ms) {
+    if (beat == 0 || beat != heart->last_beat_ms || answered != heart->last_answered) {
         heart->last_beat_ms = beat;
+        heart->last_answered = answered;
         heart->still_ms = 0;
         heart->warned = false;
         return warned ? HEART_AGAIN : HEART_BEATS;

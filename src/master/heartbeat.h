@@ -6,8 +6,9 @@
  *
  *  - A process that a signal has stopped. The kernel reports it to the master
  *    (waitpid() with WUNTRACED). A debugger's stop is not reported, so a worker may be traced.
- *  - A loop, or the first thread of a thread pool, that does not turn: it stamps
- *    worker_control.beat_ms a few times a second.
+ *  - A loop, or the first thread of a thread pool, that neither turns nor answers. When it turns,
+ *    a few times a second, it stamps worker_control.beat_ms. Before it does a loop serves all who
+ *    have asked, and that may take longer than any one request.
  *
  * A blocking worker in a long handler is neither: it may take as long as its request does.
  * Time is counted by looks of the master, so that a master which did not run itself (Ctrl-Z
@@ -20,15 +21,16 @@
 #include <stdint.h>
 
 struct config;
-struct worker_control;
+struct worker_stats;
 
 struct heartbeat {
     bool stopped;       /* by a signal, as last reported */
     bool warned;        /* it was said that the loop does not turn */
     int64_t stopped_ms; /* how long both have been seen so far */
     int64_t still_ms;
-    int64_t last_beat_ms; /* as last seen */
-    int64_t looked_ms;    /* 0: not yet */
+    int64_t last_beat_ms; /* as last seen, both */
+    uint64_t last_answered;
+    int64_t looked_ms; /* 0: not yet */
 };
 
 enum heart {
@@ -44,8 +46,9 @@ void heartbeat_init(struct heartbeat *heart);
 /* The process was reported stopped (or continued). */
 void heartbeat_report(struct heartbeat *heart, bool stopped);
 
-/* One look at time now_ms, to be taken several times a second. */
-enum heart heartbeat_look(struct heartbeat *heart, const struct worker_control *control,
+/* One look at time now_ms, to be taken several times a second. stats: of the process's first
+ * worker. */
+enum heart heartbeat_look(struct heartbeat *heart, const struct worker_stats *stats,
                           const struct config *config, int64_t now_ms);
 
 #endif

@@ -115,7 +115,7 @@ static void look_at_heart(struct generation *g, struct process *p, int64_t now)
 {
     const struct config *config = &g->settings.config;
 
-    switch (heartbeat_look(&p->heart, process_control(p, &g->server), config, now)) {
+    switch (heartbeat_look(&p->heart, shared_stats(g->server.shared, p->first), config, now)) {
     case HEART_SLOW:
         log_line(LOG_WARN,
                  "worker process %u (pid %d) has not turned for %d s: "

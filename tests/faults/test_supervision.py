@@ -133,6 +133,21 @@ def test_long_handler_of_a_pool(launch: Launcher) -> None:
     assert server.worker_pids() == workers
 
 
+@only("coro")
+def test_loop_that_goes_from_one_long_handler_to_the_next(launch: Launcher) -> None:
+    """It serves all that have asked before it turns, and each is within the time."""
+    limit = patience(1)
+    server = launch(f"--heartbeat-timeout={limit}")
+    workers = server.wait_for_workers()
+    connections = [server.connect(20) for _ in range(5)]
+    for connection in connections:
+        connection.send(message("GET", f"/block?ms={600 * limit:.0f}"))
+    for connection in connections:
+        assert connection.read_response().status == 200
+        connection.close()
+    assert server.worker_pids() == workers
+
+
 @only("coro", "coro-2")
 def test_loop_that_stands_still(launch: Launcher) -> None:
     """It holds up all of its connections, so after a time its process is replaced."""

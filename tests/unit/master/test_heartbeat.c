@@ -16,7 +16,7 @@ enum { LOOK_MS = 250, STOPPED_MS = 1000, STILL_MS = 20000, SLOW_MS = 5000 };
 
 struct patient {
     struct heartbeat heart;
-    struct worker_control control;
+    struct worker_stats stats;
     struct config config;
     int64_t now_ms;
 };
@@ -32,7 +32,7 @@ static void init(struct patient *p)
 static enum heart look(struct patient *p, int64_t after_ms)
 {
     p->now_ms += after_ms;
-    return heartbeat_look(&p->heart, &p->control, &p->config, p->now_ms);
+    return heartbeat_look(&p->heart, &p->stats, &p->config, p->now_ms);
 }
 
 /* Looks for so long; returns the first judgement that is another than HEART_BEATS. */
@@ -63,7 +63,7 @@ static void a_loop_that_turns(void **state)
     (void)state;
     init(&p);
     for (int i = 0; i < 1000; i++) {
-        atomic_store(&p.control.beat_ms, p.now_ms);
+        atomic_store(&p.stats.control.beat_ms, p.now_ms);
         assert_int_equal(look(&p, LOOK_MS), HEART_BEATS);
     }
 }
@@ -76,7 +76,7 @@ static void a_loop_that_stands_still(void **state)
     (void)state;
     init(&p);
     since = p.now_ms;
-    atomic_store(&p.control.beat_ms, p.now_ms);
+    atomic_store(&p.stats.control.beat_ms, p.now_ms);
     assert_int_equal(watch(&p, SLOW_MS - LOOK_MS), HEART_BEATS);
     assert_int_equal(watch(&p, 4 * LOOK_MS), HEART_SLOW);
     assert_int_equal(watch(&p, SLOW_MS), HEART_BEATS); /* said once */
@@ -90,11 +90,28 @@ static void a_loop_that_turns_again(void **state)
 
     (void)state;
     init(&p);
-    atomic_store(&p.control.beat_ms, p.now_ms);
+    atomic_store(&p.stats.control.beat_ms, p.now_ms);
     assert_int_equal(watch(&p, 2 * SLOW_MS), HEART_SLOW);
-    atomic_store(&p.control.beat_ms, p.now_ms);
+    atomic_store(&p.stats.control.beat_ms, p.now_ms);
     assert_int_equal(look(&p, LOOK_MS), HEART_AGAIN);
     assert_int_equal(watch(&p, SLOW_MS - 2 * LOOK_MS), HEART_BEATS);
+}
+
+/* Each request takes nearly as long as a loop may stand still, and it does not turn in between. */
+static void a_loop_that_answers(void **state)
+{
+    struct patient p;
+
+    (void)state;
+    init(&p);
+    p.config.heartbeat_timeout_ms = SLOW_MS;
+    atomic_store(&p.stats.control.beat_ms, p.now_ms);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(watch(&p, SLOW_MS - LOOK_MS), HEART_BEATS);
+        stats_add(&p.stats.requests, 1);
+        assert_int_equal(look(&p, LOOK_MS), HEART_BEATS);
+    }
+    assert_int_equal(watch(&p, SLOW_MS), HEART_STILL);
 }
 
 static void a_process_that_is_stopped(void **state)
@@ -133,7 +150,7 @@ static void a_master_that_did_not_look(void **state)
 
     (void)state;
     init(&p);
-    atomic_store(&p.control.beat_ms, p.now_ms);
+    atomic_store(&p.stats.control.beat_ms, p.now_ms);
     look(&p, LOOK_MS);
     heartbeat_report(&p.heart, true);
     assert_int_equal(look(&p, 3600000), HEART_BEATS);
@@ -148,6 +165,7 @@ int main(void)
         cmocka_unit_test(a_loop_that_turns),
         cmocka_unit_test(a_loop_that_stands_still),
         cmocka_unit_test(a_loop_that_turns_again),
+        cmocka_unit_test(a_loop_that_answers),
         cmocka_unit_test(a_process_that_is_stopped),
         cmocka_unit_test(a_process_that_goes_on_in_time),
         cmocka_unit_test(a_master_that_did_not_look),
