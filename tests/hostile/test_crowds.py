@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Connections in numbers: idle ones, half heads, refused ones that linger, and floods."""
 
+import json
 import selectors
 import socket
 import threading
 import time
 from typing import List
 
-from support.client import message, open_socket, parse
+from support.client import Response, message, open_socket, parse
 from support.configurations import per_request
 from support.healthy import healthy
-from support.load import crowd, disperse
+from support.load import Load, crowd, disperse
 from support.server import Launcher, Server
 from support.variant import VARIANT, fewer, patience
 from support.waiting import eventually
@@ -114,25 +115,32 @@ def test_flood_beyond_max_connections(launch: Launcher) -> None:
     server = launch(f"--max-connections={limit}")
     waiting: List[socket.socket] = []
     answers: List[bytes] = []
-    with server.connect() as watcher, healthy(server.address, bound=5, fresh=False):
-        assert watcher.get("/hello").status == 200
-        with selectors.EpollSelector() as selector:
-            try:
-                waiting = crowd(server.address, flood, message("GET", "/hello"))
-                for connected in waiting:
-                    selector.register(connected, selectors.EVENT_READ)
-                end = time.monotonic() + patience(60)
-                while selector.get_map():
-                    assert time.monotonic() < end, f"{len(selector.get_map())} were never served"
-                    for key, _ in selector.select(0.1):
-                        connected = key.fileobj  # type: ignore[assignment]
-                        answers.append(connected.recv(1000))
-                        selector.unregister(connected)
-                        connected.close()
-                    found = watcher.get("/status").text
-                    assert f'"open":{limit + 1}' not in found
-            finally:
-                disperse(waiting)
+    seen: List[int] = []
+
+    def note(status: Response) -> bool:
+        seen.append(json.loads(status.text)["connections"]["open"])
+        return True
+
+    watcher = Load(server.address, 1, message("GET", "/status"), accept=note)
+    with watcher, healthy(server.address, bound=5, fresh=False), selectors.EpollSelector() as selector:
+        try:
+            eventually("it looks", lambda: watcher.answers)
+            waiting = crowd(server.address, flood, message("GET", "/hello"))
+            for connected in waiting:
+                selector.register(connected, selectors.EVENT_READ)
+            eventually("it is seen full", lambda: limit in seen)
+            end = time.monotonic() + patience(60)
+            while selector.get_map():
+                assert time.monotonic() < end, f"{len(selector.get_map())} were never served"
+                for key, _ in selector.select(0.1):
+                    connected = key.fileobj  # type: ignore[assignment]
+                    answers.append(connected.recv(1000))
+                    selector.unregister(connected)
+                    connected.close()
+        finally:
+            disperse(waiting)
+    assert not watcher.failures, watcher.failures[:3]
+    assert max(seen) == limit
     assert len(answers) == flood
     for answer in answers:
         found_answer = parse(answer, "GET", False)
