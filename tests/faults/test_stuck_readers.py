@@ -132,14 +132,14 @@ def test_access_log_on_standard_output(configuration: Configuration, sink: Sink)
 @flooded
 def test_many_workers_fill_it(configuration: Configuration, sink: Sink) -> None:
     """All who find the last room in it together get it, or lose a line; none is stopped by another."""
-    # More than any of them has room for. To fork for each takes CPU time, and few write at once.
-    requests = 5000 if configuration.forks else 20000
+    requests, agent = 5000, "user-agent: " + "x" * 400  # more than any of them has room for; a pipe's is 1 MB
     with Process(configuration, sink, "--access-log=-", output=True) as server:
         with subprocess.Popen(
-            ["h2load", "--h1", "-c16", f"-n{requests}", f"http://127.0.0.1:{server.address[1]}/hello"],
+            ["h2load", "--h1", "-c16", f"-n{requests}", "-H", agent, f"http://127.0.0.1:{server.address[1]}/hello"],
             stdout=subprocess.PIPE, text=True,
         ) as load:
             assert f" {requests} succeeded" in load.communicate(timeout=patience(60))[0]
+        assert server.lost() > 0
         # A terminal takes a part of a line, and the rest once somebody reads. Whoever wrote meanwhile, after
         # his answer, would write into that line.
         eventually("all have written", partial(server.status, "in_use"), lambda contexts: contexts == 1)
