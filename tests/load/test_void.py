@@ -16,6 +16,7 @@ import pytest
 
 from loading import VOID, Loaded, finish, start
 from staged import Staged
+from support.variant import VARIANT
 from support.waiting import eventually
 
 
@@ -45,6 +46,7 @@ def assert_void(loaded: Loaded, *words: str) -> None:
     assert any(word in reason for word in words for reason in loaded.figures["void"]), loaded.figures["void"]
 
 
+@pytest.mark.skipif(VARIANT != "release", reason="leaves other tests that run just then less than enough")
 @pytest.mark.parametrize(("nice", "count"), [(19, 1), (0, 3)])
 def test_whose_core_was_taken(nice: int, count: int) -> None:
     """By one that is preferred, and by several that are its equals."""

@@ -169,6 +169,7 @@ def fixed_service() -> Iterator[tuple[subprocess.Popen[str], str]]:
         process.communicate(timeout=patience(10))
 
 
+@pytest.mark.skipif(VARIANT != "release", reason="theory knows nothing of what a sanitizer takes")
 @pytest.mark.parametrize("utilisation", SEEDS)
 def test_the_mean_wait_is_that_of_queueing_theory(utilisation: float) -> None:
     rate, seed = utilisation / SERVICE_S, SEEDS[utilisation]
