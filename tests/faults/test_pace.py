@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import List
+from typing import Callable, List
 
 import pytest
 
@@ -13,7 +13,7 @@ from support.client import Connection, message
 from support.configurations import only
 from support.server import Launcher, Server
 from support.variant import patience
-from support.waiting import eventually
+from support.waiting import eventually, in_time
 
 BIG_BYTES = 64 << 20
 WRITE_TIMEOUT = 0.5
@@ -27,16 +27,16 @@ def _big_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def _take_steadily(connection: Connection, rate: float, seconds: float) -> int:
-    """Reads without a pause at so many bytes a second; how many came."""
+def _take_steadily(connection: Connection, size: int, rate: float, takes: Callable[[], None]) -> None:
+    """Reads so many bytes without a pause at so many a second, and says so each time."""
     began = time.monotonic()
     taken = 0
-    while time.monotonic() - began < seconds:
+    while taken < size:
+        takes()
         piece = connection.socket.recv(int(rate / 20))
         assert piece, f"the answer ends after {taken} bytes"
         taken += len(piece)
         time.sleep(max(0.0, taken / rate - (time.monotonic() - began)))
-    return taken
 
 
 @pytest.mark.parametrize("family, rate", [("inet", 1 << 20), ("unix", 256 << 10)])
@@ -47,17 +47,22 @@ def test_a_steady_download_is_served(
     options = [f"--root={big_site}", f"--write-timeout={WRITE_TIMEOUT}"]
     listen = {} if family == "inet" else {"listen": f"unix:{tmp_path}/socket"}
     server = launch(*options, **listen)
-    with server.connect(20) as connection:
-        if family == "inet":
-            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 << 10)
-        connection.send(message("GET", "/files/big"))
-        assert _take_steadily(connection, rate, 2.5) > rate
-        connection.socket.settimeout(patience(20))
-        rest = 0
-        while rest < BIG_BYTES // 2:  # and at full speed again
-            piece = connection.socket.recv(1 << 20)
-            assert piece
-            rest += len(piece)
+
+    def download(takes: Callable[[], None]) -> None:
+        with server.connect(20) as connection:
+            if family == "inet":
+                connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 << 10)
+            connection.send(message("GET", "/files/big"))
+            _take_steadily(connection, int(2.5 * rate), rate, takes)
+            connection.socket.settimeout(patience(20))
+            rest = 0
+            while rest < BIG_BYTES // 2:  # and at full speed again
+                takes()
+                piece = connection.socket.recv(1 << 20)
+                assert piece
+                rest += len(piece)
+
+    in_time(WRITE_TIMEOUT / 2, download)
 
 
 @only("coro", "threads")
@@ -163,13 +168,11 @@ def test_an_answer_that_is_taken_slowly_is_delivered(
     options = [f"--write-timeout={WRITE_TIMEOUT}", "--keepalive-timeout=0.5"]
     server = launch(f"--root={big_site}", *options)
     size = 2000000
-    with server.connect(20) as connection:
-        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
-        connection.send(message("GET", "/files/big", f"Range: bytes=0-{size - 1}", *filter(None, [ends])))
-        began = time.monotonic()
-        taken = 0
-        while taken < size:
-            piece = connection.socket.recv(size // 40)
-            assert piece, f"the answer ends after {taken} bytes"
-            taken += len(piece)
-            time.sleep(max(0.0, taken / size * 4 - (time.monotonic() - began)))
+
+    def download(takes: Callable[[], None]) -> None:
+        with server.connect(20) as connection:
+            connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
+            connection.send(message("GET", "/files/big", f"Range: bytes=0-{size - 1}", *filter(None, [ends])))
+            _take_steadily(connection, size, size / 1.6, takes)
+
+    in_time(WRITE_TIMEOUT / 2, download)

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import List
+from typing import Callable, List
 
 import pytest
 
@@ -15,7 +15,7 @@ from support.configurations import POOL, flooded_per_request, per_request
 from support.load import Load, crowd, disperse, hear_out
 from support.server import Launcher, Server
 from support.variant import VARIANT, patience
-from support.waiting import eventually
+from support.waiting import eventually, in_time
 
 HALF_A_HEAD = b"GET /hello HTTP/1.1\r\nHost: x\r\nX-Slow: "
 
@@ -100,11 +100,16 @@ def test_idle_connections_are_closed_silently(launch: Launcher) -> None:
 
 def test_keepalive_timeout_starts_anew(launch: Launcher) -> None:
     server = launch("--keepalive-timeout=0.6")
-    with server.connect() as connection:
-        began = time.monotonic()
-        while time.monotonic() - began < 1.5:
-            assert connection.get("/sleep?ms=50").status == 200
-        assert connection.read_to_end() == b""
+
+    def ask(asks: Callable[[], None]) -> None:
+        with server.connect() as connection:
+            began = time.monotonic()
+            while time.monotonic() - began < 1.5:
+                asks()
+                assert connection.get("/sleep?ms=50").status == 200
+            assert connection.read_to_end() == b""
+
+    in_time(0.3, ask)
 
 
 @pytest.mark.parametrize("coding", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
