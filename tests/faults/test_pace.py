@@ -12,11 +12,12 @@ import pytest
 from support.client import Connection, message
 from support.configurations import only
 from support.server import Launcher, Server
-from support.variant import patience
+from support.variant import VARIANT, patience
 from support.waiting import eventually, in_time
 
 BIG_BYTES = 64 << 20
 WRITE_TIMEOUT = 0.5
+UNITS_HAVE_IT = "takes seconds, and its arithmetic is in the unit tests, which run in each build"
 
 
 @pytest.fixture(scope="module", name="big_site")
@@ -65,6 +66,7 @@ def test_a_steady_download_is_served(
     in_time(WRITE_TIMEOUT / 2, download)
 
 
+@pytest.mark.skipif(VARIANT != "release", reason=UNITS_HAVE_IT)
 @only("coro", "threads")
 def test_a_pause_may_last_as_long_as_the_timeout(launch: Launcher, big_site: Path) -> None:
     """Longer than the rate's grace period of five seconds, in the answer and in the body."""
@@ -84,6 +86,7 @@ def test_a_pause_may_last_as_long_as_the_timeout(launch: Launcher, big_site: Pat
         assert upload.read_response("POST").body == b"x" * 200000
 
 
+@pytest.mark.skipif(VARIANT != "release", reason=UNITS_HAVE_IT)
 @only("coro", "threads")
 def test_a_slow_sender_that_reads_last(launch: Launcher) -> None:
     """It sends at a good pace for longer than the grace period before it takes any of the answer."""
@@ -99,6 +102,7 @@ def test_a_slow_sender_that_reads_last(launch: Launcher) -> None:
         assert connection.read_response("POST").body == body
 
 
+@pytest.mark.skipif(VARIANT != "release", reason=UNITS_HAVE_IT)
 @only("coro", "threads")
 def test_a_trickle_is_ended_by_the_rate(launch: Launcher) -> None:
     """Whatever the time-out: it is never silent for long."""
@@ -138,6 +142,7 @@ def test_what_was_sent_to_a_lost_reader_is_dropped(launch: Launcher, big_site: P
     with server.connect(20) as connection:
         connection.send(message("GET", "/files/big"))
         assert connection.socket.recv(1, socket.MSG_PEEK)
+        assert _sockets_of(server)
         eventually("the client is given up", server.open_connections, lambda n: n == 0, within=15)
         assert not _sockets_of(server)
 
@@ -155,6 +160,7 @@ def test_answers_that_nobody_takes_are_dropped(launch: Launcher, big_site: Path)
         stays.send(message("GET", "/files/big", part))
         for connection in (ends, stays):
             assert connection.socket.recv(1, socket.MSG_PEEK)
+        assert _sockets_of(server)
         eventually("they are given up", server.open_connections, lambda n: n == 0, within=15)
         assert not _sockets_of(server)
 
