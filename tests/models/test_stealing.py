@@ -6,11 +6,13 @@ import selectors
 import signal
 import socket
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Iterator, List
 
 import pytest
 
+from support import processes
 from support.client import Closed, Connection, message
 from support.configurations import Configuration
 from support.load import Load
@@ -47,6 +49,11 @@ def _thread_of(connection: Connection) -> int:
     connection.send(WHOAMI)
     tid: int = json.loads(connection.read_response().text)["tid"]
     return tid
+
+
+def _is_in(thread: int, state: str, busy: Connection) -> bool:
+    """The kernel says so, or what it did is over."""
+    return processes.state(thread) == state or _answered(busy)
 
 
 def _connections(server: Server, count: int) -> List[Connection]:
@@ -90,15 +97,21 @@ def test_newcomers_are_served_while_a_thread_blocks(two: Server) -> None:
 
 
 def test_what_computes_after_a_wait_is_noticed_as_well(two: Server) -> None:
-    """Its thread was asleep, and nobody watched, when it went on."""
-    busy, *others = _connections(two, 8)
+    """Its thread was asleep, and nobody watched, when it went on. Who shares it and asks then is served by
+    another; who asked before or after it computed tells nothing, and asks again."""
     for _ in range(5):
-        busy.send(message("GET", "/mix?cpu=100000&wait=300&rounds=1"))
+        busy, *others = _connections(two, 8)
+        own = _thread_of(busy)
+        busy.send(message("GET", "/mix?cpu=200000&wait=300&rounds=2"))
+        for state in "RSR":
+            eventually(f"its thread's state is {state}", partial(_is_in, own, state, busy), within=60)
         for other in others:
-            other.send(message("GET", "/sleep?ms=20"))
-        for other in others:
-            assert other.read_response().status == 200
+            other.send(WHOAMI)
+        threads = {json.loads(other.read_response().text)["tid"] for other in others}
         assert busy.read_response().status == 200
+        if own not in threads:
+            return
+    pytest.fail("nobody else served them while it computed")
 
 
 def test_slices_let_those_in_who_have_begun() -> None:
