@@ -67,7 +67,7 @@ def rounds_of(launch: Launcher, fault: str, *options: str) -> None:
     choose = random.Random(2)
     count = clients_of(server)
     longest = 0.0
-    before: List[int] = []
+    before = descriptors(server)
     memory = 0
     rounds = fewer(ROUNDS)
     with Load(server.address, count, echo=True) as kept, \
@@ -87,7 +87,6 @@ def rounds_of(launch: Launcher, fault: str, *options: str) -> None:
             wanted = kept.answers + 10, fresh.answers + 10
             eventually("all go on", lambda: (kept.answers, fresh.answers),
                        partial(_exceeds, wanted), within=10)
-            before = before or descriptors(server)
             memory = memory or server.memory()
         loads = [kept, fresh]
     assert not [f for load in loads for f in load.failures if f.startswith(WRONG)]
