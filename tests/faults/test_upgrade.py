@@ -248,7 +248,7 @@ def test_both_at_once(launch: Launcher) -> None:
     server = launch()
     with Load(server.address, 8, echo=True, fresh=True) as fresh, \
             Load(server.address, 8, echo=True) as kept:
-        for turn in range(fewer(4)):
+        for turn in range(max(2, fewer(4))):
             known = len(server.ready_pids())
             numbers: List[int] = [signal.SIGHUP, signal.SIGUSR2]
             for number in numbers if turn % 2 else reversed(numbers):
