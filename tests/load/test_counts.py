@@ -147,7 +147,8 @@ def test_so_many_connections_come_from_several_addresses() -> None:
 
 def test_a_shortage_here_is_one_line() -> None:
     with Staged(lambda _request: (b"", KEEP)) as server:
-        process = start("--rate=200", "--duration=0.5", f"--start-at={time.time() + 1}", "--drain=0.1", server.url)
+        begin = time.time() + patience(2)
+        process = start("--rate=200", "--duration=0.5", f"--start-at={begin}", "--drain=0.1", server.url)
         eventually("it waits to begin", lambda: server.left == 1)
         resource.prlimit(process.pid, resource.RLIMIT_NOFILE, (40, 40))
         loaded = finish(process)
@@ -243,7 +244,7 @@ def test_it_gives_up_when_the_oldest_request_is_too_old() -> None:
 
 def test_it_begins_when_told() -> None:
     with Staged() as server:
-        begin = time.time() + 1
+        begin = time.time() + patience(2)
         process = start(*ASKED, f"--start-at={begin}", server.url)
         eventually("the first request", lambda: server.requests, within=30)
         assert time.time() >= begin
@@ -298,7 +299,7 @@ def test_there_is_room_for_all_connections_before_the_first() -> None:
     """Who makes room in a table that threads share waits for the kernel, and what is due then is late."""
     with Staged() as server:
         process = start("--rate=10", "--duration=1", "--connections=5000", server.url)
-        eventually("there is room", lambda: room_for_descriptors(process.pid) >= 5000, within=1)
+        eventually("there is room", lambda: room_for_descriptors(process.pid) >= 5000)
         finish(process)
 
 
