@@ -7,7 +7,7 @@ from typing import Any, List
 import pytest
 
 from support.client import Response
-from support.configurations import Configuration
+from support.configurations import Configuration, only
 from support.database import Askers, is_unavailable, read_row, read_rows
 from support.server import Launcher
 from support.variant import patience
@@ -25,6 +25,7 @@ RESUMED_S = 1.0  # from its return to the last request that is told of the outag
 LIMIT_S = 5.0  # the same on a machine that has other things to do just then
 
 
+@only("prefork", "threads", "coro", "stealing")  # seconds each, and what waits is not the dispatch's
 def test_restarted_under_load(launch: Launcher, postgres: Any) -> None:
     """Twice, killed and stopped: right answers or honest failures throughout, and right ones alone
     soon after it is back."""

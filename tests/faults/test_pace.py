@@ -10,7 +10,7 @@ from typing import Callable, List
 import pytest
 
 from support.client import Connection, message
-from support.configurations import only
+from support.configurations import each_way, only
 from support.server import Launcher, Server
 from support.variant import VARIANT, patience
 from support.waiting import eventually, in_time
@@ -40,6 +40,7 @@ def _take_steadily(connection: Connection, size: int, rate: float, takes: Callab
         time.sleep(max(0.0, taken / rate - (time.monotonic() - began)))
 
 
+@each_way
 @pytest.mark.parametrize("family, rate", [("inet", 1 << 20), ("unix", 256 << 10)])
 def test_a_steady_download_is_served(
     launch: Launcher, big_site: Path, tmp_path: Path, family: str, rate: float
@@ -136,6 +137,7 @@ def _sockets_of(server: Server) -> List[str]:
     return [row[3] for row in rows if row[1].endswith(port) and not row[4].startswith("00000000:")]
 
 
+@each_way
 def test_what_was_sent_to_a_lost_reader_is_dropped(launch: Launcher, big_site: Path) -> None:
     """Megabytes of the kernel's would else be kept for as long as the client likes."""
     server = launch(f"--root={big_site}", f"--write-timeout={WRITE_TIMEOUT}")

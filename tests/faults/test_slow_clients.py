@@ -11,7 +11,7 @@ from typing import Callable, List
 import pytest
 
 from support.client import Closed, Connection, chunked, message, parse
-from support.configurations import POOL, flooded_per_request, per_request
+from support.configurations import POOL, each_way, flooded_per_request, per_request
 from support.healthy import healthy
 from support.load import Load, crowd, disperse, hear_out
 from support.server import Launcher, Server
@@ -113,6 +113,7 @@ def test_keepalive_timeout_starts_anew(launch: Launcher) -> None:
     in_time(0.3, ask)
 
 
+@each_way
 @pytest.mark.parametrize("coding", ["Content-Length: 1000", "Transfer-Encoding: chunked"])
 def test_body_that_does_not_come(launch: Launcher, coding: str) -> None:
     server = launch("--body-timeout=0.5")
@@ -168,6 +169,7 @@ def _stuff(connected: socket.socket, data: bytes, most: int) -> int:
 MEMORY_BOUND = 16 << 20  # far below what is asked for, far above what serving takes
 
 
+@each_way
 @pytest.mark.parametrize("target", ["/hello", "/files/big.bin"])
 def test_pipelining_without_reading(launch: Launcher, site: object, target: str) -> None:
     """Back-pressure stops such a client; memory stays bounded, others are served."""
@@ -197,6 +199,7 @@ def test_pipelining_without_reading(launch: Launcher, site: object, target: str)
     server.get("/hello")
 
 
+@each_way
 def test_slow_readers(launch: Launcher, site: object) -> None:
     """They cost no memory, and the write deadline frees what they hold."""
     server = launch(f"--root={site}", "--write-timeout=1")
@@ -282,6 +285,7 @@ def test_refused_upload_is_answered_early(server: Server) -> None:
         sender.join()
 
 
+@each_way
 def test_answer_without_framing_is_broken_off(launch: Launcher, tmp_path: Path) -> None:
     """HTTP/1.0's end of a stream is the connection's: the client sees a reset, even where answers
     before it are still on their way to it."""

@@ -9,6 +9,7 @@ from cases import CASES, GROUPS
 from cases.case import Case
 from judge import CLOSER, GOOD, aborted, conversation_faults, faults
 from support.client import Closed
+from support.configurations import each_way
 from support.play import Conversation, play
 from support.server import Server
 from support.variant import VARIANT
@@ -74,6 +75,7 @@ def _play_and_judge(server: Server, talks: List[Tuple[Case, Conversation, int]])
         pytest.fail("\n".join(lines), pytrace=False)
 
 
+@each_way
 @pytest.mark.parametrize("group", GROUPS)
 def test_in_pieces(server: Server, group: str) -> None:
     rows = [c for c in CASES if c.group == group]

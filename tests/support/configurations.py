@@ -147,6 +147,10 @@ def _where(holds: Callable[[Configuration], bool]) -> pytest.MarkDecorator:
 # Where a client that says nothing costs no worker, nor a coroutine: all but --dispatch=connection.
 per_request = _where(lambda c: c.dispatch == "request")
 
+# Where it matters only how a request waits for its client, and a test takes seconds by nature: a lock around
+# handlers, a second process, or when a worker was made changes nothing.
+each_way = _where(lambda c: not c.anew and c.name not in ("threads-gil", "coro-2"))
+
 
 def _can_be_flooded(c: Configuration) -> bool:
     """Not where each of thousands forks an address space of AddressSanitizer's, in tens of milliseconds."""
