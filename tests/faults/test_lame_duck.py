@@ -55,14 +55,17 @@ def test_idle_connections_stay_until_it_drains(launch: Launcher) -> None:
 
 def test_then_it_drains(launch: Launcher) -> None:
     """When its time is over, without another signal; and not before, by the clock it goes by."""
-    server = launch("--lame-duck=1.5")
-    began = time.clock_gettime(CLOCK)
-    _become_lame(server)
-    with server.connect(15) as busy:
-        busy.send(message("GET", "/sleep?ms=4000"))
+    server = launch("--lame-duck=0.5")
+    head = message("GET", "/hello")
+    with server.connect(15) as begun:
+        begun.send(head[:10])
+        eventually("it has come", server.open_connections, lambda count: count == 1)
+        began = time.clock_gettime(CLOCK)
+        _become_lame(server)
         eventually("a newcomer is refused", server.refuses, within=10)
-        assert time.clock_gettime(CLOCK) - began > 1.5 - CLOCK_UNIT
-        answer = busy.read_response()
+        assert time.clock_gettime(CLOCK) - began > 0.5 - CLOCK_UNIT
+        begun.send(head[10:])
+        answer = begun.read_response()
         assert answer.status == 200 and answer.closes
     assert server.wait() == 0
 
@@ -71,12 +74,13 @@ def test_the_second_signal_drains_and_the_third_stops_at_once(launch: Launcher) 
     server = launch(LONG, "--shutdown-timeout=60")
     _become_lame(server)
     with server.connect(15) as quick, server.connect(15) as endless:
-        quick.send(message("GET", "/sleep?ms=1500"))
+        quick.send(message("POST", "/echo", "Content-Length: 10", body=b"12345"))
         endless.send(message("GET", "/sleep?ms=50000"))
         eventually("both are served", server.contexts, lambda count: count == 2)
         server.signal(signal.SIGINT)
         eventually("a newcomer is refused", server.refuses)
-        assert quick.read_response().status == 200
+        quick.send(b"67890")
+        assert quick.read_response("POST").status == 200
         assert processes.alive(server.pid)
         began = time.monotonic()
         server.signal(signal.SIGTERM)

@@ -38,6 +38,14 @@ def _in_flight(server: Server, target: str, count: int = IN_FLIGHT) -> List[Conn
     return connections
 
 
+def _half_asked(server: Server) -> Connection:
+    """One whose request is being served, until its other half is sent: 67890."""
+    connection = server.connect(15)
+    connection.send(message("POST", "/echo", "Content-Length: 10", body=b"12345"))
+    assert connection.read_head().status == 200
+    return connection
+
+
 def _in_use(asking: Connection) -> int:
     return int(json.loads(asking.get("/status").text)["contexts"]["in_use"])
 
@@ -93,16 +101,17 @@ def test_idle_connections_are_closed(launch: Launcher) -> None:
     used = [server.connect() for _ in range(20)]
     for connection in used:
         assert connection.get("/hello").status == 200
-    busy = _in_flight(server, "/sleep?ms=2000", 1)
+    busy = _half_asked(server)
     try:
         server.signal(signal.SIGTERM)
         for connection in unused + used:
             assert connection.read_to_end() == b""
         assert processes.alive(server.pid)
-        assert busy[0].read_response().status == 200
+        busy.send(b"67890")
+        assert busy.read_to_end().endswith(b"67890")
         assert server.wait() == 0
     finally:
-        _close(unused + used + busy)
+        _close(unused + used + [busy])
 
 
 def test_idle_server_ends_at_once(launch: Launcher) -> None:
@@ -123,14 +132,12 @@ def test_idle_server_ends_at_once(launch: Launcher) -> None:
 
 def test_no_connection_is_accepted_any_more(launch: Launcher) -> None:
     server = launch()
-    busy = _in_flight(server, "/sleep?ms=1500", 1)
-    try:
+    with _half_asked(server) as busy:
         server.signal(signal.SIGTERM)
-        eventually("a new connection is refused", server.refuses, within=1)
-        assert busy[0].read_response().status == 200
-        assert server.wait() == 0
-    finally:
-        _close(busy)
+        eventually("a new connection is refused", server.refuses)
+        busy.send(b"67890")
+        assert busy.read_to_end().endswith(b"67890")
+    assert server.wait() == 0
 
 
 @pytest.mark.parametrize("listen", ["127.0.0.1:0", "[::1]:0", "unix:{folder}/socket"])
