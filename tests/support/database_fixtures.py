@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Databases, made when first asked for and gone with the tests."""
 
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any, Callable, Iterator, List
@@ -57,10 +58,10 @@ def redis(the_redis: List[Any]) -> Any:
     return running
 
 
-@pytest.fixture
-def sqlite(tmp_path: Path) -> str:
-    """The URI of an SQLite file whose row N holds number_of(N)."""
-    path = tmp_path / "world.sqlite"
+@pytest.fixture(scope="session")
+def the_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file that nobody has open, so that it is whole without its log."""
+    path = tmp_path_factory.mktemp("sqlite") / "world.sqlite"
     database.databases.fill_sqlite(path)
     file = sqlite3.connect(path)
     with file:
@@ -69,7 +70,13 @@ def sqlite(tmp_path: Path) -> str:
             ((number_of(row), row) for row in range(1, ROWS + 1)),
         )
     file.close()
-    return f"sqlite:{path}"
+    return path
+
+
+@pytest.fixture
+def sqlite(the_sqlite: Path, tmp_path: Path) -> str:
+    """The URI of an SQLite file whose row N holds number_of(N)."""
+    return f"sqlite:{shutil.copy(the_sqlite, tmp_path)}"
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
