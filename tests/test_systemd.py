@@ -6,6 +6,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import select
 import signal
 import socket
 import stat
@@ -45,7 +46,7 @@ class Activated:
             clean["LISTEN_FDNAMES"] = names
         self.process = subprocess.Popen(
             ["setpriv", "--pdeathsig", "KILL", "bash", "-c", script, "bash", BINARY, *options],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, bufsize=0,
             env={**clean, **environment}, pass_fds=high,
         )
         for fd in high:
@@ -53,34 +54,36 @@ class Activated:
         self.log = ""
         self.last = 0
 
+    def _lines(self) -> Iterator[str]:
+        """Of the log as they come, until it ends or none comes for too long."""
+        stream = self.process.stderr
+        assert stream is not None
+        while select.select([stream], [], [], patience(15))[0] and (raw := stream.readline()):
+            self.log += raw.decode()
+            yield raw.decode().rstrip("\n")
+
     def ready(self) -> str:
         """Waits for the ready line; what it says is listened on."""
-        assert self.process.stderr is not None
-        while line := self.process.stderr.readline():
-            self.log += line
-            if found := READY.match(line.rstrip("\n")):
+        for line in self._lines():
+            if found := READY.match(line):
                 assert int(found.group(4)) == self.process.pid
                 return found.group(3)
         raise AssertionError(f"no ready line: {self.log}")
 
     def successor(self) -> int:
         """Waits for the ready line of a server that this one, or its successor, has started; its pid."""
-        assert self.process.stderr is not None
-        while line := self.process.stderr.readline():
-            self.log += line
-            if found := READY.match(line.rstrip("\n")):
+        for line in self._lines():
+            if found := READY.match(line):
                 self.last = int(found.group(4))
                 return self.last
         raise AssertionError(f"no ready line: {self.log}")
 
     def line(self, part: str) -> str:
         """Waits for a line in which that is found."""
-        assert self.process.stderr is not None
-        while line := self.process.stderr.readline():
-            self.log += line
+        for line in self._lines():
             assert not line.startswith("error"), line
             if part in line:
-                return line.rstrip("\n")
+                return line
         raise AssertionError(f"no {part!r}: {self.log}")
 
     def end(self) -> int:
@@ -90,7 +93,7 @@ class Activated:
 
     def finish(self) -> int:
         _, rest = self.process.communicate(timeout=patience(15))
-        self.log += rest
+        self.log += rest.decode()
         return self.process.returncode
 
     def kill(self) -> None:
