@@ -154,11 +154,11 @@ def test_the_socket_that_was_passed_is_served(activate: Callable[..., Activated]
         assert server.end() == 0, server.log
 
 
-def test_the_variables_are_not_passed_on(activate: Callable[..., Activated]) -> None:
+def test_the_socket_closes_on_exec(activate: Callable[..., Activated]) -> None:
+    """It comes without that flag."""
     with _tcp() as listener:
-        server = activate([listener], names="http")
+        server = activate([listener])
         server.ready()
-        # The environment as /proc shows it is that of the start; children are given environ.
         status = Path(f"/proc/{server.process.pid}/fd/{FIRST}").stat()
         assert stat.S_ISSOCK(status.st_mode)
         flags = Path(f"/proc/{server.process.pid}/fdinfo/{FIRST}").read_text()
