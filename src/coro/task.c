@@ -349,8 +349,3 @@ struct coro_loop *coro_task_loop(const struct coro_task *t)
 {
     return t->scheduler->loop;
 }
-
-const char *coro_task_name(const struct coro_task *t)
-{
-    return t->name;
-}

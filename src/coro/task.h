@@ -37,7 +37,6 @@ struct coro_task *coro_spawn(struct coro_loop *loop, coro_task_fn *fn, void *arg
 /* The running task, or NULL on a loop's own stack and outside of loops. */
 struct coro_task *coro_task_self(void);
 struct coro_loop *coro_task_loop(const struct coro_task *task);
-const char *coro_task_name(const struct coro_task *task);
 
 struct coro_task *coro_task_ref(struct coro_task *task);
 void coro_task_unref(struct coro_task *task); /* NULL allowed */
