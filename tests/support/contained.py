@@ -9,6 +9,7 @@ from typing import Iterator, List, Tuple
 
 import pytest
 
+from support import processes
 from support.configurations import Configuration
 from support.server import READY
 from support.variant import BINARY, patience
@@ -33,23 +34,19 @@ class Contained:
         assert pid == "1"
         host, port = listen.rsplit(":", 1)
         self.address = host, int(port)
-        self.pid = self._children(self._process.pid)[0]
+        self.pid = processes.children(self._process.pid)[0]
 
     def _ready(self) -> Tuple[str, ...]:
         """Where it listens and its number, once it says so."""
         found = [READY.match(line) for line in self.lines()]
         return next((match.group(3, 4) for match in found if match), ())
 
-    @staticmethod
-    def _children(pid: int) -> List[int]:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
     def lines(self) -> List[str]:
         return self._log.read_text().splitlines()
 
     def children(self) -> List[int]:
         """Zombies too."""
-        return self._children(self.pid)
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
