@@ -17,8 +17,9 @@ from typing import Iterator
 
 import pytest
 
+from support import sanitizers
 from support.configurations import Configuration
-from support.server import SANITIZER, Server
+from support.server import Server
 from support.variant import BINARY, ROOT, VARIANT, patience
 
 CORO = Configuration("coro", ("--model=coro",))
@@ -46,7 +47,7 @@ def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]
         env={**clean, **environment},
         check=False,
     )
-    assert not SANITIZER.search(done.stderr), done.stderr
+    assert not sanitizers.REPORT.search(done.stderr), done.stderr
     return done
 
 

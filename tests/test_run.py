@@ -52,6 +52,11 @@ PROGRAMS = [
         "a sanitizer's report",
     ),
     (
+        "echo 1..1; echo ok 1 - a; echo 'FATAL: ThreadSanitizer: unexpected memory mapping' >&2",
+        (1, 1, 0),
+        "a sanitizer's report",
+    ),
+    (
         "echo 1..1; echo ok 1 - a; echo 'x.c:1:2: runtime error: overflow' >&2",
         (1, 1, 0),
         "a sanitizer's report",

@@ -11,7 +11,7 @@ import time
 from functools import partial
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from support import processes
+from support import processes, sanitizers
 from support.client import Connection, Response, fetch, open_socket
 from support.configurations import Configuration
 from support.variant import BINARY, ROOT, patience
@@ -19,9 +19,6 @@ from support.waiting import eventually
 
 READY = re.compile(
     r"ready model=(\S+) workers=(\d+) listen=(\S+) pid=(\d+) version=(\S+)$"
-)
-SANITIZER = re.compile(
-    r"AddressSanitizer|ThreadSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:"
 )
 
 _STATE = str(ROOT / "build" / "state")  # of servers that are told no database
@@ -249,7 +246,7 @@ class Server:
     def check_log(self) -> None:
         """Fails on a sanitizer's report or an error that the test did not expect."""
         text = "\n".join(self.lines)
-        assert not SANITIZER.search(text), f"sanitizer report:\n{text}"
+        assert not sanitizers.REPORT.search(text), f"sanitizer report:\n{text}"
         ready = [line for line in self.lines if line.startswith("ready ")]
         wanted = 1 + self.upgrades
         assert len(ready) == wanted, f"exactly {wanted} ready line(s) wanted: {ready}"
