@@ -15,10 +15,10 @@
  * no signal comes: more than 256 bytes may be cut short by one (getrandom(2)). */
 static int draw(uint32_t *bits, size_t count)
 {
-    size_t size = count * sizeof *bits, have = 0;
+    size_t have = 0; /* bytes */
 
-    while (have < size) {
-        ssize_t got = getrandom((char *)bits + have, size - have, 0);
+    while (have / sizeof *bits < count) {
+        ssize_t got = getrandom((char *)bits + have, count * sizeof *bits - have, 0);
 
         if (got >= 0)
             have += (size_t)got;

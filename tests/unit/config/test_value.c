@@ -245,11 +245,9 @@ static void a_host_must_fit_a_name(void **state)
     char argument[320];
 
     (void)state;
-    for (size_t length = 252; length < 258; length++) {
+    for (int length = 252; length < 258; length++) {
         struct loaded loaded;
-        int prefix = snprintf(argument, sizeof(argument), "--listen=");
-        memset(argument + prefix, 'x', length);
-        strcpy(argument + (size_t)prefix + length, ":80");
+        snprintf(argument, sizeof(argument), "--listen=%0*d.example:80", length - 8, 0);
         load(&loaded, ARGUMENTS(argument), NULL);
         assert_int_equal(loaded.result, length <= 253 ? 0 : -EINVAL);
         if (loaded.result == 0)

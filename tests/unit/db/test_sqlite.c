@@ -73,7 +73,8 @@ static void a_file_is_made_whole(void **state)
     db_sqlite.close(&conn, &io);
 }
 
-/* In place of the C library's, for SQLite: a disk with `room` for so many bytes. */
+/* In place of the C library's, for SQLite: a disk with `room` for so many bytes.
+ * NOLINTNEXTLINE(readability-inconsistent-declaration-parameter-name): glibc's are reserved */
 ssize_t pwrite64(int fd, const void *data, size_t length, off64_t offset)
 {
     if (length > room) {
