@@ -147,10 +147,10 @@ int io_gather(struct io *io, io_job *job, void *args, size_t arg_size, size_t co
     return first;
 }
 
-int io_offload(struct io *io, void (*call)(void *arg), void *arg)
+int io_offload(struct io *io, void (*call)(void *arg), void *arg, int64_t deadline_ms)
 {
     if (io->ops->offload != NULL)
-        return io->ops->offload(io, call, arg);
+        return io->ops->offload(io, call, arg, deadline_ms);
     begin_to_block(io);
     call(arg);
     go_on(io);

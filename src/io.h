@@ -56,7 +56,7 @@ struct io_ops {
     int (*suspend)(struct io *io, int64_t deadline_ms);
     void (*resume)(struct io *io);
     int (*gather)(struct io *io, io_job *job, void *args, size_t arg_size, size_t count);
-    int (*offload)(struct io *io, void (*call)(void *arg), void *arg);
+    int (*offload)(struct io *io, void (*call)(void *arg), void *arg, int64_t deadline_ms);
 
     /* Around whatever blocks, wait_client too. */
     void (*blocks)(struct io *io);
@@ -142,10 +142,10 @@ static inline const char *io_gather_how(const struct io *io)
  * in the pools, on a helper thread in coro and stealing. call must not use any io_ function,
  * but for io_opening(), io_hold(), io_unhold() and io_close().
  * arg must stay valid until io_offload() returns; it always does so after call
- * has ended, or without its having begun. Returns 0, -ECANCELED or -ENOMEM
- * (call was not run).
+ * has ended, or without its having begun. The deadline is for beginning. Returns 0, -ETIMEDOUT,
+ * -ECANCELED or -ENOMEM (call was not run).
  */
-int io_offload(struct io *io, void (*call)(void *arg), void *arg);
+int io_offload(struct io *io, void (*call)(void *arg), void *arg, int64_t deadline_ms);
 
 /* Lets other requests that could go on have their turn, where they share this one's thread. */
 static inline void io_pause(struct io *io)

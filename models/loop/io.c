@@ -156,10 +156,11 @@ static void *run_offloaded(void *arg)
     return NULL;
 }
 
-static int io_offload_threads(struct io *io, void (*call)(void *arg), void *arg)
+static int io_offload_threads(struct io *io, void (*call)(void *arg), void *arg,
+                              int64_t deadline_ms)
 {
     struct offloaded offloaded = {call, arg};
-    int result = coro_offload(run_offloaded, &offloaded, NULL);
+    int result = coro_offload(run_offloaded, &offloaded, NULL, deadline_ms);
 
     (void)io;
     return result == -EAGAIN ? -ENOMEM : result;

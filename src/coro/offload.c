@@ -171,7 +171,7 @@ static bool withdraw(struct coro_offload *o, struct job *job)
     return queued;
 }
 
-int coro_offload(void *(*fn)(void *), void *arg, void **result)
+int coro_offload(void *(*fn)(void *), void *arg, void **result, int64_t deadline_ms)
 {
     int rc = coro_cancellation_point();
     struct coro_task *t = coro_thread.task;
@@ -184,9 +184,14 @@ int coro_offload(void *(*fn)(void *), void *arg, void **result)
     if (rc != 0)
         return rc;
     while (!job.told) {
-        if ((t->flags & CORO_CANCEL) && withdraw(o, &job))
-            return coro_cancellation_point();
-        coro_block_uncancellable();
+        if (t->flags & CORO_CANCEL)
+            rc = -ECANCELED;
+        if (rc != 0 && withdraw(o, &job))
+            return rc == -ECANCELED ? coro_cancellation_point() : rc;
+        if (rc == 0)
+            rc = coro_block(coro_ms_to_ns(deadline_ms));
+        else
+            coro_block_uncancellable(); /* it has begun */
     }
     if (result != NULL)
         *result = job.result;

@@ -92,12 +92,13 @@ static void connect_poll(void *arg)
 }
 
 /* Runs a step in which libpq may close its socket and open another. */
-static int connect_step(struct connecting *c, struct io *io, void (*step)(void *arg))
+static int connect_step(struct connecting *c, struct io *io, void (*step)(void *arg),
+                        int64_t deadline_ms)
 {
     int result;
 
     io_unhold(io, c->pg != NULL ? PQsocket(c->pg) : -1);
-    result = io_offload(io, step, c);
+    result = io_offload(io, step, c, deadline_ms);
     io_hold(io, c->pg != NULL ? PQsocket(c->pg) : -1);
     return result;
 }
@@ -127,7 +128,7 @@ static int establish(struct db_conn *conn, struct io *io, int64_t deadline_ms, P
 
     c.list = list;
     if (result == 0)
-        result = connect_step(&c, io, connect_start);
+        result = connect_step(&c, io, connect_start, deadline_ms);
     free(list);
     *pg = c.pg;
     if (result < 0)
@@ -141,10 +142,10 @@ static int establish(struct db_conn *conn, struct io *io, int64_t deadline_ms, P
     while (c.status == PGRES_POLLING_READING || c.status == PGRES_POLLING_WRITING) {
         result = io_wait(io, PQsocket(c.pg), c.status == PGRES_POLLING_READING ? IO_READ : IO_WRITE,
                          deadline_ms);
+        if (result >= 0)
+            result = connect_step(&c, io, connect_poll, deadline_ms);
         if (result == -ETIMEDOUT)
             return db_conn_fail(conn, result, "no connection within --db-timeout");
-        if (result >= 0)
-            result = connect_step(&c, io, connect_poll);
         if (result < 0)
             return result;
     }

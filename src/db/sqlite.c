@@ -108,9 +108,11 @@ static int ask(struct question *q, struct io *io)
     int result = 0;
 
     if (q->conn->blocks)
-        result = io_offload(io, answer_here, q);
+        result = io_offload(io, answer_here, q, q->deadline_ms);
     else
         answer_here(q);
+    if (result == -ETIMEDOUT)
+        return db_conn_fail(q->conn, result, "no helper thread within --db-timeout");
     return result < 0 ? result : q->result;
 }
 

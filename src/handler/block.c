@@ -36,7 +36,7 @@ int handler_block(struct http_exchange *x)
         return error;
 
     if (offload != 0) {
-        error = io_offload(x->io, block_ms, &ms);
+        error = io_offload(x->io, block_ms, &ms, IO_FOREVER);
         if (error != 0)
             return error;
     } else {

@@ -10,13 +10,14 @@ import pytest
 
 from support.client import Closed, Connection, message
 from support.configurations import Configuration, only
-from support.database import read_row, read_rows
+from support.database import is_unavailable, read_row, read_rows
 from support.server import Launcher
 from support.variant import patience
 from support.waiting import eventually
 
 MOMENT = 0.5  # seconds: an answer that takes longer is taken to be held up
 LONG = 30  # one that comes in the end
+HELPERS = 4  # threads, of each loop
 
 
 def _is_held_up(connection: Connection) -> bool:
@@ -56,3 +57,22 @@ def test_who_waits(
             read_rows(updating.read_response(), 2)
     finally:
         file.close()
+
+
+@only("coro", "stealing")
+def test_no_helper_thread_in_time(launch: Launcher, sqlite: str) -> None:
+    """The manual: --db-timeout is how long a request may wait. It holds for a helper thread, too."""
+    server = launch("--workers=1", f"--db={sqlite}", "--db-timeout=0.5")
+    read_row(server.get("/db"))
+    busy = [server.connect(LONG) for _ in range(HELPERS)]
+    try:
+        for connection in busy:
+            connection.send(message("GET", "/block?ms=3000&offload=1"))
+        eventually("they are being served", server.contexts, lambda n: n >= HELPERS)
+        assert is_unavailable(server.get("/db", timeout=LONG))
+        for connection in busy:
+            assert connection.read_response().status == 200
+        read_row(server.get("/db"))
+    finally:
+        for connection in busy:
+            connection.close()

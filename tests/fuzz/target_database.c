@@ -119,9 +119,10 @@ static int far_sleep(struct io *io, int64_t ms)
     return 0;
 }
 
-static int far_offload(struct io *io, void (*call)(void *arg), void *arg)
+static int far_offload(struct io *io, void (*call)(void *arg), void *arg, int64_t deadline_ms)
 {
     (void)io;
+    (void)deadline_ms;
     call(arg);
     return 0;
 }

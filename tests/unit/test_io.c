@@ -151,7 +151,7 @@ static void an_offloaded_call_runs_on_the_spot(void **state)
     char what[] = "call";
 
     (void)state;
-    assert_int_equal(io_offload(&io, call, what), 0);
+    assert_int_equal(io_offload(&io, call, what, IO_FOREVER), 0);
     expect_told("(call)");
 }
 
@@ -197,12 +197,12 @@ static int own_gather(struct io *io, io_job *one, void *args, size_t arg_size, s
     return (int)(arg_size + count);
 }
 
-static int own_offload(struct io *io, void (*offloaded)(void *arg), void *arg)
+static int own_offload(struct io *io, void (*offloaded)(void *arg), void *arg, int64_t deadline_ms)
 {
     (void)io;
     (void)offloaded;
     (void)arg;
-    return 11;
+    return 11 + (int)deadline_ms;
 }
 
 static void a_way_of_its_own_is_taken(void **state)
@@ -231,7 +231,7 @@ static void a_way_of_its_own_is_taken(void **state)
     expect_told("r");
     assert_int_equal(atomic_load(&io.resumed), 0);
     assert_int_equal(io_gather(&io, job, NULL, 3, 4), 7);
-    assert_int_equal(io_offload(&io, call, NULL), 11);
+    assert_int_equal(io_offload(&io, call, NULL, 4), 11 + 4);
     assert_string_equal(io_gather_how(&io), "somehow");
     with_client.wait_client = own_wait_client;
     io.ops = &with_client;

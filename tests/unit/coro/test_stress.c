@@ -157,7 +157,7 @@ static int sleep_in_generator(void)
 static int offload_one(void)
 {
     void *result = NULL;
-    int rc = coro_offload(offloaded, &scene, &result);
+    int rc = coro_offload(offloaded, &scene, &result, coro_now_ms() + pick(3));
 
     if (rc == 0) {
         assert_ptr_equal(result, &scene);

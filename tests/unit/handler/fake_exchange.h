@@ -204,8 +204,9 @@ static int fake_gather(struct io *io, io_job *job, void *args, size_t arg_size, 
     return error;
 }
 
-static int fake_offload(struct io *io, void (*call)(void *arg), void *arg)
+static int fake_offload(struct io *io, void (*call)(void *arg), void *arg, int64_t deadline_ms)
 {
+    assert_int_equal(deadline_ms, IO_FOREVER);
     call(arg);
     fake_of_io(io)->offloads++;
     return 0;
