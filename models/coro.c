@@ -44,7 +44,6 @@ enum {
     TICK_MS = 250, /* between looks for expired connections */
     DRAIN_TICK_MS = 20,
     OFFLOAD_THREADS = 4,
-    MAX_GATHERED = 16384, /* coroutines beside those that serve connections */
 };
 
 /* ---- connections ------------------------------------------------------------------------ */
@@ -150,7 +149,7 @@ static int open_process(struct loop_process *p, const struct worker_process *sel
     if (result < 0)
         return result;
     descriptors_resolve(p->server, p->server->workers, 0);
-    config.max_tasks = p->server->process_connections + MAX_GATHERED;
+    config.max_tasks = p->server->process_connections + LOOP_MAX_GATHERED;
     p->loop = coro_loop_new(&config);
     if (p->loop == NULL)
         return -errno;

@@ -55,7 +55,6 @@ enum {
     JOIN_LOOK_MS = 1,
     CUT_OFF_MS = 100,     /* a thread that computes then is not waited for any longer */
     OFFLOAD_THREADS = 4,  /* of each loop */
-    MAX_GATHERED = 16384, /* coroutines beside those that serve connections, in each loop */
     DESCRIPTORS_EACH = 5, /* loop, clock, wake-up, epoll set; and a file that is being sent */
 };
 
@@ -171,7 +170,8 @@ static int open_loop(struct thief *t)
     struct loop_process *p = &t->loop;
     struct loop_context *spare;
     struct coro_loop_config config = {.stack_bytes = team->server->config->stack_size,
-                                      .max_tasks = team->server->process_connections + MAX_GATHERED,
+                                      .max_tasks =
+                                          team->server->process_connections + LOOP_MAX_GATHERED,
                                       .offload_threads = OFFLOAD_THREADS};
     int result = context_init(&p->loop_io, &context_never_waits, team->server, p->worker);
 

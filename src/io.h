@@ -127,7 +127,8 @@ void io_resume(struct io *io);
  * Runs job(io, args + i * arg_size) for i in 0 .. count - 1 and waits for all of
  * them: concurrently where the model can, one after another where it cannot (see
  * io_gather_how()). Each job gets an io of its own for waiting; it must not
- * touch the connection. Returns 0, or the first error after all have ended.
+ * touch the connection. Returns 0, or the first error after all have ended; -ENOMEM: none was run,
+ * or not all.
  */
 int io_gather(struct io *io, io_job *job, void *args, size_t arg_size, size_t count);
 

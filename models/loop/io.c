@@ -119,15 +119,16 @@ static void *run_gathered(void *arg)
     return result < 0 ? coro_fail(result) : NULL;
 }
 
-/* Each job as a task of its own, all at once. */
+/* Each job as a task of its own, all at once; connections keep their places. */
 static int io_gather_tasks(struct io *io, io_job *job, void *args, size_t arg_size, size_t count)
 {
     const struct loop_context *x = (const struct loop_context *)io;
+    struct loop_process *p = x->process;
     struct coro_call *calls = calloc(count, sizeof *calls);
     struct gathered *gathered = calloc(count, sizeof *gathered);
     int result = -ENOMEM;
 
-    if (calls != NULL && gathered != NULL) {
+    if (calls != NULL && gathered != NULL && count <= LOOP_MAX_GATHERED - p->gathered) {
         for (size_t i = 0; i < count; i++) {
             gathered[i] =
                 (struct gathered){.context = *x, .job = job, .arg = (char *)args + i * arg_size};
@@ -136,7 +137,9 @@ static int io_gather_tasks(struct io *io, io_job *job, void *args, size_t arg_si
             calls[i].fn = run_gathered;
             calls[i].arg = &gathered[i];
         }
+        p->gathered += (unsigned)count;
         result = coro_run_all(calls, count, CORO_FOREVER);
+        p->gathered -= (unsigned)count;
     }
     free(calls);
     free(gathered);

@@ -7,6 +7,7 @@ Neither may it spin meanwhile, nor die, nor answer anybody wrongly.
 import os
 import re
 import resource
+import select
 import time
 from pathlib import Path
 from typing import List
@@ -267,6 +268,34 @@ def test_no_coroutine_to_be_had(launch: Launcher) -> None:
     assert len(server.lines) < 100
     assert server.worker_pids() == workers, "a worker died of it"
     assert server.get("/hello").status == 200
+
+
+@release_only
+@only("coro", "stealing")
+def test_no_room_for_gathered_waits(launch: Launcher) -> None:
+    """There are 16,384 coroutines for these: who wants more is refused, and connections keep their own."""
+    server = launch("--workers=1", prefix=["prlimit", "--nofile=512:512"])
+    clients = [server.connect(60) for _ in range(80)]
+    fit = 16384 // 250
+
+    def answered() -> List[Connection]:
+        sockets = select.select([client.socket for client in clients], [], [], 0)[0]
+        return [client for client in clients if client.socket in sockets]
+
+    try:
+        _serves(clients)
+        for client in clients:
+            client.send(message("GET", "/fanout?n=250&ms=4000", "Connection: close"))
+        eventually("some are refused", answered, lambda those: len(those) >= len(clients) - fit)
+        assert server.get("/hello").body == b"Hello, World!"
+        refused = answered()
+        assert len(refused) == len(clients) - fit, "it had to wait until waits were over"
+        for client in clients:
+            assert client.read_response().status == (503 if client in refused else 200)
+    finally:
+        for client in clients:
+            client.close()
+    assert server.get("/fanout?n=1000&ms=1").status == 200
 
 
 @release_only
