@@ -496,14 +496,17 @@ enum conn_next connection_serve(struct conn *c, struct io *io)
 }
 
 /* Whether answers are on their way and the client has taken some since the last look, if there was
- * one. */
-static bool is_taking(struct conn *c)
+ * one: at the minimum rate, beyond its grace period, or all of them. */
+static bool is_taking(struct conn *c, const struct config *config)
 {
+    int64_t least_kb = (config->write_timeout_ms - PACE_GRACE_MS) / PACE_MS_PER_BYTE / 1024;
     uint32_t now_kb = (stream_untaken(c) + 1023) / 1024;
     uint16_t before_kb = c->untaken_kb;
 
     c->untaken_kb = now_kb < UINT16_MAX ? (uint16_t)now_kb : UINT16_MAX;
-    return before_kb == 0 ? now_kb > 0 : c->untaken_kb < before_kb;
+    if (before_kb == 0 || now_kb == 0)
+        return before_kb + now_kb > 0;
+    return c->untaken_kb < before_kb && before_kb - c->untaken_kb >= least_kb;
 }
 
 /* How long a connection may stay parked whose client has taken answers since the last look. */
@@ -532,7 +535,7 @@ enum conn_next connection_expire(struct conn *c, struct io *io)
     }
     if (server_draining(io->server)) /* the kernel delivers what it has, but to nobody's account */
         return CONN_CLOSE;
-    if (is_taking(c)) {
+    if (is_taking(c, io->server->config)) {
         set_deadline(c, io_now_ms() + patience_ms(c, io->server->config));
         return CONN_PARK;
     }

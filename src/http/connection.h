@@ -39,8 +39,8 @@ enum conn_next connection_serve(struct conn *conn, struct io *io);
 
 /* The deadline of a parked connection has passed: answers 408 where a request has begun,
  * and lingers; else closes. What waits for the server and not for the client stays parked, and so
- * does what the client is still taking answers of; answers that it takes no more are dropped. Does
- * not wait. */
+ * does what the client is still taking answers of, at the minimum rate; else answers are dropped.
+ * Does not wait. */
 enum conn_next connection_expire(struct conn *conn, struct io *io);
 
 /* Others wait for a place: closes a parked connection that has been idle for a while, if so many

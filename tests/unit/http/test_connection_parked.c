@@ -39,7 +39,7 @@ static void expire_with_answers_on_their_way(void **state)
 
     for (size_t i = 0; i < 2 * COUNT(rows); i++) {
         struct rig *rig = *state;
-        char bytes[8192];
+        char bytes[16384];
 
         rig_term(rig);
         rig_init_routes(rig, SOCK_STREAM);
@@ -59,6 +59,26 @@ static void expire_with_answers_on_their_way(void **state)
                          rig_now() + (i % 2 == 0 ? rows[i / 2].then_ms : RIG_WRITE_MS));
         assert_int_equal(connection_expire(&rig->conn, &rig->io), CONN_CLOSE);
     }
+}
+
+/* The minimum rate holds for them, too. */
+static void expire_with_answers_taken_too_slowly(void **state)
+{
+    struct rig *rig = *state;
+    char bytes[4096];
+
+    rig_term(rig);
+    rig_init_routes(rig, SOCK_STREAM);
+    for (int sends = 0; sends < 6; sends++)
+        assert_int_equal(send(rig->conn.fd, bytes, sizeof bytes, 0), sizeof bytes);
+    rig_send(rig, GET_HI);
+    assert_int_equal(rig_serve(rig), CONN_PARK);
+    assert_int_equal(connection_expire(&rig->conn, &rig->io), CONN_PARK);
+    for (int pieces = 0; pieces < 4; pieces++) /* 16 KB in 30 s, then 4 KB */
+        assert_int_equal(recv(rig->client, bytes, sizeof bytes, 0), sizeof bytes);
+    assert_int_equal(connection_expire(&rig->conn, &rig->io), CONN_PARK);
+    assert_int_equal(recv(rig->client, bytes, sizeof bytes, 0), sizeof bytes);
+    assert_int_equal(connection_expire(&rig->conn, &rig->io), CONN_CLOSE);
 }
 
 static void expire_within_a_head(void **state)
@@ -282,6 +302,7 @@ int main(void)
         PLAIN(who_makes_room),
         PLAIN(an_answer_gives_up_its_place),
         PLAIN(expire_with_answers_on_their_way),
+        PLAIN(expire_with_answers_taken_too_slowly),
         PLAIN(expire_within_a_head),
         PLAIN(expire_with_input_that_waits),
         PLAIN(a_late_head_is_refused_when_it_is_read),

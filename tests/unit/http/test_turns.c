@@ -100,7 +100,7 @@ static void a_full_buffer_is_kept(void **state)
 /* It waits for the server as long as it must, but not for a client that takes no answers. */
 static void its_deadline_is_for_a_full_socket(void **state)
 {
-    static char fill[4096];
+    static char fill[16384];
     struct rig *rig = *state;
 
     let_others_wait(rig);
@@ -111,7 +111,7 @@ static void its_deadline_is_for_a_full_socket(void **state)
     assert_int_equal(connection_expire(&rig->conn, &rig->io), CONN_PARK);
     assert_int_equal(rig->conn.phase, CONN_MORE);
     assert_int_equal(connection_drain(&rig->conn, &rig->io), CONN_PARK);
-    while (send(rig->conn.fd, fill, sizeof fill, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
+    while (send(rig->conn.fd, fill, sizeof fill / 4, MSG_DONTWAIT | MSG_NOSIGNAL) > 0)
         continue;
     for (int looks = 0; looks < 3; looks++) { /* one that goes on taking them may be slow */
         assert_int_equal(connection_expire(&rig->conn, &rig->io), CONN_PARK);
