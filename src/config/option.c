@@ -174,7 +174,7 @@ const struct config_option config_options[] = {
     {.name = "heartbeat-timeout",
      CONFIG_TIMEOUT(heartbeat_timeout_ms),
      .initial = "90",
-     .help = "how long a loop may neither turn nor answer before its process is replaced"},
+     .help = "how long a loop may neither turn nor answer before it is replaced"},
     {.name = "show-settings",
      CONFIG_FLAG(show_settings),
      .initial = "on",

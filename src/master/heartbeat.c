@@ -23,11 +23,9 @@ void heartbeat_report(struct heartbeat *heart, bool stopped)
     heart->stopped_ms = 0;
 }
 
-enum heart heartbeat_look(struct heartbeat *heart, const struct worker_stats *stats,
+enum heart heartbeat_look(struct heartbeat *heart, int64_t beat, uint64_t answered,
                           const struct config *config, int64_t now_ms)
 {
-    int64_t beat = atomic_load(&stats->control.beat_ms);
-    uint64_t answered = stats_get(&stats->requests);
     int64_t gap = heart->looked_ms == 0 ? 0 : now_ms - heart->looked_ms;
     bool warned = heart->warned;
 

@@ -46,9 +46,9 @@ void heartbeat_init(struct heartbeat *heart);
 /* The process was reported stopped (or continued). */
 void heartbeat_report(struct heartbeat *heart, bool stopped);
 
-/* One look at time now_ms, to be taken several times a second. stats: of the process's first
- * worker. */
-enum heart heartbeat_look(struct heartbeat *heart, const struct worker_stats *stats,
+/* One look at time now_ms, to be taken several times a second. beat: worker_control.beat_ms;
+ * answered: how many requests the loop has, 0 where others do that. */
+enum heart heartbeat_look(struct heartbeat *heart, int64_t beat, uint64_t answered,
                           const struct config *config, int64_t now_ms);
 
 #endif

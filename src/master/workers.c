@@ -113,9 +113,12 @@ bool workers_release(struct generation *g)
 
 static void look_at_heart(struct generation *g, struct process *p, int64_t now)
 {
-    const struct config *config = &g->settings.config;
+    const struct worker_stats *stats = shared_stats(g->server.shared, p->first);
+    /* Of several workers in a process another answers than turns. */
+    uint64_t answered = g->plan.slots_each == 1 ? stats_get(&stats->requests) : 0;
 
-    switch (heartbeat_look(&p->heart, shared_stats(g->server.shared, p->first), config, now)) {
+    switch (heartbeat_look(&p->heart, atomic_load(&stats->control.beat_ms), answered,
+                           &g->settings.config, now)) {
     case HEART_SLOW:
         log_line(LOG_WARN,
                  "worker process %u (pid %d) has not turned for %d s: "

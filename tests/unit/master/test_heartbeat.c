@@ -32,7 +32,8 @@ static void init(struct patient *p)
 static enum heart look(struct patient *p, int64_t after_ms)
 {
     p->now_ms += after_ms;
-    return heartbeat_look(&p->heart, &p->stats, &p->config, p->now_ms);
+    return heartbeat_look(&p->heart, atomic_load(&p->stats.control.beat_ms),
+                          stats_get(&p->stats.requests), &p->config, p->now_ms);
 }
 
 /* Looks for so long; returns the first judgement that is another than HEART_BEATS. */
