@@ -149,7 +149,7 @@ static int open_process(struct loop_process *p, const struct worker_process *sel
     if (result < 0)
         return result;
     descriptors_resolve(p->server, p->server->workers, 0);
-    config.max_tasks = p->server->process_connections + LOOP_MAX_GATHERED;
+    config.max_tasks = p->server->process_connections + loop_max_gathered(p->server);
     p->loop = coro_loop_new(&config);
     if (p->loop == NULL)
         return -errno;

@@ -170,8 +170,8 @@ static int open_loop(struct thief *t)
     struct loop_process *p = &t->loop;
     struct loop_context *spare;
     struct coro_loop_config config = {.stack_bytes = team->server->config->stack_size,
-                                      .max_tasks =
-                                          team->server->process_connections + LOOP_MAX_GATHERED,
+                                      .max_tasks = team->server->process_connections +
+                                                   loop_max_gathered(team->server),
                                       .offload_threads = OFFLOAD_THREADS};
     int result = context_init(&p->loop_io, &context_never_waits, team->server, p->worker);
 

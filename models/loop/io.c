@@ -128,7 +128,7 @@ static int io_gather_tasks(struct io *io, io_job *job, void *args, size_t arg_si
     struct gathered *gathered = calloc(count, sizeof *gathered);
     int result = -ENOMEM;
 
-    if (calls != NULL && gathered != NULL && count <= LOOP_MAX_GATHERED - p->gathered) {
+    if (calls != NULL && gathered != NULL && count <= loop_max_gathered(p->server) - p->gathered) {
         for (size_t i = 0; i < count; i++) {
             gathered[i] =
                 (struct gathered){.context = *x, .job = job, .arg = (char *)args + i * arg_size};

@@ -27,7 +27,11 @@
 #include "http/rush.h"
 #include "server.h"
 
-enum { LOOP_MAX_GATHERED = 16384 }; /* coroutines of a loop beside those that serve connections */
+/* Coroutines of a loop for gathered waits, beside one for each connection. */
+static inline unsigned loop_max_gathered(const struct server *server)
+{
+    return server->process_connections + 16384;
+}
 
 struct loop_conn;
 struct loop_context;
@@ -83,7 +87,7 @@ struct loop_process {
     struct loop_context *idle;            /* last in, first out: the warmest stack first */
     unsigned idle_count, idle_least;      /* now, and the fewest since the last trim */
     unsigned contexts;                    /* numbered so far */
-    unsigned gathered;                    /* jobs under way, LOOP_MAX_GATHERED at most */
+    unsigned gathered;                    /* jobs under way, loop_max_gathered() at most */
     void *(*run)(void *context);          /* what they run */
     const struct io_ops *ops;             /* how they wait */
     loop_put_back_fn *put_back;           /* what becomes of what they have served */
