@@ -185,15 +185,16 @@ void steal_put_back(struct loop_process *p, struct loop_conn *c, enum conn_next 
     park(t->team, t, r);
 }
 
-/* The same by the watch: it stays where it is. The kernel looks again in any case: a read may have
+/* The same by the watch: it stays where it is. look_again: the kernel is to, as a read may have
  * ended short of all the input, as at urgent data, and then no event tells of the rest. */
-static void put_back(struct team *team, struct steal_conn *r, enum conn_next next)
+static void put_back(struct team *team, struct steal_conn *r, enum conn_next next, bool look_again)
 {
     if (next == CONN_CLOSE) {
         close_conn(team, team->watch.stats, r);
         return;
     }
-    atomic_store_explicit(&r->state, AGAIN, memory_order_relaxed);
+    if (look_again)
+        atomic_store_explicit(&r->state, AGAIN, memory_order_relaxed);
     park(team, r->home, r);
 }
 
@@ -242,9 +243,10 @@ void steal_sweep(struct team *team)
         if (!is_parked(r))
             continue;
         if (has_expired(conn, now) && steal_claim(team, fd) != NULL) /* else it was served since */
-            put_back(team, r, has_expired(conn, now) ? connection_expire(conn, io) : CONN_PARK);
+            put_back(team, r, has_expired(conn, now) ? connection_expire(conn, io) : CONN_PARK,
+                     true);
         if (team->draining && is_parked(r) && steal_claim(team, fd) != NULL)
-            put_back(team, r, connection_drain(conn, io));
+            put_back(team, r, connection_drain(conn, io), !server_idle_may_stay(team->server));
         if (is_parked(r))
             crowd_offer(&crowd, conn, (int)fd);
     }
@@ -252,7 +254,7 @@ void steal_sweep(struct team *team)
         struct steal_conn *r = steal_claim(team, (uint32_t)crowd.idle[i].fd);
 
         if (r != NULL)
-            put_back(team, r, connection_make_room(&r->c.conn, io));
+            put_back(team, r, connection_make_room(&r->c.conn, io), true);
     }
 }
 

@@ -21,7 +21,7 @@ from support.variant import patience
 def test_more_connections_than_workers(server: Server) -> None:
     """256 keep-alive connections on 8 workers: every one is served, none waits a second."""
     with Load(server.address, 256, pause=0.005) as load:
-        eventually("each has had its answers", lambda: min(c.answers for c in load.clients) > 10, within=20)
+        eventually("each has had its answers", lambda: min(c.answers for c in load.clients) > 100, within=60)
     assert not load.failures
     assert load.longest < patience(1)
 
@@ -31,7 +31,7 @@ def test_newcomers_are_let_in_while_the_house_is_full(server: Server) -> None:
     """Those who are in ask again at once, and all workers wait for something: each of twelve
     times as many clients still has its share, the last to come included."""
     with Load(server.address, 12 * POOL, message("GET", "/sleep?ms=20"), pause=0.001) as load:
-        time.sleep(3)  # the length of the trial
+        time.sleep(patience(3))  # the length of the trial
     assert not load.failures
     share = load.answers / len(load.clients)
     assert share / 2 < min(client.answers for client in load.clients)

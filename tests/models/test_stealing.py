@@ -144,7 +144,7 @@ def test_what_lies_behind_urgent_data_is_served_in_the_end(stops: bool) -> None:
     for server in _launch(1, f"--header-timeout={limit}", f"--keepalive-timeout={limit}"):
         with server.connect(10) as busy, server.connect(10) as half, server.connect(10) as next_one:
             assert next_one.get("/hello").status == 200
-            busy.send(message("GET", "/block?ms=500"))
+            busy.send(message("GET", f"/block?ms={500 * patience(1):.0f}"))
             for connection, before, behind in ((half, HELLO[:9], HELLO[9:]), (next_one, HELLO, HELLO)):
                 connection.send(before)
                 connection.socket.send(b"!", socket.MSG_OOB)
