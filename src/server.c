@@ -150,6 +150,15 @@ static int change_mode(struct server *server, char *error, size_t error_size)
     return fail(error, error_size, "set --listen-mode of", server->listen_name);
 }
 
+void server_restore_mode(const struct server *server)
+{
+    unsigned before;
+
+    if (server->listen_file.inode != 0) /* who cannot now has not been followed by one who could */
+        (void)!listen_file_set_mode(server->listen_name, &server->listen_file,
+                                    server->config->listen_mode, &before);
+}
+
 /* Goes on with a socket that was passed. */
 static int take_listener(struct server *server, int fd, bool shared, bool stays_root, char *error,
                          size_t error_size)

@@ -114,6 +114,10 @@ int64_t server_drain_deadline(const struct server *server);
  * last. */
 bool server_idle_may_stay(const struct server *server);
 
+/* Gives a Unix socket's file the mode that it was to have: an upgrade that failed may have left its
+ * own. */
+void server_restore_mode(const struct server *server);
+
 /* A socket that another program passed to this one. */
 struct server_inherited {
     int listen_fd;           /* to be served, *server will own it; -1: none */

@@ -170,6 +170,22 @@ def test_a_mode_that_changes(launch: Launcher, tmp_path: Path) -> None:
     assert server.get("/hello").status == 200
 
 
+@only("coro")
+def test_the_mode_after_an_upgrade_that_fails(launch: Launcher, tmp_path: Path) -> None:
+    """The new server may have come as far as to change it."""
+    path, program, script = (tmp_path / name for name in ("socket", "program", "script"))
+    program.symlink_to(BINARY)
+    server = launch("--listen-mode=0600", "--start-timeout=0.5", listen=f"unix:{path}", binary=str(program),
+                    expected=["upgrade: "])
+    script.write_text(f"#!/bin/sh\nchmod 0666 {path}\nexec sleep 60\n")
+    script.chmod(0o755)
+    script.rename(program)
+    server.signal(signal.SIGUSR2)
+    server.wait_for_line("upgrade: the new server .*; this one goes on", within=20)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert server.get("/hello").status == 200
+
+
 def test_of_two_servers_at_once_one_gets_the_stale_socket(tmp_path: Path) -> None:
     for attempt in range(5):
         path = tmp_path / f"socket{attempt}"

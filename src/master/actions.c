@@ -252,6 +252,7 @@ static bool carry_out(struct master *m, enum action action, enum event event)
     case UPGRADE:
         return begin_upgrade(m);
     case DROP_UPGRADE:
+        server_restore_mode(&m->newest->server);
         log_line(LOG_ERROR, "upgrade: the new server %s; this one goes on", m->upgrade.why);
         break;
     case HAND_OVER:
