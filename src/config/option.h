@@ -20,7 +20,7 @@ enum config_kind {
     KIND_NETWORKS, /* const char *, checked to look like a list of networks; may be empty */
     KIND_CHOICE,   /* an enum: the index of one of choices */
     KIND_FLAG,     /* bool */
-    KIND_COUNT,    /* unsigned; 0 is outside the range: "auto", of what is so by default */
+    KIND_COUNT,    /* unsigned; 0 is outside the range: "auto"; else that is the default */
     KIND_MODE,     /* unsigned permission bits in octal; 0 is spelt "auto" */
     KIND_SECONDS,  /* int64_t milliseconds, written as seconds with a fraction */
     KIND_SIZE,     /* size_t or uint64_t bytes, with suffixes k, M, G */

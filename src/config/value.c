@@ -261,8 +261,8 @@ static int set_text(struct config *config, const struct config_option *option, c
     return 0;
 }
 
-/* What says so by default; 0, which nobody may write, as it would mean "none". */
-static bool can_be_auto(const struct config_option *option)
+/* What says so by default, stored as 0, which nobody may write: it would mean "none". */
+static bool is_auto(const struct config_option *option)
 {
     return strcmp(option->initial, "auto") == 0;
 }
@@ -287,7 +287,9 @@ int config_option_set(struct config *config, const struct config_option *option,
         break;
     case KIND_COUNT:
     case KIND_MODE:
-        ok = (can_be_auto(option) && strcmp(text, "auto") == 0) ||
+        if (strcmp(text, "auto") == 0 && !is_auto(option))
+            return config_option_set(config, option, option->initial);
+        ok = strcmp(text, "auto") == 0 ||
              ((option->kind == KIND_COUNT ? read_count(text, &value) : read_mode(text, &value)) &&
               value >= option->min && value <= option->max);
         break;
@@ -395,8 +397,7 @@ void config_option_accepted(const struct config_option *option, char *out, size_
         snprintf(out, size, "on or off");
         break;
     case KIND_COUNT:
-        snprintf(out, size, "%" PRIu64 " to %" PRIu64 "%s", option->min, option->max,
-                 can_be_auto(option) ? ", or auto" : "");
+        snprintf(out, size, "%" PRIu64 " to %" PRIu64 ", or auto", option->min, option->max);
         break;
     case KIND_MODE:
         snprintf(out, size, "octal, %04o to %04o, or auto", (unsigned)option->min,

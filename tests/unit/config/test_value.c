@@ -130,7 +130,7 @@ static const struct {
     {"max-connections", "1000000", "1000000"},
     {"max-connections", "1000001", NULL},
     {"max-connections", "auto", "auto"},
-    {"db-connections", "auto", NULL},
+    {"db-connections", "auto", "16"},
     {"header-timeout", "10", "10"},
     {"header-timeout", "0.25", "0.25"},
     {"header-timeout", ".5", "0.5"},
