@@ -55,7 +55,7 @@ all: server scripts/load floor
 server: $(B)/server
 scripts/load: $(B)/load
 server scripts/load: FORCE # they may be another variant's
-	@[ $(B)/$(@F) -ef $@ ] || ln -f $(B)/$(@F) $@ 2>/dev/null || cp $(B)/$(@F) $@
+	@[ $(B)/$(@F) -ef $@ ] || ln -f $(B)/$(@F) $@ 2>/dev/null || cmp -s $(B)/$(@F) $@ || cp $(B)/$(@F) $@
 
 $(B)/server: $(call obj,src/main.c) $(B)/libserver.a $(B)/libcoro.a
 	$(call quiet,LINK)$(CC) $(BASE_CFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LIBS)
