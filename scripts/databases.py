@@ -336,7 +336,7 @@ def world(uri: str) -> dict[int, int]:
     """All rows of world."""
     if uri.startswith("sqlite:"):
         path = quote(uri[len("sqlite:") :])
-        with sqlite3.connect(f"file:{path}?mode=ro", uri=True) as file:  # else one that is missing is made
+        with sqlite3.connect(f"file:{path}?mode=rw", uri=True) as file:  # else one that is missing is made
             rows = dict(file.execute("SELECT id, randomnumber FROM world").fetchall())
         file.close()
         return rows
