@@ -13,10 +13,12 @@ from typing import Any
 import made
 import pytest
 from made import FAKE, ROOT, needs_wrk
+from lab.ask.plan import Cores
 from lab.judge.capacity import Interval, Promise, Trial
 from lab.measure.offered import Offered
-from lab.programs import advise, capacity
+from lab.programs import advise, capacity, options
 from lab.programs.seeking import Asked, Seeker
+from lab.server import peers
 from test_capacity import load_of
 
 HERE = Path(__file__).parent
@@ -214,6 +216,16 @@ def test_what_it_would_do_is_listed() -> None:
 def test_a_path_is_the_workload_that_asks_for_it(text: str, name: str, target: str) -> None:
     (found,) = capacity.workloads_of(text, ours=True)
     assert (found.name, found.target) == (name, target)
+
+
+def test_a_url_is_asked_for_what_no_other_server_offers(monkeypatch: pytest.MonkeyPatch) -> None:
+    nginx = peers.configurations(["nginx"], Cores((0,), (1,)))
+    monkeypatch.setattr(options, "peer_configurations", lambda *_: nginx)
+    url = "http://127.0.0.1:1"
+    asked = capacity.parser().parse_args(["--p99=50ms", "hello,sleep", "--peers=nginx", f"--url={url}"])
+    plan = capacity.make_plan(asked, [])
+    found = {(s.cell.workload.name, s.label) for s in capacity.seekers_of(plan, [url], capacity.asked_of(asked))}
+    assert {("hello", "nginx"), ("hello", url), ("sleep", url)} <= found and ("sleep", "nginx") not in found
 
 
 @pytest.mark.parametrize("text, us", [("50ms", 50e3), ("1.5s", 1.5e6), ("800us", 800.0), ("2µs", 2.0)])

@@ -150,10 +150,11 @@ def make_plan(options: argparse.Namespace, notes: list[str], there: Hosts = Host
             options.models or presets.QUICK_MODELS, options.workers or [presets.QUICK_POOL], cores
         )
         chosen = [*models, *chosen]
-    if chosen:
-        cells = tuple(planning.cells_for(asked, chosen, [options.connections], cores))
-    else:  # such a server has a database of its own
-        cells = tuple(Cell(replace(workload, database=False), options.connections, ()) for workload in asked)
+    offered = [workload for workload in asked if any(one.offers(workload) for one in chosen)]
+    cells = tuple(planning.cells_for(asked, chosen, [options.connections], cores)) if offered or not options.url else ()
+    if options.url:  # such a server has a database of its own
+        alone = (replace(workload, database=False) for workload in asked if workload not in offered)
+        cells += tuple(Cell(workload, options.connections, ()) for workload in alone)
     cells = choosing.possible(cells, options, there, notes)
     if cores.two_machines:
         cells = planning.on_two_machines(cells)
