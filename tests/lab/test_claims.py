@@ -460,7 +460,7 @@ def test_too_few_workloads_decide_nothing() -> None:
 def test_too_few_blocks_decide_nothing(blocks: int) -> None:
     claim = eight(dict.fromkeys(claims.NAMES, "coro"), blocks=blocks)
     assert claim.state == "VOID" and "only 0 of 11 workloads decide it" in claim.table[-1]
-    assert claim.table[0] == "hello          void      undecided: it takes 3 blocks"
+    assert claim.table[0] == "hello          void      undecided: it takes 3 blocks that can be believed"
 
 
 # --- what is printed and written ------------------------------------------------------------

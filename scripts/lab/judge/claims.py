@@ -287,7 +287,7 @@ def rank(result: CellResult) -> tuple[tuple[str, ...], str]:
             return (), f"{head} void      {goals.why(*rows) or f'{model}: too few samples'}"
     assert found is not None
     if not found.level:
-        return (), f"{head} void      undecided: it takes {stats.ENOUGH} blocks"
+        return (), f"{head} void      undecided: it takes {stats.ENOUGH} blocks that can be believed"
     word = "best" if found.level == ("coro",) else "level" if "coro" in found.level else "NOT best"
     level = [found.bests[model] for model in found.level]
     value = found.figure.form(best.value(found.first, found.figure))

@@ -80,7 +80,7 @@ def figures(results: Sequence[CellResult]) -> Figures:
     found: Figures = {}
     for result in results:
         floors = {s.block: s.cpu_us for s in result.floor.valid} if result.floor else {}
-        for row in result.rows:
+        for row in (row for row in result.rows if row.samples):
             found[result.cell.workload.name, result.cell.connections, row.label] = {
                 name: [known for s in row.valid if (known := value(s, floors.get(s.block)))]
                 for name, value in METRICS.items() if not row.void

@@ -139,7 +139,7 @@ def _run(document: Mapping[str, Any]) -> Run:
         counts=[_fields(Count, count) for count in document["syscalls"]],
     )
     results = run.results()
-    common = set(table.common_lines(run.plan, results))
+    common = {*table.common_lines(run.plan, results), table.interval_line(run.plan.blocks)}
     run.notes = [note for note in document["notes"] if note not in common]
     drawn, run.conclusion_lines = conclusions.draw(run.plan, results)
     if drawn:
