@@ -67,7 +67,7 @@ def test_no_helper_thread_in_time(launch: Launcher, sqlite: str) -> None:
     busy = [server.connect(LONG) for _ in range(HELPERS)]
     try:
         for connection in busy:
-            connection.send(message("GET", "/block?ms=3000&offload=1"))
+            connection.send(message("GET", f"/block?ms={3000 * patience(1):.0f}&offload=1"))
         eventually("they are being served", server.contexts, lambda n: n >= HELPERS)
         assert is_unavailable(server.get("/db", timeout=LONG))
         for connection in busy:

@@ -5,7 +5,7 @@ import socket
 import threading
 import time
 from pathlib import Path
-from typing import Callable, List
+from typing import List
 
 import pytest
 
@@ -28,12 +28,11 @@ def _big_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def _take_steadily(connection: Connection, size: int, rate: float, takes: Callable[[], None]) -> None:
-    """Reads so many bytes without a pause at so many a second, and says so each time."""
+def _take_steadily(connection: Connection, size: int, rate: float) -> None:
+    """Reads so many bytes without a pause, at so many a second."""
     began = time.monotonic()
     taken = 0
     while taken < size:
-        takes()
         piece = connection.socket.recv(int(rate / 20))
         assert piece, f"the answer ends after {taken} bytes"
         taken += len(piece)
@@ -50,16 +49,15 @@ def test_a_steady_download_is_served(
     listen = {} if family == "inet" else {"listen": f"unix:{tmp_path}/socket"}
     server = launch(*options, **listen)
 
-    def download(takes: Callable[[], None]) -> None:
+    def download() -> None:
         with server.connect(20) as connection:
             if family == "inet":
                 connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 << 10)
             connection.send(message("GET", "/files/big"))
-            _take_steadily(connection, int(2.5 * rate), rate, takes)
+            _take_steadily(connection, int(2.5 * rate), rate)
             connection.socket.settimeout(patience(20))
             rest = 0
             while rest < BIG_BYTES // 2:  # and at full speed again
-                takes()
                 piece = connection.socket.recv(1 << 20)
                 assert piece
                 rest += len(piece)
@@ -177,10 +175,10 @@ def test_an_answer_that_is_taken_slowly_is_delivered(
     server = launch(f"--root={big_site}", *options)
     size = 2000000
 
-    def download(takes: Callable[[], None]) -> None:
+    def download() -> None:
         with server.connect(20) as connection:
             connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 << 10)
             connection.send(message("GET", "/files/big", f"Range: bytes=0-{size - 1}", *filter(None, [ends])))
-            _take_steadily(connection, size, size / 1.6, takes)
+            _take_steadily(connection, size, size / 1.6)
 
     in_time(WRITE_TIMEOUT / 2, download)

@@ -2,7 +2,8 @@
 """Waiting for a condition instead of for a length of time."""
 
 import time
-from typing import Callable, List, Optional, TypeVar
+from pathlib import Path
+from typing import Callable, Optional, TypeVar
 
 from support.variant import patience
 
@@ -35,23 +36,18 @@ def eventually(
         time.sleep(every)
 
 
-def in_time(longest: float, trial: Callable[[Callable[[], None]], None]) -> None:
-    """Runs what has to act again and again in time, and calls its argument at each act.
+def _waited() -> float:
+    """Seconds for which this thread could have run and had no core."""
+    return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
 
-    It may fail twice where more than `longest` seconds went by between two acts: then it was
-    this process that had to wait, and not the server that was impatient.
-    """
-    acts: List[float] = []
 
-    def act() -> None:
-        acts.append(time.monotonic())
-
+def in_time(longest: float, trial: Callable[[], None]) -> None:
+    """Runs what has to act again and again in time. It may fail twice where this process had to wait for
+    a core for more than `longest` seconds meanwhile: it was late then, and not the server impatient."""
     for left in (2, 1, 0):
-        acts.clear()
-        act()
+        before = _waited()
         try:
-            return trial(act)
+            return trial()
         except (AssertionError, OSError):
-            act()
-            if not left or max(after - before for before, after in zip(acts, acts[1:])) <= longest:
+            if not left or _waited() - before <= longest:
                 raise
