@@ -134,19 +134,28 @@ struct listen_file listen_file_of(const char *name)
     return file;
 }
 
+/* Whether the path still leads to it: 1 with *st, 0 where it is gone or another's by now, or a
+ * negative errno. */
+static int is_there(const char *name, const struct listen_file *file, struct stat *st)
+{
+    const char *path = path_of(name);
+
+    if (file->inode == 0 || path == NULL)
+        return 0;
+    if (lstat(path, st) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    return st->st_dev == file->device && st->st_ino == file->inode;
+}
+
 int listen_file_set_mode(const char *name, const struct listen_file *file, unsigned mode,
                          unsigned *before)
 {
-    const char *path = path_of(name);
     struct stat st;
+    int there = is_there(name, file, &st);
 
     *before = 0;
-    if (file->inode == 0 || path == NULL)
-        return 0;
-    if (lstat(path, &st) < 0)
-        return errno == ENOENT ? 0 : -errno;
-    if (st.st_dev != file->device || st.st_ino != file->inode)
-        return 0;
+    if (there <= 0)
+        return there;
     if (mode == 0) {
         mode_t mask = umask(0);
 
@@ -155,7 +164,7 @@ int listen_file_set_mode(const char *name, const struct listen_file *file, unsig
     }
     if ((st.st_mode & ALLPERMS) == mode)
         return 0;
-    if (fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW) < 0)
+    if (fchmodat(AT_FDCWD, path_of(name), mode, AT_SYMLINK_NOFOLLOW) < 0)
         return -errno;
     *before = st.st_mode & ALLPERMS;
     return 0;
@@ -163,14 +172,10 @@ int listen_file_set_mode(const char *name, const struct listen_file *file, unsig
 
 int listen_file_remove(const char *name, const struct listen_file *file)
 {
-    const char *path = path_of(name);
     struct stat st;
+    int there = is_there(name, file, &st);
 
-    if (file->inode == 0 || path == NULL)
-        return 0;
-    if (lstat(path, &st) < 0)
-        return errno == ENOENT ? 0 : -errno;
-    if (st.st_dev != file->device || st.st_ino != file->inode)
-        return 0; /* another's by now */
-    return unlink(path) < 0 ? -errno : 0;
+    if (there <= 0)
+        return there;
+    return unlink(path_of(name)) < 0 ? -errno : 0;
 }
