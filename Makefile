@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # make            the server, ./server, and the load generator, scripts/load
 # make check      every test;  make fuzz   the parsers under libFuzzer
-# make bench      every model under wrk;  make bench-floor  the speed goals
+# make bench      prefork, threads and coro under wrk;  make bench-floor  the speed goals
 # Variants (release, asan, tsan, fuzz) build into build/<variant>/ and never mix.
 # V=1 prints each command whole.
 

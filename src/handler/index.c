@@ -203,7 +203,7 @@ static void add_settings(struct text *text, const struct server *server)
 static void add_load(struct text *text, const struct address *address)
 {
     text_add(text, "<h2>Under load</h2>\n<pre>");
-    text_add(text, "make bench                 # all models, one table\n");
+    text_add(text, "make bench                 # prefork, threads and coro: one table\n");
     if (address->options[0] == '\0') {
         text_add(text, "wrk -t1 -c64 -d10s --latency http://");
         text_add_html(text, address->host);
