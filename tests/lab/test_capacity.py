@@ -238,3 +238,10 @@ def test_behind_a_database_workers_are_in_use_for_as_long_as_a_request_alone_tak
     assert shares["pool size"] == pytest.approx(0.95)
     many = capacity.in_use(WORKLOADS["db"], 1000, THREADS, 15_000.0, 30.0, alone_us=1000.0)
     assert capacity.limiter(many) == "backend connections"
+
+
+def test_a_database_on_the_cores_of_its_server_is_counted_with_it() -> None:
+    shares = capacity.in_use(WORKLOADS["db"], 1000, THREADS, 15_000.0, 30.0, 25.0, alone_us=100.0)
+    one_core = 15_000.0 * (30.0 + 25.0) / 1e6
+    assert shares[capacity.BOTH] == pytest.approx(one_core / len(THREADS.server_cpus))
+    assert capacity.limiter(shares) == "the CPU of server and database"

@@ -237,7 +237,7 @@ def found(label: str, rate: float, memory: int, **fields: Any) -> Seeker:
     """One whose search has ended at a rate."""
     one = Seeker(made.cell("sleep"), label, Asked(Promise("p99", 50e3), 0.03, 1), **fields)
     one.search.found = Interval(rate, rate * 0.99, rate * 1.01)
-    one.windows = [(Trial(rate, True, True), Offered(load_of(40e3), None, 10.0, memory))]
+    one.windows = [(Trial(rate, True, True), Offered(load_of(40e3), cpu_us=10.0, memory_bytes=memory))]
     return one
 
 

@@ -45,8 +45,7 @@ def test_the_command_line_says_all_that_is_asked() -> None:
     others = replace(ASKED, workload=WORKLOADS["close"], give_up_s=None, seed=None, rate=0.25, cpus=(0, 1))
     said = others.argv(SERVER, "F")
     assert "--close" in said and "--rate=0.25" in said and "--threads=2" in said
-    assert not any(word.startswith(("--seed", "--give-up", "--body", "--spin")) for word in said)
-    assert "--spin=0" in replace(ASKED, workload=WORKLOADS["db"]).argv(SERVER, "F")
+    assert not any(word.startswith(("--seed", "--give-up", "--body")) for word in said)
     assert "--body=@F/body" in replace(ASKED, workload=WORKLOADS["echo-1m"]).argv(SERVER, "F")
 
 

@@ -4,24 +4,22 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, ClassVar, Iterator, List, Tuple
+from typing import Any, Iterator, List, Tuple
 
 import made  # first: it makes the lab importable
 
 import pytest
-from lab.machine import priority
+from lab.machine import priority, procfs
 from lab.machine.children import Children
 from lab.machine.errors import LabError
 from lab.machine.hosts import Hosts
-from lab.machine.procfs import Usage
+from lab.machine.procfs import Machine, Usage
 from lab.ask.plan import Step
-from lab.ask.workloads import WORKLOADS, Workload
+from lab.ask.workloads import WORKLOADS
 from lab.judge import analysis
 from lab.measure import measurement, offered
 from lab.measure.measurement import Bench
@@ -92,31 +90,19 @@ def test_what_asks_a_database_competes_as_the_database_does() -> None:
     assert replace(plan, nice=LOWERED).nice_for(WORKLOADS["db"]) == LOWERED
 
 
-@dataclass
-class Asked:
-    """A load that notes the nice value it would begin with, and as what."""
-
-    prefix: Tuple[str, ...] = ()
-    workload: ClassVar[Workload] = WORKLOADS["db"]
-    rate, ramp_s = 1.0, 0.0
-    begun: ClassVar[List[Tuple[int, Tuple[str, ...]]]] = []
-
-    def argv(self, _server: str, _folder: str) -> List[str]:
-        return []
-
-    def run(self, children: Any, _server: str) -> Any:
-        self.begun.append((children.nice, self.prefix))
-        return SimpleNamespace(answered=0)
-
-
-def test_a_generator_goes_before_the_database_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_generator_is_raised_and_has_its_core_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The database is on the server's, and what it uses there is not taken for other programs'."""
     plan = replace(made.plan((made.cell("db"),)), nice=-20)
     server = SimpleNamespace(
         port=1, lasting_pids=lambda: [os.getpid()], usage=Usage, memory=lambda: (0, 0), alive=lambda: True
     )  # fmt: skip
-    programs: Any = SimpleNamespace(backend=SimpleNamespace(refill=lambda *_: None), hosts=Hosts())
+    placed: List[Tuple[int, ...]] = []
+    used, busy = iter((1.0, 3.0)), iter((0.0, 2.0))
+    backend = SimpleNamespace(refill=lambda _, cpus: placed.append(cpus), cpu_s=lambda: next(used))
+    monkeypatch.setattr(procfs, "machine", lambda cpus: Machine(next(busy), 0.0, 0.0, 0.0, 0))
     children: Any = SimpleNamespace(nice=None)
     monkeypatch.setattr(priority, "lead", lambda nice: None)
+    programs: Any = SimpleNamespace(backend=backend, hosts=Hosts())
     bench = Bench(children, programs, plan)
     monkeypatch.setattr(bench, "problem", lambda *_: None)
 
@@ -127,30 +113,19 @@ def test_a_generator_goes_before_the_database_beside_it(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(bench, "start", start)
     monkeypatch.setattr(measurement, "command_lines", lambda *_: ("", ""))
-    monkeypatch.setattr(priority, "real_time", lambda nice: ("first",) if nice == -20 else ())
-    asked: Any = Asked()
+    nice: List[int] = []
+
+    def run(children: Any, _server: str) -> Any:
+        nice.append(children.nice)
+        return SimpleNamespace(answered=1000)
+
+    asked: Any = SimpleNamespace(run=run, argv=lambda *_: [], rate=1.0, ramp_s=0.0)
     apart = replace(made.CORO, server_cpus=(0,), load_cpus=(1,))
-    offered.measure(bench, Step(0, plan.cells[0], apart), asked)
-    offered.measure(bench, Step(0, plan.cells[0], replace(apart, load_cpus=(0,))), asked)
+    found = offered.measure(bench, Step(0, plan.cells[0], apart), asked)
+    assert placed == [(0,)] and nice == [-20]
+    assert found.database_us == pytest.approx(2000.0) and found.others_cores == 0.0
     offered.elsewhere(bench, "http://127.0.0.1:1", asked)
-    assert asked.begun == [(-20, ("first",)), (-20, ()), (-20, ())]
-
-
-def test_a_real_time_task_where_that_is_allowed() -> None:
-    prefix = priority.real_time(priority.RAISED)
-    if not prefix:
-        pytest.skip("real-time tasks are not allowed here")
-    asking = [*prefix, sys.executable, "-c", "import os; print(os.sched_getscheduler(0))"]
-    assert subprocess.check_output(asking, text=True) == f"{os.SCHED_FIFO}\n"
-
-
-def test_no_real_time_task_where_that_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=1))
-    assert priority.real_time(priority.RAISED) == ()
-
-
-def test_no_real_time_task_beside_what_is_to_compete() -> None:
-    assert priority.real_time(priority.NORMAL) == ()
+    assert nice == [-20, -20]
 
 
 @pytest.mark.parametrize("asked", ["-21", "20"])

@@ -236,19 +236,22 @@ class Search:
 # --- what limits --------------------------------------------------------------------------
 
 GENERATOR = "the generator"
+BOTH = "the CPU of server and database"
 NOT_KNOWN = "undecided"
 
 
 def in_use(
     workload: Workload, connections: int, configuration: Configuration, rate: float, cpu_us: float,
-    alone_us: float | None = None,
+    database_us: float = 0.0, alone_us: float | None = None,
 ) -> dict[str, float]:
-    """Which share of each thing that a server has it uses at a rate: its CPU, from what a request costs;
-    by Little's law its workers, from how long a request takes one; with a database, from how long one
-    alone took (alone_us)."""  # fmt: skip
+    """Which share of each thing that a server has it uses at a rate: its CPU, from what a request costs,
+    together with what that costs the database on the same cores (database_us); by Little's law its workers,
+    from how long a request takes one; with a database, from how long one alone took (alone_us)."""  # fmt: skip
     loop = not configuration.pooled and configuration.workers == 1 and not configuration.floor
     cpu = "one loop's core" if loop else "the server's CPU"
     shares = {cpu: rate * cpu_us / 1e6 / configuration.usable_cores}
+    if database_us:
+        shares[BOTH] = rate * (cpu_us + database_us) / 1e6 / len(configuration.server_cpus)
     waits = ceilings.of_waits(workload, connections, configuration, cpu_us)
     if workload.database and alone_us:
         waits = ceilings.of_backend(workload, configuration, connections, ceilings.Backend(alone_us))

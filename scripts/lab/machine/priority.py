@@ -9,15 +9,13 @@ sessions first and nice only within one. All that are compared get the same, and
 between them: among tasks of one weight the scheduler decides as it would at nice 0.
 
 A database is not raised, as PostgreSQL opens a session for each of its processes, and so with
-one behind the handler the server is not, nor wrk. A generator of requests at set times would measure
-how long it waits for the core that it shares with the database, whose many sessions each weigh as much
-as one: it is a real-time task, where that is allowed.
+one behind the handler the server is not, nor wrk. A generator of requests at set times is, as it has its
+core for itself.
 """
 
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -66,16 +64,6 @@ def take(nice: int) -> None:
             if left == 0:
                 raise
             time.sleep(AUTOGROUP_PAUSE_S)
-
-
-def real_time(nice: int) -> tuple[str, ...]:
-    """What the command of a real-time task begins with, where others are raised to that nice value;
-    nothing where they are not, or where it is not allowed."""
-    prefix = ("chrt", "--fifo", "1")
-    if nice >= NORMAL:
-        return ()
-    tried = subprocess.run([*prefix, "true"], stderr=subprocess.DEVNULL, check=False)
-    return prefix if tried.returncode == 0 else ()
 
 
 def lead(nice: int) -> None:

@@ -154,7 +154,7 @@ class Command:
     """One run of it, on these cores: the workload's requests at a rate a second.
 
     ramp_s: before the window, in which the rate climbs. give_up_s: ends when a request has been without
-    an answer for so long. seed: of the arrivals; None: one of its own. prefix: of the command.
+    an answer for so long. seed: of the arrivals; None: one of its own.
     """
 
     workload: Workload
@@ -165,7 +165,6 @@ class Command:
     ramp_s: float = 0.0
     give_up_s: float | None = None
     seed: int | None = None
-    prefix: tuple[str, ...] = ()
 
     def argv(self, server: str, folder: str) -> list[str]:
         """server: where it is, such as http://127.0.0.1:80. folder: of its JSON, and of the body it
@@ -182,11 +181,9 @@ class Command:
             given["--seed"] = str(self.seed)
         if workload.post_bytes:
             given["--body"] = f"@{folder}/body"
-        if workload.database:  # its core is the database's, too
-            given["--spin"] = "0"
         close = ["--close"] if workload.close else []
         options = [f"{name}={value}" for name, value in given.items()]
-        return [*self.prefix, PROGRAM, *options, *close, server + workload.target]
+        return [PROGRAM, *options, *close, server + workload.target]
 
     def run(self, children: Children, server: str) -> OpenLoad:
         """Raises LabError if it cannot."""

@@ -11,7 +11,7 @@ import shlex
 import time
 from dataclasses import dataclass, replace
 
-from ..machine import priority, procfs
+from ..machine import procfs
 from ..machine.procfs import Usage
 from ..ask.plan import Step
 from ..server import servers
@@ -27,24 +27,27 @@ NO_CAPACITY = "its closed loop gave no figure, so there is no rate to offer"
 @dataclass(frozen=True)
 class Offered:
     """problem: why nothing is said of the server; load is None where it was not even asked. cpu_us: of
-    the server, for a request; None: it is none of ours, or that is not known. others_cores: cores' worth of
-    CPU that others used of its cores. commands: the server's and the load's, as they can be given again."""
+    the server, for a request; None: it is none of ours, or that is not known. database_us: of the database
+    beside it. others_cores: cores' worth of CPU that others used of its cores. commands: the server's and the
+    load's, as they can be given again."""
 
     load: OpenLoad | None
     problem: str | None = None
     cpu_us: float | None = None
+    database_us: float = 0.0
     memory_bytes: int = 0
     others_cores: float = 0.0
     commands: tuple[str, str] = ("", "")
 
 
 def measure(bench: Bench, step: Step, asked: Command) -> Offered:
-    """Raises LabError when the server does not start or the generator does not run."""
+    """A database takes its CPU from the server's cores: who is to send in time shares a core with nobody.
+
+    Raises LabError when the server does not start or the generator does not run."""
     workload, configuration = step.cell.workload, step.configuration
+    backend = bench.programs.backend
     if workload.database:
-        bench.programs.backend.refill(workload, configuration.load_cpus)
-        if not configuration.shares_cores:  # where it would keep the server from running
-            asked = replace(asked, prefix=priority.real_time(bench.plan.nice))
+        backend.refill(workload, configuration.server_cpus)
     with bench.start(configuration, workload) as server:
         where = f"http://{bench.address}:{server.port}"
         commands = measurement.command_lines(bench, step, server, asked.argv(where, "."))
@@ -53,12 +56,12 @@ def measure(bench: Bench, step: Step, asked: Command) -> Offered:
             return Offered(None, problem, commands=commands)
         pids = server.lasting_pids()
         bench.load_children.nice = bench.plan.nice
-        before_s = server.usage().cpu_s
+        before_s, database_before_s = server.usage().cpu_s, backend.cpu_s()
         machine_before = bench.at_server(procfs.machine, configuration.server_cpus)
         begun = time.monotonic()
         load = bench.at_load(asked.run, bench.load_children, where)
         seconds = time.monotonic() - begun
-        used_s = server.usage().cpu_s - before_s
+        used_s, database_s = server.usage().cpu_s - before_s, backend.cpu_s() - database_before_s
         machine = bench.at_server(procfs.machine, configuration.server_cpus) - machine_before
         memory_bytes, _ = server.memory()
         if not server.alive():
@@ -67,8 +70,9 @@ def measure(bench: Bench, step: Step, asked: Command) -> Offered:
             problem = "the server's worker processes changed"
     answered = load.answered + asked.ramp_s * asked.rate / 2  # those of the ramp too
     cpu_us = used_s * 1e6 / answered if answered else None
-    others_cores = max(0.0, machine.busy_s - used_s) / seconds
-    return Offered(load, problem, cpu_us, memory_bytes, others_cores, commands)
+    database_us = database_s * 1e6 / answered if answered else 0.0
+    others_cores = max(0.0, machine.busy_s - used_s - database_s) / seconds
+    return Offered(load, problem, cpu_us, database_us, memory_bytes, others_cores, commands)
 
 
 def elsewhere(bench: Bench, server: str, asked: Command) -> Offered:

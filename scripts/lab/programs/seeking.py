@@ -151,7 +151,8 @@ class Seeker:
         if self.configuration is not None and costs:
             shares |= capacity.in_use(
                 self.cell.workload, self.asked.connections, self.configuration, self.rate,
-                statistics.median(costs), self.alone_us,
+                statistics.median(costs), statistics.median(seen.database_us for seen in self.near()),
+                self.alone_us,
             )  # fmt: skip
         return shares
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""The databases behind the workloads that ask one: private, pinned to the load's cores, watched.
+"""The databases behind the workloads that ask one: private, pinned to cores, watched.
 
-They share those cores with wrk, so that the server's are the server's alone; what they use of
-them is measured, since a database that has no core left limits everybody alike.
+Under a closed loop they share the load's cores with wrk, so that the server's are the server's alone.
+Beside a generator that has to send in time they share the server's. What they use is measured, since
+a database that has no core left limits everybody alike.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Backend:
     def refill(self, workload: Workload, cpus: Sequence[int]) -> None:
         """Makes the tables anew, to be called before each run: nobody is to pay for what the
         updates of another have left behind, old versions of rows and a vacuum now and then.
-        cpus: the load's in that run, which the databases share."""
+        cpus: of the databases in that run."""
         for pid in self.pids():  # a connection's process begins where its parent is
             with suppress(ProcessLookupError):
                 os.sched_setaffinity(pid, cpus)
