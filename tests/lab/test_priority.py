@@ -113,6 +113,8 @@ def test_a_generator_is_raised_and_has_its_core_for_itself(monkeypatch: pytest.M
 
     monkeypatch.setattr(bench, "start", start)
     monkeypatch.setattr(measurement, "command_lines", lambda *_: ("", ""))
+    warm: List[int] = []
+    monkeypatch.setattr(measurement, "unmeasured", lambda _, load: warm.append(load.connections))
     nice: List[int] = []
 
     def run(children: Any, _server: str) -> Any:
@@ -122,7 +124,7 @@ def test_a_generator_is_raised_and_has_its_core_for_itself(monkeypatch: pytest.M
     asked: Any = SimpleNamespace(run=run, argv=lambda *_: [], rate=1.0, ramp_s=0.0)
     apart = replace(made.CORO, server_cpus=(0,), load_cpus=(1,))
     found = offered.measure(bench, Step(0, plan.cells[0], apart), asked)
-    assert placed == [(0,)] and nice == [-20]
+    assert placed == [(0,)] and nice == [-20] and warm == [2 * WORKLOADS["db"].db_connections]
     assert found.database_us == pytest.approx(2000.0) and found.others_cores == 0.0
     offered.elsewhere(bench, "http://127.0.0.1:1", asked)
     assert nice == [-20, -20]

@@ -277,14 +277,18 @@ def _service(bench: Bench, step: Step, port: int) -> float:
     return max(0.0, alone_us(step.cell.workload) - alone_us(work.WORKLOADS["hello"]))
 
 
+def unmeasured(bench: Bench, load: wrk.Command) -> float:
+    """Load that is not measured, to its end. Returns requests/s."""
+    rps = bench.at_load(load.run, bench.load_children).rps
+    bench.at_server(settle, load.port)
+    return rps
+
+
 def _warm_up(bench: Bench, step: Step, sample: Sample, port: int) -> None:
-    """Load that is not measured: until steady where that is not known yet, else as long as
-    was needed then."""
+    """Until steady where that is not known yet, else as long as was needed then."""
 
     def window(seconds: float) -> float:
-        load = bench.at_load(command(bench, step, seconds, port).run, bench.load_children)
-        bench.at_server(settle, port)
-        return load.rps
+        return unmeasured(bench, command(bench, step, seconds, port))
 
     key = (step.cell.workload.name, step.cell.connections, step.configuration.label)
     known = bench.warm_ups.get(key)

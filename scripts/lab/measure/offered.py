@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
 """One measurement at an offered rate: a fresh server, one answer checked, an open load.
 
-The load's ramp is the warm-up. Nothing is read while the load runs: a look at every thread of a
-large pool takes its core for milliseconds, which would be seen in the latencies.
+The load's ramp is the warm-up, but for connections to a database: each is opened when there is first
+need of it, for milliseconds of CPU, and what piles up meanwhile would be the window's. Nothing is read
+while the load runs: a look at every thread of a large pool takes its core for milliseconds, which would
+be seen in the latencies.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from .load import Command, OpenLoad
 from .measurement import Bench
 from .sample import Sample
 
+WARM_S = 1.0  # of a closed loop before a window, for each connection to the database to be opened and used
 GIVE_UP_SHARE = 0.25  # of the window: a request without an answer for so long is one of a backlog
 NO_CAPACITY = "its closed loop gave no figure, so there is no rate to offer"
 
@@ -56,6 +59,9 @@ def measure(bench: Bench, step: Step, asked: Command) -> Offered:
             return Offered(None, problem, commands=commands)
         pids = server.lasting_pids()
         bench.load_children.nice = bench.plan.nice
+        if workload.database:
+            warm_up = measurement.command(bench, step, WARM_S, server.port)
+            measurement.unmeasured(bench, replace(warm_up, connections=2 * workload.db_connections))
         before_s, database_before_s = server.usage().cpu_s, backend.cpu_s()
         machine_before = bench.at_server(procfs.machine, configuration.server_cpus)
         begun = time.monotonic()
