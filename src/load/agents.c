@@ -19,6 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "coro/clock.h"
 #include "load/duration.h"
 #include "load/remote.h"
 #include "load/wire.h"
@@ -29,10 +30,12 @@ enum {
     ERROR_BYTES = 256,
     OPTIONS = 4, /* --agent --seed --share --connections */
     OPTION_BYTES = 64,
-    TEXT = 300, /* with a host name in it */
+    TEXT = 300,            /* with a host name in it */
+    ENDS_WITHIN_MS = 2000, /* after the last word, with a remote shell's in between */
 };
 
-/* Seconds. */
+/* Seconds. How long is waited goes by coro_now_ns(): hosts agree on the time of day, which may be
+ * set. */
 static const double ready_within = 30; /* a remote shell may ask a slow name server */
 static const double begins_after = 1;  /* for the word to reach all */
 static const double clocks_differ = 0.5;
@@ -62,10 +65,11 @@ struct agents {
     struct report_agent *reports;
     size_t count;
     struct figures *whole;
-    char *hosts; /* those of the order, each ended by NUL */
-    int signals; /* a signalfd */
-    double started;
-    bool stopped; /* told to stop */
+    char *hosts;    /* those of the order, each ended by NUL */
+    int signals;    /* a signalfd */
+    double started; /* Unix time of the schedule's beginning */
+    double begun;   /* the same by now_s() */
+    bool stopped;   /* told to stop */
 };
 
 /* Is that host named more than once? */
@@ -150,7 +154,7 @@ void agents_free(struct agents *agents)
     for (size_t i = 0; i < agents->count; i++) {
         struct agent *agent = &agents->agents[i];
 
-        remote_end(&agent->remote, 1);
+        remote_end(&agent->remote, 0);
         figures_free(agent->figures);
         free(agent->line);
         free(agent->name);
@@ -173,6 +177,11 @@ static double unix_time(void)
     return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
+static double now_s(void)
+{
+    return (double)coro_now_ns() / 1e9;
+}
+
 /* An agent's end without figures. The first reason is the one that is told. */
 __attribute__((format(printf, 3, 4))) static void fail(struct agents *agents, struct agent *agent,
                                                        const char *format, ...)
@@ -182,7 +191,7 @@ __attribute__((format(printf, 3, 4))) static void fail(struct agents *agents, st
     if (agent->state == FAILED)
         return;
     agent->state = FAILED;
-    remote_end(&agent->remote, 1);
+    remote_end(&agent->remote, 0);
     va_start(arguments, format);
     if (vasprintf(&agent->failure, format, arguments) < 0)
         agent->failure = NULL;
@@ -247,13 +256,15 @@ static void ended(struct agents *agents, struct agent *agent)
     int status;
 
     listen_to_errors(agent); /* which say why it ends */
-    status = remote_end(&agent->remote, 0);
+    status = remote_end(&agent->remote, ENDS_WITHIN_MS);
     if (agent->state == ALL_SAID) {
         agent->state = MEASURED;
         report->figures = agent->figures;
         report->said = complaint(agent);
     } else if (complaint(agent) != NULL) {
         fail(agents, agent, "%s", complaint(agent));
+    } else if (status < 0) {
+        fail(agents, agent, "told no figures and did not end");
     } else if (WIFSIGNALED(status)) {
         fail(agents, agent, "killed by signal %d (%s)", WTERMSIG(status),
              strsignal(WTERMSIG(status)));
@@ -312,7 +323,7 @@ static bool heard_progress(struct agent *agent, const char *line)
 /* How things stand with all that are still under way or have ended. */
 static struct progress_now all_together(const struct agents *agents)
 {
-    struct progress_now all = {.passed_s = unix_time() - agents->started};
+    struct progress_now all = {.passed_s = now_s() - agents->begun};
 
     for (size_t i = 0; i < agents->count; i++) {
         const struct progress_now *one = &agents->agents[i].now;
@@ -409,12 +420,12 @@ static void signalled(struct agents *agents)
     stop_all(agents);
 }
 
-/* Waits until one says something, or a signal comes, but no longer than until that Unix time. */
+/* Waits until one says something, or a signal comes, but no longer than until then by now_s(). */
 static int wait_for_any(struct agents *agents, double until)
 {
     size_t count = 2 * agents->count + 1;
     struct pollfd *fds = calloc(count, sizeof *fds);
-    double wait_ms = ceil((until - unix_time()) * 1e3);
+    double wait_ms = ceil((until - now_s()) * 1e3);
 
     if (fds == NULL)
         return -ENOMEM;
@@ -491,7 +502,7 @@ static int start(struct agents *agents, size_t number)
 /* Starts all and waits until they are ready. 0; -ECHILD: not all are; -ECANCELED: told to stop. */
 static int make_ready(struct agents *agents)
 {
-    double until = unix_time() + ready_within;
+    double until = now_s() + ready_within;
     int error = 0;
 
     for (size_t i = 0; i < agents->count && error == 0; i++)
@@ -501,7 +512,7 @@ static int make_ready(struct agents *agents)
             error = -ECHILD;
         else if (agents->stopped)
             error = -ECANCELED;
-        else if (unix_time() >= until)
+        else if (now_s() >= until)
             give_up_on(agents, "was not ready in time");
         else
             error = wait_for_any(agents, until);
@@ -526,10 +537,11 @@ int agents_run(struct agents *agents, agents_progress *progress, void *context)
     if (error != 0)
         return error;
     agents->started = fmax(unix_time() + begins_after, agents->order->start_at);
+    agents->begun = now_s() + agents->started - unix_time();
     snprintf(line, sizeof line, "start %.6f\n", agents->started);
     for (size_t i = 0; i < agents->count; i++)
         say(&agents->agents[i], line);
-    until = agents->started + agents->order->seconds + told_within;
+    until = agents->begun + agents->order->seconds + told_within;
     while (count_in(agents, MEASURED) + count_in(agents, FAILED) < agents->count) {
         struct progress_now now = all_together(agents);
 
@@ -537,9 +549,9 @@ int agents_run(struct agents *agents, agents_progress *progress, void *context)
             progress(context, &now);
             told = floor(now.passed_s) + 1;
         }
-        if (unix_time() >= until)
+        if (now_s() >= until)
             give_up_on(agents, "told no figures in time");
-        error = wait_for_any(agents, fmin(until, agents->started + told));
+        error = wait_for_any(agents, fmin(until, agents->begun + told));
         if (error != 0)
             return error;
     }

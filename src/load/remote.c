@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -202,7 +204,7 @@ int remote_start(struct remote *remote, const char *host, char *const *arguments
                        fcntl(remote->err, F_SETFL, O_NONBLOCK) < 0))
         error = -errno;
     if (error != 0)
-        remote_end(remote, 1);
+        remote_end(remote, 0);
 done:
     free_words(&words);
     return error;
@@ -215,7 +217,16 @@ static void close_one(int *fd)
     *fd = -1;
 }
 
-int remote_end(struct remote *remote, int at_once)
+/* A child: ended, or the time is over. */
+static void wait_for_end(pid_t pid, int within_ms)
+{
+    struct pollfd end = {.fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN};
+
+    (void)poll(&end, 1, within_ms);
+    close_one(&end.fd);
+}
+
+int remote_end(struct remote *remote, int within_ms)
 {
     int status = 0;
 
@@ -224,10 +235,14 @@ int remote_end(struct remote *remote, int at_once)
     close_one(&remote->err);
     if (remote->pid <= 0)
         return 0;
-    if (at_once)
+    if (within_ms > 0)
+        wait_for_end(remote->pid, within_ms);
+    if (waitpid(remote->pid, &status, WNOHANG) == 0) {
         kill(remote->pid, SIGKILL);
-    while (waitpid(remote->pid, &status, 0) < 0 && errno == EINTR)
-        ;
+        while (waitpid(remote->pid, &status, 0) < 0 && errno == EINTR)
+            ;
+        status = -1;
+    }
     remote->pid = 0;
     return status;
 }

@@ -22,9 +22,10 @@ struct remote {
 int remote_start(struct remote *remote, const char *host, char *const *arguments)
     __attribute__((warn_unused_result));
 
-/* Closes the pipes and waits for the end, which the end of its input brings about. at_once: kills
- * it (of a remote shell that is the local half). Returns waitpid()'s status; 0 of none. */
-int remote_end(struct remote *remote, int at_once);
+/* Closes the pipes and waits for the end, which the end of its input brings about, but no longer
+ * than so many milliseconds: then kills it (of a remote shell that is the local half). Returns
+ * waitpid()'s status, -1 of one that had to be killed, 0 of none. */
+int remote_end(struct remote *remote, int within_ms);
 
 /* A word as a shell reads it, in quotes; to be freed by the caller, NULL without memory. */
 char *remote_quoted(const char *word) __attribute__((warn_unused_result));

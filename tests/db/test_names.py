@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: MIT
 """A name server that is silent costs a request no more than --db-timeout, and nobody else anything."""
 
-import subprocess
 import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator
 
 import pytest
 
+from support import preload
 from support.client import message
 from support.configurations import Configuration, only
 from support.database import databases, is_unavailable, read_row, read_rows
 from support.fake_redis import FakeRedis
 from support.server import Launcher
-from support.variant import ROOT, patience
+from support.variant import patience
 from support.waiting import eventually
 
 each_kind = only("prefork", "threads", "coro", "prefork-connection")
@@ -23,10 +23,7 @@ MOMENT_S = 1.0
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("names") / "silent_names.so"
-    source = ROOT / "tests" / "support" / "silent_names.c"
-    subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-O1", "-o", made, source, "-ldl"], check=True)
-    return made
+    return preload.built("silent_names", tmp_path_factory.mktemp("names"))
 
 
 @pytest.fixture

@@ -14,12 +14,13 @@ from typing import Any, Dict, List
 
 import pytest
 
+from support import preload
 from support.client import fetch
 from support.configurations import Configuration, only
 from support.contained import Contain, Contained
 from support.limits import quota_of_one_core
 from support.processes import memory_bytes
-from support.variant import ROOT, VARIANT
+from support.variant import VARIANT
 from support.waiting import eventually
 
 pytestmark = [
@@ -43,10 +44,7 @@ def thousand_million(tmp_path_factory: pytest.TempPathFactory) -> str:
     allowed = ["prlimit", f"--nofile={THOUSAND_MILLION}:{THOUSAND_MILLION}", "true"]
     if subprocess.run(allowed, capture_output=True, check=False).returncode == 0:
         return f"ulimit -n {THOUSAND_MILLION}"
-    made = tmp_path_factory.mktemp("limit") / "wide_limit.so"
-    source = ROOT / "tests/support/wide_limit.c"
-    subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-O1", "-o", made, source], check=True)
-    return f"export LD_PRELOAD={made}"
+    return f"export LD_PRELOAD={preload.built('wide_limit', tmp_path_factory.mktemp('limit'))}"
 
 
 def one_core() -> str:

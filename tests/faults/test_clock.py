@@ -2,7 +2,6 @@
 """The clock on the wall is set while the server runs: only the Date field notices."""
 
 import signal
-import subprocess
 from email.utils import parsedate_to_datetime
 from functools import partial
 from pathlib import Path
@@ -10,27 +9,20 @@ from typing import Tuple
 
 import pytest
 
+from support import preload
 from support.client import message
 from support.load import Load
 from support.server import Launcher, Server
-from support.variant import ROOT, VARIANT
 from support.waiting import eventually
 
 DAY = 24 * 3600
 
-pytestmark = pytest.mark.skipif(
-    VARIANT != "release", reason="a sanitizer must be the first library"
-)
+pytestmark = preload.needs_release
 
 
 @pytest.fixture(scope="session")
 def wall_clock(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library to preload."""
-    library = tmp_path_factory.mktemp("clock") / "wall_clock.so"
-    source = ROOT / "tests" / "support" / "wall_clock.c"
-    subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-O1", "-o", library, source],
-                   check=True)
-    return library
+    return preload.built("wall_clock", tmp_path_factory.mktemp("clock"))
 
 
 def _date(server: Server) -> float:

@@ -14,16 +14,14 @@ from typing import Callable, Dict, List
 
 import pytest
 
-from support import processes
+from support import preload, processes
 from support.client import Connection
 from support.configurations import CONFIGURATIONS, NONE, POOL, Configuration, only, per_request, supported
 from support.server import Launcher, Server
-from support.variant import BINARY, ROOT, VARIANT, patience
+from support.variant import BINARY, patience
 from support.waiting import eventually
 
-pytestmark = pytest.mark.skipif(
-    VARIANT != "release", reason="a sanitizer must be the first library"
-)
+pytestmark = preload.needs_release
 
 WATCHING = [c for c in CONFIGURATIONS if supported(c) and not c.name.endswith("-lock")]  # by epoll
 GET = b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -31,11 +29,7 @@ GET = b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
 
 @pytest.fixture(scope="session")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The library to preload."""
-    made = tmp_path_factory.mktemp("kernel") / "refusing_kernel.so"
-    source = ROOT / "tests" / "support" / "refusing_kernel.c"
-    subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-O1", "-o", made, source], check=True)
-    return made
+    return preload.built("refusing_kernel", tmp_path_factory.mktemp("kernel"))
 
 
 class Kernel:

@@ -17,7 +17,7 @@ import pytest
 from hdr import decode, highest_ns, percentile_ns
 from loading import BAD_USAGE, NOTHING, VOID, errors, finish, load, refused, start
 from staged import Staged
-from support import namespaces, sshd
+from support import namespaces, preload, processes, sshd
 from support.namespaces import ADDRESS
 from support.variant import BINARY, LOAD, patience
 from support.waiting import eventually
@@ -85,21 +85,10 @@ def test_a_run_by_itself_names_no_agents() -> None:
         assert "agents" not in load(*ASKED, server.url).figures
 
 
-def children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
 def begun(server: Staged, process: subprocess.Popen[str], count: int) -> list[int]:
     """The pids of so many agents, when requests come."""
     eventually("some requests", lambda: len(server.requests) >= 50, within=30)
-    agents = children(process.pid)
+    agents = processes.children(process.pid)
     assert len(agents) == count
     return agents
 
@@ -130,7 +119,7 @@ def test_a_signal_stops_all_and_tells_what_was_measured(number: signal.Signals) 
     assert figures["requests"] == figures["answered"] == len(server.requests) >= 50
     assert all(agent["failure"] is None for agent in figures["agents"])
     check_merged(figures)
-    assert not any(running(pid) for pid in agents)
+    assert not any(processes.alive(pid) for pid in agents)
 
 
 def test_no_agent_goes_on_without_who_asked() -> None:
@@ -139,7 +128,7 @@ def test_no_agent_goes_on_without_who_asked() -> None:
         agents = begun(server, process, 2)
         process.kill()
         process.communicate()
-        eventually("no agent", lambda: not any(running(pid) for pid in agents), within=15)
+        eventually("no agent", lambda: not any(processes.alive(pid) for pid in agents), within=15)
 
 
 def test_one_that_gives_up_ends_all() -> None:
@@ -150,6 +139,21 @@ def test_one_that_gives_up_ends_all() -> None:
         figures = load(*LONG, "--give-up=0.3", server.url).figures
     assert figures["stopped"] == "give-up" and figures["seconds"] < 60
     assert errors(figures) == {"unfinished": figures["requests"]}
+
+
+@preload.needs_release
+def test_a_clock_that_is_set_ends_no_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    offset = tmp_path / "offset"
+    offset.write_text("+0")
+    monkeypatch.setenv("LD_PRELOAD", str(preload.built("wall_clock", tmp_path)))
+    monkeypatch.setenv("WALL_CLOCK_OFFSET", str(offset))
+    with Staged() as server:
+        process = start("--rate=500", "--duration=1", "--agents=local,local", server.url)
+        begun(server, process, 2)
+        offset.write_text("+3600")
+        figures = finish(process).figures
+    assert [agent["failure"] for agent in figures["agents"]] == [None, None]
+    assert figures["requests"] == figures["answered"] == 500
 
 
 def test_it_begins_when_told() -> None:
@@ -181,6 +185,15 @@ def test_a_shell_that_fails_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOAD_SSH", "/nonexistent/shell")
     status, said = refused("--rate=1", "--agents=a", "http://127.0.0.1:1/")
     assert (status, said) == (NOTHING, "load: agent a: could not be started: No such file or directory\n")
+
+
+def test_one_that_does_not_end_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "shell"
+    script.write_text("#!/bin/sh\nexec >&-\nexec sleep 1000\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("LOAD_SSH", str(script))
+    status, said = refused("--rate=1", "--agents=a", "http://127.0.0.1:1/")
+    assert (status, said) == (NOTHING, "load: agent a: told no figures and did not end\n")
 
 
 def test_openssh_is_such_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,14 +5,13 @@ import json
 import selectors
 import signal
 import socket
-import subprocess
 from functools import partial
 from pathlib import Path
 from typing import Iterator, List
 
 import pytest
 
-from support import processes
+from support import preload, processes
 from support.client import Closed, Connection, message
 from support.configurations import Configuration
 from support.load import Load
@@ -157,12 +156,10 @@ def test_what_lies_behind_urgent_data_is_served_in_the_end(stops: bool) -> None:
             assert half.read_response().status == 200
 
 
-@pytest.mark.skipif(VARIANT != "release", reason="a sanitizer must be the first library")
+@preload.needs_release
 def test_no_bell_is_rung_that_has_gone(tmp_path: Path) -> None:
     """At the end, by a watch that is slow to ring them all."""
-    library = tmp_path / "late_bells.so"
-    source = ROOT / "tests" / "support" / "late_bells.c"
-    subprocess.run(["cc", "-D_GNU_SOURCE", "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
+    library = preload.built("late_bells", tmp_path)
     launcher = Launcher(Configuration("stealing", ("--model=stealing", "--workers=2")))
     try:
         server = launcher(environment={"LD_PRELOAD": str(library)})
