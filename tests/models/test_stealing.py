@@ -16,7 +16,7 @@ from support.client import Closed, Connection, message
 from support.configurations import Configuration
 from support.load import Load
 from support.server import Launcher, Server
-from support.variant import ROOT, VARIANT, patience
+from support.variant import patience
 from support.waiting import eventually
 
 WHOAMI = message("GET", "/whoami")
