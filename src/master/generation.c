@@ -5,6 +5,7 @@
 #include "master/generation.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -257,6 +258,8 @@ void generation_retire(struct generation *g, const struct generation *next, bool
     g->superseded = own_pool && next != NULL && next->plan.arg == g->plan.arg;
     if (take_backlog && g->listener == LISTENER_ATTENDED) {
         server_turn_away(&g->server);
+        /* Handshakes under way end in the backlog, before anybody looks there for the last time. */
+        (void)poll(NULL, 0, HANDSHAKE_MS);
         g->listener = LISTENER_LEFT;
         g->shut_ms = own_pool ? io_now_ms() + HANDSHAKE_MS : (io_now_ms() + times.kill_ms) / 2;
     }
