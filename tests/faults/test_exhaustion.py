@@ -14,6 +14,7 @@ from typing import List
 
 import pytest
 
+from support import processes
 from support.checked import Checked
 from support.client import Connection, message
 from support.configurations import NAMES, only, per_request
@@ -308,6 +309,7 @@ def test_no_memory_for_connections(launch: Launcher) -> None:
     workers = server.wait_for_workers()
     with server.connect(60) as connected:
         _serves([connected])
+        eventually("they sleep", lambda: all(processes.state(pid) == "S" for pid in workers))  # stacks are freed
         _limit_memory(server)
         try:
             if waits:
