@@ -3,10 +3,21 @@
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
-from support.server import Launcher
+from support.server import Launcher, Server
 from support.waiting import eventually
+
+
+def _is_held(server: Server, path: Path) -> bool:
+    """A process of the server has it open."""
+    for pid in [server.pid, *server.worker_pids()]:
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed since
+                if os.readlink(descriptor) == str(path):
+                    return True
+    return False
 
 
 def test_access_log(launch: Launcher, tmp_path: Path) -> None:
@@ -31,6 +42,7 @@ def test_access_log(launch: Launcher, tmp_path: Path) -> None:
         return log.exists() and b"/json" in log.read_bytes()
 
     eventually("lines come in the new file", reopened)
+    eventually("nobody holds the old file", lambda: not _is_held(server, old))
     size = old.stat().st_size
     with server.connect() as connection:
         for _ in range(5):

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from functools import partial
 from typing import List
 
 from support import processes
@@ -171,7 +172,8 @@ def test_who_was_replaced_by_an_upgrade_is_no_lame_duck(launch: Launcher) -> Non
     with server.connect() as old:
         assert old.get("/readyz").status == 200
         server.upgrade()
-        answer = old.get("/readyz")  # by the old server: the service is ready all the same
+        # By the old server, until it is told and after: the service is ready all the same.
+        answer = eventually("it is the last", partial(old.get, "/readyz"), lambda a: a.status != 200 or a.closes)
         assert answer.status == 200 and answer.closes
         server.wait_for_old()
     assert server.get("/readyz").status == 200

@@ -99,7 +99,7 @@ def test_too_many_to_start(configuration: Configuration, launch: Launcher) -> No
         os.fchmod(file.fileno(), 0o644)
         server = launch(
             f"--config={file.name}", "--db=sqlite::memory:", expected=["cannot start", "while starting", "reload: "],
-            prefix=["prlimit", "--nproc=60", "setpriv", "--reuid=64123", "--clear-groups"],
+            prefix=["prlimit", "--nproc=60", "setpriv", f"--reuid={100000 + os.getpid()}", "--clear-groups"],
             model_options=[o for o in configuration.options if "workers" not in o])
         workers = server.worker_pids()
         file.write("workers = 500\n")

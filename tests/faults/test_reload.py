@@ -73,13 +73,9 @@ def test_request_in_progress_survives_a_reload(launch: Launcher) -> None:
     server = launch()
     workers = server.wait_for_workers()
     with server.connect() as connection:
-        connection.send(message("GET", "/sleep?ms=1000"))
-        if not server.configuration.per_connection:
-            eventually("it is being served", server.contexts, lambda n: n == 1)
-        else:
-            server.get("/hello")
-        server.signal(signal.SIGHUP)
-        assert connection.read_response().text == "slept 1000\n"
+        connection.begin()
+        reload(server)
+        connection.finish()
     server.wait_for_workers(but=workers)
     assert server.get("/hello").status == 200
 
@@ -263,11 +259,10 @@ def test_listening_elsewhere(launch: Launcher, tmp_path: Path) -> None:
     server = launch(f"--config={file}", listen=None)
     with server.connect() as connection:
         assert connection.get("/hello").status == 200
-        connection.send(message("GET", "/sleep?ms=300"))
-        eventually("it is being served", server.contexts, lambda n: n >= 1)
+        connection.begin()
         file.write_text(f"listen = unix:{new}\n")
         reload(server)
-        assert connection.read_response().text == "slept 300\n"
+        connection.finish()
     eventually("the old path is gone", lambda: not old.exists())
     server.address = str(new)
     assert server.get("/hello").status == 200
@@ -368,14 +363,13 @@ def test_stop_during_a_reload(launch: Launcher) -> None:
         server = launch()
         with server.connect() as connection:
             assert connection.get("/hello").status == 200
-            connection.send(message("GET", "/sleep?ms=300"))
-            eventually("it is being served", server.contexts, lambda n: n >= 1)
+            connection.begin()
             with server.connect() as pause:
                 server.signal(signal.SIGHUP)
                 if delay:
                     pause.get(f"/sleep?ms={delay}")
                 server.signal(signal.SIGTERM)
-            assert connection.read_response().text == "slept 300\n"
+            connection.finish()
         assert server.wait() == 0
 
 
@@ -383,16 +377,14 @@ def test_reload_while_stopping(launch: Launcher) -> None:
     """It is said that it is ignored, and the request in progress goes on."""
     server = launch()
     with server.connect() as connection:
-        connection.send(message("POST", "/echo", "Content-Length: 10", body=b"12345"))
-        assert connection.read_head().status == 200
+        connection.begin()
         server.signal(signal.SIGTERM)
         eventually("it has begun to stop", server.refuses)
         server.signal(signal.SIGHUP)
         server.wait_for_line("SIGHUP ignored: this server is finishing")
         server.signal(signal.SIGUSR2)
         server.wait_for_line("SIGUSR2 ignored: this server is finishing")
-        connection.send(b"67890")
-        assert connection.read_bytes(10) == b"1234567890"
+        connection.finish()
     assert server.wait() == 0
 
 

@@ -23,13 +23,13 @@ TRIALS = 4
 RECENT_S = 0.25  # since the last answer, or the connecting
 
 
-def _in_flight(server: Server, target: str, count: int = IN_FLIGHT) -> List[Connection]:
+def _in_flight(server: Server, request: bytes, count: int = IN_FLIGHT) -> List[Connection]:
     """So many connections, each with a request that a context is serving."""
     connections = [server.connect(15) for _ in range(count)]
     for connection in connections:
         assert connection.get("/hello").status == 200
     for connection in connections:
-        connection.send(message("GET", target))
+        connection.send(request)
     # Asked on one connection, so that nothing of the asking but itself is counted; and twice,
     # as a context may still be leaving the quick request.
     with server.connect() as asking:
@@ -39,10 +39,8 @@ def _in_flight(server: Server, target: str, count: int = IN_FLIGHT) -> List[Conn
 
 
 def _half_asked(server: Server) -> Connection:
-    """One whose request is being served, until its other half is sent: 67890."""
     connection = server.connect(15)
-    connection.send(message("POST", "/echo", "Content-Length: 10", body=b"12345"))
-    assert connection.read_head().status == 200
+    connection.begin()
     return connection
 
 
@@ -78,13 +76,15 @@ def test_who_waits_for_a_place_is_served_before_it_closes(launch: Launcher) -> N
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
 def test_requests_in_progress_are_finished(launch: Launcher, number: int) -> None:
     server = launch()
-    busy = _in_flight(server, "/sleep?ms=1000")
+    busy = _in_flight(server, message("POST", "/echo", "Content-Length: 5"))  # answered when its body comes
     try:
         began = time.monotonic()
         server.signal(number)
+        eventually("it has begun to stop", server.refuses)
         for connection in busy:
-            answer = connection.read_response()
-            assert answer.text == "slept 1000\n"
+            connection.send(b"hello")
+            answer = connection.read_response("POST")
+            assert answer.text == "hello"
             assert answer.closes
             assert connection.read_to_end() == b""
         assert server.wait() == 0
@@ -107,8 +107,8 @@ def test_idle_connections_are_closed(launch: Launcher) -> None:
         for connection in unused + used:
             assert connection.read_to_end() == b""
         assert processes.alive(server.pid)
-        busy.send(b"67890")
-        assert busy.read_to_end().endswith(b"67890")
+        busy.finish()
+        assert busy.read_to_end() == b""
         assert server.wait() == 0
     finally:
         _close(unused + used + [busy])
@@ -135,8 +135,8 @@ def test_no_connection_is_accepted_any_more(launch: Launcher) -> None:
     with _half_asked(server) as busy:
         server.signal(signal.SIGTERM)
         eventually("a new connection is refused", server.refuses)
-        busy.send(b"67890")
-        assert busy.read_to_end().endswith(b"67890")
+        busy.finish()
+        assert busy.read_to_end() == b""
     assert server.wait() == 0
 
 
@@ -277,7 +277,7 @@ def test_under_load(launch: Launcher) -> None:
 
 def test_second_signal_stops_at_once(launch: Launcher) -> None:
     server = launch("--shutdown-timeout=60")
-    busy = _in_flight(server, "/sleep?ms=50000", 3)
+    busy = _in_flight(server, message("GET", "/sleep?ms=50000"), 3)
     try:
         began = time.monotonic()
         workers = server.worker_pids()
@@ -299,7 +299,7 @@ def test_second_signal_stops_at_once(launch: Launcher) -> None:
 def test_shutdown_timeout(launch: Launcher) -> None:
     """What does not end in time is cut off; the exit status is 0 all the same."""
     server = launch("--shutdown-timeout=0.5")
-    busy = _in_flight(server, "/sleep?ms=50000", 3)
+    busy = _in_flight(server, message("GET", "/sleep?ms=50000"), 3)
     try:
         began = time.monotonic()
         server.signal(signal.SIGTERM)

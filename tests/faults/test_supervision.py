@@ -260,6 +260,7 @@ def test_requests_in_flight_at_a_stop(launch: Launcher) -> None:
         with server.connect() as asking:
             eventually("all are being served", partial(_in_use, asking), lambda n: n >= count)
         server.signal(signal.SIGTERM)
+        eventually("it has begun to stop", server.refuses)
         # On a busy machine some may have been answered by now.
         in_time = time.monotonic() - began < ms / 1000
         for connection in connections:
@@ -275,17 +276,23 @@ def test_requests_in_flight_at_a_stop(launch: Launcher) -> None:
 @only("coro", "stealing", "coro-2", "coro-connection")
 def test_cancelled_at_the_deadline(launch: Launcher) -> None:
     """What has not finished is cancelled in its wait and unwinds: each answers 503."""
-    server = launch("--shutdown-timeout=1")
+    server = launch("--shutdown-timeout=2")
     connections = [server.connect() for _ in range(20)]
     try:
         for connection in connections:
             connection.send(message("GET", "/sleep?ms=50000"))
         eventually("all are being served", server.contexts, lambda n: n >= 20)
         server.signal(signal.SIGTERM)
+        eventually("it has begun to stop", server.refuses)
+        server.signal(signal.SIGHUP)
+        server.wait_for_line("SIGHUP ignored: this server is finishing")  # all are told by then
+        server.signal(signal.SIGSTOP)  # it would kill a worker that gets a core 50 ms late
         for connection in connections:
             answer = connection.read_response()
             assert answer.status == 503 and answer.closes
+        eventually("its workers have ended", server.worker_pids, lambda pids: not pids)
     finally:
+        server.signal(signal.SIGCONT)
         for connection in connections:
             connection.close()
     assert server.wait() == 0

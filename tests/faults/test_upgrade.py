@@ -66,12 +66,16 @@ def test_request_in_progress(launch: Launcher) -> None:
     server = launch()
     with server.connect() as connection:
         assert connection.get("/hello").status == 200
-        connection.send(message("GET", "/sleep?ms=1000"))
+        connection.send(message("POST", "/echo", "Content-Length: 5"))  # its answer begins when its body comes
         eventually("it is being served", server.contexts, lambda n: n >= 1)
         server.upgrade()
+        server.wait_for_line("this one finishes what it has begun")
+        server.process.send_signal(signal.SIGHUP)  # which is refused once its workers are told
+        server.wait_for_line("SIGHUP ignored: this server is finishing")
         assert server.get("/hello").status == 200
-        answer = connection.read_response()
-        assert answer.text == "slept 1000\n" and answer.closes
+        connection.send(b"hello")
+        answer = connection.read_response("POST")
+        assert answer.text == "hello" and answer.closes
     server.wait_for_old()
 
 
@@ -185,10 +189,9 @@ def test_stop_during_an_upgrade(launch: Launcher, binary: Path) -> None:
     eventually("the new program runs", script.exists)
     pid = int(script.read_text())
     with server.connect() as connection:
-        connection.send(message("GET", "/sleep?ms=300"))
-        eventually("it is being served", server.contexts, lambda n: n >= 1)
+        connection.begin()
         server.signal(signal.SIGTERM)
-        assert connection.read_response().text == "slept 300\n"
+        connection.finish()
     assert server.wait() == 0
     eventually("the new program has ended", lambda: not processes.alive(pid))
 

@@ -226,6 +226,15 @@ class Connection:
         del self.buffer[:end]
         return head
 
+    def begin(self) -> None:
+        """A request that is being served, its answer's head is here, until finish() sends the rest."""
+        self.send(message("POST", "/echo", "Content-Length: 10", body=b"12345"))
+        assert self.read_head().status == 200
+
+    def finish(self) -> None:
+        self.send(b"67890")
+        assert self.read_bytes(10) == b"1234567890"
+
     def read_bytes(self, count: int) -> bytes:
         while len(self.buffer) < count:
             if self.ended:
