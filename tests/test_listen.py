@@ -231,13 +231,16 @@ def test_ipv6(launch: Launcher) -> None:
 @only("coro")
 def test_all_of_ipv6_is_not_ipv4(launch: Launcher) -> None:
     """An IPv4 server can have the same port, whatever net.ipv6.bindv6only says."""
-    six = launch("--allow-root", listen="[::]:0")
-    port = int(six.listen.rsplit(":", 1)[1])
-    assert fetch(("::1", port), "/hello").status == 200
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", port))
-    four = launch("--allow-root", listen=f"0.0.0.0:{port}")
-    assert four.get("/hello").status == 200
+    with socket.socket() as kept:  # it does not listen, and nobody else is given its port meanwhile
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("0.0.0.0", 0))
+        port = kept.getsockname()[1]
+        launch("--allow-root", listen=f"[::]:{port}")
+        assert fetch(("::1", port), "/hello").status == 200
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+        four = launch("--allow-root", listen=f"0.0.0.0:{port}")
+        assert four.get("/hello").status == 200
 
 
 def _link_local() -> Optional[str]:

@@ -12,6 +12,7 @@ from typing import Callable, Iterator
 
 import pytest
 
+from support.client import message
 from support.configurations import Configuration
 from support.server import Launcher, Server
 from support.variant import ROOT, VARIANT, patience
@@ -147,10 +148,12 @@ def test_a_stop_drains(launch: Callable[..., Server]) -> None:
     server = launch()
     with server.connect() as idle, server.connect() as busy:
         assert idle.get("/hello").status == 200
-        busy.send(SLOW_REQUEST)
-        eventually("both are counted", server.contexts, lambda count: count == 2)
+        busy.send(message("POST", "/echo", "Expect: 100-continue", "Content-Length: 1"))
+        assert busy.read_head().status == 100  # it is served, and not answered before its body comes
         server.signal(signal.SIGTERM)
-        answer = busy.read_response()
+        eventually("it is stopping", server.refuses)
+        busy.send(b"x")
+        answer = busy.read_response("POST")
         assert (answer.status, answer.closes) == (200, True)
         assert idle.read_to_end() == b""
         assert server.wait() == 0

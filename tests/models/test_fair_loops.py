@@ -25,7 +25,7 @@ HELLO = message("GET", "/hello")
 @pytest.fixture(params=(2, 4))
 def loops(request: pytest.FixtureRequest) -> Iterator[Server]:
     count: int = request.param
-    server = Server(Configuration(f"coro-{count}", ("--model=coro", f"--workers={count}")))
+    server = Server(Configuration(f"coro-{count}", ("--model=coro", f"--workers={count}", "--stopped-timeout=60")))
     try:
         yield server
         server.stop()
@@ -50,7 +50,9 @@ def close_all(server: Server, connections: List[Connection]) -> None:
 
 def test_connections_that_come_one_by_one(loops: Server) -> None:
     connections = []
+    pids = loops.worker_pids()
     for _ in range(CONNECTIONS):
+        eventually("no loop waits for a core", lambda: all(processes.state(pid) == "S" for pid in pids))
         connections.append(loops.connect())
         assert connections[-1].get("/hello").status == 200
     found = shares(loops)

@@ -128,7 +128,7 @@ def watch(server: Server, load: Load, seconds: float) -> None:
     looks: Dict[Tuple[int, float], int] = {}  # by request: at how many in turn it has waited
     while time.monotonic() < until or max(looks.values(), default=0) > 1:
         pids = server.worker_pids()
-        asleep = pids and all(processes.state(pid) == "S" for pid in pids)
+        asleep = pids and all(processes.state(pid) == "S" for pid in [server.pid, *pids])  # the master mends
         asked = [(client.number, client.asked_at) for client in load.clients if client.asked_at != 0]
         looks = {request: looks.get(request, 0) + 1 for request in asked} if asleep else {}
         assert max(looks.values(), default=0) < 20, f"all workers sleep, and {looks} wait"

@@ -17,6 +17,8 @@ from support.server import Launcher, Server
 from support.variant import VARIANT
 from support.waiting import eventually
 
+HALF_A_REQUEST = message("POST", "/echo", "Content-Length: 2", body=b"a")
+
 
 def _who(connection: Connection) -> Dict[str, Any]:
     who: Dict[str, Any] = json.loads(connection.get("/whoami").text)
@@ -73,9 +75,10 @@ def test_a_coroutine_is_made_and_nothing_kept(launch: Launcher, dispatch: str) -
 def test_processes_are_the_spawners(server: Server) -> None:
     (spawner,) = server.worker_pids()
     with server.connect() as connection:
-        connection.send(message("GET", "/sleep?ms=300"))
+        connection.send(HALF_A_REQUEST)
         _children(spawner, 1)
-        assert connection.read_response().status == 200
+        connection.send(b"b")
+        assert connection.read_response("POST").body == b"ab"
     _children(spawner, 0)
 
 
@@ -91,16 +94,20 @@ def test_a_burst_makes_no_more_than_workers(launch: Launcher) -> None:
 
 
 def _busy(server: Server, count: int) -> List[Connection]:
+    """Each in a request that ends when its client says so."""
     clients = [server.connect(20) for _ in range(count)]
     for client in clients:
-        client.send(message("GET", "/sleep?ms=1500"))
+        client.send(HALF_A_REQUEST)
     eventually("all are in a request", server.contexts, lambda n: n == count)
     return clients
 
 
 def _fails(client: Connection) -> bool:
     try:
-        client.read_response()
+        client.send(b"b")
+        client.read_response("POST")
+    except (BrokenPipeError, ConnectionResetError):
+        return True
     except Closed as closed:
         assert "timed out" not in str(closed), "neither answered nor closed"
         return True
@@ -144,8 +151,8 @@ def test_processes_die_with_the_spawner(launch: Launcher) -> None:
     clients = _busy(server, 3)
     left = _children(spawner, len(clients))
     os.kill(spawner, signal.SIGKILL)
-    assert all(_fails(client) for client in clients)
     eventually("they are dead", lambda: not any(map(processes.alive, left)))
+    assert all(_fails(client) for client in clients)
     server.wait_for_workers(but=[spawner])
     assert server.get("/hello").status == 200
     eventually("nobody is counted", lambda: (server.open_connections(), server.contexts()),

@@ -116,6 +116,7 @@ def test_a_connection_takes_its_worker(launch: Launcher) -> None:
     """The textbook variant: as many connections are served as there are workers."""
     server = launch()
     with Load(server.address, 64, pause=0.005) as load:
+        eventually("all workers serve", lambda: sum(client.answers > 0 for client in load.clients) >= POOL, within=20)
         time.sleep(1.5)  # the length of the trial
     assert not load.failures
     assert sum(1 for client in load.clients if client.answers > 0) == POOL

@@ -28,6 +28,16 @@ static void a_connection_is_served_parked_and_forgotten(void **state)
     assert_int_equal(atomic_load(&rig->server.shared->contexts_peak), 1);
 }
 
+/* How many are parked unwatched. */
+static int32_t count_unwatched(const struct rig *rig)
+{
+    int32_t count = 0;
+
+    for (int fd = 0; fd < RIG_DESCRIPTORS; fd++)
+        count += rig_owner(rig, fd) == OWNER_UNWATCHED;
+    return count;
+}
+
 /* Under load nobody is idle: whoever ends looks after those before. */
 static void many_that_end_are_all_looked_at(void **state)
 {
@@ -41,6 +51,7 @@ static void many_that_end_are_all_looked_at(void **state)
         close(rig_say_goodbye(rig, &fd));
     rig_wait(atomic_load(&rig->pool->lot->unwatched_so_far) == 3 * LOT_UNWATCHED);
     rig_wait(rig_open(rig) <= LOT_UNWATCHED + 1);
+    rig_wait(count_unwatched(rig) == rig_open(rig)); /* no worker is on its way with one */
     pool_sweep(rig->pool, &rig->master_io);
     rig_wait(rig_open(rig) == 0);
 }
