@@ -39,6 +39,7 @@ def test_never_more_connections(
     """
     server = launch(f"--db={postgres.uri}", f"--db-connections={connections}", "--db-timeout=20")
     clients = 8 if configuration.pool else 32
+    eventually("none of another server's", lambda: server_connections(postgres), lambda n: n == 0)
     seen = 0
     with Askers(server.address, clients) as askers:
         while askers.right < fewer(300):
@@ -57,6 +58,7 @@ def test_no_more_when_nobody_waits_any_longer(
     run out of time, one after another, are no more connections than told either."""
     server = launch(f"--db={postgres.uri}", f"--db-connections={FEW}", "--db-timeout=0.8")
     connections = [server.connect(timeout=20) for _ in range(min(configuration.width, 12))]
+    eventually("none of another server's", lambda: server_connections(postgres), lambda n: n == 0)
     seen: List[int] = []
     done = threading.Event()
 

@@ -20,12 +20,17 @@ DEPLOY = ROOT / "deploy"
 LAME_DUCK_S = 4  # longer than HAProxy takes to see a 503 twice
 # Users, folders and sockets of the system, which the tests leave alone.
 SYSTEMS = re.compile(r"^ *(user|group|chroot|stats socket) .*\n", re.MULTILINE)
+KEPT: List[socket.socket] = []
 SERVERS = re.compile(r"(?s)(?<=# BEGIN servers\n).*?(?=^ *# END servers)", re.MULTILINE)
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
+    """That nobody else is given who asks for any, until the tests end: a socket keeps it that does not listen."""
+    kept = socket.socket()
+    kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    kept.bind(("127.0.0.1", 0))
+    KEPT.append(kept)
+    return int(kept.getsockname()[1])
 
 
 def haproxy(port: int, servers: Sequence[int]) -> str:

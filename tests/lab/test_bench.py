@@ -51,8 +51,9 @@ def below(pid: int) -> list[int]:
 
 
 def left_over() -> Any:
-    """Processes of this test's making that still run."""
-    return sorted(set(below(os.getpid())) - BEFORE)
+    """Processes of this test's making that still run; what a database of other tests starts meanwhile is none."""
+    others = {None, *BEFORE}  # None: it has ended since
+    return sorted(pid for pid in set(below(os.getpid())) - BEFORE if procfs.parent_of(pid) not in others)
 
 
 BEFORE: set[int] = set()

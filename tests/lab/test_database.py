@@ -114,8 +114,8 @@ def test_a_slow_database_waits_before_each_row_and_only_where_it_is_asked_for() 
         made_one.refill(workload, sorted(os.sched_getaffinity(0)))
         uri, _, total = (option.split("=", 1)[1] for option in made_one.options(workload))
         spent = "SELECT extract(epoch FROM clock_timestamp() - statement_timestamp())"
-        told = [
-            float(databases.psql(uri, f"{spent} FROM world WHERE id = {number}"))
+        told = [  # the second time, when the connection has looked the tables up
+            float(databases.psql(uri, f"{spent} FROM world WHERE id = {number};\n" * 2).split()[-1])
             for number in range(1, 6)
         ]
         return min(told), float(total)

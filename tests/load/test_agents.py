@@ -158,7 +158,7 @@ def test_a_clock_that_is_set_ends_no_run(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_it_begins_when_told() -> None:
     with Staged() as server:
-        begin = time.time() + 3
+        begin = time.time() + patience(3)
         process = start(*ASKED, "--agents=local", f"--start-at={begin}", server.url)
         eventually("the first request", lambda: server.requests, within=30)
         assert time.time() >= begin

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from loading import errors, finish, load, prefer, start
+from loading import errors, finish, prefer, start
 from schedule import arrivals, lindley, pollaczek_khinchine
 from staged import KEEP, Staged
 from support.variant import ROOT, VARIANT, patience
@@ -77,7 +77,8 @@ def test_requests_are_made_when_the_schedule_says() -> None:
 
     def attempt() -> None:
         with Staged(lambda _request: (b"", KEEP)) as server:
-            figures = load("--rate=100", "--duration=1", "--seed=5", "--drain=0", server.url).figures
+            arguments = ("--rate=100", "--duration=1", "--seed=5", "--drain=0")
+            figures = finish(start(*arguments, server.url, preferred=True)).figures
         assert errors(figures) == {"unfinished": 100}
         counted = decode(figures["latency_us"]["hdr"])
         ages = [age for age in sorted(counted, reverse=True) for _ in range(counted[age])]
