@@ -9,7 +9,7 @@ from functools import partial
 from typing import List
 
 from support import processes
-from support.client import Closed, message
+from support.client import Closed, Response, message
 from support.configurations import only
 from support.server import Launcher, Server
 from support.variant import patience
@@ -166,6 +166,10 @@ def test_a_reload_under_way_is_given_up(launch: Launcher) -> None:
     assert server.wait() == 0
 
 
+def _is_unready_or_last(answer: Response) -> bool:
+    return answer.status != 200 or answer.closes
+
+
 @only("prefork", "threads", "coro")
 def test_who_was_replaced_by_an_upgrade_is_no_lame_duck(launch: Launcher) -> None:
     server = launch(LONG)
@@ -173,7 +177,7 @@ def test_who_was_replaced_by_an_upgrade_is_no_lame_duck(launch: Launcher) -> Non
         assert old.get("/readyz").status == 200
         server.upgrade()
         # By the old server, until it is told and after: the service is ready all the same.
-        answer = eventually("it is the last", partial(old.get, "/readyz"), lambda a: a.status != 200 or a.closes)
+        answer = eventually("it is the last", partial(old.get, "/readyz"), _is_unready_or_last)
         assert answer.status == 200 and answer.closes
         server.wait_for_old()
     assert server.get("/readyz").status == 200
