@@ -61,7 +61,6 @@ CLOSE_BUDGETS = [
 TICKS = 0.25  # what the master and the clock may add on a machine that takes long over it
 AT_MOST_BESIDE = 0.05  # where the keeper changes, or a leader that tracing holds up is helped
 ATTEMPTS = 3
-BY_THE_CLOCK = ("poll", "clock_gettime")  # a keeper's at a tick: does work wait, and who left the cores time
 SAME = {"epoll_pwait": "epoll_wait", "ppoll": "poll"}  # where the architecture has no other
 
 pytestmark = [
@@ -103,7 +102,7 @@ def _check(measure: "Callable[[], Calls]", budget: Budget) -> None:
     over: "dict[str, str]" = {}
     for _ in range(ATTEMPTS):
         over = _over(measure(), budget)
-        if not any(isinstance(_each(name, budget), EachMs) or SAME.get(name, name) in BY_THE_CLOCK for name in over):
+        if not any(isinstance(_each(name, budget), EachMs) for name in over):
             break
     assert not over, "; ".join(over.values())
 

@@ -17,8 +17,6 @@ from support.server import Launcher, Server
 from support.variant import VARIANT
 from support.waiting import eventually
 
-HALF_A_REQUEST = message("POST", "/echo", "Content-Length: 2", body=b"a")
-
 
 def _who(connection: Connection) -> Dict[str, Any]:
     who: Dict[str, Any] = json.loads(connection.get("/whoami").text)
@@ -75,10 +73,9 @@ def test_a_coroutine_is_made_and_nothing_kept(launch: Launcher, dispatch: str) -
 def test_processes_are_the_spawners(server: Server) -> None:
     (spawner,) = server.worker_pids()
     with server.connect() as connection:
-        connection.send(HALF_A_REQUEST)
+        connection.begin()
         _children(spawner, 1)
-        connection.send(b"b")
-        assert connection.read_response("POST").body == b"ab"
+        connection.finish()
     _children(spawner, 0)
 
 
@@ -97,15 +94,14 @@ def _busy(server: Server, count: int) -> List[Connection]:
     """Each in a request that ends when its client says so."""
     clients = [server.connect(20) for _ in range(count)]
     for client in clients:
-        client.send(HALF_A_REQUEST)
+        client.begin()
     eventually("all are in a request", server.contexts, lambda n: n == count)
     return clients
 
 
 def _fails(client: Connection) -> bool:
     try:
-        client.send(b"b")
-        client.read_response("POST")
+        client.finish()
     except (BrokenPipeError, ConnectionResetError):
         return True
     except Closed as closed:
